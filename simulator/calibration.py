@@ -1,0 +1,115 @@
+"""What a day without weather should bring: expectations from a sample of requests, for budgets and for history.
+
+Drawn campaigns get budgets as shares of what the day would cost them at multiplier 1, and as `prior` the multiplier at
+which an expected day spends just that budget. Every campaign's expected day is what its history tells (impressions,
+conversions, cost); nothing here looks at a day that is going to be played.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .auction import LANES, PRICING, campaign_of, price_rank, rank_of, select
+from .chance import Stream, generator, stream_keys
+from .compiled import kernel
+from .demand import MICRO, Campaigns, hourly_conversion
+from .population import AdVectors, Users, rates
+from .scenario import DrawnDemand, Scenario
+from .traffic import Intensity, arrive, day_shares
+
+SAMPLE = 4096  # requests
+ROUNDS = 60  # of the fixed point for prior multipliers; it moves by less than a thousandth after 40
+
+
+class Expectation(NamedTuple):
+    """An expected day, shape (campaigns,): at the prior multipliers, budgets not enforced. Money in currency."""
+
+    impressions: NDArray[np.float64]
+    conversions: NDArray[np.float64]  # as believed
+    spend: NDArray[np.float64]
+    rate: NDArray[np.float64]  # mean believed conversions per impression, over all requests
+    unconstrained_spend: NDArray[np.float64]  # at multiplier 1
+
+
+def expectation(
+    scenario: Scenario, table: Campaigns, people: Users, ads: AdVectors | None
+) -> tuple[Campaigns, Expectation]:
+    """The campaigns with budgets and priors filled in where they are drawn, and what a day should bring them."""
+    rate = _sample(scenario, table, people, ads)
+    requests = scenario.traffic.requests_per_day
+    slots = scenario.auction.seen
+    marginal = np.append(scenario.auction.marginal, 0.0)
+    none, no_row = np.empty((0, 0), np.float32), np.full(len(table.names), -1)
+    endless = np.full(len(table.names), np.inf, np.float32)
+    top = np.zeros((len(slots) + 1, LANES), np.int64)
+
+    def day(multiplier: NDArray[np.float64]) -> NDArray[np.float64]:
+        live = (multiplier * table.target * table.conversion_rate * MICRO).astype(np.float32)
+        reserve = np.float32(scenario.auction.reserve * MICRO)
+        totals = np.zeros((3, len(live)))
+        pricing = PRICING[scenario.auction.pricing]
+        expected_day(rate, none, no_row, live, endless, reserve, pricing, slots, marginal, top, totals)
+        return totals * (requests / rate.shape[1])
+
+    unconstrained = day(np.ones(len(table.names)))[1] / MICRO
+    if isinstance(scenario.demand, DrawnDemand) and scenario.demand.budget_share is not None:
+        dice = generator(scenario.market_seed, Stream.CAMPAIGNS, 2)
+        share = scenario.demand.budget_share * np.exp(scenario.demand.budget_sigma * dice.standard_normal(len(table.names)))
+        budget = np.maximum(share * unconstrained, table.target)  # of one conversion at least
+        prior = np.ones(len(table.names))
+        for _ in range(ROUNDS):
+            spend = np.maximum(day(prior)[1] / MICRO, 1e-9)
+            prior = np.clip(prior * np.clip(budget / spend, 0.2, 4.0) ** 0.6, 0.01, 1.0)
+        table = table.with_budgets(budget, prior)
+    impressions, spend, clicks = day(table.prior)
+    return table, Expectation(
+        impressions=impressions,
+        conversions=clicks * table.conversion_rate,
+        spend=spend / MICRO,
+        rate=rate.mean(axis=1, dtype=np.float64) * table.conversion_rate,
+        unconstrained_spend=unconstrained,
+    )
+
+
+def _sample(
+    scenario: Scenario, table: Campaigns, people: Users, ads: AdVectors | None
+) -> NDArray[np.float32]:
+    """Believed click rates x the hour's conversion factor, (campaigns, SAMPLE), over an even day of requests."""
+    keys = stream_keys(int(generator(scenario.market_seed, Stream.SAMPLE).integers(1 << 62)))
+    tick_us, ticks = scenario.tick_us, scenario.ticks_per_day
+    rate = np.append(SAMPLE * day_shares(scenario.traffic.curve, ticks) / tick_us, 0.0)
+    time = np.arange(ticks + 1, dtype=np.int64) * tick_us
+    total = np.concatenate([[0.0], np.cumsum(rate[:-1] * tick_us)])
+    even = Intensity(time, total, rate)
+    epochs, times, users = np.empty(SAMPLE), np.empty(SAMPLE, np.int64), np.empty(SAMPLE, np.int64)
+    who = (people.segment_share, people.segment_start, people.alias_share, people.alias_user)
+    arrive(keys, 0, True, 0.0, 0, tick_us, *even, *who, epochs, times, users)
+    model = rates(scenario.rates, people, ads, len(table.appeal), SAMPLE, keys)
+    block = np.empty((len(table.appeal), SAMPLE), np.float32)
+    model.fill(0, users, block)
+    best = np.maximum.reduceat(block, table.first_ad[:-1], axis=0)
+    hourly = hourly_conversion(scenario, table)[times // tick_us % ticks].T
+    return np.ascontiguousarray(best * hourly, np.float32)
+
+
+@kernel()
+def expected_day(
+    rate: Any, none: Any, no_row: Any, live: Any, endless: Any, reserve: Any, pricing: Any, seen: Any, marginal: Any,
+    top: Any, totals: Any,
+) -> None:  # fmt: skip
+    """Adds to totals (3, campaigns) the expected impressions, cost (millionths) and clicks of a block of requests."""
+    for start in range(0, rate.shape[1], LANES):
+        select(start, rate, none, none, no_row, live, endless, endless, reserve, seen, top)
+        for lane in range(LANES):
+            for slot in range(len(seen)):
+                winner = top[slot, lane]
+                if winner == 0:
+                    break
+                k = campaign_of(winner)
+                price = min(max(price_rank(pricing, top, lane, slot, marginal), np.float64(reserve)), rank_of(winner))
+                totals[0, k] += marginal[slot]
+                totals[1, k] += marginal[slot] * price
+                totals[2, k] += marginal[slot] * rate[k, start + lane]

@@ -1,0 +1,72 @@
+"""Chance as a function: every random outcome is a pure function of (seed, stream, request, whose it is).
+
+No generator travels through the hot loop and none is global, so the click that *would* have happened under another
+policy exists, and two policies compared under one seed meet the same luck (common random numbers).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .compiled import inlined, kernel
+
+
+class Stream(IntEnum):
+    """What a draw is for. Two things never share a stream; the order is part of every seed's meaning."""
+
+    GAP = 0  # unit-rate exponential gap before a request
+    SEGMENT = 1  # which segment the request comes from
+    USER = 2  # which user of the segment
+    EXPOSURE = 3  # is the next slot seen
+    CLICK = 4
+    CONVERSION = 5
+    DELAY = 6  # from click to conversion
+    RATE = 7  # true rates of a market of drawn values
+    BELIEF = 8  # what the platform's estimate adds to them
+    TRAFFIC = 9  # the weather of a day's traffic
+    DEMAND = 10  # the weather of a day's bids
+    POPULATION = 11  # who the users are
+    CAMPAIGNS = 12  # who advertises
+    SAMPLE = 13  # the requests on which a market is calibrated
+    POLICY = 14  # a policy's own dice
+
+
+def stream_keys(seed: int) -> NDArray[np.uint64]:
+    """One 64-bit key for each stream, shape (streams,), by BLAKE2b of seed and stream."""
+    digests = (hashlib.blake2b(f"{seed}/{int(s)}".encode(), digest_size=8).digest() for s in Stream)
+    return np.array([int.from_bytes(d, "little") for d in digests], np.uint64)
+
+
+def generator(seed: int, stream: Stream, *whose: int) -> np.random.Generator:
+    """A NumPy generator for draws made in bulk (a population, the weather of day `whose`), a function of its arguments."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, int(stream), *whose])))
+
+
+@inlined
+def mix(x: Any) -> Any:
+    """The 64-bit finaliser of SplitMix64 (Steele, Lea & Flood 2014; Stafford's variant 13)."""
+    x ^= x >> np.uint64(30)
+    x *= np.uint64(0xBF58476D1CE4E5B9)
+    x ^= x >> np.uint64(27)
+    x *= np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+@inlined
+def uniform(key: Any, request: Any, whose: Any) -> Any:
+    """A float64 strictly inside (0, 1): two rounds of `mix`, one over the request, one over whose draw it is."""
+    x = mix(key + np.uint64(request) * np.uint64(0x9E3779B97F4A7C15))
+    x = mix(x + np.uint64(whose) * np.uint64(0xD1B54A32D192ED03))
+    return (np.float64(x >> np.uint64(12)) + 0.5) * (1.0 / 4503599627370496.0)
+
+
+@kernel()
+def uniforms(key: Any, first: Any, count: Any, whose: Any, out: Any) -> None:
+    """Fills out[j] with the draw of request first + j, for `whose`."""
+    for j in range(count):
+        out[j] = uniform(key, first + j, whose)

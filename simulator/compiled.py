@@ -1,0 +1,54 @@
+"""How functions are compiled: one set of Numba options, and a cache that notices every edit.
+
+Numba's own cache keys a function by its file, so it misses an edit to a callee in another file and freezes
+module constants. Here the cache directory is named by a hash of every compiled source of this package.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core import config
+
+# Arrays are never made inside a kernel, so none is counted: counting them took five times as long as the work.
+OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
+
+
+@cache
+def cache_directory() -> Path:
+    """Where compiled code is kept; a new folder as soon as any source of the simulator changes."""
+    digest = hashlib.blake2b(numba.__version__.encode(), digest_size=8)
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    base = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "adarena" / digest.hexdigest()
+
+
+def kernel(*signature: Any, **options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Decorates an entry point that Python calls: compiled without the GIL and kept on disk."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        before, config.CACHE_DIR = config.CACHE_DIR, str(cache_directory())
+        try:
+            return numba.njit(*signature, cache=True, **OPTIONS, **options)(function)
+        finally:
+            config.CACHE_DIR = before
+
+    return decorate
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """Decorates a piece of a kernel: compiled into each kernel that calls it."""
+    return numba.njit(forceinline=True, **OPTIONS)(function)
+
+
+def entry(function: Any, *arguments: Any) -> Callable[..., Any]:
+    """The machine code of a kernel for arguments of these types, without Numba's look-up at each call (1 us, not 6)."""
+    code: Callable[..., Any] = function.compile(tuple(numba.typeof(a) for a in arguments))
+    return code

@@ -1,0 +1,139 @@
+"""Who advertises: the campaigns of a market as a table of arrays, and the weather of their bids.
+
+Campaigns are listed in the scenario or drawn from its distributions. Budgets of drawn campaigns are shares of what a
+day at multiplier 1 would cost them, which `calibration` estimates.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .chance import Stream, generator
+from .scenario import Ad, Advertiser, Campaign, DrawnDemand, Scenario
+
+MICRO = 1_000_000
+UNLIMITED = np.int64(1 << 61)
+BILLING = {"cpm": 0, "cpc": 1, "cpa": 2}
+
+
+class Campaigns(NamedTuple):
+    """The campaigns of a market in one order; arrays have shape (campaigns,), those of ads (ads,)."""
+
+    listed: tuple[Campaign, ...]
+    names: tuple[str, ...]
+    vertical: NDArray[np.int64]
+    target: NDArray[np.float64]  # bid for a conversion at multiplier 1, currency
+    value: NDArray[np.float64]  # of a conversion, currency
+    budget: NDArray[np.int64]  # per day, millionths; UNLIMITED
+    billing: NDArray[np.int64]  # codes of BILLING
+    conversion_rate: NDArray[np.float64]  # per click
+    prior: NDArray[np.float64]  # multiplier of an earlier day
+    follows_demand: NDArray[np.bool_]
+    conversion_peak: NDArray[np.float64]  # share of the day at which conversion rates peak
+    first_ad: NDArray[np.int64]  # (campaigns + 1,)
+    appeal: NDArray[np.float64]  # (ads,) log-odds
+
+    @property
+    def ad_campaign(self) -> NDArray[np.int64]:
+        """The campaign of each ad."""
+        return np.repeat(np.arange(len(self.names)), np.diff(self.first_ad))
+
+    def index(self, which: int | str) -> int | None:
+        """The place of a campaign given by its name or its place; None if there is none."""
+        if isinstance(which, str):
+            return self.names.index(which) if which in self.names else None
+        return int(which) if 0 <= which < len(self.names) else None
+
+    def active(self, day: int) -> NDArray[np.bool_]:
+        """Which campaigns have a flight on this day."""
+        return np.array([not c.flights or any(f.first_day <= day < f.end_day for f in c.flights) for c in self.listed])
+
+    def with_budgets(self, budget: NDArray[np.float64], prior: NDArray[np.float64]) -> Campaigns:
+        """The same campaigns with daily budgets in currency and prior multipliers filled in."""
+        listed = tuple(
+            c.model_copy(update={"budget_per_day": float(b), "prior_multiplier": float(m)})
+            for c, b, m in zip(self.listed, budget, prior, strict=True)
+        )
+        return self._replace(listed=listed, budget=micros(budget), prior=prior)
+
+
+def micros(currency: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Money as whole millionths, rounded down."""
+    return np.floor(np.asarray(currency, np.float64) * MICRO).astype(np.int64)
+
+
+def campaigns(scenario: Scenario) -> Campaigns:
+    """The campaigns of a scenario; drawn ones come without budgets and with prior multiplier 1."""
+    demand = scenario.demand
+    dice = generator(scenario.market_seed, Stream.CAMPAIGNS)
+    advertisers = _drawn(demand, dice) if demand.kind == "drawn" else demand.advertisers
+    pairs = [(a, c) for a in advertisers for c in a.campaigns]
+    listed = tuple(c for _, c in pairs)
+    budget = [UNLIMITED if c.budget_per_day is None else int(micros(np.float64(c.budget_per_day))) for c in listed]
+    return Campaigns(
+        listed=listed,
+        names=tuple(c.name for c in listed),
+        vertical=np.array([a.vertical for a, _ in pairs]),
+        target=np.array([c.target for c in listed]),
+        value=np.array([c.value_per_conversion for c in listed]),
+        budget=np.array(budget, np.int64),
+        billing=np.array([BILLING[c.billing] for c in listed]),
+        conversion_rate=np.array([c.conversion_rate for c in listed]),
+        prior=np.array([c.prior_multiplier for c in listed]),
+        follows_demand=np.array([c.follows_demand for c in listed]),
+        conversion_peak=dice.random(len(listed)),
+        first_ad=np.concatenate([[0], np.cumsum([len(c.ads) for c in listed])]).astype(np.int64),
+        appeal=np.array([ad.appeal for c in listed for ad in c.ads]),
+    )
+
+
+def _drawn(demand: DrawnDemand, dice: np.random.Generator) -> list[Advertiser]:
+    count = demand.campaigns
+    values = dice.uniform(*demand.value_per_conversion, count)
+    rates = demand.conversion_rate * np.exp(demand.conversion_sigma * dice.standard_normal(count))
+    appeals = demand.ad_spread * dice.standard_normal((count, demand.ads_per_campaign))
+    # The first campaigns of each vertical keep a steady value, the rest follow its demand.
+    steady = round((1 - demand.follows_demand) * count)
+    width = len(str(count - 1))
+    out = []
+    for k in range(count):
+        ads = tuple(Ad(name=f"ad-{j}", appeal=float(a) if len(appeals[k]) > 1 else 0.0) for j, a in enumerate(appeals[k]))
+        campaign = Campaign(
+            name=f"c{k:0{width}d}",
+            objective=demand.objective,
+            value_per_conversion=float(values[k]),
+            target_cpa=float(values[k]) if demand.objective == "target_cpa" else None,
+            target_roas=demand.target_roas if demand.objective == "target_roas" else None,
+            billing=demand.billing,
+            conversion_rate=float(min(rates[k], 1.0)),
+            follows_demand=k >= steady,
+            ads=ads,
+        )
+        out.append(Advertiser(name=f"a{k:0{width}d}", vertical=k % demand.verticals, campaigns=(campaign,)))
+    return out
+
+
+def weather(scenario: Scenario, table: Campaigns, seed: int, day: int) -> NDArray[np.float64]:
+    """Factors on the value of a conversion, shape (ticks, campaigns); 1 for campaigns that do not follow demand."""
+    weather, ticks = scenario.weather, scenario.ticks_per_day
+    verticals = int(table.vertical.max()) + 1
+    dice = generator(seed, Stream.DEMAND, day)
+    level = weather.day_sigma * dice.standard_normal(verticals) + weather.common_sigma * dice.standard_normal()
+    drift = weather.drift_sigma * dice.standard_normal(verticals) * np.linspace(-0.5, 0.5, ticks)[:, None]
+    steps = weather.tick_sigma * dice.standard_normal((ticks, verticals))
+    walk, state = np.empty((ticks, verticals)), np.zeros(verticals)
+    for tick in range(ticks):
+        walk[tick] = state = weather.tick_correlation * state + steps[tick]
+    factors: NDArray[np.float64] = np.exp(level + drift + walk)[:, table.vertical]
+    return np.where(table.follows_demand, factors, 1.0)
+
+
+def hourly_conversion(scenario: Scenario, table: Campaigns) -> NDArray[np.float64]:
+    """Factors on each campaign's conversion rate by tick of the day, shape (ticks, campaigns), known to everybody."""
+    phase = (np.arange(scenario.ticks_per_day) + 0.5) / scenario.ticks_per_day
+    wave = np.cos(2 * np.pi * (phase[:, None] - table.conversion_peak))
+    factors: NDArray[np.float64] = np.exp(scenario.response.hour_amplitude * wave)
+    return factors

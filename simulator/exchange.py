@@ -1,0 +1,277 @@
+"""The market's arrays and what may be done to them: blocks of requests, bids, budgets, hours, reports.
+
+An `Exchange` is the state of one world without its clock. Everything that can change a request's fate between two calls
+of a kernel goes through here and ends with `refresh`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import demand, kernel as K
+from .auction import LANES, PRICING
+from .chance import stream_keys
+from .compiled import kernel
+from .demand import MICRO, UNLIMITED
+from .errors import MarketError, suggest
+from .market import Market
+from .population import rates
+from .response import delay_table
+from .scenario import Scenario
+from .traffic import NEVER, Intensity, arrive, day_shares, place_anew
+
+
+class Exchange:
+    """One market under way: `state` is what the kernels see; the rest is what Python needs between two calls."""
+
+    def __init__(self, scenario: Scenario, market: Market, seed: int) -> None:
+        self.scenario, self.market, self.seed = scenario, market, seed
+        table = market.campaigns
+        campaigns, ads, slots = len(table.names), len(table.appeal), scenario.auction.slots
+        self.intensity = Intensity.of(scenario, seed)
+        self.shares = day_shares(scenario.traffic.curve, scenario.ticks_per_day)
+        keys = stream_keys(seed)
+        self._rates = rates(scenario.rates, market.users, market.ads, ads, K.CHUNK, keys)
+        self._squashing = np.float32(scenario.auction.squashing - 1)
+        self._block = np.zeros((ads, K.CHUNK), np.float32)
+        self._epochs = np.zeros(K.CHUNK)
+        self._sum = 0.0
+        self.multiplier = np.ones(campaigns)  # NaN: bids by offer or by rule
+        self.offer_bound = np.zeros(campaigns)
+        self.daily = table.budget.copy()
+        self.value_factor = np.ones(campaigns)  # by processes of the user's
+        self.weather = np.ones((scenario.ticks_per_day, campaigns))
+        self.target = table.target.copy()  # bid for a conversion at multiplier 1, now, currency
+        self.day_spent = np.zeros(campaigns, np.int64)  # spent before today
+        self.on_block: list[Callable[[], None]] = []  # before a block is drawn over
+        self.on_scores: list[Callable[[int], None]] = []  # asks for offers, from a request of the block on
+        one_ad = ads == campaigns
+        ticks = scenario.days * scenario.ticks_per_day
+        window = int(scenario.response.window_days * 86_400e6 // scenario.tick_us) + 2
+        none = np.zeros((0, 0), np.float32)
+        truth = self._rates.truth
+        self.state = K.State(
+            control=np.zeros(K.CONTROLS, np.int64),
+            keys=keys,
+            seen=scenario.auction.seen,
+            marginal=np.append(scenario.auction.marginal, 0.0),
+            times=np.zeros(K.CHUNK, np.int64),
+            users=np.zeros(K.CHUNK, np.int64),
+            rate=self._block if one_ad else np.zeros((campaigns, K.CHUNK), np.float32),
+            ad=np.zeros((0, 0) if one_ad else (campaigns, K.CHUNK), np.int64),
+            weight=none if self._squashing == 0 else np.zeros((campaigns, K.CHUNK), np.float32),
+            offer=none,
+            offer_row=np.full(campaigns, -1),
+            truth_users=truth.users,
+            truth_ads=truth.ads,
+            truth_bias=truth.bias,
+            truth_block=truth.block,
+            live=np.zeros(campaigns, np.float32),
+            cap=np.zeros(campaigns, np.float32),
+            click_cap=np.zeros(campaigns, np.float32),
+            active=table.active(0),
+            watch=np.zeros(campaigns),
+            billing=table.billing,
+            allowance=np.zeros(campaigns, np.int64),
+            spent=np.zeros(campaigns, np.int64),
+            believed_conversion=table.conversion_rate.copy(),
+            true_conversion=table.conversion_rate.copy(),
+            value=table.value.copy(),
+            counts=np.zeros((K.COUNTS, campaigns), np.int64),
+            sums=np.zeros((K.SUMS, campaigns)),
+            slot_impressions=np.zeros(slots, np.int64),
+            threshold=np.zeros(1),
+            reports=np.zeros((min(window, ticks + 1), campaigns), np.int64),
+            owed=np.zeros((min(window, ticks + 1), campaigns), np.int64),
+            delay=delay_table(scenario.response),
+            rule_address=np.zeros(0, np.int64),
+            rule_campaign=np.zeros(0, np.int64),
+            rule_first=np.zeros(1, np.int64),
+            rule_state=np.zeros(0),
+            top=np.zeros((slots + 1, LANES), np.int64),
+            journal_ints=np.zeros((0, len(K.JOURNAL_INTS)), np.int64),
+            journal_floats=np.zeros((0, len(K.JOURNAL_FLOATS))),
+            record_ints=np.zeros((0, K.RECORD_INTS), np.int64),
+            record_floats=np.zeros((0, K.RECORD_FLOATS + slots)),
+        )
+        control = self.state.control
+        control[K.PRICING] = PRICING[scenario.auction.pricing]
+        control[K.RESERVE] = round(scenario.auction.reserve * MICRO)
+        control[K.TICK_US], control[K.LAST_TICK] = scenario.tick_us, ticks
+        control[K.RECORD_OF] = -1
+
+    # Blocks of requests
+
+    def score(self) -> None:
+        """Draws and scores the next block; called when the one before is settled to its last request."""
+        for before in self.on_block:
+            before()
+        state, users, control = self.state, self.market.users, self.state.control
+        first = int(control[K.SCORED])
+        now = int(state.times[-1]) if first else 0
+        self._sum = arrive(
+            state.keys, first, self.scenario.traffic.arrivals == "even", self._sum, now, self.scenario.tick_us,
+            *self.intensity, users.segment_share, users.segment_start, users.alias_share, users.alias_user,
+            self._epochs, state.times, state.users,
+        )  # fmt: skip
+        self._rates.fill(first, state.users, self._block)
+        if state.ad.size:
+            best_ads(self._block, self.market.campaigns.first_ad, state.rate, state.ad)
+        if state.weight.size:
+            np.power(state.rate, self._squashing, out=state.weight)
+        control[K.BASE], control[K.SCORED], control[K.GROUP] = first, first + K.CHUNK, -1
+        if len(state.offer):
+            for ask in self.on_scores:
+                ask(0)
+            self.refresh()
+
+    def surge(self, now: int, factor: float) -> None:
+        """Multiplies all traffic from now on; requests that have arrived stay, the others are placed anew."""
+        if not 0 <= factor < np.inf:
+            raise MarketError(f"a surge needs a factor from 0 up, not {factor}")
+        self.intensity = self.intensity.scaled(now, factor)
+        rest = slice(int(self.state.control[K.NEXT] - self.state.control[K.BASE]), None)
+        if self.state.control[K.SCORED]:
+            place_anew(now, self._epochs[rest], self.state.times[rest], *self.intensity)
+
+    def record(self, campaign: int | str) -> None:
+        """Keeps for one campaign what a clairvoyant would want to know of each request (see `kernel.record`)."""
+        self.state.control[K.RECORD_OF] = self.find(campaign)
+        self.on_block.append(self._grow_record)
+        self._grow_record()
+
+    def _grow_record(self) -> None:
+        rows, used = len(self.state.record_ints), int(self.state.control[K.RECORDED])
+        if rows - used >= K.CHUNK:
+            return
+        more = max(rows, 64 * K.CHUNK)
+        self.replace(
+            record_ints=np.pad(self.state.record_ints, ((0, more), (0, 0))),
+            record_floats=np.pad(self.state.record_floats, ((0, more), (0, 0))),
+        )
+
+    # Ticks and days
+
+    def open_day(self, day: int) -> None:
+        """New budgets, flights and weather."""
+        state, table = self.state, self.market.campaigns
+        state.active[:] = table.active(day)
+        self.day_spent[:] = state.spent
+        state.allowance[:] = state.spent + self.daily
+        self.weather = demand.weather(self.scenario, table, self.seed, day)
+
+    def open_tick(self, tick: int) -> None:
+        """The hour's conversion rates and values, and the forecast of requests left today (`tick` of the day)."""
+        state, table, control = self.state, self.market.campaigns, self.state.control
+        np.multiply(table.conversion_rate, self.market.conversion[tick], out=state.true_conversion)
+        np.minimum(state.true_conversion, 1.0, out=state.true_conversion)
+        state.believed_conversion[:] = state.true_conversion
+        self._revalue(tick)
+        left = self.scenario.traffic.requests_per_day * self.shares[tick:].sum()
+        control[K.LEFT_BASE] = control[K.NEXT] + round(left)
+
+    def _revalue(self, tick: int) -> None:
+        factor = self.weather[tick] * self.value_factor
+        np.multiply(self.market.campaigns.value, factor, out=self.state.value)
+        np.multiply(self.market.campaigns.target, factor, out=self.target)
+
+    def collect_reports(self, tick: int) -> None:
+        """Reads the conversions reported in a tick (counted from the start) and charges those billed by conversion."""
+        state = self.state
+        row = tick % state.reports.shape[0]
+        state.counts[K.REPORTED] += state.reports[row]
+        state.reports[row] = 0
+        if state.owed[row].any():
+            paid = np.minimum(state.owed[row], state.allowance - state.spent)
+            state.spent += paid
+            state.counts[K.SPEND] += paid
+            state.counts[K.WRITTEN_OFF] += state.owed[row] - paid
+            state.owed[row] = 0
+
+    def refresh(self) -> None:
+        """Recomputes what each campaign may bid; anything that changes bids, budgets, hours or flights ends here."""
+        bid = np.where(np.isnan(self.multiplier), -1.0, self.multiplier * self.target * MICRO)
+        K.refresh(bid, self.offer_bound, self._rates.bound, self.state)
+
+    # What a campaign may ask for
+
+    def find(self, campaign: int | str) -> int:
+        """The place of a campaign given by name or place. Raises `MarketError` if there is none."""
+        k = self.market.campaigns.index(campaign)
+        if k is None:
+            raise MarketError(f"there is no campaign {campaign!r}{suggest(str(campaign), self.market.campaigns.names)}")
+        return k
+
+    def top_up(self, campaign: int | str, amount: float) -> None:
+        """Adds currency to what a campaign may still spend today."""
+        self.state.allowance[self.find(campaign)] += _money(amount)
+        self.refresh()
+
+    def set_budget(self, campaign: int | str, amount: float | None) -> None:
+        """A new daily budget in currency, from today on; what is spent stays spent. None: unlimited."""
+        k = self.find(campaign)
+        self.daily[k] = UNLIMITED if amount is None else _money(amount)
+        self.state.allowance[k] = max(self.day_spent[k] + self.daily[k], self.state.spent[k])
+        self.refresh()
+
+    def set_multiplier(self, campaign: int | str, multiplier: float) -> None:
+        """What a campaign bids until its policy decides again, as a multiple of its target."""
+        if not 0 <= multiplier < np.inf:
+            raise MarketError(f"a multiplier is a finite number from 0 up, not {multiplier}")
+        k = self.find(campaign)
+        if np.isnan(self.multiplier[k]):
+            raise MarketError(f"campaign {campaign!r} bids by request: it has no multiplier to set")
+        self.multiplier[k] = multiplier
+        self.refresh()
+
+    def scale_value(self, campaign: int | str, factor: float, tick: int) -> None:
+        """Multiplies what a conversion is worth to a campaign, and with it its target."""
+        if not 0 < factor < np.inf:
+            raise MarketError(f"a value is scaled by a finite factor above 0, not {factor}")
+        self.value_factor[self.find(campaign)] *= factor
+        self._revalue(tick)
+        self.refresh()
+
+    def set_active(self, campaign: int | str, active: bool) -> None:
+        """Starts or stops a campaign, until its flights say otherwise on another day."""
+        self.state.active[self.find(campaign)] = active
+        self.refresh()
+
+    def told_price(self, requests: int) -> NDArray[np.float64]:
+        """Mean least winning cost of a slot in this tick, currency per impression; NaN without requests."""
+        if requests == 0:
+            return np.full(len(self.multiplier), np.nan)
+        return (self.state.threshold[0] - self.state.sums[K.DISCOUNT]) / (requests * MICRO)
+
+    def replace(self, **arrays: Any) -> None:
+        """Puts other arrays into the state, for what changes size: offers, rules, journal, record."""
+        self.state = self.state._replace(**arrays)
+
+
+def _money(amount: float) -> np.int64:
+    if not 0 <= amount < 1e12:
+        raise MarketError(f"an amount of money is a number from 0 to 1e12, not {amount}")
+    return np.int64(np.floor(amount * MICRO))
+
+
+@kernel()
+def best_ads(block: Any, first_ad: Any, rate: Any, ad: Any) -> None:
+    """For each campaign and request, its ad with the best believed rate (the first of equals) and that rate."""
+    for k in range(rate.shape[0]):
+        for j in range(rate.shape[1]):
+            best = first_ad[k]
+            for a in range(first_ad[k] + 1, first_ad[k + 1]):
+                if block[a, j] > block[best, j]:
+                    best = a
+            ad[k, j] = best
+            rate[k, j] = block[best, j]
+
+
+def next_arrival(state: K.State) -> int | None:
+    """When the next request of the block arrives, in microseconds; None if it never does."""
+    time = int(state.times[state.control[K.NEXT] - state.control[K.BASE]])
+    return None if time == NEVER else time

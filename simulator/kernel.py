@@ -1,0 +1,349 @@
+"""The compiled walk over a block of requests: select, price, charge, and what people do, in the order of time.
+
+Both engines settle a request with the same `step`. `compiled` calls `walk`, which plays every request before the next
+event of the SimPy world; `events` calls `settle_next`, one request a call. State lives in the arrays of `State`, which are
+unpacked once a call: a NamedTuple inside the loop costs 40% more.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .auction import LANES, campaign_of, insert, price_rank, rank_of, select, word
+from .chance import Stream, uniform
+from .compiled import inlined, kernel
+from .response import delay_us, true_click_rate
+from .rules import call_rule, pointer_to
+
+CHUNK = 1024  # requests scored together, a multiple of LANES
+
+# Places in State.control.
+(
+    NEXT, BASE, SCORED, GROUP, PRICING, RESERVE, TICK_US, LAST_TICK, LEFT_BASE, FAULT, JOURNALED, RECORDED, RECORD_OF, CONTROLS,
+) = range(14)  # fmt: skip
+# What walk returns.
+REACHED, HUNGRY, FAULTY = range(3)
+# Rows of State.counts and State.sums: the first TOLD of each are what a campaign is told, the rest only a judge may read.
+REQUESTS, WINS, IMPRESSIONS, CLICKS, REPORTED, SPEND, WRITTEN_OFF, CONVERSIONS, COUNTS = range(9)
+COUNTS_TOLD = 7
+BELIEVED, DISCOUNT, VALUE, SUMS = range(4)
+SUMS_TOLD = 2
+CPM, CPC, CPA = range(3)
+# Columns of the journal and of the record.
+JOURNAL_INTS = ("request", "time_us", "user", "campaign", "ad", "slot", "bid", "price", "clicked", "converted", "report_us")
+JOURNAL_FLOATS = ("believed_rate", "true_rate")
+RECORD_INTS, RECORD_FLOATS = 3, 3  # of the latter the rivals' ranks follow
+
+
+class State(NamedTuple):
+    """Everything a kernel reads and writes. K campaigns, A ads, S slots, n = CHUNK requests; money in millionths."""
+
+    control: NDArray[np.int64]
+    keys: NDArray[np.uint64]  # (streams,)
+    seen: tuple[float, ...]  # (S,) given the slot before was seen
+    marginal: NDArray[np.float64]  # (S + 1,) seen at all, and a closing 0
+    times: NDArray[np.int64]  # (n,) microseconds
+    users: NDArray[np.int64]  # (n,)
+    rate: NDArray[np.float32]  # (K, n) believed click rate of the campaign's best ad
+    ad: NDArray[np.int64]  # (K, n) that ad; (0, 0) where each campaign has one
+    weight: NDArray[np.float32]  # (K, n) of the rank; (0, 0) where all are 1
+    offer: NDArray[np.float32]  # (rows, n) bids by request of the campaigns that make them
+    offer_row: NDArray[np.int64]  # (K,) row of `offer`, or -1
+    truth_users: NDArray[np.float32]
+    truth_ads: NDArray[np.float32]
+    truth_bias: NDArray[np.float32]
+    truth_block: NDArray[np.float32]
+    live: NDArray[np.float32]  # (K,) bid for a click; 0 takes no part
+    cap: NDArray[np.float32]  # (K,) most it can pay for an impression
+    click_cap: NDArray[np.float32]  # (K,) most it can pay for a click
+    active: NDArray[np.bool_]  # (K,) has a flight today and is not paused
+    watch: NDArray[np.float64]  # (K,) with less budget left than this, caps must be exact after each charge
+    billing: NDArray[np.int64]  # (K,)
+    allowance: NDArray[np.int64]  # (K,) what it may have spent by now
+    spent: NDArray[np.int64]  # (K,)
+    believed_conversion: NDArray[np.float64]  # (K,) conversions per click
+    true_conversion: NDArray[np.float64]  # (K,)
+    value: NDArray[np.float64]  # (K,) of a conversion, currency
+    counts: NDArray[np.int64]  # (COUNTS, K)
+    sums: NDArray[np.float64]  # (SUMS, K)
+    slot_impressions: NDArray[np.int64]  # (S,)
+    threshold: NDArray[np.float64]  # (1,) sum over requests of the least rank that wins a slot
+    reports: NDArray[np.int64]  # (ticks, K) calendar of conversions to be reported
+    owed: NDArray[np.int64]  # (ticks, K) and of what they cost
+    delay: NDArray[np.float64]  # (parts, 4)
+    rule_address: NDArray[np.int64]  # (R,) where the compiled rules are
+    rule_campaign: NDArray[np.int64]  # (R,) campaigns that bid by rule
+    rule_first: NDArray[np.int64]  # (R + 1,) where its state starts
+    rule_state: NDArray[np.float64]
+    top: NDArray[np.int64]  # (S + 1, LANES)
+    journal_ints: NDArray[np.int64]  # (rows, 11); no rows: no journal
+    journal_floats: NDArray[np.float64]  # (rows, 2)
+    record_ints: NDArray[np.int64]  # (rows, 3) request, slots seen, clicked if shown
+    record_floats: NDArray[np.float64]  # (rows, 3 + S) believed rate, true rate, weight; then the rivals' ranks / weight
+
+
+@inlined
+def below(money: Any) -> Any:
+    """The largest float32 that does not exceed an amount of money."""
+    x = np.float32(money)
+    if np.float64(x) > np.float64(money):
+        x = np.int32(x.view(np.int32) - np.int32(1)).view(np.float32)
+    return x
+
+
+@inlined
+def set_caps(k: Any, billing: Any, left: Any, believed_conversion: Any, cap: Any, click_cap: Any) -> None:
+    """A bid never exceeds what is left of the budget, in the unit in which the campaign is billed."""
+    endless = np.float32(np.inf)
+    cap[k] = below(left) if billing == CPM else endless
+    if billing == CPC:
+        click_cap[k] = below(left)
+    elif billing == CPA:
+        click_cap[k] = np.float32(below(left) * believed_conversion)
+    else:
+        click_cap[k] = endless
+
+
+@inlined
+def bid_by_rules(
+    j: Any, lane: Any, requests_left: Any, control: Any, rate: Any, weight: Any, active: Any, allowance: Any, spent: Any,
+    believed_conversion: Any, billing: Any, rule_address: Any, rule_campaign: Any, rule_first: Any,
+    rule_state: Any, cap: Any, click_cap: Any, top: Any,
+) -> None:  # fmt: skip
+    """Asks the campaigns that bid by a compiled rule, and puts their bids among the best."""
+    for n in range(rule_campaign.size):
+        k = rule_campaign[n]
+        if not active[k]:
+            continue
+        left = allowance[k] - spent[k]
+        first = rule_first[n]
+        state, width = pointer_to(rule_state, first), rule_first[n + 1] - first
+        bid = call_rule(rule_address[n], rate[k, j] * believed_conversion[k], left, requests_left, state, width)
+        if not 0.0 <= bid < np.inf:
+            control[FAULT] = k + 1
+            continue
+        set_caps(k, billing[k], left, believed_conversion[k], cap, click_cap)
+        e = min(min(below(bid), cap[k]), click_cap[k] * rate[k, j])
+        if e >= np.float32(control[RESERVE]):
+            insert(top, lane, word(e * weight[k, j] if weight.size > 0 else e, k))
+
+
+@inlined
+def record(
+    i: Any, j: Any, lane: Any, user: Any, control: Any, keys: Any, seen: Any, rate: Any, ad: Any, weight: Any,
+    truth_users: Any, truth_ads: Any, truth_bias: Any, truth_block: Any, top: Any, record_ints: Any, record_floats: Any,
+) -> None:  # fmt: skip
+    """Notes for one campaign what a clairvoyant would want to know of this request: its rivals' ranks and the luck."""
+    k = control[RECORD_OF]
+    if k < 0:
+        return
+    row = control[RECORDED]
+    control[RECORDED] = row + 1
+    a = ad[k, j] if ad.size > 0 else k
+    true_rate = true_click_rate(a, user, j, truth_users, truth_ads, truth_bias, truth_block)
+    depth = 0
+    while depth < len(seen) and (seen[depth] >= 1.0 or uniform(keys[Stream.EXPOSURE], i, depth) < seen[depth]):
+        depth += 1
+    record_ints[row, 0] = i
+    record_ints[row, 1] = depth
+    record_ints[row, 2] = uniform(keys[Stream.CLICK], i, a) < true_rate
+    record_floats[row, 0] = rate[k, j]
+    record_floats[row, 1] = true_rate
+    w = np.float64(weight[k, j]) if weight.size > 0 else 1.0
+    record_floats[row, 2] = w
+    place = 0
+    for rival in range(len(seen)):
+        if campaign_of(top[place, lane]) == k and top[place, lane] != 0:
+            place += 1
+        record_floats[row, 3 + rival] = rank_of(top[place, lane]) / w
+        place += 1
+
+
+@inlined
+def settle(
+    i: Any, j: Any, now: Any, control: Any, keys: Any, seen: Any, marginal: Any, users: Any, rate: Any, ad: Any,
+    weight: Any, truth_users: Any, truth_ads: Any, truth_bias: Any, truth_block: Any, live: Any, cap: Any,
+    click_cap: Any, watch: Any, billing: Any, allowance: Any, spent: Any, believed_conversion: Any,
+    true_conversion: Any, value: Any, counts: Any, sums: Any, slot_impressions: Any, threshold: Any, reports: Any,
+    owed: Any, delay: Any, top: Any, journal_ints: Any, journal_floats: Any,
+) -> Any:  # fmt: skip
+    """Sells the slots of request i, charges the winners, draws what the user does. True when a cap has changed."""
+    lane = j % LANES
+    reserve = np.float64(control[RESERVE])
+    to_win = max(rank_of(top[len(seen) - 1, lane]), reserve)
+    to_win_again = max(rank_of(top[len(seen), lane]), reserve)
+    threshold[0] += to_win
+    exposed, changed = True, False
+    for slot in range(len(seen)):
+        winner = top[slot, lane]
+        if winner == 0:
+            break
+        k = campaign_of(winner)
+        counts[WINS, k] += 1
+        sums[DISCOUNT, k] += to_win - to_win_again
+        if exposed and seen[slot] < 1.0:
+            exposed = uniform(keys[Stream.EXPOSURE], i, slot) < seen[slot]
+        if not exposed:
+            continue
+        believed = np.float64(rate[k, j])
+        bid, price = rank_of(winner), price_rank(control[PRICING], top, lane, slot, marginal)
+        if weight.size > 0:
+            bid = min(bid / weight[k, j], np.float64(cap[k]))
+            price /= weight[k, j]
+        cost = np.int64(min(max(price, reserve), bid))
+        a = ad[k, j] if ad.size > 0 else k
+        true_rate = true_click_rate(a, users[j], j, truth_users, truth_ads, truth_bias, truth_block)
+        clicked = uniform(keys[Stream.CLICK], i, a) < true_rate
+        converted = clicked and uniform(keys[Stream.CONVERSION], i, a) < true_conversion[k]
+        counts[IMPRESSIONS, k] += 1
+        slot_impressions[slot] += 1
+        sums[BELIEVED, k] += believed * believed_conversion[k] * value[k]
+        sums[VALUE, k] += true_rate * true_conversion[k] * value[k]
+        charge, report = np.int64(0), np.int64(-1)
+        if billing[k] == CPM:
+            charge = cost
+        if clicked:
+            counts[CLICKS, k] += 1
+            per_click = min(cost / believed, np.float64(click_cap[k]))
+            if billing[k] == CPC:
+                charge = np.int64(per_click)
+            if converted:
+                counts[CONVERSIONS, k] += 1
+                report = now + delay_us(delay, uniform(keys[Stream.DELAY], i, a))
+                tick = min(report // control[TICK_US], control[LAST_TICK]) % reports.shape[0]
+                reports[tick, k] += 1
+                if billing[k] == CPA:
+                    owed[tick, k] += np.int64(per_click / believed_conversion[k])
+        if charge > 0:
+            spent[k] += charge
+            counts[SPEND, k] += charge
+            left = allowance[k] - spent[k]
+            if left < watch[k]:
+                set_caps(k, billing[k], left, believed_conversion[k], cap, click_cap)
+                live[k] = min(live[k], click_cap[k])
+                changed = True
+        if journal_ints.shape[0] > 0:
+            row = control[JOURNALED]
+            control[JOURNALED] = row + 1
+            line = journal_ints[row]
+            line[0], line[1], line[2], line[3], line[4], line[5] = i, now, users[j], k, a, slot
+            line[6], line[7], line[8], line[9], line[10] = np.int64(bid), cost, clicked, converted, report
+            journal_floats[row, 0], journal_floats[row, 1] = believed, true_rate
+    return changed
+
+
+@inlined
+def step(
+    i: Any, now: Any,
+    control: Any, keys: Any, seen: Any, marginal: Any, users: Any, rate: Any, ad: Any, weight: Any, offer: Any,
+    offer_row: Any, truth_users: Any, truth_ads: Any, truth_bias: Any, truth_block: Any, live: Any, cap: Any,
+    click_cap: Any, active: Any, watch: Any, billing: Any, allowance: Any, spent: Any,
+    believed_conversion: Any, true_conversion: Any, value: Any, counts: Any, sums: Any, slot_impressions: Any,
+    threshold: Any, reports: Any, owed: Any, delay: Any, rule_address: Any, rule_campaign: Any,
+    rule_first: Any, rule_state: Any, top: Any, journal_ints: Any, journal_floats: Any, record_ints: Any,
+    record_floats: Any,
+) -> None:  # fmt: skip
+    """Plays request i: selects anew where caps have changed or a group begins, asks the rules, settles."""
+    j = i - control[BASE]
+    lane = j % LANES
+    if control[GROUP] != j // LANES:
+        control[GROUP] = j // LANES
+        floor = np.float32(control[RESERVE])
+        select(j // LANES * LANES, rate, weight, offer, offer_row, live, cap, click_cap, floor, seen, top)
+    if rule_campaign.size > 0:
+        requests_left = max(control[LEFT_BASE] - i, 0)
+        bid_by_rules(
+            j, lane, requests_left, control, rate, weight, active, allowance, spent, believed_conversion, billing,
+            rule_address, rule_campaign, rule_first, rule_state, cap, click_cap, top,
+        )  # fmt: skip
+    if control[RECORD_OF] >= 0:
+        record(
+            i, j, lane, users[j], control, keys, seen, rate, ad, weight,
+            truth_users, truth_ads, truth_bias, truth_block, top, record_ints, record_floats,
+        )  # fmt: skip
+    if settle(
+        i, j, now, control, keys, seen, marginal, users, rate, ad, weight, truth_users, truth_ads, truth_bias,
+        truth_block, live, cap, click_cap, watch, billing, allowance, spent, believed_conversion, true_conversion,
+        value, counts, sums, slot_impressions, threshold, reports, owed, delay, top, journal_ints, journal_floats,
+    ):  # fmt: skip
+        control[GROUP] = -1
+
+
+@kernel()
+def walk(until: Any, state: Any) -> Any:
+    """Plays every request before `until`; says whether it got there (REACHED), needs scores (HUNGRY) or met a bad bid."""
+    (
+        control, keys, seen, marginal, times, users, rate, ad, weight, offer, offer_row, truth_users,
+        truth_ads, truth_bias, truth_block, live, cap, click_cap, active, watch, billing, allowance, spent,
+        believed_conversion, true_conversion, value, counts, sums, slot_impressions, threshold, reports,
+        owed, delay, rule_address, rule_campaign, rule_first, rule_state, top, journal_ints, journal_floats,
+        record_ints, record_floats,
+    ) = state  # fmt: skip
+    i = control[NEXT]
+    while True:
+        if control[FAULT] != 0:
+            return FAULTY
+        if i >= control[SCORED]:
+            return HUNGRY
+        now = times[i - control[BASE]]
+        if now >= until:
+            return REACHED
+        step(
+            i, now, control, keys, seen, marginal, users, rate, ad, weight, offer, offer_row, truth_users,
+            truth_ads, truth_bias, truth_block, live, cap, click_cap, active, watch, billing, allowance, spent,
+            believed_conversion, true_conversion, value, counts, sums, slot_impressions, threshold, reports,
+            owed, delay, rule_address, rule_campaign, rule_first, rule_state, top, journal_ints,
+            journal_floats, record_ints, record_floats,
+        )  # fmt: skip
+        i += 1
+        control[NEXT] = i
+
+
+@kernel()
+def settle_next(now: Any, state: Any) -> Any:
+    """Plays the next request alone: the same step, for the engine in which each request is a SimPy process."""
+    (
+        control, keys, seen, marginal, times, users, rate, ad, weight, offer, offer_row, truth_users,
+        truth_ads, truth_bias, truth_block, live, cap, click_cap, active, watch, billing, allowance, spent,
+        believed_conversion, true_conversion, value, counts, sums, slot_impressions, threshold, reports,
+        owed, delay, rule_address, rule_campaign, rule_first, rule_state, top, journal_ints, journal_floats,
+        record_ints, record_floats,
+    ) = state  # fmt: skip
+    i = control[NEXT]
+    step(
+        i, now, control, keys, seen, marginal, users, rate, ad, weight, offer, offer_row, truth_users,
+        truth_ads, truth_bias, truth_block, live, cap, click_cap, active, watch, billing, allowance, spent,
+        believed_conversion, true_conversion, value, counts, sums, slot_impressions, threshold, reports, owed,
+        delay, rule_address, rule_campaign, rule_first, rule_state, top, journal_ints, journal_floats,
+        record_ints, record_floats,
+    )  # fmt: skip
+    control[NEXT] = i + 1
+    return control[FAULT] != 0
+
+
+@kernel()
+def refresh(bid_per_conversion: Any, offer_bound: Any, rate_bound: Any, state: Any) -> None:
+    """Sets what campaigns may bid from now on, after anything that can change it: bids, budgets, hours, flights.
+
+    `bid_per_conversion` (K,) in millionths; negative: it bids by offer or by rule. `offer_bound` (K,): its largest offer.
+    """
+    state.control[GROUP] = -1
+    for k in range(bid_per_conversion.size):
+        left = state.allowance[k] - state.spent[k]
+        set_caps(k, state.billing[k], left, state.believed_conversion[k], state.cap, state.click_cap)
+        if not state.active[k]:
+            state.live[k] = 0
+        elif bid_per_conversion[k] >= 0:
+            per_click = bid_per_conversion[k] * state.believed_conversion[k]
+            state.live[k] = min(np.float32(per_click), state.click_cap[k])
+            # No charge exceeds the bid for a click (CPC) or that at the largest rate (CPM), rounding included.
+            state.watch[k] = per_click * max(1.0, rate_bound) * (1 + 1e-6) + 1
+        elif state.offer_row[k] >= 0:
+            state.live[k] = 1
+            state.watch[k] = np.inf if state.billing[k] == CPC else offer_bound[k] + 1
+        else:  # rules are capped whenever they are asked
+            state.live[k] = 0
+            state.watch[k] = -1

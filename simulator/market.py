@@ -1,0 +1,35 @@
+"""Who is there: users, campaigns and ads of a scenario, built once and shared by all worlds of that scenario."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import demand, population
+from .calibration import Expectation, expectation
+from .demand import Campaigns
+from .population import AdVectors, Users
+from .scenario import Interests, Scenario
+
+
+class Market(NamedTuple):
+    """The part of a market that is the same on every day; nothing in it is ever written to."""
+
+    campaigns: Campaigns
+    users: Users
+    ads: AdVectors | None  # None where rates are drawn
+    expected: Expectation  # of a day without weather, at the prior multipliers
+    conversion: NDArray[np.float64]  # (ticks, campaigns) factors on conversion rates
+
+
+@lru_cache(maxsize=16)
+def build(scenario: Scenario) -> Market:
+    """The market of a scenario: drawn campaigns receive their budgets and prior multipliers here."""
+    table = demand.campaigns(scenario)
+    people = population.users(scenario)
+    ads = population.ad_vectors(scenario, scenario.rates, table, people) if isinstance(scenario.rates, Interests) else None
+    table, expected = expectation(scenario, table, people, ads)
+    return Market(table, people, ads, expected, demand.hourly_conversion(scenario, table))

@@ -1,0 +1,112 @@
+"""Named markets: the ones that environments, benchmarks and tests start from. Each is a function that returns a `Scenario`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .errors import ScenarioError
+from .scenario import (
+    Advertiser,
+    Auction,
+    Campaign,
+    DelayPart,
+    DrawnDemand,
+    Interests,
+    ListedDemand,
+    Response,
+    Scenario,
+    Traffic,
+    Uniform,
+    Users,
+    Weather,
+)
+
+# Per cent of a day's ad requests in each half hour: the base curve of AuctionNet's traffic (Su et al., 2024).
+DAY = (
+    2.301, 1.076, 0.882, 0.482, 0.480, 0.333, 0.339, 0.303, 0.430, 0.486, 1.114, 1.236,
+    1.851, 1.729, 2.612, 2.405, 3.641, 3.309, 3.811, 3.238, 3.719, 3.288, 3.353, 2.550,
+    2.372, 2.221, 2.622, 2.008, 2.223, 2.050, 2.269, 2.081, 2.412, 2.058, 1.999, 1.649,
+    1.746, 1.689, 2.043, 1.979, 2.495, 2.512, 3.110, 2.859, 3.006, 2.565, 2.538, 2.529,
+)  # fmt: skip
+
+# Clicks convert within minutes or within days. A third under an hour, half within a day, an eighth after two weeks, none
+# after 30 days (Chapelle 2014); no single Weibull passes through these points.
+MINUTES_AND_DAYS = (
+    DelayPart(weight=0.35, shape=1.0, scale_s=900.0),
+    DelayPart(weight=0.65, shape=0.69, scale_s=7.0 * 86_400),
+)
+
+
+def bidding() -> Scenario:
+    """48 campaigns of 6 verticals, 3 slots, 500,000 requests a day in 48 ticks: the setting of AuctionNet, with users.
+
+    Users persist and have interests, so that values are correlated over campaigns. Budgets bind for about two campaigns in
+    three. Traffic, bids and conversion rates have weather, without which a constant multiplier would be good enough.
+    """
+    return Scenario(
+        name="bidding",
+        traffic=Traffic(
+            requests_per_day=500_000, curve=DAY, day_sigma=0.4, tick_sigma=0.2, tick_correlation=0.7,
+            surge_probability=0.3, surge_factor=(2.0, 4.0), surge_hours=(1.0, 3.5),
+        ),
+        users=Users(count=20_000, segments=6, dimensions=16, spread=1.0, hour_amplitude=0.6),
+        rates=Interests(click_rate=0.01, belief_noise=0.1),
+        demand=DrawnDemand(campaigns=48, verticals=6, vertical_spread=1.0, conversion_rate=0.1, follows_demand=0.67),
+        weather=Weather(day_sigma=0.4, common_sigma=0.24, tick_sigma=0.15, tick_correlation=0.9, drift_sigma=0.5),
+        auction=Auction(pricing="gsp", slots=3, exposure=(1.0, 0.8, 0.6), reserve=1e-4),
+        response=Response(delay=MINUTES_AND_DAYS, window_days=30.0, hour_amplitude=0.35),
+    )  # fmt: skip
+
+
+def bidding_small() -> Scenario:
+    """`bidding` with 50,000 requests a day: small enough to train on."""
+    return bidding().override({"name": "bidding-small", "traffic.requests_per_day": 50_000})
+
+
+def tiny() -> Scenario:
+    """Six campaigns, two slots, 2,000 requests in 24 ticks: a day in milliseconds, with everything switched on."""
+    return bidding().override(
+        {
+            "name": "tiny",
+            "ticks_per_day": 24,
+            "traffic.requests_per_day": 2_000,
+            "users.count": 300,
+            "users.segments": 3,
+            "users.dimensions": 8,
+            "demand.campaigns": 6,
+            "demand.verticals": 2,
+            "demand.ads_per_campaign": 2,
+            "demand.conversion_rate": 0.3,
+            "demand.value_per_conversion": [6.0, 13.0],
+            "rates.click_rate": 0.05,
+            "auction.slots": 2,
+        }
+    )
+
+
+def uniform(bidders: int = 2, requests: int = 100_000) -> Scenario:
+    """The market of auction theory: `bidders` with values U[0, 1] for every request, one slot, second price, no budgets.
+
+    A bidder's value is its believed and true rate; a conversion is worth 1, so multiplier 1 bids the value. Requests come
+    evenly, exactly `requests` of them in a day of one tick.
+    """
+    if bidders < 1 or requests < 1:
+        raise ScenarioError(f"preset 'uniform' needs at least one bidder and one request, not {bidders} and {requests}")
+    advertisers = tuple(Advertiser(name=f"a{k}", campaigns=(Campaign(name=f"c{k}", objective="utility"),)) for k in range(bidders))
+    return Scenario(
+        name="uniform",
+        ticks_per_day=1,
+        traffic=Traffic(requests_per_day=requests, arrivals="even"),
+        users=Users(count=1, segments=1, dimensions=1),
+        rates=Uniform(),
+        demand=ListedDemand(advertisers=advertisers),
+        auction=Auction(pricing="second", slots=1, exposure=(1.0,)),
+    )
+
+
+PRESETS: dict[str, Callable[..., Scenario]] = {
+    "bidding": bidding,
+    "bidding-small": bidding_small,
+    "tiny": tiny,
+    "uniform": uniform,
+}

@@ -1,0 +1,50 @@
+"""What people do: the true rates behind an impression, and how long a conversion takes to be reported."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .compiled import inlined
+from .population import sigmoid
+from .scenario import Response
+
+
+def delay_table(response: Response) -> NDArray[np.float64]:
+    """Rows (cumulative weight, 1 / shape, scale in microseconds, probability inside the window) of a mixture of Weibulls.
+
+    Each part is truncated at the attribution window, so that every conversion is reported inside it.
+    """
+    window = response.window_days * 86_400.0
+    rows, total = [], sum(part.weight for part in response.delay)
+    reached = 0.0
+    for part in response.delay:
+        reached += part.weight / total
+        inside = 1.0 - math.exp(-((window / part.scale_s) ** part.shape))
+        rows.append((reached, 1.0 / part.shape, part.scale_s * 1e6, inside))
+    return np.array(rows)
+
+
+@inlined
+def delay_us(table: Any, u: Any) -> Any:
+    """The delay in microseconds at quantile u, by inversion: the part first, then Weibull(u) inside the window."""
+    part, before = 0, 0.0
+    while part + 1 < table.shape[0] and u >= table[part, 0]:
+        before = table[part, 0]
+        part += 1
+    inner = (u - before) / (table[part, 0] - before)
+    return np.int64(table[part, 2] * (-math.log1p(-inner * table[part, 3])) ** table[part, 1])
+
+
+@inlined
+def true_click_rate(ad: Any, user: Any, j: Any, users: Any, ads: Any, bias: Any, block: Any) -> Any:
+    """The true click rate of an ad that is shown, once seen: from vectors, or from a block of drawn rates."""
+    if block.size > 0:
+        return np.float64(block[ad, j])
+    odds = np.float64(bias[ad])
+    for d in range(ads.shape[1]):
+        odds += np.float64(users[user, d]) * np.float64(ads[ad, d])
+    return sigmoid(odds)

@@ -1,0 +1,465 @@
+"""What a market is: a frozen, validated tree of settings, with units in the names, loadable from YAML and hashable.
+
+Money is in currency units (the ledger counts millionths), time in seconds unless a name says otherwise. Same scenario,
+seed and policies: same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic._internal._model_construction import ModelMetaclass
+
+from .errors import ScenarioError, suggest
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Range = tuple[Positive, Positive]
+
+
+class _Sentences(ModelMetaclass):
+    """Building any part of a scenario from wrong values raises `ScenarioError`, one sentence."""
+
+    def __call__(cls, *args: Any, **values: Any) -> Any:
+        try:
+            return super().__call__(*args, **values)
+        except ValidationError as error:
+            raise ScenarioError(_sentence(cls, error)) from None
+
+
+class Part(BaseModel, metaclass=_Sentences):
+    """A frozen piece of a scenario: unknown fields, NaN and infinities are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Traffic(Part):
+    """Arrivals of ad requests: a non-homogeneous Poisson process under a day's weather."""
+
+    requests_per_day: Annotated[int, Field(ge=1, le=10**10)] = 50_000
+    curve: tuple[NonNegative, ...] = Field((1.0,), description="relative traffic in equal pieces of a day, any number")
+    arrivals: Literal["poisson", "even"] = Field("poisson", description="'even': exactly requests_per_day, evenly")
+    day_sigma: NonNegative = Field(0.0, description="log standard deviation of a day's level")
+    tick_sigma: NonNegative = Field(0.0, description="innovation of the AR(1) in log traffic over ticks")
+    tick_correlation: Share = 0.7
+    surge_probability: Share = Field(0.0, description="share of days with a surge")
+    surge_factor: Range = (2.0, 4.0)
+    surge_hours: Range = (1.0, 3.5)
+
+    @model_validator(mode="after")
+    def _check(self) -> Traffic:
+        if not self.curve or sum(self.curve) <= 0:
+            raise ValueError("curve must have at least one positive piece")
+        for name in ("surge_factor", "surge_hours"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name} must be a range from low to high, not {low} to {high}")
+        return self
+
+
+class Users(Part):
+    """Persistent users: latent interests around the centre of a segment, heavy-tailed activity."""
+
+    count: Count = 20_000
+    segments: Annotated[int, Field(ge=1, le=256)] = 6
+    dimensions: Annotated[int, Field(ge=1, le=256)] = 16
+    spread: NonNegative = Field(0.7, description="standard deviation of interests around a segment's centre of length 1")
+    activity_tail: Positive = Field(1.2, description="Pareto shape of a user's share of the requests")
+    hour_amplitude: NonNegative = Field(0.0, description="log amplitude of a segment's share of traffic over the day")
+
+
+class Interests(Part):
+    """Rates from latent interests: click = sigmoid(bias_ad + user . ad); the platform believes a noisy copy of it."""
+
+    kind: Literal["interests"] = "interests"
+    click_rate: Annotated[float, Field(gt=0, lt=1)] = Field(0.025, description="click rate of an average ad and user")
+    ad_sigma: NonNegative = Field(0.25, description="log-odds standard deviation between ads")
+    affinity: NonNegative = Field(0.9, description="log-odds standard deviation between users, for one ad")
+    belief_noise: NonNegative = Field(0.0, description="noise of the believed ad vectors, as a share of their length")
+    belief_bias: float = Field(0.0, description="log-odds added to every belief (miscalibration)")
+
+
+class Uniform(Part):
+    """True rates drawn uniformly for every request and campaign: the market of auction theory."""
+
+    kind: Literal["uniform"] = "uniform"
+    low: Share = 0.0
+    high: Share = 1.0
+    belief_noise: NonNegative = Field(0.0, description="standard deviation of the normal error of a belief")
+
+    @model_validator(mode="after")
+    def _check(self) -> Uniform:
+        if self.low >= self.high:
+            raise ValueError(f"low must lie below high, not {self.low} and {self.high}")
+        return self
+
+
+class Normal(Part):
+    """True rates drawn normally for every request and campaign; far enough from 0 and 1 to stay inside."""
+
+    kind: Literal["normal"] = "normal"
+    mean: Share = 0.5
+    sigma: Positive = 0.04
+    belief_noise: NonNegative = Field(0.0, description="standard deviation of the normal error of a belief")
+
+    @model_validator(mode="after")
+    def _check(self) -> Normal:
+        reach = 8 * (self.sigma**2 + self.belief_noise**2) ** 0.5
+        if self.mean - reach < 0 or self.mean + reach > 1:
+            raise ValueError("mean must lie 8 standard deviations (of rate and belief together) away from 0 and from 1")
+        return self
+
+
+Rates = Annotated[Interests | Uniform | Normal, Field(discriminator="kind")]
+
+Objective = Literal["max_value", "target_cpa", "target_roas", "utility"]
+Billing = Literal["cpm", "cpc", "cpa"]
+
+
+class Flight(Part):
+    """Days on which a campaign runs: from `first_day` up to, not including, `end_day`; day 0 is the first."""
+
+    first_day: Annotated[int, Field(ge=0)] = 0
+    end_day: Count
+
+    @model_validator(mode="after")
+    def _check(self) -> Flight:
+        if self.end_day <= self.first_day:
+            raise ValueError(f"end_day must be after first_day, not {self.end_day} after {self.first_day}")
+        return self
+
+
+class Ad(Part):
+    """One ad of a campaign; of several, the one with the best believed rate stands for the campaign."""
+
+    name: str
+    appeal: float = Field(0.0, description="log-odds of a click over the campaign's own")
+
+
+class Campaign(Part):
+    """One campaign: what it wants, what it can spend, and when it runs."""
+
+    name: str
+    objective: Objective = "max_value"
+    value_per_conversion: Positive = 1.0
+    target_cpa: Positive | None = Field(None, description="most it wants to pay a conversion on average")
+    target_roas: Positive | None = Field(None, description="least value it wants for a unit of spend")
+    budget_per_day: Positive | None = Field(None, description="None: unlimited")
+    billing: Billing = "cpm"
+    conversion_rate: Annotated[float, Field(gt=0, le=1)] = Field(1.0, description="conversions per click")
+    prior_multiplier: Positive = Field(1.0, description="the multiplier it used on an earlier day")
+    follows_demand: bool = Field(False, description="its value moves with its vertical's demand")
+    flights: tuple[Flight, ...] = Field((), description="none: it always runs")
+    ads: tuple[Ad, ...] = (Ad(name="ad"),)
+
+    @property
+    def target(self) -> float:
+        """What it bids for a conversion at multiplier 1, in currency."""
+        if self.objective == "target_cpa":
+            assert self.target_cpa is not None
+            return self.target_cpa
+        if self.objective == "target_roas":
+            assert self.target_roas is not None
+            return self.value_per_conversion / self.target_roas
+        return self.value_per_conversion
+
+    @model_validator(mode="after")
+    def _check(self) -> Campaign:
+        for objective in ("target_cpa", "target_roas"):
+            if self.objective == objective and getattr(self, objective) is None:
+                raise ValueError(f"a campaign with objective {objective} needs a {objective}")
+        flights = sorted(self.flights, key=lambda f: f.first_day)
+        for one, next_ in zip(flights, flights[1:], strict=False):
+            if next_.first_day < one.end_day:
+                raise ValueError(f"flights must not overlap, and one starts on day {next_.first_day}, before day {one.end_day}")
+        if not self.ads:
+            raise ValueError("a campaign needs at least one ad")
+        return self
+
+
+class Advertiser(Part):
+    """An advertiser in a vertical, with its campaigns."""
+
+    name: str
+    vertical: Annotated[int, Field(ge=0)] = 0
+    campaigns: Annotated[tuple[Campaign, ...], Field(min_length=1)]
+
+
+class ListedDemand(Part):
+    """Advertisers written out one by one."""
+
+    kind: Literal["listed"] = "listed"
+    vertical_spread: NonNegative = Field(0.6, description="standard deviation of ad vectors around a vertical's centre")
+    advertisers: Annotated[tuple[Advertiser, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _check(self) -> ListedDemand:
+        names = [c.name for a in self.advertisers for c in a.campaigns]
+        twice = {n for n in names if names.count(n) > 1}
+        if twice:
+            raise ValueError(f"campaign names must differ, and {min(twice)!r} stands twice")
+        return self
+
+
+class DrawnDemand(Part):
+    """Campaigns drawn from distributions: one advertiser each, dealt over the verticals in turn."""
+
+    kind: Literal["drawn"] = "drawn"
+    campaigns: Annotated[int, Field(ge=1, le=60_000)] = 48
+    verticals: Count = 6
+    ads_per_campaign: Annotated[int, Field(ge=1, le=64)] = 1
+    ad_spread: NonNegative = Field(0.3, description="log-odds standard deviation between ads of a campaign")
+    vertical_spread: NonNegative = Field(0.6, description="standard deviation of ad vectors around a vertical's centre")
+    objective: Objective = "max_value"
+    billing: Billing = "cpm"
+    value_per_conversion: Range = (60.0, 130.0)
+    target_roas: Positive = 1.0
+    conversion_rate: Annotated[float, Field(gt=0, le=1)] = 0.02
+    conversion_sigma: NonNegative = Field(0.25, description="log standard deviation of conversion rates between campaigns")
+    budget_share: Positive | None = Field(
+        0.45, description="median budget as a share of what the day would cost at multiplier 1; None: unlimited"
+    )
+    budget_sigma: NonNegative = Field(0.5, description="log standard deviation of that share")
+    follows_demand: Share = Field(0.75, description="share of campaigns whose value moves with their vertical's demand")
+
+
+Demand = Annotated[ListedDemand | DrawnDemand, Field(discriminator="kind")]
+
+
+class Weather(Part):
+    """Random changes of the value of a conversion, per vertical, for the campaigns that follow demand."""
+
+    day_sigma: NonNegative = Field(0.0, description="log standard deviation of a vertical's level, day by day")
+    common_sigma: NonNegative = Field(0.0, description="the same for all verticals together")
+    tick_sigma: NonNegative = Field(0.0, description="innovation of the AR(1) over ticks")
+    tick_correlation: Share = 0.9
+    drift_sigma: NonNegative = Field(0.0, description="log drift from morning to night")
+
+
+class Auction(Part):
+    """How slots are sold."""
+
+    pricing: Literal["first", "second", "gsp", "vcg"] = Field(
+        "gsp", description="'second' with several slots: every winner pays the best losing bid"
+    )
+    slots: Annotated[int, Field(ge=1, le=16)] = 3
+    exposure: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
+        (1.0, 0.8, 0.6), description="probability that a slot is seen, first slot first; falling"
+    )
+    exposure_draws: Literal["cascade", "repeated"] = Field(
+        "cascade",
+        description="'cascade': slot k+1 only if slot k, marginals as given; 'repeated': AuctionNet's rule, one draw of "
+        "exposure[k] a slot on top of the slot before, so that 1/.8/.6 shows the third with .48",
+    )
+    reserve: Annotated[float, Field(ge=1e-6)] = Field(1e-6, description="least price of an impression, currency")
+    squashing: NonNegative = Field(1.0, description="rank score = bid per click x believed click rate ^ squashing")
+    price_told: bool = Field(True, description="campaigns are told the least winning cost after the auction")
+
+    @model_validator(mode="after")
+    def _check(self) -> Auction:
+        if len(self.exposure) < self.slots:
+            raise ValueError(f"exposure must name a probability for each of the {self.slots} slots, not {len(self.exposure)}")
+        if self.exposure_draws == "cascade" and any(b > a for a, b in zip(self.exposure, self.exposure[1:], strict=False)):
+            raise ValueError("exposure must not rise from slot to slot")
+        return self
+
+    @property
+    def seen(self) -> tuple[float, ...]:
+        """Probability that a slot is seen given that the one before was, for the slots sold."""
+        if self.exposure_draws == "repeated":
+            return self.exposure[: self.slots]
+        before = (1.0, *self.exposure)
+        return tuple(e / b for e, b in zip(self.exposure, before, strict=False))[: self.slots]
+
+    @property
+    def marginal(self) -> tuple[float, ...]:
+        """Probability that a slot is seen, for the slots sold."""
+        out, reach = [], 1.0
+        for seen in self.seen:
+            out.append(reach := reach * seen)
+        return tuple(out)
+
+
+class DelayPart(Part):
+    """A Weibull distribution of delays; shape 1 is exponential."""
+
+    weight: Positive = 1.0
+    shape: Positive = 1.0
+    scale_s: Positive
+
+
+class Response(Part):
+    """What a click leads to, and when it is reported."""
+
+    delay: Annotated[tuple[DelayPart, ...], Field(min_length=1)] = Field(
+        (DelayPart(scale_s=3600.0),), description="mixture of Weibulls, truncated at window_days"
+    )
+    window_days: Positive = 30.0
+    hour_amplitude: NonNegative = Field(0.0, description="log amplitude of conversion rates over the day, per campaign")
+
+
+class Scenario(Part):
+    """A whole market. `market_seed` draws who is there; the seed of a `World` draws the days they live through."""
+
+    name: str = "custom"
+    days: Count = 1
+    day_s: Annotated[int, Field(ge=1)] = 86_400
+    ticks_per_day: Annotated[int, Field(ge=1, le=86_400)] = 48
+    market_seed: Annotated[int, Field(ge=0)] = 1
+    traffic: Traffic = Traffic()
+    users: Users = Users()
+    rates: Rates = Interests()
+    demand: Demand = DrawnDemand()
+    weather: Weather = Weather()
+    auction: Auction = Auction()
+    response: Response = Response()
+
+    @model_validator(mode="after")
+    def _check(self) -> Scenario:
+        if self.day_s * 1_000_000 % self.ticks_per_day:
+            raise ValueError(f"ticks_per_day must divide the day's {self.day_s} s into whole microseconds")
+        if self.users.segments > self.users.count:
+            raise ValueError("users.segments must not exceed users.count")
+        if self.rates.kind == "uniform" and self.rates.belief_noise and self.auction.squashing != 1:
+            raise ValueError("auction.squashing other than 1 needs believed rates above zero, so no rates.belief_noise here")
+        return self
+
+    @property
+    def day_us(self) -> int:
+        """Length of a day in microseconds."""
+        return self.day_s * 1_000_000
+
+    @property
+    def tick_us(self) -> int:
+        """Length of a tick in microseconds."""
+        return self.day_us // self.ticks_per_day
+
+    @property
+    def horizon_us(self) -> int:
+        """End of the last day in microseconds."""
+        return self.days * self.day_us
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that name exactly these settings."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+    @classmethod
+    def preset(cls, name: str, **sizes: int) -> Scenario:
+        """A named market: see `presets`. `sizes` go to the preset, e.g. `preset("uniform", bidders=5)`."""
+        from .presets import PRESETS
+
+        if name not in PRESETS:
+            raise ScenarioError(f"there is no preset {name!r}{suggest(name, PRESETS)}")
+        try:
+            return PRESETS[name](**sizes)
+        except TypeError:
+            raise ScenarioError(f"preset {name!r} does not take {', '.join(sizes)}") from None
+
+    @classmethod
+    def load(cls, path: str | Path) -> Scenario:
+        """Reads a YAML file. Raises `ScenarioError` if it is missing, not YAML, or not a scenario."""
+        path = Path(path)
+        try:
+            tree = yaml.safe_load(path.read_text())
+        except OSError as error:
+            raise ScenarioError(f"cannot read the scenario {str(path)!r}: {error.strerror}") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ScenarioError(f"{str(path)!r} is not YAML: {' '.join(str(error).split())}") from None
+        if not isinstance(tree, dict):
+            raise ScenarioError(f"{str(path)!r} holds no scenario: fields such as 'traffic' are expected at its top")
+        return cls.from_tree(tree)
+
+    @classmethod
+    def named(cls, text: str) -> Scenario:
+        """A preset by its name, or a YAML file by its path."""
+        if Path(text).suffix in {".yaml", ".yml"} or "/" in text:
+            return cls.load(text)
+        return cls.preset(text)
+
+    @classmethod
+    def from_tree(cls, tree: Mapping[str, Any]) -> Scenario:
+        """A scenario from nested dictionaries, as YAML gives them."""
+        try:
+            return cls.model_validate(tree)
+        except ValidationError as error:
+            raise ScenarioError(_sentence(cls, error)) from None
+
+    def save(self, path: str | Path) -> None:
+        """Writes a YAML file that `load` turns into an equal scenario."""
+        try:
+            Path(path).write_text(str(self))
+        except OSError as error:
+            raise ScenarioError(f"cannot write the scenario {str(path)!r}: {error.strerror}") from None
+
+    def override(self, settings: Mapping[str, Any] | Iterable[str]) -> Scenario:
+        """This scenario with some fields changed: {"auction.slots": 1}, or texts "auction.slots=1"."""
+        if not isinstance(settings, Mapping):
+            settings = dict(_setting(text) for text in settings)
+        tree = self.model_dump(mode="json")
+        for path, value in settings.items():
+            node, *_ = branch = [tree]
+            *parents, leaf = path.split(".")
+            for depth, key in enumerate([*parents, leaf]):
+                node = branch[-1]
+                if not isinstance(node, dict) or key not in node:
+                    where = ".".join(parents[:depth]) or "a scenario"
+                    known = node if isinstance(node, dict) else ()
+                    raise ScenarioError(f"{where} has no field {key!r}{suggest(key, known)}")
+                branch.append(node[key])
+            node[leaf] = value
+        return self.from_tree(tree)
+
+    def __str__(self) -> str:
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, default_flow_style=None, width=120)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    path, equals, value = text.partition("=")
+    if not equals or not path:
+        raise ScenarioError(f"a setting reads field=value, for example auction.slots=1, and not {text!r}")
+    try:
+        return path, yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ScenarioError(f"the value of {path!r} cannot be read: {value!r}") from None
+
+
+def _sentence(model: type, error: ValidationError) -> str:
+    """The first of pydantic's complaints as one sentence: the field, the value, what is allowed."""
+    first = error.errors(include_url=False)[0]
+    tags = {"listed", "drawn", "interests", "uniform", "normal"}
+    place = ".".join(str(p) for p in first["loc"] if p not in tags)
+    kind, given = first["type"], first["input"]
+    where = place or model.__name__.lower()
+    if kind == "extra_forbidden":
+        owner, _, field = place.rpartition(".")
+        return f"{owner or model.__name__.lower()} has no field {field!r}{suggest(field, _fields(model, first['loc']))}"
+    if kind == "missing":
+        return f"{where} is missing"
+    if kind == "value_error":
+        return f"{where}: {first['ctx']['error']}"
+    text = first["msg"][0].lower() + first["msg"][1:]
+    return f"{where} cannot be {given!r}: {text}"
+
+
+def _fields(model: Any, location: tuple[Any, ...]) -> list[str]:
+    """The field names of the part in which a location ends, as far as they can be found without a value."""
+    for key in location[:-1]:
+        options = getattr(model, "model_fields", {})
+        if key in options:
+            model = options[key].annotation
+            continue
+        for candidate in getattr(model, "__args__", ()):
+            kinds = getattr(candidate, "model_fields", {}).get("kind")
+            if kinds is not None and key in getattr(kinds.annotation, "__args__", ()):
+                model = candidate
+    return list(getattr(model, "model_fields", {}))

@@ -1,0 +1,314 @@
+"""Seats: what the holder of a decision sees, what it may decide, and how a world asks it.
+
+The bid seat knows three forms of decision: `Multiplier` (a number per campaign until the next tick), `ChunkBids` (a bid for
+each request of a block) and `RequestRule` (a compiled function asked request by request). A policy sees only what a real
+campaign is told: bids, wins, cost, conversions once reported, the forecast of traffic. The truth is not in a view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import kernel as K
+from .chance import Stream, generator
+from .demand import MICRO, UNLIMITED
+from .errors import PolicyError, suggest
+from .exchange import Exchange
+from .ledger import Ledger
+from .rules import Rule
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+
+class Told(NamedTuple):
+    """What the held campaigns were told of a span of time; arrays have shape (held,)."""
+
+    requests: Counts  # that came to the market
+    wins: Counts  # slots won
+    impressions: Counts  # slots seen by the user
+    clicks: Counts
+    conversions_reported: Counts  # reported in this span, whenever they happened
+    spend: Floats  # currency
+    believed_value: Floats  # sum of the platform's estimate of the impressions' value, currency
+
+
+class History(NamedTuple):
+    """An earlier day, as a campaign would have it in its reports; arrays have shape (held,), money in currency."""
+
+    impressions: Floats
+    conversions: Floats
+    spend: Floats
+    rate: Floats  # mean believed conversion rate of an impression, over all requests, won or lost
+
+
+@dataclass(frozen=True, slots=True)
+class BidView:
+    """What a policy sees at the start of a tick; arrays have shape (held,) unless said otherwise, money in currency."""
+
+    day: int
+    tick: int  # of the day
+    ticks: int  # of a day
+    campaigns: tuple[str, ...]
+    target: Floats  # bid for a conversion at multiplier 1
+    prior: Floats  # multiplier of an earlier day
+    multiplier: Floats  # in force; NaN where bids come by request
+    budget: Floats  # of today; inf: unlimited
+    budget_left: Floats
+    forecast: Floats  # (ticks,) expected shares of the day's requests, summing to 1
+    forecast_requests: float  # of the whole day
+    last: Told  # the tick that has just ended; zeros in the first tick of all
+    today: Told  # the day so far
+    market_price: Floats  # mean least winning cost of a slot in the last tick; NaN if it is not told
+    history: History
+
+    @property
+    def elapsed(self) -> float:
+        """Share of the day's traffic that the forecast puts before this tick."""
+        return float(self.forecast[: self.tick].sum())
+
+    @property
+    def spent_share(self) -> Floats:
+        """Spend of today over today's budget; 0 where it is unlimited."""
+        return self.today.spend / self.budget
+
+
+class Requests(NamedTuple):
+    """A block of n requests as the held campaigns see it, before they bid."""
+
+    number: Counts  # (n,)
+    segment: Counts  # (n,) of the user
+    rate: Floats  # (held, n) believed conversions per impression
+
+
+class Multiplier(NamedTuple):
+    """Bid = multiplier x target x believed rate, until the next tick. `values` has shape (held,) or is one number."""
+
+    values: Any
+
+
+class ChunkBids(NamedTuple):
+    """Bids by request: `bids(requests)` returns currency per impression, shape (held, n).
+
+    It is asked when a block is drawn and again, for its unsettled rest, at each tick.
+    """
+
+    bids: Callable[[Requests], Any]
+
+
+class RequestRule(NamedTuple):
+    """Bids by a compiled rule, asked request by request (see `rules.Rule`).
+
+    `state` has shape (held, width): a row of the rule's own for each campaign, which the rule may change. The array is
+    brought up to date in place before each tick.
+    """
+
+    rule: Rule
+    state: Floats
+
+
+Decision = Multiplier | ChunkBids | RequestRule
+
+
+class BidPolicy:
+    """Base of bidders. One object holds one or more campaigns of one world at a time, all arrays over those it holds."""
+
+    def start(self, view: BidView, dice: np.random.Generator) -> None:
+        """Called once before the first decision of a run: forget earlier runs. `dice` are this policy's own."""
+
+    def decide(self, view: BidView) -> Decision | None:
+        """Called at the start of each tick; None keeps the last decision."""
+        raise PolicyError(f"{type(self).__name__} does not say what it decides")
+
+
+BidPolicies = BidPolicy | Mapping[int | str, BidPolicy]
+
+
+class _Holding:
+    """A policy, the campaigns it holds, and its standing decision."""
+
+    def __init__(self, policy: BidPolicy, held: list[int]) -> None:
+        self.policy, self.held = policy, np.array(held)
+        self.decision: Decision | None = None
+        self.offer_rows = slice(0, 0)
+        self.state_span = slice(0, 0)
+
+
+class BidSeat:
+    """Asks the policies of a world at each tick and puts their decisions into the exchange."""
+
+    def __init__(self, exchange: Exchange, ledger: Ledger, policies: BidPolicies | None) -> None:
+        self._exchange, self._ledger = exchange, ledger
+        self._holdings = [_Holding(p, held) for p, held in _grouped(exchange, policies)]
+        self._price_told = exchange.scenario.auction.price_told
+        self._last = np.zeros((K.COUNTS, len(exchange.multiplier)), np.int64)
+        exchange.on_scores.append(self._ask_for_offers)
+
+    def decide(self, day: int, tick: int) -> None:
+        """One round of decisions at the start of a tick."""
+        changed = False
+        for number, holding in enumerate(self._holdings):
+            if isinstance(holding.decision, RequestRule):
+                span = self._exchange.state.rule_state[holding.state_span]
+                holding.decision.state[:] = span.reshape(holding.decision.state.shape)
+            view = self.view(holding.held, day, tick)
+            if self._ledger.closed == 0:
+                dice = generator(self._exchange.seed, Stream.POLICY, number)
+                holding.policy.start(view, dice)
+            decision = holding.policy.decide(view)
+            if decision is None:
+                continue
+            changed |= type(decision) is not Multiplier or type(holding.decision) not in (Multiplier, type(None))
+            holding.decision = decision
+            self._exchange.multiplier[holding.held] = self._values(holding, decision)
+        if changed:
+            self._lay_out()
+        self._ask_for_offers(int(self._exchange.state.control[K.NEXT] - self._exchange.state.control[K.BASE]))
+
+    def view(self, held: Counts, day: int, tick: int) -> BidView:
+        """What the held campaigns see now."""
+        exchange, ledger, state = self._exchange, self._ledger, self._exchange.state
+        table, expected = exchange.market.campaigns, exchange.market.expected
+        closed = ledger.closed
+        if closed:
+            last = _told(ledger.counts[closed - 1], ledger.sums[closed - 1], held)
+        else:
+            last = _told(self._last, ledger.today_sums, held)
+        told = closed and self._price_told
+        left = (state.allowance - state.spent)[held]
+        budget = (state.allowance - exchange.day_spent)[held]
+        return BidView(
+            day=day,
+            tick=tick,
+            ticks=exchange.shares.size,
+            campaigns=tuple(table.names[k] for k in held),
+            target=exchange.target[held],
+            prior=table.prior[held],
+            multiplier=exchange.multiplier[held],
+            budget=_currency(budget),
+            budget_left=_currency(left),
+            forecast=exchange.shares,
+            forecast_requests=float(exchange.scenario.traffic.requests_per_day),
+            last=last,
+            today=_told(ledger.today_counts, ledger.today_sums, held),
+            market_price=ledger.market_price[closed - 1][held] if told else np.full(held.size, np.nan),
+            history=History(
+                expected.impressions[held], expected.conversions[held], expected.spend[held], expected.rate[held]
+            ),
+        )
+
+    def _values(self, holding: _Holding, decision: Decision) -> Floats:
+        name = type(holding.policy).__name__
+        if isinstance(decision, Multiplier):
+            try:
+                values = np.broadcast_to(np.asarray(decision.values, np.float64), holding.held.shape)
+            except (TypeError, ValueError):
+                raise PolicyError(
+                    f"{name} must decide a number for each of its {holding.held.size} campaigns, not {decision.values!r}"
+                ) from None
+            if not (values >= 0).all() or np.isinf(values).any():
+                bad = values[~((values >= 0) & np.isfinite(values))][0]
+                raise PolicyError(f"{name} decided the multiplier {bad}: finite numbers from 0 up are allowed")
+            return values
+        if isinstance(decision, RequestRule):
+            shape = np.shape(decision.state)
+            if len(shape) != 2 or shape[0] != holding.held.size or decision.state.dtype != np.float64:
+                raise PolicyError(f"the state of {name}'s rule must be float64 of shape ({holding.held.size}, width), not {shape}")
+        elif not isinstance(decision, ChunkBids):
+            raise PolicyError(f"{name} must decide a Multiplier, ChunkBids or RequestRule, not {type(decision).__name__}")
+        return np.full(holding.held.size, np.nan)
+
+    def _lay_out(self) -> None:
+        """Gives rows to those who make offers and state to those who bid by rule."""
+        state = self._exchange.state
+        offer_row = np.full_like(state.offer_row, -1)
+        addresses: list[int] = []
+        campaigns: list[int] = []
+        first, states = [0], []
+        row = 0
+        for holding in self._holdings:
+            decision = holding.decision
+            if isinstance(decision, ChunkBids):
+                holding.offer_rows = slice(row, row + holding.held.size)
+                offer_row[holding.held] = np.arange(row, row + holding.held.size)
+                row += holding.held.size
+            elif isinstance(decision, RequestRule):
+                width = decision.state.shape[1]
+                holding.state_span = slice(first[-1], first[-1] + decision.state.size)
+                for k in holding.held:
+                    campaigns.append(int(k))
+                    addresses.append(decision.rule.address)
+                    first.append(first[-1] + width)
+                states.append(decision.state.ravel())
+        offer = state.offer if len(state.offer) == row else np.zeros((row, K.CHUNK), np.float32)
+        self._exchange.replace(
+            offer=offer,
+            offer_row=offer_row,
+            rule_address=np.array(addresses, np.int64),
+            rule_campaign=np.array(campaigns, np.int64),
+            rule_first=np.array(first, np.int64),
+            rule_state=np.concatenate(states) if states else np.zeros(0),
+        )
+
+    def _ask_for_offers(self, start: int) -> None:
+        """Asks for bids on the requests of the block from place `start` on."""
+        state = self._exchange.state
+        if not state.control[K.SCORED] or start >= K.CHUNK:
+            return
+        for holding in self._holdings:
+            if not isinstance(holding.decision, ChunkBids):
+                continue
+            users = self._exchange.market.users
+            requests = Requests(
+                number=np.arange(state.control[K.BASE] + start, state.control[K.SCORED]),
+                segment=users.segment[state.users[start:]],
+                rate=state.rate[holding.held, start:] * state.believed_conversion[holding.held, None],
+            )
+            bids = np.asarray(holding.decision.bids(requests), np.float64)
+            name = type(holding.policy).__name__
+            if bids.shape != requests.rate.shape:
+                raise PolicyError(f"{name} must bid for (campaigns, requests) = {requests.rate.shape}, not {bids.shape}")
+            if not (bids >= 0).all() or np.isinf(bids).any():
+                raise PolicyError(f"{name} bid a negative or non-finite amount")
+            state.offer[holding.offer_rows, start:] = bids * MICRO
+            self._exchange.offer_bound[holding.held] = state.offer[holding.offer_rows, start:].max(axis=1)
+
+
+def _told(counts: Counts, sums: Floats, held: Counts) -> Told:
+    rows = counts[: K.COUNTS_TOLD].take(held, axis=1)
+    return Told(
+        rows[K.REQUESTS], rows[K.WINS], rows[K.IMPRESSIONS], rows[K.CLICKS], rows[K.REPORTED],
+        rows[K.SPEND] / MICRO, sums[K.BELIEVED].take(held),
+    )  # fmt: skip
+
+
+def _currency(money: Counts) -> Floats:
+    return np.where(money >= UNLIMITED // 2, np.inf, money / MICRO)
+
+
+def _grouped(exchange: Exchange, policies: BidPolicies | None) -> list[tuple[BidPolicy, list[int]]]:
+    """Each policy once, with the campaigns it holds, in the order in which the policies were named."""
+    if policies is None:
+        return []
+    everyone = range(len(exchange.multiplier))
+    pairs = dict.fromkeys(everyone, policies) if isinstance(policies, BidPolicy) else policies
+    if not isinstance(pairs, Mapping):
+        raise PolicyError(f"the bid seat takes a policy or a mapping from campaigns to policies, not {type(policies).__name__}")
+    groups: dict[int, tuple[BidPolicy, list[int]]] = {}
+    taken: set[int] = set()
+    for campaign, policy in pairs.items():
+        k = exchange.market.campaigns.index(campaign)
+        if k is None:
+            raise PolicyError(f"there is no campaign {campaign!r}{suggest(str(campaign), exchange.market.campaigns.names)}")
+        if k in taken:
+            raise PolicyError(f"campaign {exchange.market.campaigns.names[k]!r} is held twice")
+        if not isinstance(policy, BidPolicy):
+            raise PolicyError(f"campaign {campaign!r} needs a BidPolicy, not {type(policy).__name__}")
+        taken.add(k)
+        groups.setdefault(id(policy), (policy, []))[1].append(k)
+    return list(groups.values())

@@ -1,0 +1,129 @@
+"""When requests come, and who sends them: a non-homogeneous Poisson process by time change, in blocks.
+
+Request i arrives when the cumulative intensity reaches the i-th partial sum of unit-rate exponentials (Cinlar 1975), so
+its time is a pure function of the seed and of the knots of the intensity. A surge moves the knots that lie ahead, and only
+requests that have not arrived are placed anew.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .chance import Stream, generator, uniform
+from .compiled import inlined, kernel
+from .scenario import Scenario
+
+NEVER = np.int64(1 << 62)
+GAP, SEGMENT, USER = int(Stream.GAP), int(Stream.SEGMENT), int(Stream.USER)
+
+
+def day_shares(curve: tuple[float, ...], ticks: int) -> NDArray[np.float64]:
+    """The curve's share of a day for each tick, summing to 1, from its piecewise constant intensity."""
+    edges = np.concatenate([[0.0], np.cumsum(curve)]) / np.sum(curve)
+    at = np.linspace(0, len(curve), ticks + 1)
+    return np.diff(np.interp(at, np.arange(len(curve) + 1), edges))
+
+
+def weather(scenario: Scenario, seed: int, day: int) -> NDArray[np.float64]:
+    """Factors on the traffic of each tick of a day: a level, an AR(1) and perhaps a surge; mean about 1 without the surge."""
+    traffic, ticks = scenario.traffic, scenario.ticks_per_day
+    dice = generator(seed, Stream.TRAFFIC, day)
+    level = traffic.day_sigma * dice.standard_normal() - traffic.day_sigma**2 / 2
+    rho, sigma = traffic.tick_correlation, traffic.tick_sigma
+    steps = sigma * dice.standard_normal(ticks)
+    log, state = np.empty(ticks), 0.0
+    for tick in range(ticks):
+        log[tick] = state = rho * state + steps[tick]
+    factors = np.exp(level + log)
+    if dice.random() < traffic.surge_probability:
+        tick_hours = scenario.day_s / ticks / 3600
+        first = int(dice.integers(ticks))
+        length = max(1, round(dice.uniform(*traffic.surge_hours) / tick_hours))
+        factors[first : first + length] *= dice.uniform(*traffic.surge_factor)
+    return factors
+
+
+class Intensity(NamedTuple):
+    """A piecewise constant intensity: from time[j] on, rate[j] requests a microsecond; `total[j]` expected before it."""
+
+    time: NDArray[np.int64]
+    total: NDArray[np.float64]
+    rate: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, scenario: Scenario, seed: int) -> Intensity:
+        """The intensity of every tick of the horizon; after it, none."""
+        shares = day_shares(scenario.traffic.curve, scenario.ticks_per_day)
+        expected = [scenario.traffic.requests_per_day * shares * weather(scenario, seed, d) for d in range(scenario.days)]
+        rate = np.append(np.concatenate(expected) / scenario.tick_us, 0.0)
+        time = np.arange(rate.size, dtype=np.int64) * scenario.tick_us
+        return cls(time, _totals(time, rate, 0.0), rate)
+
+    def scaled(self, now: int, factor: float) -> Intensity:
+        """The same with everything from `now` on multiplied by `factor`."""
+        j = int(np.searchsorted(self.time, now, "right")) - 1
+        reached = self.total[j] + self.rate[j] * (now - self.time[j])
+        time = np.concatenate([self.time[: j + 1], [now], self.time[j + 1 :]])
+        rate = np.concatenate([self.rate[: j + 1], self.rate[j:] * factor])
+        total = np.concatenate([self.total[: j + 1], _totals(time[j + 1 :], rate[j + 1 :], reached)])
+        return Intensity(time, total, rate)
+
+
+def _totals(time: NDArray[np.int64], rate: NDArray[np.float64], start: float) -> NDArray[np.float64]:
+    return start + np.concatenate([[0.0], np.cumsum(rate[:-1] * np.diff(time))])
+
+
+@inlined
+def place(epoch: Any, now: Any, knot: Any, time: Any, total: Any, rate: Any) -> Any:
+    """The arrival time in microseconds at which the cumulative intensity reaches `epoch`, and the knot it lies behind."""
+    while knot + 1 < time.size and epoch >= total[knot + 1]:
+        knot += 1
+    while knot > 0 and epoch < total[knot]:
+        knot -= 1
+    if rate[knot] <= 0.0:
+        return NEVER, knot
+    return max(now, time[knot] + np.int64((epoch - total[knot]) / rate[knot])), knot
+
+
+@kernel()
+def arrive(
+    keys: Any, first: Any, even: Any, sum_before: Any, now: Any, tick_us: Any,
+    time: Any, total: Any, rate: Any, segment_share: Any, segment_start: Any, alias_share: Any, alias_user: Any,
+    epochs: Any, times: Any, users: Any,
+) -> Any:  # fmt: skip
+    """Draws the next block of requests: fills epochs, times (microseconds) and users; returns the new partial sum.
+
+    `segment_share[tick, s]` is cumulative over segments; users are drawn within theirs by Walker's alias method, place and
+    coin from one draw.
+    """
+    knot, tick, tick_end = 0, 0, np.int64(-1)
+    ticks, segments = segment_share.shape
+    for j in range(epochs.size):
+        request = first + j
+        sum_before += 1.0 if even else -math.log(uniform(keys[GAP], request, 0))
+        epochs[j] = sum_before - 0.5 if even else sum_before
+        times[j], knot = place(epochs[j], now, knot, time, total, rate)
+        if times[j] >= tick_end and times[j] != NEVER:
+            tick = times[j] // tick_us % ticks
+            tick_end = (times[j] // tick_us + 1) * tick_us
+        draw, segment = uniform(keys[SEGMENT], request, 0), 0
+        for s in range(segments - 1):
+            segment += draw >= segment_share[tick, s]
+        low = segment_start[segment]
+        draw = uniform(keys[USER], request, 0) * (segment_start[segment + 1] - low)
+        user = low + np.int64(draw)
+        other = alias_user[user]
+        users[j] = user if draw - np.int64(draw) < alias_share[user] else other
+    return sum_before
+
+
+@kernel()
+def place_anew(now: Any, epochs: Any, times: Any, time: Any, total: Any, rate: Any) -> None:
+    """Places requests that have not arrived yet under a changed intensity."""
+    knot = 0
+    for j in range(epochs.size):
+        times[j], knot = place(epochs[j], now, knot, time, total, rate)

@@ -1,0 +1,259 @@
+"""A world: the SimPy environment that owns time, and the processes that live in it.
+
+Everything that can change the market is a process. Traffic is one too: it asks for the time of the next event, has the
+kernel play every request before it, and sleeps until then, last in line at that instant. In the `events` engine each
+request is a process of its own; both settle with the same compiled step and keep the same books to the last bit.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import simpy
+from threadpoolctl import ThreadpoolController
+
+from . import kernel as K
+from . import market
+from .compiled import entry
+from .demand import Campaigns
+from .errors import MarketError, PolicyError, suggest
+from .exchange import Exchange, next_arrival
+from .journal import Journal
+from .ledger import Ledger
+from .scenario import Scenario
+from .seats import BidPolicies, BidSeat
+
+SEATS = {"bid"}
+# Priorities at one instant; SimPy's own events (0 and 1) come first: control, end of a run, arrivals.
+END, ARRIVAL = 1_000, 1_000_000
+
+
+class World:
+    """A market that runs.
+
+    Args:
+        scenario: what the market is.
+        policies: who sits in which seat; {"bid": policy} or {"bid": {campaign: policy}}. Campaigns without a policy bid
+            their target.
+        seed: the days they live through: arrivals, weather, luck. Same seed, same luck, whatever the policies do.
+        engine: "compiled" plays requests in blocks, "events" makes each request a SimPy process.
+        journal: a folder for a log of requests, impressions and events (Parquet); None: no log.
+        record: a campaign for which to keep what a clairvoyant needs (see `agents.hindsight`); None: nobody.
+
+    Raises:
+        MarketError, PolicyError: if any of these cannot be used.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        policies: Mapping[str, BidPolicies] | None = None,
+        seed: int = 0,
+        engine: Literal["compiled", "events"] = "compiled",
+        journal: str | Path | None = None,
+        record: int | str | None = None,
+    ) -> None:
+        if engine not in ("compiled", "events"):
+            raise MarketError(f"there is no engine {engine!r}; known are compiled and events")
+        if isinstance(seed, bool) or int(seed) != seed or seed < 0:
+            raise MarketError(f"a seed is a whole number from 0 up, not {seed!r}")
+        for seat in policies or {}:
+            if seat not in SEATS:
+                raise PolicyError(f"there is no seat {seat!r}{suggest(seat, SEATS)}")
+        self.scenario, self.seed, self.engine = scenario, int(seed), engine
+        self.env = simpy.Environment()
+        self._exchange = Exchange(scenario, market.build(scenario), self.seed)
+        self.ledger = Ledger(self.campaigns, scenario.ticks_per_day, scenario.days * scenario.ticks_per_day)
+        self._seat = BidSeat(self._exchange, self.ledger, (policies or {}).get("bid"))
+        self.journal = Journal(journal, self._exchange) if journal is not None else None
+        if record is not None:
+            self._exchange.record(record)
+        self._play = entry(K.walk if engine == "compiled" else K.settle_next, 0, self._exchange.state)
+        self._chain = 0  # number of the chain of arrivals in force (engine "events")
+        self.env.process(self._clock())
+        if engine == "compiled":
+            self.env.process(self._traffic())
+        else:
+            self.env.process(self._arrivals(self._chain))
+
+    # The public face
+
+    @property
+    def now(self) -> int:
+        """Time in microseconds."""
+        return int(self.env.now)
+
+    @property
+    def campaigns(self) -> Campaigns:
+        """The campaigns of the market, as a table of arrays."""
+        return self._exchange.market.campaigns
+
+    @property
+    def played(self) -> int:
+        """Requests played so far."""
+        return int(self._exchange.state.control[K.NEXT])
+
+    def process(self, generator: Generator[simpy.Event, Any, Any]) -> simpy.Process:
+        """Adds a SimPy process of the user's own; it may yield `world.env.timeout(microseconds)`, a whole number."""
+        return self.env.process(generator)
+
+    def run(self, until: int | None = None) -> None:
+        """Runs until a time in microseconds (None: the end of the last day). May be called again to go on.
+
+        Control events at `until` take place, requests at `until` do not.
+        """
+        horizon = self.scenario.horizon_us
+        end = horizon if until is None else until
+        if isinstance(end, bool) or end != end or int(end) != end or not self.now <= end <= horizon:
+            raise MarketError(f"a run ends at a whole number of microseconds from now ({self.now}) to {horizon}, not {until!r}")
+        with one_blas_thread():
+            self.env.run(until=self._at(int(end), END))
+        if self.now == horizon and self.journal is not None:
+            self.journal.close()
+
+    def top_up(self, campaign: int | str, amount: float) -> None:
+        """Adds currency to what a campaign may still spend today."""
+        self._exchange.top_up(campaign, amount)
+        self._note("top_up", campaign, amount)
+
+    def set_budget(self, campaign: int | str, amount: float | None) -> None:
+        """A new daily budget in currency, from today on; None: unlimited."""
+        self._exchange.set_budget(campaign, amount)
+        self._note("set_budget", campaign, amount)
+
+    def set_multiplier(self, campaign: int | str, multiplier: float) -> None:
+        """What a campaign bids, as a multiple of its target, until its policy decides again."""
+        self._exchange.set_multiplier(campaign, multiplier)
+        self._note("set_multiplier", campaign, multiplier)
+
+    def scale_value(self, campaign: int | str, factor: float) -> None:
+        """Multiplies what a conversion is worth to a campaign, and with it its target: a price shock."""
+        self._exchange.scale_value(campaign, factor, self.now // self.scenario.tick_us % self.scenario.ticks_per_day)
+        self._note("scale_value", campaign, factor)
+
+    def launch(self, campaign: int | str) -> None:
+        """Starts a campaign, until its flights say otherwise on another day."""
+        self._exchange.set_active(campaign, True)
+        self._note("launch", campaign, None)
+
+    def pause(self, campaign: int | str) -> None:
+        """Stops a campaign, until its flights say otherwise on another day."""
+        self._exchange.set_active(campaign, False)
+        self._note("pause", campaign, None)
+
+    def surge(self, factor: float) -> None:
+        """Multiplies all traffic from now on; call it again with the inverse to end the surge."""
+        self._exchange.surge(self.now, factor)
+        if self.engine == "events":
+            self._chain += 1
+            self.env.process(self._arrivals(self._chain))
+        self._note("surge", None, factor)
+
+    # Processes
+
+    def _clock(self) -> Generator[simpy.Event, Any, None]:
+        """Opens and closes ticks and days; asks the policies in between."""
+        ticks = self.scenario.ticks_per_day
+        for number in range(self.scenario.days * ticks):
+            day, tick = divmod(number, ticks)
+            if tick == 0:
+                self._exchange.open_day(day)
+                self.ledger.open_day()
+            self._exchange.open_tick(tick)
+            self._seat.decide(day, tick)
+            self._exchange.refresh()
+            first = self.played
+            yield self.env.timeout(self.scenario.tick_us)
+            self._close_tick(number, self.played - first)
+
+    def _close_tick(self, number: int, requests: int) -> None:
+        exchange = self._exchange
+        exchange.collect_reports(number)
+        exchange.state.counts[K.REQUESTS] = requests
+        self.ledger.close_tick(exchange.state, exchange.multiplier, exchange.told_price(requests))
+
+    def _traffic(self) -> Generator[simpy.Event, Any, None]:
+        """Engine "compiled": plays everything up to the next event, then sleeps until all of that instant have acted."""
+        yield self._at(0, ARRIVAL)
+        while (until := self._next_event()) is not None:
+            while (status := self._play(until, self._exchange.state)) != K.REACHED:
+                if status == K.FAULTY:
+                    self._blame()
+                self._exchange.score()
+            yield self._at(until, ARRIVAL)
+
+    def _arrivals(self, chain: int) -> Generator[simpy.Event, Any, None]:
+        """Engine "events": starts a process for each request; a surge starts a new chain, and this one ends."""
+        if self.now == 0:
+            yield self._at(0, ARRIVAL)
+        while True:
+            control = self._exchange.state.control
+            if control[K.NEXT] == control[K.SCORED]:
+                self._exchange.score()
+            arrival = next_arrival(self._exchange.state)
+            if arrival is None:
+                return
+            yield self._at(arrival, ARRIVAL)
+            if chain != self._chain:
+                return
+            yield self.env.process(self._request())
+
+    def _request(self) -> Generator[simpy.Event, Any, None]:
+        """A request: without servers to wait for, it is settled as it arrives."""
+        if self._play(self.env.now, self._exchange.state):
+            self._blame()
+        return
+        yield
+
+    def _at(self, time: int, priority: int) -> simpy.Event:
+        """An event at a time, ordered against others of that instant."""
+        event = simpy.Event(self.env)
+        event._ok, event._value = True, None
+        self.env.schedule(event, priority, time - self.env.now)
+        return event
+
+    def _next_event(self) -> int | None:
+        until = self.env.peek()
+        if until == float("inf"):
+            return None
+        if not isinstance(until, int):
+            raise MarketError(f"time is a whole number of microseconds, and a process waits until {until!r}")
+        return until
+
+    def _blame(self) -> None:
+        k = int(self._exchange.state.control[K.FAULT]) - 1
+        raise PolicyError(f"the rule of campaign {self.campaigns.names[k]!r} bid a negative or non-finite amount")
+
+    def _note(self, what: str, campaign: int | str | None, amount: float | None) -> None:
+        if self.journal is not None:
+            self.journal.note(self.now, what, -1 if campaign is None else self._exchange.find(campaign), amount)
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+_blas_lock = threading.Lock()
+_blas_users: list[Any] = []
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Holds NumPy's BLAS at one thread while any world runs: products split over threads differ in the last bit."""
+    with _blas_lock:
+        if not _blas_users:
+            _blas_users.append(_blas().limit(limits=1, user_api="blas"))
+        _blas_users.append(None)
+    try:
+        yield
+    finally:
+        with _blas_lock:
+            _blas_users.pop()
+            if len(_blas_users) == 1:
+                _blas_users.pop().restore_original_limits()
