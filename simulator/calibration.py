@@ -34,9 +34,7 @@ class Expectation(NamedTuple):
     unconstrained_spend: NDArray[np.float64]  # at multiplier 1
 
 
-def expectation(
-    scenario: Scenario, table: Campaigns, people: Users, ads: AdVectors | None
-) -> tuple[Campaigns, Expectation]:
+def expectation(scenario: Scenario, table: Campaigns, people: Users, ads: AdVectors | None) -> tuple[Campaigns, Expectation]:
     """The campaigns with budgets and priors filled in where they are drawn, and what a day should bring them."""
     rate = _sample(scenario, table, people, ads)
     requests = scenario.traffic.requests_per_day
@@ -52,7 +50,8 @@ def expectation(
         totals = np.zeros((3, len(live)))
         pricing = PRICING[scenario.auction.pricing]
         expected_day(rate, none, no_row, live, endless, reserve, pricing, slots, marginal, top, totals)
-        return totals * (requests / rate.shape[1])
+        totals *= requests / rate.shape[1]
+        return totals
 
     unconstrained = day(np.ones(len(table.names)))[1] / MICRO
     if isinstance(scenario.demand, DrawnDemand) and scenario.demand.budget_share is not None:
@@ -74,9 +73,7 @@ def expectation(
     )
 
 
-def _sample(
-    scenario: Scenario, table: Campaigns, people: Users, ads: AdVectors | None
-) -> NDArray[np.float32]:
+def _sample(scenario: Scenario, table: Campaigns, people: Users, ads: AdVectors | None) -> NDArray[np.float32]:
     """Believed click rates x the hour's conversion factor, (campaigns, SAMPLE), over an even day of requests."""
     keys = stream_keys(int(generator(scenario.market_seed, Stream.SAMPLE).integers(1 << 62)))
     tick_us, ticks = scenario.tick_us, scenario.ticks_per_day

@@ -41,7 +41,7 @@ class Campaigns(NamedTuple):
         """The campaign of each ad."""
         return np.repeat(np.arange(len(self.names)), np.diff(self.first_ad))
 
-    def index(self, which: int | str) -> int | None:
+    def place(self, which: int | str) -> int | None:
         """The place of a campaign given by its name or its place; None if there is none."""
         if isinstance(which, str):
             return self.names.index(which) if which in self.names else None
@@ -72,7 +72,7 @@ def campaigns(scenario: Scenario) -> Campaigns:
     advertisers = _drawn(demand, dice) if demand.kind == "drawn" else demand.advertisers
     pairs = [(a, c) for a in advertisers for c in a.campaigns]
     listed = tuple(c for _, c in pairs)
-    budget = [UNLIMITED if c.budget_per_day is None else int(micros(np.float64(c.budget_per_day))) for c in listed]
+    budget = [UNLIMITED if c.budget_per_day is None else int(c.budget_per_day * MICRO) for c in listed]
     return Campaigns(
         listed=listed,
         names=tuple(c.name for c in listed),

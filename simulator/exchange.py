@@ -7,12 +7,13 @@ of a kernel goes through here and ends with `refresh`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import demand, kernel as K
+from . import demand
+from . import kernel as K
 from .auction import LANES, PRICING
 from .chance import stream_keys
 from .compiled import kernel
@@ -23,6 +24,19 @@ from .population import rates
 from .response import delay_table
 from .scenario import Scenario
 from .traffic import NEVER, Intensity, arrive, day_shares, place_anew
+
+
+class Recorded(NamedTuple):
+    """Requests met by the recorded campaign, in order; n requests, S slots, money in millionths unless said otherwise."""
+
+    campaign: int
+    request: NDArray[np.int64]  # (n,)
+    slots_seen: NDArray[np.int64]  # (n,) how many slots this user looks at
+    clicked: NDArray[np.bool_]  # (n,) would click, if the campaign's ad is seen
+    rate: NDArray[np.float64]  # (n,) believed click rate
+    value: NDArray[np.float64]  # (n,) true expected value of a seen slot, currency
+    weight: NDArray[np.float64]  # (n,) of the campaign's rank
+    rivals: NDArray[np.float64]  # (n, S) the rivals' best ranks over that weight: what outbids them; 0 for nobody
 
 
 class Exchange:
@@ -144,6 +158,23 @@ class Exchange:
         self.on_block.append(self._grow_record)
         self._grow_record()
 
+    def recorded(self) -> Recorded:
+        """What has been kept so far. Raises `MarketError` if nobody is recorded."""
+        campaign, rows = int(self.state.control[K.RECORD_OF]), int(self.state.control[K.RECORDED])
+        if campaign < 0:
+            raise MarketError("no campaign is recorded: name one with World(record=...)")
+        ints, floats = self.state.record_ints[:rows], self.state.record_floats[:rows]
+        return Recorded(
+            campaign,
+            ints[:, 0],
+            ints[:, 1],
+            ints[:, 2] > 0,
+            floats[:, 0],
+            floats[:, 1],
+            floats[:, 2],
+            floats[:, K.RECORD_FLOATS :],
+        )
+
     def _grow_record(self) -> None:
         rows, used = len(self.state.record_ints), int(self.state.control[K.RECORDED])
         if rows - used >= K.CHUNK:
@@ -187,7 +218,7 @@ class Exchange:
         state.reports[row] = 0
         if state.owed[row].any():
             paid = np.minimum(state.owed[row], state.allowance - state.spent)
-            state.spent += paid
+            np.add(state.spent, paid, out=state.spent)
             state.counts[K.SPEND] += paid
             state.counts[K.WRITTEN_OFF] += state.owed[row] - paid
             state.owed[row] = 0
@@ -201,7 +232,7 @@ class Exchange:
 
     def find(self, campaign: int | str) -> int:
         """The place of a campaign given by name or place. Raises `MarketError` if there is none."""
-        k = self.market.campaigns.index(campaign)
+        k = self.market.campaigns.place(campaign)
         if k is None:
             raise MarketError(f"there is no campaign {campaign!r}{suggest(str(campaign), self.market.campaigns.names)}")
         return k
@@ -245,7 +276,8 @@ class Exchange:
         """Mean least winning cost of a slot in this tick, currency per impression; NaN without requests."""
         if requests == 0:
             return np.full(len(self.multiplier), np.nan)
-        return (self.state.threshold[0] - self.state.sums[K.DISCOUNT]) / (requests * MICRO)
+        price: NDArray[np.float64] = (self.state.threshold[0] - self.state.sums[K.DISCOUNT]) / (requests * MICRO)
+        return price
 
     def replace(self, **arrays: Any) -> None:
         """Puts other arrays into the state, for what changes size: offers, rules, journal, record."""

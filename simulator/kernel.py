@@ -82,7 +82,7 @@ class State(NamedTuple):
     journal_ints: NDArray[np.int64]  # (rows, 11); no rows: no journal
     journal_floats: NDArray[np.float64]  # (rows, 2)
     record_ints: NDArray[np.int64]  # (rows, 3) request, slots seen, clicked if shown
-    record_floats: NDArray[np.float64]  # (rows, 3 + S) believed rate, true rate, weight; then the rivals' ranks / weight
+    record_floats: NDArray[np.float64]  # (rows, 3 + S) believed rate, value if seen, weight; rivals' ranks / weight
 
 
 @inlined
@@ -134,7 +134,8 @@ def bid_by_rules(
 @inlined
 def record(
     i: Any, j: Any, lane: Any, user: Any, control: Any, keys: Any, seen: Any, rate: Any, ad: Any, weight: Any,
-    truth_users: Any, truth_ads: Any, truth_bias: Any, truth_block: Any, top: Any, record_ints: Any, record_floats: Any,
+    truth_users: Any, truth_ads: Any, truth_bias: Any, truth_block: Any, true_conversion: Any, value: Any, top: Any,
+    record_ints: Any, record_floats: Any,
 ) -> None:  # fmt: skip
     """Notes for one campaign what a clairvoyant would want to know of this request: its rivals' ranks and the luck."""
     k = control[RECORD_OF]
@@ -151,7 +152,7 @@ def record(
     record_ints[row, 1] = depth
     record_ints[row, 2] = uniform(keys[Stream.CLICK], i, a) < true_rate
     record_floats[row, 0] = rate[k, j]
-    record_floats[row, 1] = true_rate
+    record_floats[row, 1] = true_rate * true_conversion[k] * value[k]
     w = np.float64(weight[k, j]) if weight.size > 0 else 1.0
     record_floats[row, 2] = w
     place = 0
@@ -261,8 +262,8 @@ def step(
         )  # fmt: skip
     if control[RECORD_OF] >= 0:
         record(
-            i, j, lane, users[j], control, keys, seen, rate, ad, weight,
-            truth_users, truth_ads, truth_bias, truth_block, top, record_ints, record_floats,
+            i, j, lane, users[j], control, keys, seen, rate, ad, weight, truth_users, truth_ads, truth_bias, truth_block,
+            true_conversion, value, top, record_ints, record_floats,
         )  # fmt: skip
     if settle(
         i, j, now, control, keys, seen, marginal, users, rate, ad, weight, truth_users, truth_ads, truth_bias,

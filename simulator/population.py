@@ -83,7 +83,8 @@ def users(scenario: Scenario) -> Users:
 
 def _directions(dice: np.random.Generator, count: int, dimensions: int) -> NDArray[np.float64]:
     vectors = dice.standard_normal((count, dimensions))
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: NDArray[np.float64] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit
 
 
 def alias_table(weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], Integers]:
@@ -133,7 +134,9 @@ def ad_vectors(scenario: Scenario, settings: Interests, table: Campaigns, people
     )  # fmt: skip
 
 
-def rates(settings: Interests | Uniform | Normal, people: Users, ads: AdVectors | None, count: int, chunk: int, keys: Keys) -> Rates:
+def rates(
+    settings: Interests | Uniform | Normal, people: Users, ads: AdVectors | None, count: int, chunk: int, keys: Keys
+) -> Rates:
     """The rate model that the scenario asks for, for `count` ads and blocks of `chunk` requests, under a world's keys."""
     if isinstance(settings, Interests):
         assert ads is not None
@@ -215,9 +218,7 @@ def add_bias_and_squash(odds: Any, bias: Any) -> None:
 
 
 @kernel()
-def draw_rates(
-    keys: Any, first: Any, normal: Any, location: Any, scale: Any, noise: Any, truth: Any, belief: Any
-) -> None:
+def draw_rates(keys: Any, first: Any, normal: Any, location: Any, scale: Any, noise: Any, truth: Any, belief: Any) -> None:
     """True rates location + scale x (uniform or normal draw) for each ad and request; beliefs add noise x normal."""
     for k in range(belief.shape[0]):
         for j in range(belief.shape[1]):

@@ -92,7 +92,9 @@ def uniform(bidders: int = 2, requests: int = 100_000) -> Scenario:
     """
     if bidders < 1 or requests < 1:
         raise ScenarioError(f"preset 'uniform' needs at least one bidder and one request, not {bidders} and {requests}")
-    advertisers = tuple(Advertiser(name=f"a{k}", campaigns=(Campaign(name=f"c{k}", objective="utility"),)) for k in range(bidders))
+    advertisers = tuple(
+        Advertiser(name=f"a{k}", campaigns=(Campaign(name=f"c{k}", objective="utility"),)) for k in range(bidders)
+    )
     return Scenario(
         name="uniform",
         ticks_per_day=1,

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from itertools import accumulate, pairwise
+from operator import mul
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -177,7 +179,7 @@ class Campaign(Part):
             if self.objective == objective and getattr(self, objective) is None:
                 raise ValueError(f"a campaign with objective {objective} needs a {objective}")
         flights = sorted(self.flights, key=lambda f: f.first_day)
-        for one, next_ in zip(flights, flights[1:], strict=False):
+        for one, next_ in pairwise(flights):
             if next_.first_day < one.end_day:
                 raise ValueError(f"flights must not overlap, and one starts on day {next_.first_day}, before day {one.end_day}")
         if not self.ads:
@@ -267,7 +269,7 @@ class Auction(Part):
     def _check(self) -> Auction:
         if len(self.exposure) < self.slots:
             raise ValueError(f"exposure must name a probability for each of the {self.slots} slots, not {len(self.exposure)}")
-        if self.exposure_draws == "cascade" and any(b > a for a, b in zip(self.exposure, self.exposure[1:], strict=False)):
+        if self.exposure_draws == "cascade" and any(b > a for a, b in pairwise(self.exposure)):
             raise ValueError("exposure must not rise from slot to slot")
         return self
 
@@ -282,10 +284,7 @@ class Auction(Part):
     @property
     def marginal(self) -> tuple[float, ...]:
         """Probability that a slot is seen, for the slots sold."""
-        out, reach = [], 1.0
-        for seen in self.seen:
-            out.append(reach := reach * seen)
-        return tuple(out)
+        return tuple(accumulate(self.seen, mul))
 
 
 class DelayPart(Part):

@@ -197,9 +197,7 @@ class BidSeat:
             last=last,
             today=_told(ledger.today_counts, ledger.today_sums, held),
             market_price=ledger.market_price[closed - 1][held] if told else np.full(held.size, np.nan),
-            history=History(
-                expected.impressions[held], expected.conversions[held], expected.spend[held], expected.rate[held]
-            ),
+            history=History(expected.impressions[held], expected.conversions[held], expected.spend[held], expected.rate[held]),
         )
 
     def _values(self, holding: _Holding, decision: Decision) -> Floats:
@@ -218,7 +216,9 @@ class BidSeat:
         if isinstance(decision, RequestRule):
             shape = np.shape(decision.state)
             if len(shape) != 2 or shape[0] != holding.held.size or decision.state.dtype != np.float64:
-                raise PolicyError(f"the state of {name}'s rule must be float64 of shape ({holding.held.size}, width), not {shape}")
+                raise PolicyError(
+                    f"the state of {name}'s rule must be float64 of shape ({holding.held.size}, width), not {shape}"
+                )
         elif not isinstance(decision, ChunkBids):
             raise PolicyError(f"{name} must decide a Multiplier, ChunkBids or RequestRule, not {type(decision).__name__}")
         return np.full(holding.held.size, np.nan)
@@ -302,7 +302,7 @@ def _grouped(exchange: Exchange, policies: BidPolicies | None) -> list[tuple[Bid
     groups: dict[int, tuple[BidPolicy, list[int]]] = {}
     taken: set[int] = set()
     for campaign, policy in pairs.items():
-        k = exchange.market.campaigns.index(campaign)
+        k = exchange.market.campaigns.place(campaign)
         if k is None:
             raise PolicyError(f"there is no campaign {campaign!r}{suggest(str(campaign), exchange.market.campaigns.names)}")
         if k in taken:

@@ -12,9 +12,10 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import simpy
+from simpy.events import EventPriority
 from threadpoolctl import ThreadpoolController
 
 from . import kernel as K
@@ -22,7 +23,7 @@ from . import market
 from .compiled import entry
 from .demand import Campaigns
 from .errors import MarketError, PolicyError, suggest
-from .exchange import Exchange, next_arrival
+from .exchange import Exchange, Recorded, next_arrival
 from .journal import Journal
 from .ledger import Ledger
 from .scenario import Scenario
@@ -82,6 +83,10 @@ class World:
             self.env.process(self._arrivals(self._chain))
 
     # The public face
+
+    def recorded(self) -> Recorded:
+        """What a clairvoyant could know of the recorded campaign's requests so far. For judges only."""
+        return self._exchange.recorded()
 
     @property
     def now(self) -> int:
@@ -214,7 +219,7 @@ class World:
         """An event at a time, ordered against others of that instant."""
         event = simpy.Event(self.env)
         event._ok, event._value = True, None
-        self.env.schedule(event, priority, time - self.env.now)
+        self.env.schedule(event, cast(EventPriority, priority), time - self.env.now)
         return event
 
     def _next_event(self) -> int | None:
