@@ -17,15 +17,17 @@ import numba
 from numba.core import config
 
 # Arrays are never made inside a kernel, so none is counted: counting them took five times as long as the work.
-OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 
 
 @cache
 def cache_directory() -> Path:
-    """Where compiled code is kept; a new folder as soon as any source of the simulator changes."""
+    """Where compiled code is kept; a new folder as soon as any source with compiled code changes."""
     digest = hashlib.blake2b(numba.__version__.encode(), digest_size=8)
     for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.read_bytes())
+        text = source.read_bytes()
+        if b"\n@kernel" in text or b"\n@inlined" in text or b"\n@intrinsic" in text:
+            digest.update(text)
     base = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "adarena" / digest.hexdigest()
 

@@ -16,11 +16,10 @@ from . import demand
 from . import kernel as K
 from .auction import LANES, PRICING
 from .chance import stream_keys
-from .compiled import kernel
 from .demand import MICRO, UNLIMITED
 from .errors import MarketError, suggest
 from .market import Market
-from .population import rates
+from .population import best_ads, rates
 from .response import delay_table
 from .scenario import Scenario
 from .traffic import NEVER, Intensity, arrive, day_shares, place_anew
@@ -288,19 +287,6 @@ def _money(amount: float) -> np.int64:
     if not 0 <= amount < 1e12:
         raise MarketError(f"an amount of money is a number from 0 to 1e12, not {amount}")
     return np.int64(np.floor(amount * MICRO))
-
-
-@kernel()
-def best_ads(block: Any, first_ad: Any, rate: Any, ad: Any) -> None:
-    """For each campaign and request, its ad with the best believed rate (the first of equals) and that rate."""
-    for k in range(rate.shape[0]):
-        for j in range(rate.shape[1]):
-            best = first_ad[k]
-            for a in range(first_ad[k] + 1, first_ad[k + 1]):
-                if block[a, j] > block[best, j]:
-                    best = a
-            ad[k, j] = best
-            rate[k, j] = block[best, j]
 
 
 def next_arrival(state: K.State) -> int | None:

@@ -75,7 +75,7 @@ class Journal:
         for name, writer in self._writers.items():
             writer.close()
             self._part(name).rename(self.folder / f"{name}.parquet")
-        columns = list(zip(*self._notes, strict=True)) or [[]] * len(EVENTS)
+        columns: list[Any] = [list(column) for column in zip(*self._notes, strict=True)] or [[]] * len(EVENTS)
         pq.write_table(pa.table(columns, schema=EVENTS), self._part("events"))
         self._part("events").rename(self.folder / "events.parquet")
 
@@ -114,7 +114,7 @@ class Journal:
         if rows == 0:
             return
         ints, floats = state.journal_ints[:rows], state.journal_floats[:rows]
-        columns = [ints[:, c].copy() for c in range(6)]
+        columns: list[Any] = [ints[:, c].copy() for c in range(6)]
         columns += [ints[:, 6] / MICRO, ints[:, 7] / MICRO, floats[:, 0].copy()]
         columns += [ints[:, 8] > 0, ints[:, 9] > 0, ints[:, 10].copy()]
         self._writers["impressions"].write_table(pa.table(columns, schema=IMPRESSIONS))

@@ -120,7 +120,8 @@ def bid_by_rules(
             continue
         left = allowance[k] - spent[k]
         first = rule_first[n]
-        state, width = pointer_to(rule_state, first), rule_first[n + 1] - first
+        state: Any = pointer_to(rule_state, first)
+        width = rule_first[n + 1] - first
         bid = call_rule(rule_address[n], rate[k, j] * believed_conversion[k], left, requests_left, state, width)
         if not 0.0 <= bid < np.inf:
             control[FAULT] = k + 1
@@ -307,7 +308,7 @@ def walk(until: Any, state: Any) -> Any:
 def settle_next(now: Any, state: Any) -> Any:
     """Plays the next request alone: the same step, for the engine in which each request is a SimPy process."""
     (
-        control, keys, seen, marginal, times, users, rate, ad, weight, offer, offer_row, truth_users,
+        control, keys, seen, marginal, _times, users, rate, ad, weight, offer, offer_row, truth_users,
         truth_ads, truth_bias, truth_block, live, cap, click_cap, active, watch, billing, allowance, spent,
         believed_conversion, true_conversion, value, counts, sums, slot_impressions, threshold, reports,
         owed, delay, rule_address, rule_campaign, rule_first, rule_state, top, journal_ints, journal_floats,

@@ -99,7 +99,7 @@ class Ledger:
             {
                 "day": index // self.ticks_per_day,
                 "tick": index % self.ticks_per_day,
-                "campaign": pd.Categorical.from_codes(np.tile(np.arange(len(names)), ticks), list(names)),
+                "campaign": pd.Categorical.from_codes(np.tile(np.arange(len(names)), ticks), pd.Index(names)),
                 **{name: self.counts[:ticks, row].ravel() for name, row in counts.items()},
                 "spend": self.spend().ravel(),
                 "written_off": (self.counts[:ticks, K.WRITTEN_OFF] / MICRO).ravel(),

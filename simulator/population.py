@@ -8,6 +8,7 @@ degraded as the scenario says.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -65,7 +66,7 @@ def users(scenario: Scenario) -> Users:
     start = np.searchsorted(segment, np.arange(settings.segments + 1))
     activity = dice.pareto(settings.activity_tail, settings.count) + 0.2
     share, other = np.empty(settings.count), np.empty(settings.count, np.int64)
-    for low, high in zip(start, start[1:], strict=False):
+    for low, high in pairwise(start):
         share[low:high], other[low:high] = alias_table(activity[low:high])
         other[low:high] += low
     phase = dice.random(settings.segments)
@@ -237,3 +238,16 @@ def normal_draw(key: Any, request: Any, whose: Any) -> Any:
     """A standard normal by Box and Muller, from the draws of `whose` and `whose + 1`."""
     radius = math.sqrt(-2.0 * math.log(uniform(key, request, whose)))
     return radius * math.cos(2.0 * math.pi * uniform(key, request, whose + 1))
+
+
+@kernel()
+def best_ads(block: Any, first_ad: Any, rate: Any, ad: Any) -> None:
+    """For each campaign and request, its ad with the best believed rate (the first of equals) and that rate."""
+    for k in range(rate.shape[0]):
+        for j in range(rate.shape[1]):
+            best = first_ad[k]
+            for a in range(first_ad[k] + 1, first_ad[k + 1]):
+                if block[a, j] > block[best, j]:
+                    best = a
+            ad[k, j] = best
+            rate[k, j] = block[best, j]

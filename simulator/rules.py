@@ -46,7 +46,7 @@ def rule(function: Callable[..., float]) -> Rule:
     return Rule(function)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def call_rule(typing: Any, address: Any, rate: Any, budget_left: Any, requests_left: Any, state: Any, width: Any) -> Any:
     """Calls the rule at an address; `state` is a pointer to its row."""
 
@@ -58,7 +58,7 @@ def call_rule(typing: Any, address: Any, rate: Any, budget_left: Any, requests_l
     return types.float64(types.int64, *_ADDRESSED.args), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def pointer_to(typing: Any, array: Any, place: Any) -> Any:
     """A pointer to the element of a float64 array at a place."""
 
