@@ -1,0 +1,47 @@
+"""Learns the price of its budget online, by mirror descent on the dual."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...simulator.seats import BidPolicy, BidView, Decision, Multiplier
+from .checks import check_number
+
+DEPLETED = 0.01  # with less than this share of its budget left, a campaign's spend says nothing about its bid
+
+
+@dataclass
+class DualMirrorDescent(BidPolicy):
+    """After each tick: mu <- mu exp(-step (target spend - spend) / target spend); bid = target x rate / mu.
+
+    Mirror descent on the dual of the budget with the entropy as mirror map (Balseiro, Lu & Mirrokni, ICML 2020), which
+    makes the adaptive pacing of Balseiro & Gur (Management Science 2019) multiplicative. Target spend is the budget times
+    the tick's share of the forecast traffic: the reference is the traffic curve, not the clock. mu starts at 1 / prior and
+    is carried from day to day. Nothing is learned from a tick in which (almost) no budget was left; an unlimited budget
+    keeps the prior.
+    """
+
+    step: float = 0.3  # of the log of mu when nothing at all is spent; above 0
+    surprise: float = 3.0  # overspend counts up to this multiple of the target spend; above 0
+    reach: float = 8.0  # the multiplier 1 / mu stays from prior / reach to prior x reach; above 1
+
+    def __post_init__(self) -> None:
+        check_number(self, "step", above=0)
+        check_number(self, "surprise", above=0)
+        check_number(self, "reach", above=1)
+
+    def start(self, view: BidView, dice: np.random.Generator) -> None:
+        self._mu = 1 / view.prior
+        self._wanted = np.zeros_like(view.prior)  # spend of the tick under way; 0: nothing to learn from it
+
+    def decide(self, view: BidView) -> Decision:
+        learns = self._wanted > 0
+        under = np.divide(self._wanted - view.last.spend, self._wanted, out=np.zeros_like(self._mu), where=learns)
+        self._mu *= np.exp(-self.step * np.maximum(under, -self.surprise))
+        np.clip(self._mu, 1 / (view.prior * self.reach), self.reach / view.prior, out=self._mu)
+        budget = np.where(np.isinf(view.budget), 0.0, view.budget)
+        left = np.where(np.isinf(view.budget), 0.0, view.budget_left)
+        self._wanted = np.where(left > DEPLETED * budget, np.minimum(budget * view.forecast[view.tick], left), 0.0)
+        return Multiplier(1 / self._mu)

@@ -1,0 +1,30 @@
+"""One multiplier for the whole day."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...simulator.seats import BidPolicy, BidView, Decision, Multiplier
+from .checks import check_number, check_switch
+
+
+@dataclass
+class Fixed(BidPolicy):
+    """bid = multiplier x prior x target x rate, the prior being the campaign's multiplier of an earlier day.
+
+    With the defaults it repeats that day. Against fixed prices and with foresight the best constant is optimal, one over
+    the dual price of the budget (Balseiro & Gur, Management Science 2019); without foresight a constant cannot follow
+    changes of traffic or of prices.
+    """
+
+    multiplier: float = 1.0  # from 0 up
+    times_prior: bool = True  # False: bid = multiplier x target x rate
+
+    def __post_init__(self) -> None:
+        check_number(self, "multiplier", least=0)
+        check_switch(self, "times_prior")
+
+    def decide(self, view: BidView) -> Decision:
+        return Multiplier(self.multiplier * (view.prior if self.times_prior else np.ones_like(view.prior)))

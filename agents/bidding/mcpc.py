@@ -1,0 +1,26 @@
+"""Bid the historic cost of a conversion for each expected conversion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...simulator.seats import BidPolicy, BidView, Decision, Multiplier
+
+
+@dataclass
+class MCPC(BidPolicy):
+    """bid = CPC x rate, CPC = historic spend / historic conversions (clicks, in a replay of clicks).
+
+    Named max eCPC by Zhang, Yuan & Wang (KDD 2014) and in iPinYou's benchmark (Zhang et al. 2014): no impression is
+    expected to cost more per conversion than conversions did on average. The amount is in currency and does not follow
+    today's value of a conversion. A campaign whose history has no spend or no conversions bids its prior multiplier.
+    """
+
+    def decide(self, view: BidView) -> Decision:
+        spend, conversions = view.history.spend, view.history.conversions
+        known = (spend > 0) & (conversions > 0)
+        multiplier = view.prior.copy()
+        np.divide(spend, conversions * view.target, out=multiplier, where=known)
+        return Multiplier(multiplier)

@@ -1,0 +1,58 @@
+"""A controller that keeps cumulative spend on the curve of expected traffic."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...simulator.seats import BidPolicy, BidView, Decision, Multiplier
+from .checks import check_number
+
+
+@dataclass
+class PID(BidPolicy):
+    """multiplier = prior x exp(kp e + ki sum(e) + kd (e - e before)), e = traffic share elapsed - budget share spent.
+
+    The reference is the forecast of traffic, not the clock (Agarwal et al., KDD 2014: spend should follow the
+    cumulative forecast of impressions); the actuator is exponential as in Zhang et al. (WSDM 2016). The sum runs over
+    the ticks of a day and stops where it alone would reach the bound (no wind-up); each day starts at the prior. A campaign
+    with an unlimited budget has no error and keeps its prior; one with a budget of 0 counts as spent.
+    """
+
+    kp: float = 8.0  # per unit of error: the share of a day's budget, from 0 up
+    ki: float = 0.0  # per unit of error and tick, from 0 up
+    kd: float = 0.0  # per unit of change of error in a tick, from 0 up
+    reach: float = 8.0  # the multiplier stays from prior / reach to prior x reach; above 1
+
+    def __post_init__(self) -> None:
+        for gain in ("kp", "ki", "kd"):
+            check_number(self, gain, least=0)
+        check_number(self, "reach", above=1)
+
+    def start(self, view: BidView, dice: np.random.Generator) -> None:
+        self._forget(view)
+
+    def decide(self, view: BidView) -> Decision:
+        if view.tick == 0:
+            self._forget(view)
+        error = self._error(view)
+        bound = math.log(self.reach)
+        self._sum += error
+        if self.ki > 0:
+            np.clip(self._sum, -bound / self.ki, bound / self.ki, out=self._sum)
+        push = self.kp * error + self.ki * self._sum + self.kd * (error - self._before)
+        self._before = error
+        return Multiplier(view.prior * np.exp(np.clip(push, -bound, bound)))
+
+    def _forget(self, view: BidView) -> None:
+        self._sum: NDArray[np.float64] = np.zeros_like(view.prior)
+        self._before: NDArray[np.float64] = np.zeros_like(view.prior)
+
+    @staticmethod
+    def _error(view: BidView) -> NDArray[np.float64]:
+        spent = np.ones_like(view.budget)
+        np.divide(view.today.spend, view.budget, out=spent, where=view.budget > 0)
+        return np.where(np.isinf(view.budget), 0.0, view.elapsed - spent)

@@ -1,0 +1,15 @@
+"""Bid what a conversion is worth: the dominant strategy of a second-price auction without budgets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...simulator.seats import BidPolicy, BidView, Decision, Multiplier
+
+
+@dataclass
+class Truthful(BidPolicy):
+    """bid = target x rate (Vickrey 1961). It ignores its budget, which may be gone long before the day is."""
+
+    def decide(self, view: BidView) -> Decision:
+        return Multiplier(1.0)

@@ -1,0 +1,196 @@
+"""Bidders by name: `pid`, `dual:step=0.05`, or one of the user's own, `module:Class` or `path/to/file.py:Class:gain=2`."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import math
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType, NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from ..simulator.errors import AdArenaError, PolicyError, suggest
+from ..simulator.seats import BidPolicy
+from .bidding import MCPC, PID, DualMirrorDescent, Fixed, Linear, Truthful, UniformRandom
+
+BIDDERS: dict[str, type[BidPolicy]] = {
+    "truthful": Truthful,
+    "fixed": Fixed,
+    "random": UniformRandom,
+    "mcpc": MCPC,
+    "lin": Linear,
+    "pid": PID,
+    "dual": DualMirrorDescent,
+}
+
+_FROM_FILE = "_adarena_policies_"  # prefix of the modules that were loaded from files
+
+
+def make_bidder(spec: str) -> BidPolicy:
+    """The bidder that a text names.
+
+    `spec` reads `name` or `name:field=value,field=value`, where the name is one of `BIDDERS`, or `module:Class`, or
+    `file.py:Class`; modules are looked for in the current folder, too. Values are read by the type of the field.
+
+    Raises:
+        PolicyError: whatever is wrong with it, in one sentence.
+    """
+    name, _, rest = spec.partition(":")
+    if name in BIDDERS:
+        return _build(BIDDERS[name], name, rest)
+    class_name, _, settings = rest.partition(":")
+    if not class_name.isidentifier():
+        raise PolicyError(f"there is no bidder {name!r}{suggest(name, BIDDERS)}; one of your own reads module:Class")
+    module = _load_file(name) if name.endswith(".py") else _load_module(name)
+    if not hasattr(module, class_name):
+        known = [n for n, thing in vars(module).items() if _is_bidder(thing) and thing is not BidPolicy]
+        raise PolicyError(f"{name} has no class {class_name!r}{suggest(class_name, known) if known else ''}")
+    found = getattr(module, class_name)
+    if not _is_bidder(found):
+        raise PolicyError(f"{name}:{class_name} cannot bid: it is not a subclass of BidPolicy")
+    return _build(found, f"{name}:{class_name}", settings)
+
+
+def describe(policy: BidPolicy) -> str:
+    """The text that `make_bidder` turns into an equal policy: its name, and its fields where they differ from the default."""
+    kind = type(policy)
+    names = {known: name for name, known in BIDDERS.items()}
+    name = names.get(kind) or f"{_source(kind)}:{kind.__qualname__}"
+    if not dataclasses.is_dataclass(policy):
+        return name
+    changed = [
+        f"{field.name}={getattr(policy, field.name)}"
+        for field in dataclasses.fields(policy)
+        if field.init and getattr(policy, field.name) != _default(field)
+    ]
+    return ":".join([name, ",".join(changed)]) if changed else name
+
+
+def _source(kind: type) -> str:
+    """The module of a class, or the file it was loaded from."""
+    if not kind.__module__.startswith(_FROM_FILE):
+        return kind.__module__
+    path = Path(str(sys.modules[kind.__module__].__file__))
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+
+
+def _is_bidder(thing: Any) -> bool:
+    return isinstance(thing, type) and issubclass(thing, BidPolicy)
+
+
+def _load_module(name: str) -> ModuleType:
+    folder = os.getcwd()
+    sys.path.insert(0, folder)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (name == error.name or name.startswith(error.name + ".")):
+            raise PolicyError(f"module {name!r} cannot be imported: {error}") from error
+        raise PolicyError(
+            f"there is no bidder and no module {name!r}{suggest(name, BIDDERS)} (modules are sought in {folder} and installed)"
+        ) from None
+    except Exception as error:  # whatever a user's module raises when it is run
+        raise PolicyError(f"module {name!r} cannot be imported: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(folder)
+
+
+def _load_file(name: str) -> ModuleType:
+    path = Path(name).expanduser().resolve()
+    if not path.is_file():
+        raise PolicyError(f"there is no file {name!r}")
+    key = f"{_FROM_FILE}{hashlib.blake2b(bytes(path), digest_size=8).hexdigest()}"
+    if key in sys.modules:
+        return sys.modules[key]
+    spec = importlib.util.spec_from_file_location(key, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[key] = module  # dataclasses look their module up while it runs
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever a user's file raises when it is run
+        del sys.modules[key]
+        raise PolicyError(f"{name!r} cannot be imported: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(str(path.parent))
+    return module
+
+
+def _build(kind: type[BidPolicy], name: str, text: str) -> BidPolicy:
+    """An object of a class with the settings of a text."""
+    parameters = {
+        n: p for n, p in inspect.signature(kind).parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    }
+    hints = _hints(kind, name)
+    values: dict[str, Any] = {}
+    for setting in text.split(",") if text else []:
+        field, equals, value = (part.strip() for part in setting.partition("="))
+        if not equals or not field:
+            raise PolicyError(f"a setting of {name} reads field=value, and not {setting!r}")
+        if field not in parameters:
+            hint = suggest(field, parameters) if parameters else "; it has no fields at all"
+            raise PolicyError(f"{name} has no field {field!r}{hint}")
+        if field in values:
+            raise PolicyError(f"{name} is given {field!r} twice")
+        values[field] = _parsed(value, _kind_of(parameters[field], hints), f"{name}'s {field}")
+    for field, parameter in parameters.items():
+        if parameter.default is parameter.empty and field not in values:
+            raise PolicyError(f"{name} needs a value for {field}: write {name}:{field}=...")
+    try:
+        return kind(**values)
+    except AdArenaError:
+        raise
+    except Exception as error:  # whatever a user's constructor raises
+        raise PolicyError(f"{name} cannot be built: {type(error).__name__}: {error}") from error
+
+
+def _hints(kind: type[BidPolicy], name: str) -> Mapping[str, Any]:
+    try:
+        return get_type_hints(kind) if dataclasses.is_dataclass(kind) else get_type_hints(kind.__init__)
+    except NameError as error:
+        raise PolicyError(f"the types of {name}'s fields cannot be read: {error}") from error
+
+
+def _kind_of(parameter: inspect.Parameter, hints: Mapping[str, Any]) -> Any:
+    """The type of a parameter: as annotated, else that of its default, else text."""
+    if parameter.name in hints:
+        return hints[parameter.name]
+    return str if parameter.default in (parameter.empty, None) else type(parameter.default)
+
+
+def _parsed(text: str, kind: Any, what: str) -> Any:
+    """The value a text stands for as a field of a type."""
+    if get_origin(kind) in (Union, UnionType):
+        if NoneType in get_args(kind) and text.lower() == "none":
+            return None
+        kinds = [k for k in get_args(kind) if k is not NoneType]
+        if len(kinds) != 1:
+            raise PolicyError(f"{what} cannot be given as text: it is of type {kind}")
+        return _parsed(text, kinds[0], what)
+    if kind is bool:
+        if text.lower() not in ("true", "false"):
+            raise PolicyError(f"{what} is true or false, not {text!r}")
+        return text.lower() == "true"
+    if kind is str:
+        return text
+    if kind not in (int, float):
+        raise PolicyError(f"{what} cannot be given as text: it is of type {getattr(kind, '__name__', kind)}")
+    try:
+        value = kind(text)
+    except ValueError:
+        raise PolicyError(f"{what} is a {'whole ' if kind is int else ''}number, not {text!r}") from None
+    if not math.isfinite(value):
+        raise PolicyError(f"{what} is a finite number, not {text!r}")
+    return value
