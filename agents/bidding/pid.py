@@ -33,11 +33,12 @@ class PID(BidPolicy):
         check_number(self, "reach", above=1)
 
     def start(self, view: BidView, dice: np.random.Generator) -> None:
-        self._forget(view)
+        self._sum: NDArray[np.float64] = np.zeros_like(view.prior)
+        self._before: NDArray[np.float64] = np.zeros_like(view.prior)
 
     def decide(self, view: BidView) -> Decision:
         if view.tick == 0:
-            self._forget(view)
+            self._sum, self._before = np.zeros_like(view.prior), np.zeros_like(view.prior)
         error = self._error(view)
         bound = math.log(self.reach)
         self._sum += error
@@ -46,10 +47,6 @@ class PID(BidPolicy):
         push = self.kp * error + self.ki * self._sum + self.kd * (error - self._before)
         self._before = error
         return Multiplier(view.prior * np.exp(np.clip(push, -bound, bound)))
-
-    def _forget(self, view: BidView) -> None:
-        self._sum: NDArray[np.float64] = np.zeros_like(view.prior)
-        self._before: NDArray[np.float64] = np.zeros_like(view.prior)
 
     @staticmethod
     def _error(view: BidView) -> NDArray[np.float64]:

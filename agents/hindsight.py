@@ -1,0 +1,232 @@
+"""The best possible, knowing the future: static hindsight (a yardstick) and the clairvoyant bound. For judges only.
+
+*Static hindsight* replays the day with constant multipliers and lets the rivals react; an adaptive policy may exceed it. The
+*clairvoyant bound* takes the rivals' bids as they were in a policy's own run, and bounds the value of that run only: rivals
+that react to another policy would bid differently.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..simulator.demand import BILLING, MICRO, UNLIMITED
+from ..simulator.errors import MarketError, PolicyError
+from ..simulator.exchange import Recorded
+from ..simulator.kernel import WINS
+from ..simulator.market import build
+from ..simulator.scenario import Auction, Scenario
+from ..simulator.seats import BidPolicies, BidPolicy
+from ..simulator.world import World
+from .bidding import Fixed
+
+Floats = NDArray[np.float64]
+
+HALVINGS = 5  # of the search's steps, from coarse to fine
+COARSE = range(-7, 8)  # first multipliers tried, in coarse steps from the prior
+FARTHEST = 60  # coarse steps from the prior after which the search gives up
+PEAKS = 3  # how many of the best are refined: value over multiplier has several peaks
+# Ranks are float32, so a price may exceed the bid that paid it by half a unit in the last place; the bound rounds down.
+ROUNDING = 1 - 2.0**-22
+
+
+class StaticHindsight(NamedTuple):
+    """The best constant multiplier of a day, and what it brings the campaign in currency."""
+
+    multiplier: float
+    value: float  # true expected value of exposed wins
+    spend: float
+
+
+def static_hindsight(
+    scenario: Scenario,
+    policies: BidPolicies | Callable[[], BidPolicies | None] | None,
+    campaign: int | str,
+    seed: int,
+    tolerance: float = 0.01,
+) -> StaticHindsight:
+    """The best constant multiplier for one campaign on the days of a seed, by full re-simulation.
+
+    `policies` are those of the bid seat (or a function that makes them); the campaign's own, if any, gives up its place. The
+    search goes over a geometric grid with ratio 1 + `tolerance` around the prior: coarse first, widened while the best lies
+    at an edge, then finer around the best few.
+
+    Raises:
+        MarketError: if there is no such campaign, or `tolerance` is not between 0 and 1.
+    """
+    if not 0 < tolerance < 1:
+        raise MarketError(f"the tolerance of a search lies between 0 and 1, not at {tolerance}")
+    table = build(scenario).campaigns
+    k = table.place(campaign)
+    if k is None:
+        raise MarketError(f"there is no campaign {campaign!r} in scenario {scenario.name!r}")
+
+    def play(place: int) -> StaticHindsight:
+        multiplier = float(table.prior[k]) * (1 + tolerance) ** place
+        seat = _with(policies() if callable(policies) else policies, k, table.names, Fixed(multiplier, times_prior=False))
+        world = World(scenario, {"bid": seat}, seed=seed)
+        world.run()
+        return StaticHindsight(multiplier, float(world.ledger.value()[:, k].sum()), float(world.ledger.spend()[:, k].sum()))
+
+    return _search(play)
+
+
+def _with(policies: BidPolicies | None, campaign: int, names: tuple[str, ...], policy: BidPolicy) -> BidPolicies:
+    """The same policies in the same order, one campaign's replaced, or added at the end."""
+    if policies is None:
+        return {campaign: policy}
+    if isinstance(policies, BidPolicy):
+        policies = {k: policies for k in range(len(names)) if k != campaign}
+    if not isinstance(policies, Mapping):
+        raise PolicyError(f"rivals are a policy or a mapping from campaigns to policies, not {type(policies).__name__}")
+    own = [key for key in policies if key in (campaign, names[campaign])]
+    return {**policies, (own[0] if own else campaign): policy}
+
+
+def _search(play: Callable[[int], StaticHindsight]) -> StaticHindsight:
+    """The place on a fine grid with the most value: from coarse steps to steps of one."""
+    tried: dict[int, StaticHindsight] = {}
+
+    def best() -> list[int]:
+        return sorted(tried, key=lambda place: (-tried[place].value, place))
+
+    step = 1 << HALVINGS
+    for place in COARSE:
+        tried[place * step] = play(place * step)
+    while (top := best()[0]) in (min(tried), max(tried)) and abs(top) < FARTHEST * step:
+        worthless = tried[top].value == 0 and top == min(tried)  # then only more can help
+        beyond = max(tried) + step if worthless or top == max(tried) else min(tried) - step
+        if abs(beyond) > FARTHEST * step:
+            break
+        tried[beyond] = play(beyond)
+    while step > 1:
+        step //= 2
+        for place in [p + side for p in best()[:PEAKS] for side in (-step, step)]:
+            if place not in tried:
+                tried[place] = play(place)
+    return tried[best()[0]]
+
+
+def clairvoyant_bound(world: World) -> float:
+    """Most value, in currency, that the recorded campaign could have had against its rivals' bids as they were in this run.
+
+    The linear programme chooses for each request at most one slot, or a fraction of it, within each day's budget (what the
+    campaign could really spend: top-ups and changes included). It knows which slots are seen and, under CPC billing, which
+    impressions would be clicked: one luck for value and cost. Only closed ticks count. Days without a flight on which
+    nothing was won count for nothing.
+
+    Raises:
+        MarketError: if nobody is recorded (`World(record=...)`), or the campaign is billed by conversion.
+    """
+    noted = world.recorded()
+    k = noted.campaign
+    billing = int(world.campaigns.billing[k])
+    if billing == BILLING["cpa"]:
+        raise MarketError(
+            f"campaign {world.campaigns.names[k]!r} is billed by conversion: charges that post after the day has closed have "
+            "no clairvoyant bound; bill it by impression or by click"
+        )
+    values, costs = _options(noted, world.scenario.auction, billing == BILLING["cpc"])
+    ticks = world.scenario.ticks_per_day
+    after = np.cumsum(world.ledger.requests())  # requests up to the end of each closed tick
+    total = 0.0
+    for day in range(math.ceil(len(after) / ticks)):
+        first, last = day * ticks, min((day + 1) * ticks, len(after)) - 1
+        wins = world.ledger.counts[first : last + 1, WINS, k].sum()
+        if not wins and not world.campaigns.active(day)[k]:
+            continue
+        rows = slice(*np.searchsorted(noted.request, [after[first - 1] if first else 0, after[last]]))
+        left = int(world.ledger.left[last, k])
+        spent = round(float(world.ledger.spend()[first : last + 1, k].sum()) * MICRO)
+        budget = math.inf if left >= UNLIMITED // 2 else float(left + spent)
+        total += choice_bound(values[rows], costs[rows], budget)
+    return total
+
+
+def _options(noted: Recorded, auction: Auction, per_click: bool) -> tuple[Floats, Floats]:
+    """What each slot would have been worth (currency) and cost (millionths), each of shape (n, S); 0 and 0 if not seen."""
+    price = slot_prices(noted.rivals, auction)
+    cost = np.floor(np.maximum(price, auction.reserve * MICRO) * ROUNDING)
+    on_offer = np.arange(auction.slots) < noted.slots_seen[:, None]
+    if per_click:
+        on_offer &= noted.rate[:, None] > 0  # nobody can bid by click where no click is believed in
+        rate = np.where(noted.rate > 0, noted.rate, 1.0)[:, None]
+        cost = np.where(noted.clicked[:, None], np.floor(cost / rate), 0.0)
+    return np.where(on_offer, noted.value[:, None], 0.0), np.where(on_offer, cost, 0.0)
+
+
+def slot_prices(rivals: Floats, auction: Auction) -> Floats:
+    """What the winner of each slot pays, shape (n, S), given its S best rivals' ranks in descending order, (n, S).
+
+    Holding slot k takes outbidding the k-th rival (counted from 1), who then stands below. First price: bid just that.
+    """
+    if auction.pricing in ("first", "gsp"):
+        return rivals
+    if auction.pricing == "second":
+        return np.broadcast_to(rivals[:, -1:], rivals.shape)
+    marginal = np.append(auction.marginal, 0.0)
+    harm = (marginal[:-1] - marginal[1:]) * rivals
+    price: Floats = np.cumsum(harm[:, ::-1], axis=1)[:, ::-1] / marginal[:-1]
+    return price
+
+
+def choice_bound(values: Any, costs: Any, budget: float) -> float:
+    """The linear multiple-choice knapsack: max sum(x v) with sum(x c) <= budget, sum over s of x[i, s] <= 1, x >= 0.
+
+    Solved exactly (Dantzig 1957; Sinha & Zoltners 1979): along the upper hull of each row's options (cost, value) the gains
+    per cost fall, so taking all increments in the order of gain per cost, up to the budget, is optimal.
+
+    Args:
+        values: (n, S) finite; options of negative value are never taken.
+        costs: (n, S) finite, from 0 up, in the unit of `budget`.
+        budget: from 0 up; inf: unlimited.
+
+    Raises:
+        MarketError: if shapes differ or a number is not allowed.
+    """
+    values, costs = np.asarray(values, np.float64), np.asarray(costs, np.float64)
+    if values.ndim != 2 or values.shape != costs.shape:
+        raise MarketError(f"values and costs need one shape (n, S), not {values.shape} and {costs.shape}")
+    if not (np.isfinite(values).all() and np.isfinite(costs).all() and (costs >= 0).all()):
+        raise MarketError("values must be finite, and costs finite and from 0 up")
+    if not budget >= 0:
+        raise MarketError(f"a budget is a number from 0 up, not {budget}")
+    free = np.where(costs == 0, np.maximum(values, 0.0), 0.0).max(axis=1, initial=0.0)
+    total = float(free.sum())
+    if budget == math.inf:
+        return float(values.max(axis=1, initial=0.0).sum())
+    gains, prices = _hull(values, costs, free)
+    with np.errstate(over="ignore"):
+        order = np.argsort(-(gains / prices), kind="stable")
+    gains, reached = gains[order], np.cumsum(prices[order])
+    whole = int(np.searchsorted(reached, budget, "right"))
+    total += float(gains[:whole].sum())
+    if whole < gains.size:
+        before = reached[whole - 1] if whole else 0.0
+        total += float(gains[whole] * ((budget - before) / prices[order][whole]))
+    return total
+
+
+def _hull(values: Floats, costs: Floats, free: Floats) -> tuple[Floats, Floats]:
+    """Increments (value, cost > 0) along the upper hull of each row's options, from its best free value up, all rows in one."""
+    value, cost = free.copy(), np.zeros_like(free)
+    rows = np.arange(len(free))
+    gains, prices = [np.zeros(0)], [np.zeros(0)]
+    while rows.size:
+        more_value, more_cost = values[rows] - value[rows, None], costs[rows] - cost[rows, None]
+        better = (more_value > 0) & (more_cost > 0)
+        slope = np.zeros_like(more_value)
+        with np.errstate(over="ignore"):
+            np.divide(more_value, more_cost, out=slope, where=better)
+        steepest = slope.argmax(axis=1)
+        going = np.flatnonzero(better.any(axis=1))
+        at = steepest[going]
+        gains.append(more_value[going, at])
+        prices.append(more_cost[going, at])
+        rows = rows[going]
+        value[rows], cost[rows] = values[rows, at], costs[rows, at]
+    return np.concatenate(gains), np.concatenate(prices)
