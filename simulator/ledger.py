@@ -75,6 +75,14 @@ class Ledger:
         """True expected value of exposed wins in currency, (ticks closed, campaigns): a judge's number."""
         return self.sums[: self.closed, K.VALUE]
 
+    def impressions(self) -> Counts:
+        """Slots won and seen, (ticks closed, campaigns)."""
+        return self.counts[: self.closed, K.IMPRESSIONS]
+
+    def conversions(self) -> Counts:
+        """Conversions that this tick's impressions led to, reported or not, (ticks closed, campaigns)."""
+        return self.counts[: self.closed, K.CONVERSIONS]
+
     def requests(self) -> Counts:
         """Requests of each closed tick."""
         return self.counts[: self.closed, K.REQUESTS, 0]

@@ -14,7 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import numpy as np
 import simpy
+from numpy.typing import NDArray
 from simpy.events import EventPriority
 from threadpoolctl import ThreadpoolController
 
@@ -97,6 +99,11 @@ class World:
     def campaigns(self) -> Campaigns:
         """The campaigns of the market, as a table of arrays."""
         return self._exchange.market.campaigns
+
+    @property
+    def forecast(self) -> NDArray[np.float64]:
+        """Expected shares of a day's requests, (ticks,), as everybody is told."""
+        return self._exchange.shares
 
     @property
     def played(self) -> int:

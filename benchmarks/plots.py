@@ -1,0 +1,227 @@
+"""The pictures: a day of a market, and a comparison of policies. Each function draws a figure from arrays and returns it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+from numpy.typing import NDArray
+
+from . import statistics
+
+if TYPE_CHECKING:
+    from ..simulator.world import World
+    from .suites.bidding import Results
+
+Floats = NDArray[np.float64]
+INK, FAINT, IDEAL = "#222222", "#b8b8b8", "#d1495b"
+
+
+def _style() -> None:
+    sns.set_theme(
+        context="notebook",
+        style="whitegrid",
+        palette="deep",
+        rc={
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.titlesize": 12,
+            "axes.titleweight": "bold",
+            "axes.titlelocation": "left",
+            "axes.labelsize": 10,
+            "xtick.labelsize": 9,
+            "ytick.labelsize": 9,
+            "legend.fontsize": 9,
+            "grid.color": "#ececec",
+            "figure.dpi": 120,
+        },
+    )
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Writes a figure under its name only once it is whole."""
+    part = path.with_name(f".{path.name}.part")
+    figure.savefig(part, format=path.suffix[1:], bbox_inches="tight")
+    part.rename(path)
+    plt.close(figure)
+    return path
+
+
+def day(world: World) -> Figure:
+    """Four views of a run: traffic, spend against the ideal, the price of a slot, and budgets running out."""
+    _style()
+    scenario, ledger = world.scenario, world.ledger
+    ticks = ledger.closed
+    hours = (np.arange(ticks) + 0.5) * scenario.tick_us / 3.6e9
+    edges = np.arange(ticks + 1) * scenario.tick_us / 3.6e9
+    figure, axes = plt.subplots(2, 2, figsize=(12, 7.2), constrained_layout=True)
+    _traffic(axes[0, 0], world, edges)
+    _spend(axes[0, 1], world, edges)
+    _prices(axes[1, 0], world, hours)
+    _budgets(axes[1, 1], world, edges)
+    for axis in axes.flat:
+        axis.set_xlim(0, edges[-1])
+        axis.set_xlabel("hour of the day" if scenario.days == 1 and scenario.day_s == 86_400 else "hours")
+        if scenario.days == 1 and scenario.day_s == 86_400:
+            axis.set_xticks(range(0, 25, 4))
+    spend, value = ledger.spend().sum(), ledger.value().sum()
+    figure.suptitle(
+        f"{scenario.name}, seed {world.seed}: {world.played:,} requests, {len(ledger.campaigns.names)} campaigns, "
+        f"spend {spend:,.0f}, expected value {value:,.0f}",
+        x=0.01, ha="left", fontsize=13, color=INK,
+    )  # fmt: skip
+    return figure
+
+
+def _traffic(axis: Axes, world: World, edges: Floats) -> None:
+    requests = world.ledger.requests()
+    forecast = np.tile(world.forecast, world.scenario.days)[: requests.size] * world.scenario.traffic.requests_per_day
+    axis.stairs(requests, edges, fill=True, color="#9fbfdf", label="requests")
+    axis.stairs(forecast, edges, color=IDEAL, linewidth=1.6, label="forecast", baseline=None)
+    axis.set_title("Traffic")
+    axis.set_ylabel("requests a tick")
+    axis.set_ylim(0, max(requests.max(), forecast.max()) * 1.22)
+    axis.legend(loc="upper left", ncols=2, frameon=False)
+
+
+def _spend(axis: Axes, world: World, edges: Floats) -> None:
+    """Cumulative spend of each day over the daily budget, campaigns with a budget only."""
+    table, per_day = world.campaigns, world.scenario.ticks_per_day
+    limited = np.array([c.budget_per_day is not None for c in table.listed])
+    axis.set_title("Spend against the ideal")
+    if not limited.any():
+        axis.text(0.5, 0.5, "no campaign has a budget", transform=axis.transAxes, ha="center", color=INK)
+        return
+    spend = world.ledger.spend()[:, limited] / (table.budget[limited] / 1e6)
+    days = [np.cumsum(part, axis=0) for part in np.split(spend, range(per_day, len(spend), per_day))]
+    ideal = np.concatenate([[0.0], np.cumsum(world.forecast)])
+    for number, curve in enumerate(days):
+        at = edges[number * per_day : number * per_day + len(curve) + 1]
+        curve = np.vstack([np.zeros(curve.shape[1]), curve])
+        axis.plot(at, curve, color="#4c72b0", linewidth=0.7, alpha=0.35)
+        axis.plot(at, ideal[: len(at)], color=IDEAL, linewidth=2)
+    axis.plot([], [], color="#4c72b0", linewidth=1, label="a campaign")
+    axis.plot([], [], color=IDEAL, linewidth=2, label="the forecast's curve")
+    axis.set_ylabel("share of budget spent")
+    axis.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axis.set_ylim(0, 1.04)
+    axis.legend(loc="upper left", frameon=False)
+
+
+def _prices(axis: Axes, world: World, hours: Floats) -> None:
+    """Mean price of an impression over all campaigns, and the spread of campaigns' means around it."""
+    ledger = world.ledger
+    impressions = ledger.impressions()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        own = ledger.spend() / impressions
+        overall = ledger.spend().sum(axis=1) / impressions.sum(axis=1)
+    sold = impressions.sum(axis=1) > 0
+    axis.set_title("Price of an impression")
+    if not sold.any():
+        axis.text(0.5, 0.5, "no impression was sold", transform=axis.transAxes, ha="center", color=INK)
+        return
+    low, high = np.nanpercentile(own[sold], [10, 90], axis=1)
+    axis.fill_between(hours[sold], low, high, color="#9fcfa8", alpha=0.55, linewidth=0, label="10-90% of campaigns")
+    axis.plot(hours[sold], overall[sold], color="#2f7d4f", linewidth=2, label="mean paid")
+    axis.plot(hours[sold], ledger.market_price[: ledger.closed].mean(axis=1)[sold], color=INK, linewidth=1.2,
+              linestyle="--", label="least winning cost")  # fmt: skip
+    axis.set_ylabel("currency")
+    axis.set_ylim(0, max(float(np.nanmax(high)), float(overall[sold].max())) * 1.25)
+    axis.legend(loc="upper left", ncols=3, frameon=False, columnspacing=1.0)
+
+
+def _budgets(axis: Axes, world: World, edges: Floats) -> None:
+    """How many campaigns can no longer pay the price of a slot, and how much of all budgets is left."""
+    table, ledger = world.campaigns, world.ledger
+    limited = np.array([c.budget_per_day is not None for c in table.listed])
+    axis.set_title("Budgets running out")
+    if not limited.any():
+        axis.text(0.5, 0.5, "no campaign has a budget", transform=axis.transAxes, ha="center", color=INK)
+        return
+    left = ledger.left[: ledger.closed, limited] / 1e6
+    price = np.nan_to_num(ledger.market_price[: ledger.closed, limited])
+    broke = (left <= price).mean(axis=1)
+    axis.stairs(broke, edges, fill=True, color="#e3b7a0", label="campaigns that cannot pay a slot")
+    total = left.sum(axis=1) / (table.budget[limited].sum() / 1e6)
+    axis.plot(edges[1:], total, color=INK, linewidth=1.6, label="budget left")
+    axis.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axis.set_ylim(0, 1.25)
+    axis.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
+    axis.legend(loc="upper left", ncols=2, frameon=False, columnspacing=1.0)
+
+
+def comparison(results: Results) -> Figure:
+    """Each policy's share of static hindsight, day by day and on average, beside how evenly it spent."""
+    _style()
+    best = np.array([y.value for y in results.yardsticks])
+    drawn = statistics.resamples(len(best))
+    shares = {name: np.array([r.value for r in runs]) / best for name, runs in results.runs.items()}
+    errors = {name: np.array([r.pacing_error for r in runs]) for name, runs in results.runs.items()}
+    names = sorted(shares, key=lambda name: shares[name].mean())
+    figure, axes = plt.subplots(
+        1, 2, figsize=(12, 1.6 + 0.52 * len(names)), sharey=True, constrained_layout=True, width_ratios=[1.6, 1]
+    )
+    palette = dict(zip(names, sns.color_palette("deep", len(names)), strict=True))
+    dice = np.random.default_rng(0)
+    for axis, numbers in ((axes[0], shares), (axes[1], errors)):
+        for place, name in enumerate(names):
+            jitter = place + dice.uniform(-0.16, 0.16, len(best))
+            axis.scatter(numbers[name], jitter, s=14, color=palette[name], alpha=0.45, linewidth=0)
+            estimate = statistics.mean(numbers[name], drawn)
+            axis.plot([estimate.low, estimate.high], [place, place], color=INK, linewidth=2.4, solid_capstyle="round")
+            axis.plot(estimate.mean, place, "o", color=palette[name], markeredgecolor=INK, markersize=8)
+        axis.grid(axis="y", visible=False)
+    axes[0].axvline(1.0, color=IDEAL, linewidth=1.6)
+    axes[0].set_yticks(range(len(names)), names)
+    axes[0].set_title("Value as a share of static hindsight")
+    axes[0].set_xlabel("share of the best constant multiplier of the day (red line)")
+    axes[0].xaxis.set_major_formatter(PercentFormatter(1.0))
+    axes[0].set_xlim(left=0)
+    axes[1].set_title("Pacing error")
+    axes[1].set_xlabel("mean distance from the traffic curve, share of budget")
+    axes[1].xaxis.set_major_formatter(PercentFormatter(1.0))
+    axes[1].set_xlim(left=0)
+    figure.suptitle(
+        f"{results.scenario.name}: {len(best)} days, dots; mean and 95% interval, black",
+        x=0.01,
+        ha="left",
+        fontsize=12,
+        color=INK,
+    )
+    return figure
+
+
+def spending(results: Results, forecast: Floats, most: int = 4) -> Figure:
+    """How each policy spent the budget on the first days of a comparison, against the forecast's curve."""
+    _style()
+    days = min(most, len(results.cases))
+    figure, axes = plt.subplots(1, days, figsize=(3.2 * days + 1.6, 3.6), sharey=True, squeeze=False, constrained_layout=True)
+    scenario = results.scenario
+    hours = np.arange(scenario.days * scenario.ticks_per_day + 1) * scenario.tick_us / 3.6e9
+    ideal = np.concatenate([[0.0], np.cumsum(np.tile(forecast, scenario.days))]) / scenario.days
+    palette = sns.color_palette("deep", len(results.runs))
+    for number, axis in enumerate(axes[0]):
+        axis.plot(hours, ideal, color=IDEAL, linewidth=4, alpha=0.35, label="the forecast's curve")
+        for (name, runs), colour in zip(results.runs.items(), palette, strict=True):
+            axis.plot(hours, runs[number].spend_curve, color=colour, linewidth=1.5, label=name)
+        axis.set_title(f"day {number + 1}, campaign {results.cases[number].campaign}")
+        axis.set_xlim(0, hours[-1])
+        if hours[-1] == 24:
+            axis.set_xticks(range(0, 25, 6))
+        axis.set_xlabel("hour of the day" if scenario.days == 1 else "hours")
+    axes[0, 0].set_ylabel("share of budget spent")
+    axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes[0, 0].set_ylim(0, 1.03)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", frameon=False)
+    return figure

@@ -1,0 +1,1 @@
+"""Suites: what is compared, on which market, with which yardsticks."""

@@ -1,0 +1,272 @@
+"""Speed: how many auctions a second, how that holds from small to large, and what the machine could do at best.
+
+Processor time of one thread, the best of several runs on fresh data, whole loop: SimPy ticks, PID bidders, scoring,
+settlement. The roofline is measured in the same run from the five steps that no implementation avoids, each alone.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import resource
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+from rich.table import Table
+
+from ..agents.bidding import PID
+from ..simulator import kernel as K
+from ..simulator.auction import LANES, select
+from ..simulator.compiled import OPTIONS
+from ..simulator.scenario import Scenario
+from ..simulator.world import World, one_blas_thread
+
+REPEATS = 5
+
+
+class Measure(NamedTuple):
+    """One figure: what, how much of which unit, and what is wanted of it (None: it is there to compare with)."""
+
+    name: str
+    value: float
+    unit: str
+    least: float | None = None
+    most: float | None = None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether it is as wanted."""
+        if self.least is None and self.most is None:
+            return None
+        return (self.least is None or self.value >= self.least) and (self.most is None or self.value <= self.most)
+
+
+def best(work: Callable[[int], float], repeats: int = REPEATS) -> float:
+    """The least of several measurements; `work(k)` is given the number of the repetition, for fresh data."""
+    return min(work(k) for k in range(repeats))
+
+
+def processor_seconds(work: Callable[[], Any]) -> float:
+    """Processor time of this thread."""
+    begun = time.thread_time()
+    work()
+    return time.thread_time() - begun
+
+
+def roofline() -> dict[str, float]:
+    """Nanoseconds a request for gather, product, bias, sigmoid and selection at 48 campaigns, 16 dimensions, 3 slots."""
+    campaigns, dimensions, users, blocks = 48, 16, 20_000, 64
+    dice = np.random.default_rng(0)
+    interests = (dice.standard_normal((users, dimensions)) / 4).astype(np.float32)
+    ads = dice.standard_normal((campaigns, dimensions)).astype(np.float32)
+    bias = dice.standard_normal((campaigns, 1)).astype(np.float32) - 4
+    who = dice.integers(users, size=(blocks, K.CHUNK))
+    rows = np.empty((K.CHUNK, dimensions), np.float32)
+    odds = np.empty((campaigns, K.CHUNK), np.float32)
+    scores = dice.random((blocks, campaigns, K.CHUNK), np.float32)
+    live = np.exp(dice.standard_normal(campaigns)).astype(np.float32)
+    endless = np.full(campaigns, np.inf, np.float32)
+    none, no_row = np.empty((0, 0), np.float32), np.full(campaigns, -1)
+    top = np.zeros((4, LANES), np.int64)
+
+    def sigmoid(block: int) -> None:
+        np.negative(odds, out=odds)
+        np.exp(odds, out=odds)
+        np.add(odds, 1, out=odds)
+        np.reciprocal(odds, out=odds)
+
+    steps: dict[str, Callable[[int], Any]] = {
+        "gather": lambda block: np.take(interests, who[block], axis=0, out=rows, mode="clip"),
+        "product": lambda block: np.matmul(ads, rows.T, out=odds),
+        "bias": lambda block: np.add(odds, bias, out=odds),
+        "sigmoid": sigmoid,
+        "selection": lambda block: _select_block(
+            scores[block], none, no_row, live, endless, np.float32(1e-6), (1.0, 0.8, 0.75), top
+        ),
+    }
+    found = {}
+    with one_blas_thread():
+        for name, step in steps.items():
+            odds[:] = 0
+
+            def all_blocks(step: Callable[[int], Any] = step) -> None:
+                for block in range(blocks):
+                    step(block)
+
+            all_blocks()
+            found[name] = best(lambda k, work=all_blocks: processor_seconds(work)) * 1e9 / (blocks * K.CHUNK)
+    return found
+
+
+@numba.njit(**OPTIONS)
+def _select_block(scores: Any, none: Any, no_row: Any, live: Any, endless: Any, floor: Any, seen: Any, top: Any) -> None:
+    for start in range(0, scores.shape[1], LANES):
+        select(start, scores, none, none, no_row, live, endless, endless, floor, seen, top)
+
+
+def loop_seconds(scenario: Scenario, seed: int, engine: Any = "compiled") -> tuple[float, int]:
+    """Processor seconds and requests of one run under PID, set-up not counted."""
+    world = World(scenario, {"bid": PID()}, seed=seed, engine=engine)
+    return processor_seconds(world.run), world.played
+
+
+def whole_loop(engine: Any, scenario: Scenario, repeats: int = REPEATS) -> float:
+    """Best auctions a second of processor time."""
+    loop_seconds(scenario.override({"traffic.requests_per_day": 1000}), 0, engine)
+
+    def rate(k: int) -> float:
+        seconds, played = loop_seconds(scenario, k, engine)
+        return -played / seconds
+
+    return -best(rate, repeats)
+
+
+def loop_measures() -> list[Measure]:
+    """The whole loop beside its roofline, interleaved."""
+    scenario = Scenario.preset("bidding")
+    parts = roofline()
+    rate = max(whole_loop("compiled", scenario) for _ in range(3))
+    again = roofline()
+    parts = {name: min(value, again[name]) for name, value in parts.items()}
+    line = sum(parts.values())
+    return [
+        *(Measure(f"roofline: {name}", value, "ns") for name, value in parts.items()),
+        Measure("roofline: together", line, "ns"),
+        Measure("whole loop, compiled", rate / 1e6, "M auctions/s", least=2.5),
+        Measure("whole loop over roofline", 1e9 / rate / line, "x", most=4.0),
+    ]
+
+
+def events_measures() -> list[Measure]:
+    """The engine in which each request is a SimPy process."""
+    rate = whole_loop("events", Scenario.preset("bidding-small"))
+    return [Measure("whole loop, events", rate / 1e3, "k requests/s", least=80.0)]
+
+
+def replay_measures() -> list[Measure]:
+    """One bidder on a log in memory."""
+    from . import replaying
+
+    return [Measure("replay, one bidder", replaying.auctions_per_second() / 1e6, "M auctions/s", least=100.0)]
+
+
+SIZES = (100_000, 1_000_000, 10_000_000, 100_000_000)
+
+
+def scaling_measures() -> list[Measure]:
+    """Cost of an auction and peak memory from 10^5 to 10^8 requests a day, each size in a process of its own."""
+    found = {size: _in_fresh_process(size) for size in SIZES}
+    costs = {size: result["ns"] for size, result in found.items()}
+    peaks = [result["peak_mb"] for result in found.values()]
+    return [
+        *(Measure(f"cost at 10^{round(math.log10(size))} requests a day", cost, "ns") for size, cost in costs.items()),
+        Measure("largest cost over smallest", max(costs.values()) / min(costs.values()), "x", most=1.25),
+        Measure("peak memory", max(peaks), "MB"),
+        Measure("peak memory, largest less smallest", max(peaks) - min(peaks), "MB", most=50.0),
+    ]
+
+
+def _in_fresh_process(size: int) -> dict[str, float]:
+    command = [sys.executable, "-m", __name__, str(size)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    result: dict[str, float] = json.loads(done.stdout)
+    return result
+
+
+def _one_size(size: int) -> dict[str, float]:
+    # Without weather, so that a size is that size; fewer repetitions of the long runs.
+    calm = {"traffic.day_sigma": 0.0, "traffic.tick_sigma": 0.0, "traffic.surge_probability": 0.0}
+    scenario = Scenario.preset("bidding").override({**calm, "traffic.requests_per_day": size})
+    loop_seconds(Scenario.preset("bidding").override({"traffic.requests_per_day": 10_000}), 0)
+
+    def cost(k: int) -> float:
+        seconds, played = loop_seconds(scenario, k)
+        return seconds / played * 1e9
+
+    repeats = max(1, min(30, 30_000_000 // size))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    result = {"ns": best(cost, repeats)}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {**result, "peak_mb": peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)}
+
+
+def thread_measures() -> list[Measure]:
+    """Two worlds in two threads against one, wall-clock, interleaved; needs two idle cores."""
+    scenario = Scenario.preset("bidding").override({"traffic.requests_per_day": 2_000_000})
+    loop_seconds(scenario.override({"traffic.requests_per_day": 1000}), 0)
+
+    def wall(count: int, seed: int) -> float:
+        worlds = [World(scenario, {"bid": PID()}, seed=seed) for _ in range(count)]
+        threads = [threading.Thread(target=world.run) for world in worlds]
+        begun = time.perf_counter()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return time.perf_counter() - begun
+
+    gains = [2 * wall(1, seed) / wall(2, seed) for seed in range(REPEATS)]
+    return [Measure("two worlds in two threads, over one", max(gains), "x", least=1.8)]
+
+
+def start_measures() -> list[Measure]:
+    """Wall-clock time of a whole command, caches warm."""
+
+    def start(*flags: str) -> float:
+        command = [sys.executable, "-m", "adarena", "simulate", "--scenario", "tiny", *flags]
+
+        def once(k: int) -> float:
+            begun = time.perf_counter()
+            subprocess.run(command, capture_output=True, check=True)
+            return time.perf_counter() - begun
+
+        once(0)
+        return best(once, 3)
+
+    return [
+        Measure("warm start, simulate tiny", start("--no-figure"), "s", most=2.0),
+        Measure("warm start, with the figure", start(), "s", most=5.0),
+    ]
+
+
+def measures(quick: bool) -> list[Callable[[], list[Measure]]]:
+    """What is measured, in order."""
+    if quick:
+        return [loop_measures]
+    return [loop_measures, events_measures, replay_measures, thread_measures, start_measures, scaling_measures]
+
+
+def run(quick: bool, advance: Callable[[], None]) -> list[Measure]:
+    """Measures everything; calls `advance` after each step."""
+    found = []
+    for measure in measures(quick):
+        found += measure()
+        advance()
+    return found
+
+
+def table(found: list[Measure]) -> Table:
+    """A row per figure, with what is wanted and whether it is met."""
+    out = Table(title="Speed, processor time, best of several", title_justify="left")
+    for column in ("measure", "figure", "unit", "wanted", ""):
+        out.add_column(column, justify="right" if column in ("figure", "wanted") else "left")
+    for m in found:
+        wanted = f"at least {m.least:g}" if m.least is not None else f"at most {m.most:g}" if m.most is not None else ""
+        verdict = {None: "", True: "[green]met[/]", False: "[red]missed[/]"}[m.met]
+        out.add_row(m.name, f"{m.value:.3g}" if m.value < 100 else f"{m.value:.0f}", m.unit, wanted, verdict)
+    return out
+
+
+def to_json(found: list[Measure]) -> list[dict[str, Any]]:
+    """The same for `--json`."""
+    return [{**m._asdict(), "met": m.met} for m in found]
+
+
+if __name__ == "__main__":
+    print(json.dumps(_one_size(int(sys.argv[1]))))
