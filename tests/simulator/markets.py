@@ -1,0 +1,309 @@
+"""Random small markets for the tests of the simulator: scenarios, bidders of all three kinds, events in mid-tick, a tape.
+
+Everything is a function of what Hypothesis draws; nothing here looks at how the simulator works inside, except `tape`, which
+gives the kernel a journal in memory, and `arrivals`, which reads the first block of a world that is thrown away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from adarena.simulator import BidPolicy, BidView, ChunkBids, Multiplier, RequestRule, Scenario, World, rule
+from adarena.simulator import kernel as K
+from adarena.simulator.scenario import (
+    Ad,
+    Advertiser,
+    Auction,
+    Campaign,
+    DelayPart,
+    Flight,
+    Interests,
+    ListedDemand,
+    Normal,
+    Response,
+    Traffic,
+    Uniform,
+    Users,
+    Weather,
+)
+
+EXPOSURES = {1: [(1.0,), (0.5,)], 2: [(1.0, 0.7), (0.9, 0.9)], 3: [(1.0, 0.8, 0.6), (0.9, 0.5, 0.5)]}
+
+
+@st.composite
+def campaigns(draw: st.DrawFn, name: str, days: int, ads: int) -> Campaign:
+    """A campaign with any objective, billing and budget: none, huge, tight, or less than one price."""
+    objective = draw(st.sampled_from(["max_value", "target_cpa", "target_roas", "utility"]))
+    flights: tuple[Flight, ...] = ()
+    if days > 1 and draw(st.booleans()):
+        first = draw(st.integers(0, days - 1))
+        flights = (Flight(first_day=first, end_day=draw(st.integers(first + 1, days))),)
+    return Campaign(
+        name=name,
+        objective=objective,
+        value_per_conversion=draw(st.sampled_from([0.5, 1.0, 3.0, 20.0])),
+        target_cpa=1.5 if objective == "target_cpa" else None,
+        target_roas=1.25 if objective == "target_roas" else None,
+        budget_per_day=draw(st.sampled_from([None, 1e9, 20.0, 5.0, 1.0, 0.3, 0.01, 2e-6])),
+        billing=draw(st.sampled_from(["cpm", "cpc", "cpa"])),
+        conversion_rate=draw(st.sampled_from([1.0, 0.6, 0.1])),
+        follows_demand=draw(st.booleans()),
+        flights=flights,
+        ads=tuple(Ad(name=f"ad{j}", appeal=draw(st.sampled_from([0.0, -0.5, 0.7]))) for j in range(ads)),
+    )
+
+
+@st.composite
+def scenarios(draw: st.DrawFn, most_requests: int = 1500) -> Scenario:
+    """A market of 1 to 12 campaigns with every setting of the auction, the rates and the response in play."""
+    days = draw(st.sampled_from([1, 1, 2, 3]))
+    several = draw(st.booleans())
+    rates = draw(
+        st.sampled_from(
+            [
+                Interests(click_rate=0.2, belief_noise=0.0),
+                Interests(click_rate=0.05, belief_noise=0.5, belief_bias=0.3, affinity=1.5),
+                Uniform(),
+                Uniform(low=0.1, high=0.6, belief_noise=0.05),
+                Normal(mean=0.4, sigma=0.03, belief_noise=0.02),
+            ]
+        )
+    )
+    no_squashing = rates.kind == "uniform" and rates.belief_noise > 0
+    slots = draw(st.sampled_from([1, 2, 3]))
+    held = draw(st.integers(1, 12))
+    advertisers = tuple(
+        Advertiser(
+            name=f"a{k}",
+            vertical=k % 3,
+            campaigns=(draw(campaigns(f"c{k}", days, draw(st.sampled_from([1, 2, 3])) if several else 1)),),
+        )
+        for k in range(held)
+    )
+    return Scenario(
+        name="random",
+        days=days,
+        day_s=draw(st.sampled_from([60, 3600, 86_400])),
+        ticks_per_day=draw(st.sampled_from([1, 3, 6, 24])),
+        market_seed=draw(st.integers(0, 5)),
+        traffic=Traffic(
+            requests_per_day=draw(st.sampled_from([60, 300, most_requests // days])),
+            curve=draw(st.sampled_from([(1.0,), (1.0, 3.0, 0.5), (0.0, 1.0, 0.0, 2.0)])),
+            arrivals=draw(st.sampled_from(["poisson", "even"])),
+            day_sigma=draw(st.sampled_from([0.0, 0.4])),
+            tick_sigma=draw(st.sampled_from([0.0, 0.2])),
+            surge_probability=draw(st.sampled_from([0.0, 1.0])),
+        ),
+        users=Users(count=40, segments=3, dimensions=4, hour_amplitude=draw(st.sampled_from([0.0, 0.8]))),
+        rates=rates,
+        demand=ListedDemand(advertisers=advertisers),
+        weather=Weather(day_sigma=0.3, tick_sigma=0.1, drift_sigma=0.2),
+        auction=Auction(
+            pricing=draw(st.sampled_from(["first", "second", "gsp", "vcg"])),
+            slots=slots,
+            exposure=draw(st.sampled_from(EXPOSURES[slots])),
+            exposure_draws=draw(st.sampled_from(["cascade", "repeated"])),
+            reserve=draw(st.sampled_from([1e-6, 1e-2, 0.2])),
+            squashing=1.0 if no_squashing else draw(st.sampled_from([1.0, 1.0, 0.5, 0.0, 1.7])),
+        ),
+        response=Response(
+            delay=(DelayPart(weight=0.4, scale_s=30.0), DelayPart(weight=0.6, shape=0.7, scale_s=20_000.0)),
+            window_days=draw(st.sampled_from([0.01, 1.0, 30.0])),
+            hour_amplitude=draw(st.sampled_from([0.0, 0.3])),
+        ),
+    )
+
+
+class Reacting(BidPolicy):
+    """A multiplier that reacts to everything it is told, so that any difference between two runs grows."""
+
+    def __init__(self) -> None:
+        self.seen: list[bytes] = []
+
+    def start(self, view: BidView, dice: np.random.Generator) -> None:
+        self._dice = dice
+
+    def note(self, view: BidView) -> None:
+        """Keeps what it has seen, to be compared."""
+        told = (*view.last, *view.today, view.budget, view.budget_left, view.target, view.multiplier, view.market_price)
+        self.seen.append(b"".join(np.asarray(a).tobytes() for a in told))
+
+    def decide(self, view: BidView) -> Any:
+        self.note(view)
+        if view.tick % 3 == 2:
+            return None
+        price = np.where(np.isnan(view.market_price), 0.0, np.log1p(view.market_price))
+        pace = np.minimum(view.budget_left, 10.0) / np.clip(view.budget, 1e-3, 10.0)
+        return Multiplier(0.2 + pace + 0.1 * price + 0.3 * self._dice.random(len(view.campaigns)) + 0.01 * view.last.clicks)
+
+
+class ByChunk(Reacting):
+    """Bids by request that depend on the request, its segment and the state of the budget when asked."""
+
+    def decide(self, view: BidView) -> Any:
+        self.note(view)
+        left = np.minimum(view.budget_left, 10.0)[:, None]
+        target = view.target[:, None]
+
+        def bids(requests: Any) -> Any:
+            wave = 1.0 + 0.5 * np.sin(requests.number * 0.7 + requests.segment)
+            return np.maximum(requests.rate, 0.0) * target * wave * (0.5 + 0.1 * left)
+
+        return ChunkBids(bids) if view.tick % 4 != 3 else None
+
+
+@rule
+def moving(rate: float, budget_left: int, requests_left: int, state: NDArray[np.float64]) -> float:
+    """Bids more above its running mean rate, less when the budget per request falls; counts what it is asked."""
+    state[0] += 1.0
+    state[1] += 0.05 * (rate - state[1])
+    pace = budget_left / (requests_left + 1.0)
+    factor = 1.3 if rate > state[1] else 0.6
+    return max(rate, 0.0) * state[2] * factor * pace / (pace + 1000.0)
+
+
+class ByRule(Reacting):
+    """A compiled rule with a row of state for each campaign, which it looks at from tick to tick."""
+
+    def decide(self, view: BidView) -> Any:
+        self.note(view)
+        if view.day == 0 and view.tick == 0:
+            self.state = np.column_stack([np.zeros_like(view.target), np.zeros_like(view.target), view.target * 1e6])
+            return RequestRule(moving, self.state)
+        self.seen.append(self.state.tobytes())
+        return RequestRule(moving, self.state) if view.tick % 5 == 1 else None
+
+
+class Changing(ByChunk):
+    """Changes the form of its decision from tick to tick."""
+
+    def decide(self, view: BidView) -> Any:
+        form = (view.day + view.tick) % 3
+        if form == 0:
+            return ByChunk.decide(self, view)
+        self.note(view)
+        if form == 1:
+            return Multiplier(0.9)
+        return RequestRule(moving, np.column_stack([view.target, np.zeros_like(view.target), view.target * 1e6]))
+
+
+KINDS: dict[str, Callable[[], Reacting]] = {"m": Reacting, "c": ByChunk, "r": ByRule, "x": Changing}
+
+
+def policies(kinds: str) -> dict[int, Reacting]:
+    """A policy for each campaign, given by a letter: capitals hold their campaign alone, '-' is nobody."""
+    shared: dict[str, Reacting] = {}
+    out = {}
+    for k, letter in enumerate(kinds):
+        if letter == "-":
+            continue
+        if letter.isupper():
+            out[k] = KINDS[letter.lower()]()
+        else:
+            out[k] = shared.setdefault(letter, KINDS[letter]())
+    return out
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something a user does in mid-run."""
+
+    time: int
+    what: str
+    campaign: int
+    amount: float
+
+    def process(self, world: World) -> Generator[Any, Any, None]:
+        """The process that does it."""
+        yield world.env.timeout(self.time)
+        self.act(world)
+
+    def act(self, world: World) -> None:
+        """Does it now."""
+        if self.what == "top_up":
+            world.top_up(self.campaign, self.amount)
+        elif self.what == "set_budget":
+            world.set_budget(self.campaign, None if self.amount > 8 else self.amount)
+        elif self.what == "set_multiplier":
+            if not np.isnan(world._exchange.multiplier[self.campaign]):
+                world.set_multiplier(self.campaign, self.amount)
+        elif self.what == "scale_value":
+            world.scale_value(self.campaign, 0.5 + self.amount)
+        elif self.what == "surge":
+            world.surge(self.amount)
+        elif self.what == "outage":  # almost nobody comes for a while
+            world.surge(1e-9)
+            world.process(self._end_outage(world))
+        elif self.what == "launch":
+            world.launch(self.campaign)
+        else:
+            world.pause(self.campaign)
+
+    def _end_outage(self, world: World) -> Generator[Any, Any, None]:
+        yield world.env.timeout(int(world.scenario.tick_us * 0.7))
+        world.surge(1e9)
+
+
+DEEDS = ["top_up", "set_budget", "set_multiplier", "scale_value", "surge", "outage", "launch", "pause"]
+
+
+def arrivals(scenario: Scenario, seed: int) -> list[int]:
+    """When the first requests arrive, in microseconds, if nobody surges."""
+    world = World(scenario, seed=seed)
+    world._exchange.score()
+    times = world._exchange.state.times
+    return [int(t) for t in times if t < scenario.horizon_us]
+
+
+@st.composite
+def actions(draw: st.DrawFn, scenario: Scenario, instants: list[int]) -> list[Action]:
+    """Up to eight deeds: at any time, exactly when a tick begins, or exactly when a request arrives."""
+    held = len(scenario.demand.advertisers)  # type: ignore[union-attr]
+    ticks = scenario.days * scenario.ticks_per_day
+    out = []
+    for _ in range(draw(st.integers(0, 8))):
+        when = draw(st.sampled_from(["any", "tick", "arrival"]))
+        if when == "tick":
+            time = draw(st.integers(0, ticks)) * scenario.tick_us
+        elif when == "arrival" and instants:
+            time = draw(st.sampled_from(instants))
+        else:
+            time = draw(st.integers(0, scenario.horizon_us))
+        what = draw(st.sampled_from(DEEDS))
+        amount = draw(st.sampled_from([0.0, 0.004, 0.5, 1.0, 2.0, 9.0]))
+        out.append(Action(time, what, draw(st.integers(0, held - 1)), amount))
+    return out
+
+
+class Tape(NamedTuple):
+    """What the kernel wrote of each impression, in order: see `kernel.JOURNAL_INTS` and `JOURNAL_FLOATS`."""
+
+    ints: NDArray[np.int64]
+    believed: NDArray[np.float64]
+    true: NDArray[np.float64]
+
+    def column(self, name: str) -> NDArray[np.int64]:
+        """One of the whole-numbered columns; money in millionths."""
+        return self.ints[:, K.JOURNAL_INTS.index(name)]
+
+
+def give_tape(world: World, rows: int) -> Callable[[], Tape]:
+    """Has a world write its impressions to memory; call what is returned to read them."""
+    world._exchange.replace(
+        journal_ints=np.zeros((rows, len(K.JOURNAL_INTS)), np.int64),
+        journal_floats=np.zeros((rows, len(K.JOURNAL_FLOATS))),
+    )
+
+    def read() -> Tape:
+        state = world._exchange.state
+        used = int(state.control[K.JOURNALED])
+        assert used < rows
+        return Tape(state.journal_ints[:used], state.journal_floats[:used, 0], state.journal_floats[:used, 1])
+
+    return read

@@ -1,0 +1,126 @@
+"""The two engines play one market: the books they keep are equal to the last bit, whoever bids and whatever happens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markets import Action, Reacting, actions, arrivals, policies, scenarios
+
+from adarena.simulator import Scenario, World
+
+
+def play(
+    scenario: Scenario, kinds: str, deeds: list[Action], seed: int, engine: Any, stops: list[int] | None = None
+) -> tuple[World, dict[int, Reacting]]:
+    """A world that has run to its end, in one go or with stops on the way, and its policies."""
+    seated = policies(kinds)
+    world = World(scenario, {"bid": seated}, seed, engine)
+    for deed in deeds:
+        world.process(deed.process(world))
+    for stop in sorted(stops or []):
+        world.run(stop)
+    world.run()
+    return world, seated
+
+
+def assert_same(one: tuple[World, dict[int, Reacting]], two: tuple[World, dict[int, Reacting]]) -> None:
+    """The books, the state and all that policies saw are the same bytes."""
+    for name in ("counts", "sums", "left", "multiplier", "market_price"):
+        a, b = getattr(one[0].ledger, name), getattr(two[0].ledger, name)
+        np.testing.assert_array_equal(a.view(np.int64), b.view(np.int64), err_msg=name)
+    assert one[0].played == two[0].played
+    assert one[0].now == two[0].now
+    for name in ("spent", "allowance", "reports", "owed", "rule_state", "active"):
+        a, b = getattr(one[0]._exchange.state, name), getattr(two[0]._exchange.state, name)
+        np.testing.assert_array_equal(a, b, err_msg=name)
+    for k, policy in one[1].items():
+        assert policy.seen == two[1][k].seen
+
+
+@settings(max_examples=220)
+@given(st.data())
+def test_engines_agree_to_the_last_bit(data: st.DataObject) -> None:
+    scenario = data.draw(scenarios())
+    seed = data.draw(st.integers(0, 1 << 40))
+    held = len(scenario.demand.advertisers)  # type: ignore[union-attr]
+    kinds = data.draw(st.text("-mcrxMCRX", min_size=held, max_size=held))
+    deeds = data.draw(actions(scenario, arrivals(scenario, seed)))
+    compiled = play(scenario, kinds, deeds, seed, "compiled")
+    assert_same(compiled, play(scenario, kinds, deeds, seed, "events"))
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_a_run_in_parts_is_the_run(data: st.DataObject) -> None:
+    scenario = data.draw(scenarios(most_requests=600))
+    seed = data.draw(st.integers(0, 1000))
+    held = len(scenario.demand.advertisers)  # type: ignore[union-attr]
+    kinds = data.draw(st.text("-mcrX", min_size=held, max_size=held))
+    instants = arrivals(scenario, seed)
+    deeds = data.draw(actions(scenario, instants))
+    anywhere = st.integers(0, scenario.horizon_us) | st.sampled_from([0, scenario.tick_us, *instants])
+    stops = data.draw(st.lists(anywhere, max_size=5))
+    whole = play(scenario, kinds, deeds, seed, "compiled")
+    assert_same(whole, play(scenario, kinds, deeds, seed, "compiled", stops))
+    assert_same(whole, play(scenario, kinds, deeds, seed, "events", stops))
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_acting_between_two_runs_is_acting_in_a_process(data: st.DataObject) -> None:
+    """A user who stops the market, acts and goes on gets the market in which a process acts at that instant."""
+    scenario = data.draw(scenarios(most_requests=600))
+    seed = data.draw(st.integers(0, 1000))
+    kinds = "mcr-"[: len(scenario.demand.advertisers)]  # type: ignore[union-attr]
+    deeds = sorted(data.draw(actions(scenario, arrivals(scenario, seed))), key=lambda deed: deed.time)
+    times = [deed.time for deed in deeds]
+    deeds = [d for d in deeds if times.count(d.time) == 1 and 0 < d.time % scenario.tick_us]
+    for engine in ("compiled", "events"):
+        seated = policies(kinds)
+        world = World(scenario, {"bid": seated}, seed, engine)
+        for deed in deeds:
+            world.run(deed.time)
+            deed.act(world)
+        world.run()
+        assert_same(play(scenario, kinds, deeds, seed, "compiled"), (world, seated))
+
+
+def test_a_deed_at_an_arrival_comes_before_the_request() -> None:
+    """At one instant control events act first: a pause at the first arrival keeps the campaign out of that auction."""
+    scenario = Scenario.preset("uniform", bidders=2, requests=4)
+    first, second = arrivals(scenario, 0)[:2]
+    for engine in ("compiled", "events"):
+        world = World(scenario, seed=0, engine=engine)
+        world.process(Action(first, "pause", 0, 0.0).process(world))
+        world.process(Action(first, "pause", 1, 0.0).process(world))
+        world.process(Action(second, "launch", 0, 0.0).process(world))
+        world.run(second)
+        assert world.played == 1  # requests at the end of a run are not played, deeds are
+        assert world._exchange.state.active.tolist() == [True, False]
+        world.run()
+        wins = world.ledger.counts[0, 1]
+        assert wins.tolist() == [3, 0]
+
+
+def test_books_are_not_trivial() -> None:
+    """The random markets exercise what they claim: over some of them all forms win, budgets bind, reports come late."""
+    won = {letter: 0 for letter in "-mcrx"}
+    exhausted = reported = written_off = 0
+    scenario = Scenario.preset("tiny").override({"traffic.requests_per_day": 1500, "demand.budget_share": 0.1})
+    for seed in range(3):
+        for billing in ("cpm", "cpa"):
+            market = scenario.override({"demand.billing": billing, "rates.click_rate": 0.3})
+            world, _ = play(market, "-mcrx-", [], seed, "compiled")
+            counts = world.ledger.counts.sum(axis=0)
+            for letter, wins in zip("-mcrx-", counts[1], strict=True):
+                won[letter] += int(wins)
+            exhausted += int((world.ledger.left[-1] < 0.01 * world.campaigns.budget).sum())
+            reported += int(counts[4].sum())
+            written_off += int(counts[6].sum())
+    assert min(won.values()) > 50
+    assert exhausted > 0
+    assert reported > 50
+    assert written_off > 0
