@@ -94,21 +94,13 @@ def comparison_table(results: Results, found: Mapping[str, Mapping[str, Estimate
     out = _table(
         f"bidding on {results.scenario.name}: {seeds} days, mean [95% interval]",
         caption=(
-            "of hindsight: value over that of the day's best constant multiplier, rivals reacting (adaptive policies may exceed "
-            "it). of bound: value over the clairvoyant bound, given the rivals' bids of the policy's own run. Differences are "
+            "of hindsight: value over that of the day's best constant multiplier, rivals reacting (adaptive policies may "
+            "exceed it). of bound: value over the clairvoyant bound, given the rivals' bids of the policy's own run. Differences are "
             "paired by common random numbers. Pacing: mean distance of spend from the traffic curve."
         ),
     )
-    out.add_column("policy")
-    for column in (
-        "share of hindsight",
-        f"minus {reference}",
-        "of the bound",
-        "budget spent",
-        "overspend",
-        "pacing error",
-        "s/day",
-    ):
+    out.add_column("policy", no_wrap=True)
+    for column in ("of hindsight", f"minus {reference}", "of bound", "spent", "over", "pacing", "s/day"):
         out.add_column(column, justify="right", no_wrap=True)
     for name, row in sorted(found.items(), key=lambda item: -item[1]["share_of_static_hindsight"].mean):
         difference = row["difference_to_reference"]

@@ -20,8 +20,8 @@ from .population import AdVectors, Users, rates
 from .scenario import DrawnDemand, Scenario
 from .traffic import Intensity, arrive, day_shares
 
-SAMPLE = 4096  # requests
-ROUNDS = 60  # of the fixed point for prior multipliers; it moves by less than a thousandth after 40
+SAMPLE = 8192  # requests
+ROUNDS = 200  # of the fixed point for prior multipliers, with falling steps: campaigns push each other's prices about
 
 
 class Expectation(NamedTuple):
@@ -59,9 +59,10 @@ def expectation(scenario: Scenario, table: Campaigns, people: Users, ads: AdVect
         share = scenario.demand.budget_share * np.exp(scenario.demand.budget_sigma * dice.standard_normal(len(table.names)))
         budget = np.maximum(share * unconstrained, table.target)  # of one conversion at least
         prior = np.ones(len(table.names))
-        for _ in range(ROUNDS):
+        for number in range(ROUNDS):
             spend = np.maximum(day(prior)[1] / MICRO, 1e-9)
-            prior = np.clip(prior * np.clip(budget / spend, 0.2, 4.0) ** 0.6, 0.01, 1.0)
+            step = 0.6 / (1 + number / 20)
+            prior = np.clip(prior * np.clip(budget / spend, 0.2, 4.0) ** step, 0.01, 1.0)
         table = table.with_budgets(budget, prior)
     impressions, spend, clicks = day(table.prior)
     return table, Expectation(

@@ -47,6 +47,15 @@ def generator(seed: int, stream: Stream, *whose: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, int(stream), *whose])))
 
 
+def autoregression(correlation: float, innovations: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The process x[t] = correlation x[t - 1] + innovations[t] from x[-1] = 0, along the first axis."""
+    out = np.empty_like(innovations)
+    state = np.zeros_like(innovations[0])
+    for t, innovation in enumerate(innovations):
+        out[t] = state = correlation * state + innovation
+    return out
+
+
 @inlined
 def mix(x: Any) -> Any:
     """The 64-bit finaliser of SplitMix64 (Steele, Lea & Flood 2014; Stafford's variant 13)."""

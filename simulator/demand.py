@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .chance import Stream, generator
+from .chance import Stream, autoregression, generator
 from .scenario import Ad, Advertiser, Campaign, DrawnDemand, Scenario
 
 MICRO = 1_000_000
@@ -117,16 +117,16 @@ def _drawn(demand: DrawnDemand, dice: np.random.Generator) -> list[Advertiser]:
 
 
 def weather(scenario: Scenario, table: Campaigns, seed: int, day: int) -> NDArray[np.float64]:
-    """Factors on the value of a conversion, shape (ticks, campaigns); 1 for campaigns that do not follow demand."""
+    """Factors on the value of a conversion, shape (ticks, campaigns), of mean 1; all 1 where demand is not followed."""
     weather, ticks = scenario.weather, scenario.ticks_per_day
     verticals = int(table.vertical.max()) + 1
     dice = generator(seed, Stream.DEMAND, day)
     level = weather.day_sigma * dice.standard_normal(verticals) + weather.common_sigma * dice.standard_normal()
-    drift = weather.drift_sigma * dice.standard_normal(verticals) * np.linspace(-0.5, 0.5, ticks)[:, None]
-    steps = weather.tick_sigma * dice.standard_normal((ticks, verticals))
-    walk, state = np.empty((ticks, verticals)), np.zeros(verticals)
-    for tick in range(ticks):
-        walk[tick] = state = weather.tick_correlation * state + steps[tick]
+    level -= (weather.day_sigma**2 + weather.common_sigma**2) / 2
+    ramp = np.linspace(-0.5, 0.5, ticks)[:, None]
+    drift = weather.drift_sigma * dice.standard_normal(verticals) * ramp - (weather.drift_sigma * ramp) ** 2 / 2
+    walk = autoregression(weather.tick_correlation, weather.tick_sigma * dice.standard_normal((ticks, verticals)))
+    walk -= autoregression(weather.tick_correlation**2, np.full((ticks, 1), weather.tick_sigma**2)) / 2
     factors: NDArray[np.float64] = np.exp(level + drift + walk)[:, table.vertical]
     return np.where(table.follows_demand, factors, 1.0)
 

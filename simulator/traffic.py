@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .chance import Stream, generator, uniform
+from .chance import Stream, autoregression, generator, uniform
 from .compiled import inlined, kernel
 from .scenario import Scenario
 
@@ -29,15 +29,12 @@ def day_shares(curve: tuple[float, ...], ticks: int) -> NDArray[np.float64]:
 
 
 def weather(scenario: Scenario, seed: int, day: int) -> NDArray[np.float64]:
-    """Factors on the traffic of each tick of a day: a level, an AR(1) and perhaps a surge; mean about 1 without the surge."""
+    """Factors on the traffic of each tick of a day: a level, an AR(1), both of mean 1, and perhaps a surge."""
     traffic, ticks = scenario.traffic, scenario.ticks_per_day
     dice = generator(seed, Stream.TRAFFIC, day)
     level = traffic.day_sigma * dice.standard_normal() - traffic.day_sigma**2 / 2
-    rho, sigma = traffic.tick_correlation, traffic.tick_sigma
-    steps = sigma * dice.standard_normal(ticks)
-    log, state = np.empty(ticks), 0.0
-    for tick in range(ticks):
-        log[tick] = state = rho * state + steps[tick]
+    log = autoregression(traffic.tick_correlation, traffic.tick_sigma * dice.standard_normal(ticks))
+    log -= autoregression(traffic.tick_correlation**2, np.full(ticks, traffic.tick_sigma**2)) / 2
     factors = np.exp(level + log)
     if dice.random() < traffic.surge_probability:
         tick_hours = scenario.day_s / ticks / 3600
