@@ -7,24 +7,27 @@ price, rate.
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from .errors import LogError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 LARGEST_PRICE = 10**9  # nine thousand million rows of it still fit a 64-bit sum
+HEAD = 1 << 16  # bytes that tell what a file is; its first line lies within
 # Names under which columns are recognised, compared in lower case without punctuation.
 NAMES = {
     "price": ("price", "marketprice", "payprice", "payingprice", "winprice", "winningprice", "leastwinningcost"),
@@ -71,9 +74,8 @@ class Log:
             back = np.flatnonzero(time[1:] < time[:-1])
             if back.size:
                 row = int(back[0]) + 1
-                raise LogError(
-                    f"{self.name}: time runs backwards in row {row + 1}, from {time[row - 1]} to {time[row]}: sort the log by time"
-                )
+                step = f"from {time[row - 1]} to {time[row]}"
+                raise LogError(f"{self.name}: time runs backwards in row {row + 1}, {step}: sort the log by time")
             self._set("time", time)
 
     def __len__(self) -> int:
@@ -125,6 +127,7 @@ class PriceHistory:
             )
         if self.cost <= 0:
             raise LogError(f"{self.source} has a cost of {self.cost}: a history needs a cost above 0")
+
     @property
     def largest_price(self) -> int | None:
         """The last price of the histogram; None without one."""
@@ -167,9 +170,8 @@ def read_log(path: str | Path, columns: Mapping[str, str] | None = None) -> Log:
         LogError: if the file or one of its values cannot be used.
     """
     path = Path(path)
-    frame = _frame(path)
-    chosen = _choose(path, [str(c) for c in frame.columns], columns or {})
-    return Log(**{what: _numeric(path, what, frame[column]) for what, column in chosen.items()}, name=str(path))
+    found = _columns(path, columns or {})
+    return Log(**{what: _numeric(path, what, column) for what, column in found.items()}, name=str(path))
 
 
 def read_history(path: str | Path, columns: Mapping[str, str] | None = None) -> PriceHistory:
@@ -191,61 +193,79 @@ def read_history(path: str | Path, columns: Mapping[str, str] | None = None) -> 
         raise LogError(f"{path} is not JSON: {error}") from None
     if not isinstance(known, dict):
         raise LogError(f"{path} must hold a JSON object with imp_train, clk_train and cost_train, not a {type(known).__name__}")
-    numbers = {}
-    for key in ("imp_train", "clk_train", "cost_train"):
-        numbers[key] = known.get(key)
-        if type(numbers[key]) is not int:
-            raise LogError(f"{path}: {key!r} must be a whole number, not {numbers[key]!r}")
+    impressions, clicks, cost = (_count(path, known, key) for key in ("imp_train", "clk_train", "cost_train"))
     counts = known.get("price_counter_train")
     if counts is not None:
-        if not isinstance(counts, list) or not counts or not all(type(c) is int and c >= 0 for c in counts):
+        if not isinstance(counts, list) or not counts or not all(type(c) is int and 0 <= c < 2**53 for c in counts):
             raise LogError(f"{path}: 'price_counter_train' must be a list of whole numbers from 0 up, one for each price")
         counts = np.array(counts, np.int64)
-    impressions, clicks, cost = numbers.values()
     return PriceHistory(impressions, clicks, cost, clicks / max(impressions, 1), counts, str(path))
+
+
+def _count(path: Path, known: Mapping[str, Any], key: str) -> int:
+    value = known.get(key)
+    if type(value) is not int or not 0 <= value < 2**53:
+        raise LogError(f"{path}: {key!r} must be a whole number from 0 up, not {value!r}")
+    return value
 
 
 def _head(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(1 << 12)
+            return file.read(HEAD)
     except OSError as error:
         raise LogError(f"cannot read {str(path)!r}: {error.strerror}") from None
 
 
-def _frame(path: Path) -> pd.DataFrame:
-    """The file as a table whose columns have text names."""
-    import pandas as pd
-
+def _columns(path: Path, wanted: Mapping[str, str]) -> dict[str, pa.ChunkedArray]:
+    """The columns of a log, by what they are."""
     head = _head(path)
     if not head.strip():
         raise LogError(f"{path} is empty: a log needs at least one auction")
-    if head[:4] == b"PAR1" or path.suffix.lower() in (".parquet", ".pq"):
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        try:
-            return pq.ParquetFile(path).read().to_pandas()
-        except (pa.ArrowException, OSError) as error:
-            raise LogError(f"{path} is not Parquet that can be read: {str(error).splitlines()[0]}") from None
     try:
-        line = head.decode("utf-8", "ignore").lstrip("\ufeff").lstrip().splitlines()[0]
-        comma = "," in line
-        bare = all(_is_number(word) for word in (line.split(",") if comma else line.split()))
-        frame = pd.read_csv(
-            path, sep="," if comma else r"\s+", header=None if bare else 0, float_precision="round_trip", low_memory=False
-        )
+        if head[:4] == b"PAR1" or path.suffix.lower() in (".parquet", ".pq"):
+            file = pq.ParquetFile(path)
+            chosen = _choose(path, file.schema_arrow.names, wanted)
+            table = file.read(list(chosen.values()))
+        else:
+            table, chosen = _text(path, head, wanted)
+    except (pa.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split()).replace("Row #", "line ")
+        raise LogError(f"{path} cannot be read as a table: {reason}") from None
+    return {what: table.column(column) for what, column in chosen.items()}
+
+
+def _text(path: Path, head: bytes, wanted: Mapping[str, str]) -> tuple[pa.Table, dict[str, str]]:
+    """A table from CSV or whitespace text, and which of its columns is what."""
+    first, newline, _ = head.lstrip().partition(b"\n")
+    try:
+        line = first.decode("utf-8-sig").strip() if newline or len(head) < HEAD else ""
     except UnicodeDecodeError:
-        raise LogError(f"{path} is neither text nor Parquet") from None
-    except ValueError as error:  # pandas' parser errors among them
-        raise LogError(f"{path} cannot be read as a table: {' '.join(str(error).split())}") from None
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise LogError(f"{path}: rows have more fields than the header names ({len(frame.columns)})")
-    if bare and len(frame.columns) != len(HEADERLESS):
-        raise LogError(
-            f"{path} has no header and {len(frame.columns)} columns: without a header there must be three, click, price and rate"
-        )
-    return frame.set_axis([str(c).strip() for c in frame.columns], axis=1)
+        line = ""
+    if not line or not line.replace("\t", " ").isprintable():
+        raise LogError(f"{path} is neither text nor Parquet")
+    mark = next((mark for mark in ",\t" if mark in line), None)  # None: any run of spaces
+    found = next(csv.reader([line], delimiter=mark)) if mark else line.split()
+    bare = all(_is_number(word) for word in found)
+    if bare:
+        found = [str(place) for place in range(len(found))]
+        if len(found) != len(HEADERLESS):
+            have = f"{path} has no header and {len(found)} columns"
+            raise LogError(f"{have}: without a header there must be three, click, price and rate")
+    chosen = _choose(path, found, wanted)
+    source = path.read_bytes()
+    if mark is None:
+        source = re.sub(rb" +", b",", re.sub(rb"(?m)^ +|[ \r]+$", b"", source))
+    reading = pa_csv.ReadOptions(use_threads=False, column_names=found if bare else None)  # one thread can name the row
+
+    def parsed(types: dict[str, pa.DataType]) -> pa.Table:
+        convert = pa_csv.ConvertOptions(include_columns=list(chosen.values()), column_types=types)
+        return pa_csv.read_csv(pa.BufferReader(source), reading, pa_csv.ParseOptions(delimiter=mark or ","), convert)
+
+    try:
+        return parsed({chosen["price"]: pa.float64(), chosen["rate"]: pa.float64()}), chosen
+    except pa.ArrowInvalid:  # a word among numbers, perhaps: as text it can be named
+        return parsed(dict.fromkeys(chosen.values(), pa.string())), chosen
 
 
 def _is_number(word: str) -> bool:
@@ -272,7 +292,9 @@ def _choose(path: Path, found: list[str], wanted: Mapping[str, str]) -> dict[str
         if fitting:
             chosen[what] = fitting[0]
         elif what not in OPTIONAL:
-            raise LogError(f"{path} has no column for {what}; it has {', '.join(found)}, and {', '.join(NAMES[what])} are recognised")
+            raise LogError(
+                f"{path} has no column for {what}; it has {', '.join(found)}, and {', '.join(NAMES[what])} are recognised"
+            )
     return chosen
 
 
@@ -280,19 +302,20 @@ def _plain(name: str) -> str:
     return "".join(c for c in name.lower() if c.isalnum())
 
 
-def _numeric(path: Path, what: str, column: pd.Series[Any]) -> NDArray[Any]:
-    """A column's values; text is read as numbers, or dates if it is the time."""
-    import pandas as pd
-
-    if column.dtype.kind in "biuf":
-        return column.to_numpy()
-    if what == "time":
-        dates = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601")
-        if dates.notna().all():
-            return dates.dt.tz_localize(None).to_numpy()
-    numbers = pd.to_numeric(column, errors="coerce")
-    wrong = np.flatnonzero(numbers.isna().to_numpy())
-    if wrong.size:
-        row = int(wrong[0])
-        raise LogError(f"{path}: {what} in row {row + 1} is {column.iloc[row]!r}: a number is needed")
-    return numbers.to_numpy()
+def _numeric(path: Path, what: str, column: pa.ChunkedArray) -> NDArray[Any]:
+    """A column's values, NaN where one is missing; text is read as numbers, or as dates if it is the time."""
+    if pa.types.is_temporal(column.type) and what == "time":
+        column = column.cast(pa.timestamp("us", getattr(column.type, "tz", None))).cast(pa.int64())
+    elif pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
+    elif pa.types.is_decimal(column.type) or pa.types.is_null(column.type):
+        column = column.cast(pa.float64())
+    elif pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        for row, word in enumerate(column.to_pylist()):
+            if word is not None and not _is_number(word):
+                raise LogError(f"{path}: {what} in row {row + 1} is {word!r}: a number is needed")
+        column = column.cast(pa.float64())
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        raise LogError(f"{path}: {what} must be a column of numbers, not of {column.type}")
+    values: NDArray[Any] = column.to_numpy()
+    return values
