@@ -27,9 +27,9 @@ from .bidding import Fixed
 Floats = NDArray[np.float64]
 
 HALVINGS = 5  # of the search's steps, from coarse to fine
-COARSE = range(-7, 8)  # first multipliers tried, in coarse steps from the prior
+COARSE = range(-3, 4)  # first multipliers tried, in coarse steps from the prior
 FARTHEST = 60  # coarse steps from the prior after which the search gives up
-PEAKS = 3  # how many of the best are refined: value over multiplier has several peaks
+PEAKS = 2  # how many of the best are refined: value over multiplier has several peaks
 # Ranks are float32, so a price may exceed the bid that paid it by half a unit in the last place; the bound rounds down.
 ROUNDING = 1 - 2.0**-22
 

@@ -23,7 +23,7 @@ class PID(BidPolicy):
     """
 
     kp: float = 8.0  # per unit of error: the share of a day's budget, from 0 up
-    ki: float = 0.0  # per unit of error and tick, from 0 up
+    ki: float = 1.0  # per unit of error and tick, from 0 up
     kd: float = 0.0  # per unit of change of error in a tick, from 0 up
     reach: float = 8.0  # the multiplier stays from prior / reach to prior x reach; above 1
 

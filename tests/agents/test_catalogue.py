@@ -1,0 +1,134 @@
+"""Bidders by name: what can be written, and what is said when it is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from adarena.agents.bidding import PID, DualMirrorDescent, Fixed, Linear
+from adarena.agents.catalogue import BIDDERS, describe, make_bidder
+from adarena.simulator import BidPolicy, PolicyError, Scenario, World
+
+OWN = """
+from __future__ import annotations
+from dataclasses import dataclass
+from adarena.simulator import BidPolicy, Multiplier
+
+@dataclass
+class MyBidder(BidPolicy):
+    gain: float = 1.0
+    rounds: int = 3
+    label: str = "x"
+
+    def decide(self, view):
+        return Multiplier(self.gain * view.prior)
+
+@dataclass
+class Demanding(BidPolicy):
+    gain: float
+
+class Plain(BidPolicy):
+    def __init__(self, gain: float = 2.0):
+        self.gain = gain
+
+@dataclass
+class Shaped(BidPolicy):
+    gains: tuple[float, ...] = ()
+
+class Broken(BidPolicy):
+    def __init__(self):
+        raise RuntimeError("no licence")
+
+number = 3
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a user's module, which is the current one."""
+    (tmp_path / "own_bidders.py").write_text(OWN)
+    (tmp_path / "half_written.py").write_text("def")
+    (tmp_path / "needs_more.py").write_text("import no_such_dependency")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_names_make_default_bidders() -> None:
+    assert set(BIDDERS) == {"truthful", "fixed", "random", "mcpc", "lin", "pid", "dual"}
+    for name, kind in BIDDERS.items():
+        assert make_bidder(name) == kind()
+
+
+@pytest.mark.parametrize(
+    ("text", "policy"),
+    [
+        ("dual:step=0.05", DualMirrorDescent(step=0.05)),
+        ("pid:kp=3,ki=1e-1", PID(kp=3, ki=0.1)),
+        ("lin:base_bid=10", Linear(base_bid=10)),
+        ("lin:base_bid=none", Linear()),
+        ("fixed:multiplier=2,times_prior=False", Fixed(2, times_prior=False)),
+        ("fixed: multiplier = 2 ", Fixed(2)),
+    ],
+)
+def test_settings_are_read_by_the_type_of_the_field(text: str, policy: BidPolicy) -> None:
+    made = make_bidder(text)
+    assert made == policy
+    assert make_bidder(describe(made)) == policy
+
+
+def test_description_names_what_differs_from_the_default() -> None:
+    assert describe(PID()) == "pid"
+    assert describe(DualMirrorDescent(step=0.05)) == "dual:step=0.05"
+    assert describe(Fixed(0.5, times_prior=False)) == "fixed:multiplier=0.5,times_prior=False"
+
+
+@pytest.mark.parametrize("source", ["own_bidders", "own_bidders.py"])
+def test_a_user_s_bidder_is_found_in_the_current_folder_and_plays(own: Path, source: str) -> None:
+    policy = make_bidder(f"{source}:MyBidder:gain=0.5,rounds=4,label=y")
+    assert (policy.gain, policy.rounds, policy.label) == (0.5, 4, "y")  # type: ignore[attr-defined]
+    assert describe(policy) == f"{source}:MyBidder:gain=0.5,rounds=4,label=y"
+    assert make_bidder(describe(policy)) == policy
+    world = World(Scenario.preset("tiny"), {"bid": policy}, seed=0)
+    world.run()
+    assert (world.ledger.multiplier == 0.5 * world.campaigns.prior).all()
+
+
+def test_a_class_without_dataclass_takes_its_arguments(own: Path) -> None:
+    assert make_bidder("own_bidders.py:Plain:gain=3").gain == 3.0  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("pdi", "did you mean 'pid'"),
+        ("", "there is no bidder ''"),
+        ("pid:kq=1", "did you mean 'kp'|known are"),
+        ("pid:reahc=2", "did you mean 'reach'"),
+        ("truthful:x=1", "no fields at all"),
+        ("pid:kp", "field=value"),
+        ("pid:=1", "field=value"),
+        ("pid:kp=1,kp=2", "'kp' twice"),
+        ("pid:kp=high", "a number, not 'high'"),
+        ("pid:kp=nan", "finite"),
+        ("pid:kp=inf", "finite"),
+        ("pid:kp=-1", "from 0 up"),
+        ("fixed:times_prior=maybe", "true or false"),
+        ("own_bidders.py:MyBidder:rounds=2.5", "a whole number, not '2.5'"),
+        ("own_bidders.py:Demanding", "needs a value for gain"),
+        ("own_bidders.py:Shaped:gains=1", "cannot be given as text"),
+        ("own_bidders.py:Broken", "cannot be built: RuntimeError: no licence"),
+        ("own_bidders.py:MyBider", "did you mean 'MyBidder'"),
+        ("own_bidders.py:number", "not a subclass of BidPolicy"),
+        ("own_bidders.py:my bidder", "module:Class"),
+        ("missing.py:MyBidder", "there is no file 'missing.py'"),
+        ("no_such_module:MyBidder", "no module 'no_such_module'"),
+        ("half_written:X", "'half_written' cannot be imported: SyntaxError"),
+        ("half_written.py:X", "'half_written.py' cannot be imported: SyntaxError"),
+        ("needs_more:X", "'needs_more' cannot be imported.*no_such_dependency"),
+        ("own_bidders.no_such_part:X", "no module 'own_bidders.no_such_part'"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence(own: Path, text: str, said: str) -> None:
+    with pytest.raises(PolicyError, match=said) as caught:
+        make_bidder(text)
+    assert "\n" not in str(caught.value)
