@@ -118,6 +118,7 @@ def replay(
     history: Path | None = None,
     episode: int = 1000,
     budget_fraction: float = 1 / 32,
+    ticks: int | None = None,
     bidders: tuple[str, ...] = ("mcpc", "lin:base_bid=10"),
     json_: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> None:
@@ -128,12 +129,14 @@ def replay(
         history: an earlier log, or JSON with a price histogram, impressions, clicks and cost; by default the log itself.
         episode: auctions an episode; the budget is renewed with each.
         budget_fraction: budget of an episode as a share of what all its auctions cost at the historic mean price.
-        bidders: who bids.
+        ticks: decisions an episode; by default 10.
+        bidders: who bids, e.g. mcpc, lin:base_bid=10, pid or mymodule:MyBidder.
         json_: print JSON.
     """
     from .benchmarks import replaying
 
-    replaying.command(console, log, history, episode, budget_fraction, bidders, json_)
+    terms = {"episode": episode, "budget_fraction": budget_fraction, "ticks": ticks}
+    replaying.command(console, log, history, bidders, json_, terms)
 
 
 def speed(

@@ -118,7 +118,7 @@ def _spend(axis: Axes, world: World, edges: Floats) -> None:
     axis.legend(loc="upper left", frameon=False)
 
 
-def _prices(axis: Axes, world: World, hours: Floats) -> None:
+def _prices(axis: Axes, world: World, hours: NDArray[np.floating]) -> None:
     """Mean price of an impression over all campaigns, and the spread of campaigns' means around it."""
     ledger = world.ledger
     impressions = ledger.impressions()
@@ -171,7 +171,7 @@ def comparison(results: Results) -> Figure:
     figure, axes = plt.subplots(
         1, 2, figsize=(12, 1.6 + 0.52 * len(names)), sharey=True, constrained_layout=True, width_ratios=[1.6, 1]
     )
-    palette = dict(zip(names, sns.color_palette("deep", len(names)), strict=True))
+    palette = _colours(results)
     dice = np.random.default_rng(0)
     for axis, numbers in ((axes[0], shares), (axes[1], errors)):
         for place, name in enumerate(names):
@@ -201,6 +201,12 @@ def comparison(results: Results) -> Figure:
     return figure
 
 
+def _colours(results: Results) -> dict[str, tuple[float, float, float]]:
+    """A policy has one colour in all figures of a comparison."""
+    palette = sns.color_palette("deep" if len(results.runs) <= 10 else "husl", len(results.runs))
+    return dict(zip(results.runs, palette, strict=True))
+
+
 def spending(results: Results, forecast: Floats, most: int = 4) -> Figure:
     """How each policy spent the budget on the first days of a comparison, against the forecast's curve."""
     _style()
@@ -209,11 +215,11 @@ def spending(results: Results, forecast: Floats, most: int = 4) -> Figure:
     scenario = results.scenario
     hours = np.arange(scenario.days * scenario.ticks_per_day + 1) * scenario.tick_us / 3.6e9
     ideal = np.concatenate([[0.0], np.cumsum(np.tile(forecast, scenario.days))]) / scenario.days
-    palette = sns.color_palette("deep", len(results.runs))
+    palette = _colours(results)
     for number, axis in enumerate(axes[0]):
         axis.plot(hours, ideal, color=IDEAL, linewidth=4, alpha=0.35, label="the forecast's curve")
-        for (name, runs), colour in zip(results.runs.items(), palette, strict=True):
-            axis.plot(hours, runs[number].spend_curve, color=colour, linewidth=1.5, label=name)
+        for name, runs in results.runs.items():
+            axis.plot(hours, runs[number].spend_curve, color=palette[name], linewidth=1.5, label=name)
         axis.set_title(f"day {number + 1}, campaign {results.cases[number].campaign}")
         axis.set_xlim(0, hours[-1])
         if hours[-1] == 24:

@@ -34,7 +34,7 @@ def day_table(world: World, most: int = 12) -> Table:
     clicks = ledger.counts[: ledger.closed, K.CLICKS].sum(axis=0)
     impressions, conversions = ledger.impressions().sum(axis=0), ledger.conversions().sum(axis=0)
     spend, value = ledger.spend().sum(axis=0), ledger.value().sum(axis=0)
-    out = _table(
+    out = plain_table(
         f"{world.scenario.name}, seed {world.seed}: {world.played:,} requests",
         caption="Money in currency; price: mean of an impression.",
     )
@@ -57,7 +57,8 @@ def day_table(world: World, most: int = 12) -> Table:
     return out
 
 
-def _table(title: str, caption: str | None = None) -> Table:
+def plain_table(title: str, caption: str | None = None) -> Table:
+    """A table in the house's style."""
     return Table(
         title=title, caption=caption, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, title_style="bold"
     )
@@ -91,7 +92,7 @@ def estimates(results: Results, reference: str) -> dict[str, dict[str, Estimate]
 def comparison_table(results: Results, found: Mapping[str, Mapping[str, Estimate]], reference: str) -> Table:
     """Policies, best first: value beside violation, pacing error and time; never a single score."""
     seeds = len(results.cases)
-    out = _table(
+    out = plain_table(
         f"bidding on {results.scenario.name}: {seeds} days, mean [95% interval]",
         caption=(
             "of hindsight: value over that of the day's best constant multiplier, rivals reacting (adaptive policies may "
