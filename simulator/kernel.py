@@ -193,7 +193,8 @@ def settle(
         believed = np.float64(rate[k, j])
         bid, price = rank_of(winner), price_rank(control[PRICING], top, lane, slot, marginal)
         if weight.size > 0:
-            bid = min(bid / weight[k, j], np.float64(cap[k]))
+            # The rank was rounded: without its weight it may lie a hair below a bid at the reserve, or above the cap.
+            bid = max(min(bid / weight[k, j], np.float64(cap[k])), reserve)
             price /= weight[k, j]
         cost = np.int64(min(max(price, reserve), bid))
         a = ad[k, j] if ad.size > 0 else k

@@ -123,7 +123,9 @@ def ad_vectors(scenario: Scenario, settings: Interests, table: Campaigns, people
     vectors = (centres[table.vertical] + own)[table.ad_campaign]
     # Scaled so that log-odds differ between users by `affinity`, and centred on the average user.
     interests = people.interests.astype(np.float64)
-    vectors *= settings.affinity / np.maximum((interests @ vectors.T).std(axis=0), 1e-12)[:, None]
+    # Users who do not differ (a single one, or no spread) click at an ad's average rate.
+    deviation = (interests @ vectors.T).std(axis=0)
+    vectors *= np.where(deviation > 1e-6, settings.affinity / np.maximum(deviation, 1e-6), 0.0)[:, None]
     popularity = settings.ad_sigma * dice.standard_normal(len(table.names))
     base = math.log(settings.click_rate / (1 - settings.click_rate))
     bias = base + popularity[table.ad_campaign] + table.appeal - interests.mean(axis=0) @ vectors.T

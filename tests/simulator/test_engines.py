@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from adarena.simulator import Scenario, World
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markets import Action, Reacting, actions, arrivals, policies, scenarios
-
-from adarena.simulator import Scenario, World
 
 
 def play(
@@ -77,7 +76,7 @@ def test_acting_between_two_runs_is_acting_in_a_process(data: st.DataObject) -> 
     kinds = "mcr-"[: len(scenario.demand.advertisers)]  # type: ignore[union-attr]
     deeds = sorted(data.draw(actions(scenario, arrivals(scenario, seed))), key=lambda deed: deed.time)
     times = [deed.time for deed in deeds]
-    deeds = [d for d in deeds if times.count(d.time) == 1 and 0 < d.time % scenario.tick_us]
+    deeds = [d for d in deeds if times.count(d.time) == 1 and d.time % scenario.tick_us > 0]
     for engine in ("compiled", "events"):
         seated = policies(kinds)
         world = World(scenario, {"bid": seated}, seed, engine)
@@ -107,7 +106,7 @@ def test_a_deed_at_an_arrival_comes_before_the_request() -> None:
 
 def test_books_are_not_trivial() -> None:
     """The random markets exercise what they claim: over some of them all forms win, budgets bind, reports come late."""
-    won = {letter: 0 for letter in "-mcrx"}
+    won = dict.fromkeys("-mcrx", 0)
     exhausted = reported = written_off = 0
     scenario = Scenario.preset("tiny").override({"traffic.requests_per_day": 1500, "demand.budget_share": 0.1})
     for seed in range(3):
