@@ -1,4 +1,4 @@
-"""Bidders on a log of past auctions, as a table; and how fast a log is replayed."""
+"""Bidders on a log of past auctions, as a table beside what hindsight allows."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from rich.console import Console
 
 from ..agents.catalogue import make_bidder
 from ..agents.hindsight import choice_bound
-from ..simulator.replay import Replayed, replay_log, rows, walk_bids
+from ..simulator.replay import Replayed, replay_log, rows
 from .report import plain_table
-from .throughput import REPEATS, processor_seconds
 
 
 def command(
@@ -66,20 +65,6 @@ def clairvoyant_clicks(played: Replayed) -> float:
     return float(
         sum(choice_bound(rate[:, None], price[:, None].astype(np.float64), float(result.budget)) for rate, price in pairs)
     )
-
-
-def auctions_per_second(auctions: int = 10_000_000) -> float:
-    """Best rate of a linear bidder on a log in memory, one long episode, processor time."""
-    dice = np.random.default_rng(0)
-    price, rate, click = dice.integers(1, 300, auctions), dice.random(auctions), np.zeros(auctions, np.int8)
-    books, believed = np.zeros(3, np.int64), np.zeros(1)
-
-    def once() -> float:
-        books[:] = 1 << 40, 0, 0
-        return processor_seconds(lambda: walk_bids(200.0, rate, rate, price, click, 300, books, believed))
-
-    once()
-    return auctions / min(once() for _ in range(REPEATS))
 
 
 def _finite(value: Any) -> Any:

@@ -96,8 +96,8 @@ def comparison_table(results: Results, found: Mapping[str, Mapping[str, Estimate
         f"bidding on {results.scenario.name}: {seeds} days, mean [95% interval]",
         caption=(
             "of hindsight: value over that of the day's best constant multiplier, rivals reacting (adaptive policies may "
-            "exceed it). of bound: value over the clairvoyant bound, given the rivals' bids of the policy's own run. Differences are "
-            "paired by common random numbers. Pacing: mean distance of spend from the traffic curve."
+            "exceed it). of bound: value over the clairvoyant bound, given the rivals' bids of the policy's own run. "
+            "Differences are paired by common random numbers. Pacing: mean distance of spend from the traffic curve."
         ),
     )
     out.add_column("policy", no_wrap=True)

@@ -24,6 +24,8 @@ from ..agents.bidding import PID
 from ..simulator import kernel as K
 from ..simulator.auction import LANES, select
 from ..simulator.compiled import OPTIONS
+from ..simulator.replay import walk_bids, walk_rule
+from ..simulator.rules import rule
 from ..simulator.scenario import Scenario
 from ..simulator.world import World, one_blas_thread
 
@@ -150,10 +152,30 @@ def events_measures() -> list[Measure]:
 
 
 def replay_measures() -> list[Measure]:
-    """One bidder on a log in memory."""
-    from . import replaying
+    """One bidder on a log in memory: a multiplier, and a compiled rule asked auction by auction."""
+    auctions = 10_000_000
+    dice = np.random.default_rng(0)
+    price, rate, click = dice.integers(1, 300, auctions), dice.random(auctions), np.zeros(auctions, np.int8)
+    books, believed, state = np.zeros(3, np.int64), np.zeros(1), np.array([200.0])
 
-    return [Measure("replay, one bidder", replaying.auctions_per_second() / 1e6, "M auctions/s", least=100.0)]
+    @rule
+    def linear(rate: float, budget_left: int, requests_left: int, state: Any) -> Any:
+        return state[0] * rate
+
+    def by_multiplier() -> None:
+        walk_bids(200.0, rate, rate, price, click, 300, books, believed)
+
+    def by_rule() -> None:
+        walk_rule(rate, price, click, 300, auctions, linear.address, state, books, believed)
+
+    found = []
+    for name, work in (("replay, one bidder by multiplier", by_multiplier), ("replay, one bidder by compiled rule", by_rule)):
+        seconds = []
+        for _ in range(REPEATS + 1):
+            books[:] = 1 << 40, 0, 0
+            seconds.append(processor_seconds(work))
+        found.append(Measure(name, auctions / min(seconds) / 1e6, "M auctions/s", least=100.0))
+    return found
 
 
 SIZES = (100_000, 1_000_000, 10_000_000, 100_000_000)
