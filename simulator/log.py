@@ -311,10 +311,11 @@ def _numeric(path: Path, what: str, column: pa.ChunkedArray) -> NDArray[Any]:
     elif pa.types.is_decimal(column.type) or pa.types.is_null(column.type):
         column = column.cast(pa.float64())
     elif pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        for row, word in enumerate(column.to_pylist()):
+        words = column.to_pylist()
+        for row, word in enumerate(words):
             if word is not None and not _is_number(word):
                 raise LogError(f"{path}: {what} in row {row + 1} is {word!r}: a number is needed")
-        column = column.cast(pa.float64())
+        return np.array([np.nan if word is None else float(word) for word in words])
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         raise LogError(f"{path}: {what} must be a column of numbers, not of {column.type}")
     values: NDArray[Any] = column.to_numpy()

@@ -274,8 +274,10 @@ class _Seat:
             self._multiplier = self._value(decision.values)
         elif isinstance(decision, RequestRule):
             state = decision.state
-            if np.shape(state)[:1] != (1,) or np.ndim(state) != 2 or state.dtype != np.float64 or not state.flags.writeable:
-                raise PolicyError(f"the state of {self._name}'s rule must be writeable float64 of shape (1, width)")
+            if not (isinstance(state, np.ndarray) and state.dtype == np.float64 and state.ndim == 2 and len(state) == 1):
+                raise PolicyError(f"the state of {self._name}'s rule must be a float64 array of shape (1, width)")
+            if not state.flags.writeable:
+                raise PolicyError(f"the state of {self._name}'s rule must be writeable")
             self._state = np.ascontiguousarray(state)  # the policy's own array, wherever it can be: a table may be large
         elif not isinstance(decision, ChunkBids):
             raise PolicyError(f"{self._name} must decide a Multiplier, ChunkBids or RequestRule, not {type(decision).__name__}")
