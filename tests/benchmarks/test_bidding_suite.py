@@ -1,0 +1,81 @@
+"""The bidding suite: who is compared, on which days, and that its yardsticks measure."""
+
+import numpy as np
+import pytest
+
+from adarena.agents.bidding import PID, Fixed, Truthful
+from adarena.agents.hindsight import static_hindsight
+from adarena.benchmarks import report
+from adarena.benchmarks.suites import bidding
+from adarena.simulator import MarketError, Scenario
+from adarena.simulator.market import build
+
+
+@pytest.fixture(scope="module")
+def scenario():
+    return Scenario.preset("bidding-small").override({"traffic.requests_per_day": 3000, "demand.campaigns": 12})
+
+
+@pytest.fixture(scope="module")
+def results(scenario):
+    return bidding.run(scenario, {"pid": PID(), "same": PID(), "fixed": Fixed(), "truthful": Truthful()}, seeds=3)
+
+
+def test_the_seat_rotates_over_steady_campaigns_whose_budget_binds(scenario):
+    market, held = build(scenario), bidding.seats(scenario)
+    assert held
+    for k in held:
+        assert not market.campaigns.follows_demand[k]
+        assert market.campaigns.budget[k] / 1e6 < 0.9 * market.expected.unconstrained_spend[k]
+    cases = bidding.cases(scenario, 2 * len(held))
+    assert [case.campaign for case in cases] == held * 2
+    assert [case.seed for case in cases] == list(range(bidding.TEST_SEEDS, bidding.TEST_SEEDS + 2 * len(held)))
+
+
+def test_rivals_are_half_pid_a_quarter_fixed_a_quarter_dual_in_each_vertical():
+    scenario = Scenario.preset("bidding")
+    rivals = bidding.rivals(scenario, campaign=13)
+    assert set(rivals) == set(range(48)) - {13}
+    vertical = build(scenario).campaigns.vertical
+    for v in set(vertical) - {vertical[13]}:
+        kinds = sorted(type(rivals[k]).__name__ for k in range(48) if vertical[k] == v)
+        assert kinds == ["DualMirrorDescent"] * 2 + ["Fixed"] * 2 + ["PID"] * 4
+
+
+def test_equal_policies_differ_by_exactly_nothing(results):
+    for one, other in zip(results.runs["pid"], results.runs["same"], strict=True):
+        assert (one.value, one.spend, one.pacing_error, one.clairvoyant) == (
+            other.value, other.spend, other.pacing_error, other.clairvoyant,
+        )  # fmt: skip
+        np.testing.assert_array_equal(one.spend_curve, other.spend_curve)
+    difference = report.estimates(results, "pid")["same"]["difference_to_reference"]
+    assert difference == (0.0, 0.0, 0.0)
+
+
+def test_static_hindsight_is_reached_by_its_own_multiplier_and_by_no_constant_beaten(scenario, results):
+    case, best = results.cases[0], results.yardsticks[0]
+    replayed = bidding.play(scenario, case, Fixed(multiplier=best.multiplier, times_prior=False))
+    assert replayed.value == best.value
+    for run in (results.runs["fixed"][0], results.runs["truthful"][0]):
+        assert run.value <= best.value * 1.001
+    assert static_hindsight(scenario, bidding.rivals(scenario, case.campaign), case.campaign, case.seed).value == best.value
+
+
+def test_no_run_exceeds_the_bound_of_its_own_record_nor_its_budget(results):
+    for runs in results.runs.values():
+        for run in runs:
+            assert run.value <= run.clairvoyant * (1 + 1e-9)
+            assert run.spend <= run.budget + 1e-9
+            assert run.spend_curve[-1] == pytest.approx(run.spend / run.budget)
+
+
+def test_pacing_error_is_the_distance_from_the_traffic_curve(scenario, results):
+    run = results.runs["pid"][0]
+    ideal = np.concatenate([[0.0], np.cumsum(bidding.forecast(scenario))])
+    assert run.pacing_error == pytest.approx(np.abs(run.spend_curve - ideal).mean())
+    assert run.pacing_error < results.runs["truthful"][0].pacing_error
+
+
+def test_a_market_without_binding_budgets_is_refused(scenario):
+    with pytest.raises(MarketError, match="no steady campaign whose budget binds"):
+        bidding.seats(scenario.override({"demand.budget_share": None}))

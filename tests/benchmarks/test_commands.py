@@ -1,0 +1,178 @@
+"""The command line: what it prints and writes, and that a mistake costs one sentence and leaves nothing half-written."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adarena.__main__ import main
+
+MINE = """
+import numpy as np
+from adarena.simulator import BidPolicy, Multiplier
+
+class Half(BidPolicy):
+    def decide(self, view):
+        return Multiplier(np.full(len(view.campaigns), 0.5))
+
+class Broken(BidPolicy):
+    def decide(self, view):
+        return Multiplier(float("nan"))
+"""
+
+
+@pytest.fixture
+def command(monkeypatch, capsys, tmp_path):
+    """Runs `adarena ...` in a folder of its own; returns exit status, output and errors."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "mine.py").write_text(MINE)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["adarena", *words])
+        status = 0
+        try:
+            main()
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
+
+    return run
+
+
+def png_size(path: Path) -> tuple[int, int]:
+    head = path.read_bytes()[:24]
+    assert head[:8] == b"\x89PNG\r\n\x1a\n"
+    return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
+
+
+def test_simulate_prints_the_books_and_draws_the_day(command, tmp_path):
+    status, out, _ = command("simulate", "--scenario", "tiny", "--out", "here", "--journal")
+    assert status == 0
+    lines = [line.split() for line in out.splitlines()]
+    impressions = {words[0]: int(words[-5].replace(",", "")) for words in lines if words and words[-5:][0][:1].isdigit()}
+    market = impressions.pop("market")
+    assert set(impressions) == {"c0", "c1", "c2", "c3", "c4", "c5"}
+    assert sum(impressions.values()) == market > 1000
+    width, height = png_size(tmp_path / "here" / "day.png")
+    assert width > 1000
+    assert height > 600
+    assert sorted(p.name for p in (tmp_path / "here" / "journal").iterdir()) == [
+        "events.parquet", "impressions.parquet", "requests.parquet", "truth.parquet",
+    ]  # fmt: skip
+
+
+def test_engines_print_the_same(command):
+    _, compiled, _ = command("simulate", "--scenario", "tiny", "--no-figure")
+    _, events, _ = command("simulate", "--scenario", "tiny", "--no-figure", "--engine", "events")
+    assert compiled == events
+
+
+def test_settings_and_days_change_the_market(command):
+    status, out, _ = command("simulate", "--scenario", "tiny", "--no-figure", "--days", "2", "--set", "demand.campaigns=4")
+    assert status == 0
+    assert "c3" in out
+    assert "c4" not in out
+
+
+def test_bench_writes_rows_for_every_policy_and_metric(command, tmp_path):
+    small = ("--set", "traffic.requests_per_day=2000", "demand.campaigns=12", "--seeds", "2", "--out", "b")
+    status, out, _ = command("bench", "bidding", "--policies", "pid", "mine:Half", *small)
+    assert status == 0
+    summary = json.loads((tmp_path / "b" / "summary.json").read_text())
+    assert {row["policy"] for row in summary["rows"]} == {"pid", "mine:Half", "fixed"}
+    metrics = {row["metric"] for row in summary["rows"]}
+    assert len(summary["rows"]) == 3 * len(metrics)
+    for row in summary["rows"]:
+        assert set(row) == {"suite", "policy", "metric", "mean", "ci_low", "ci_high", "seeds", "share_of_hindsight"}
+        assert row["ci_low"] <= row["mean"] <= row["ci_high"]
+        assert row["seeds"] == 2
+    assert png_size(tmp_path / "b" / "bidders.png")[0] > 1000
+    assert {p.name for p in (tmp_path / "b").iterdir()} == {
+        "summary.json", "bidders.png", "bidders.svg", "spending.png", "spending.svg",
+    }  # fmt: skip
+    assert "mine:Half" in out
+
+    def without_time(content: dict) -> list:
+        return [row for row in content["rows"] if row["metric"] != "seconds"]
+
+    command("bench", "bidding", "--policies", "pid", "mine:Half", *small)
+    again = json.loads((tmp_path / "b" / "summary.json").read_text())
+    assert without_time(again) == without_time(summary)
+
+
+def test_replay_prints_json_with_its_notes(command, tmp_path):
+    dice = np.random.default_rng(0)
+    rows = zip(dice.random(500) < 0.1, dice.integers(1, 300, 500), dice.random(500) * 0.2, strict=True)
+    (tmp_path / "log.txt").write_text("".join(f"{int(c)} {p} {r}\n" for c, p, r in rows))
+    status, out, _ = command("replay", "log.txt", "--episode", "100", "--bidders", "mcpc", "pid", "--json")
+    assert status == 0
+    content = json.loads(out)
+    assert [row["bidder"] for row in content["bidders"]] == ["mcpc", "pid"]
+    assert any("price taker" in note for note in content["notes"])
+    for row in content["bidders"]:
+        assert row["believed_clicks"] <= content["bound_believed_clicks"]
+        assert row["auctions"] == 500
+
+
+MISTAKES = {
+    "unknown preset": (["simulate", "--scenario", "bidding-smal"], "did you mean 'bidding-small'"),
+    "missing scenario file": (["simulate", "--scenario", "no/such.yaml"], "no/such.yaml"),
+    "unknown field": (["simulate", "--scenario", "tiny", "--set", "auction.slotz=2"], "did you mean 'slots'"),
+    "unknown part": (["simulate", "--scenario", "tiny", "--set", "auctions.slots=2"], "did you mean 'auction'"),
+    "bad setting": (["simulate", "--scenario", "tiny", "--set", "slots"], "field=value"),
+    "negative value": (["simulate", "--scenario", "tiny", "--set", "auction.slots=-1"], "auction.slots cannot be -1"),
+    "not a number": (["simulate", "--scenario", "tiny", "--set", "auction.reserve=.nan"], "auction.reserve"),
+    "no days": (["simulate", "--scenario", "tiny", "--days", "0"], "days cannot be 0"),
+    "negative seed": (["simulate", "--scenario", "tiny", "--seed", "-1"], "-1"),
+    "unknown bidder": (["simulate", "--scenario", "tiny", "--bidder", "pidd"], "did you mean 'pid'"),
+    "unknown gain": (["simulate", "--scenario", "tiny", "--bidder", "pid:kq=1"], "kq"),
+    "bad gain": (["simulate", "--scenario", "tiny", "--bidder", "pid:kp=fast"], "fast"),
+    "module that is not there": (["simulate", "--scenario", "tiny", "--bidder", "nowhere:Bidder"], "nowhere"),
+    "class that is not there": (["simulate", "--scenario", "tiny", "--bidder", "mine:Quarter"], "Quarter"),
+    "policy that bids NaN": (["simulate", "--scenario", "tiny", "--bidder", "mine:Broken", "--no-figure"], "nan"),
+    "out is a file": (["simulate", "--scenario", "tiny", "--out", "mine.py"], "mine.py"),
+    "bench without seeds": (["bench", "bidding", "--seeds", "0"], "not 0"),
+    "bench on a market without budgets": (["bench", "bidding", "--scenario", "uniform"], "no steady campaign"),
+    "missing log": (["replay", "nothing.csv"], "nothing.csv"),
+    "log that is none": (["replay", "mine.py"], "mine.py"),
+    "unknown flag": (["simulate", "--sed", "3"], "--sed"),
+    "unknown command": (["simulat"], "simulat"),
+    "unknown suite": (["bench", "pacing"], "pacing"),
+    "wrong engine": (["simulate", "--engine", "fast"], "fast"),
+    "seed that is no number": (["simulate", "--seed", "one"], "one"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_costs_one_sentence(command, tmp_path, mistake):
+    before = sorted(p.name for p in tmp_path.iterdir())
+    words, telling = MISTAKES[mistake]
+    status, out, err = command(*words)
+    assert status == 2
+    assert telling in out + err
+    assert "Traceback" not in out + err
+    if err.startswith("adarena: "):
+        assert err.count("\n") == 1
+    written = [p for p in tmp_path.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
+    assert sorted(p.name for p in written) == before
+
+
+def test_the_command_exists_as_a_module():
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root / ".typings")}
+    done = subprocess.run(
+        [sys.executable, "-m", "adarena", "--help"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=root.parent,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert all(word in done.stdout for word in ("simulate", "bench", "replay", "speed", "theory", "demo"))
