@@ -10,12 +10,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..progress import progress
 from . import auctions, budgets, sampling
 from .check import LIMIT, Check
 
-__all__ = ["CHECKS", "COLUMNS", "LIMIT", "Check", "run", "to_json", "to_rows"]
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+__all__ = ["CHECKS", "COLUMNS", "LIMIT", "Check", "command", "run", "table", "to_json", "to_rows"]
 
 CHECKS: dict[str, Callable[[float], list[Check]]] = {
     "1 truthfulness": auctions.truthfulness,
@@ -32,33 +37,29 @@ CHECKS: dict[str, Callable[[float], list[Check]]] = {
     "16 winner's curse": sampling.winners_curse,
     "19 interference": sampling.interference,
 }
-COLUMNS = ("check", "expected", "measured", "standard error", "error in sigmas", "verdict", "source")
-
-Progress = Callable[[int, int, str], None]
+COLUMNS = ("check", "expected", "measured", "std error", "sigmas", "verdict", "source")
 
 
-def run(progress: Progress | None = None, effort: float = 1.0) -> list[Check]:
-    """All checks. `progress(done, of, next)` is called before each function of `CHECKS` and, with next "", at the end.
+def run(advance: Callable[[], None] | None = None, effort: float = 1.0) -> list[Check]:
+    """All checks; `advance()` is called after each function of `CHECKS`.
 
     `effort` scales the requests or days played; standard errors grow as its inverse square root.
     """
     done: list[Check] = []
-    for number, (name, check) in enumerate(CHECKS.items()):
-        if progress is not None:
-            progress(number, len(CHECKS), name)
+    for check in CHECKS.values():
         done += check(effort)
-    if progress is not None:
-        progress(len(CHECKS), len(CHECKS), "")
+        if advance is not None:
+            advance()
     return done
 
 
 def to_rows(checks: list[Check]) -> list[tuple[str, ...]]:
-    """Rows of text for a table with `COLUMNS`."""
+    """A row of text for each check, with `COLUMNS`."""
     return [
         (
             check.name,
-            f"{check.expected:.6g}",
-            f"{check.measured:.6g}",
+            f"{check.expected:.5g}",
+            f"{check.measured:.5g}",
             "exact" if check.exact else f"{check.standard_error:.2g}",
             "" if check.exact else f"{check.sigmas:+.2f}",
             "ok" if check.passed else "FAILED",
@@ -68,13 +69,43 @@ def to_rows(checks: list[Check]) -> list[tuple[str, ...]]:
     ]
 
 
-def to_json(checks: list[Check]) -> str:
-    """A list of objects: name, source, expected, measured, standard_error, exact, tolerance, sigmas, passed.
+def to_json(checks: list[Check]) -> list[dict[str, Any]]:
+    """The same for `--json`: name, source, expected, measured, standard_error, exact, tolerance, sigmas, passed.
 
-    `sigmas` is null in exact checks, and where the error is infinitely many.
+    `sigmas` is None in exact checks, and where the error is infinitely many.
     """
     rows: list[dict[str, Any]] = []
     for check in checks:
         sigmas = None if check.exact or math.isinf(check.sigmas) else check.sigmas
         rows.append({**check._asdict(), "sigmas": sigmas, "passed": check.passed})
-    return json.dumps(rows, indent=2, allow_nan=False)
+    return rows
+
+
+def table(checks: list[Check]) -> Table:
+    """A row per check, a section per number of a check; without the source, for which a terminal is too narrow."""
+    from rich import box
+    from rich.table import Table
+
+    out = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        title=f"Theory: passed within {LIMIT:g} standard errors, or exactly",
+        title_justify="left",
+    )
+    for column in COLUMNS[:-1]:
+        out.add_column(column, justify="left" if column in ("check", "verdict") else "right", no_wrap=True)
+    for row, after in zip(rows := to_rows(checks), [*rows[1:], rows[-1]], strict=True):
+        verdict = "[green]ok[/]" if row[5] == "ok" else f"[red]{row[5]}[/]"
+        out.add_row(*row[:5], verdict, end_section=row[0].split()[0] != after[0].split()[0])
+    return out
+
+
+def command(console: Console, as_json: bool) -> int:
+    """`adarena theory`: prints the table, or JSON; 0 if all checks pass, else 1."""
+    with progress("checking", len(CHECKS)) as advance:
+        checks = run(advance)
+    if as_json:
+        print(json.dumps(to_json(checks), indent=2, allow_nan=False))
+    else:
+        console.print(table(checks))
+    return int(not all(check.passed for check in checks))

@@ -56,7 +56,7 @@ def _until_broke(effort: float, rho: float) -> list[Check]:
     scenario = uniform(2, requests, ticks_per_day=1, days=max(20, round(60 * effort)))
     world = played(with_budgets(scenario, [budget, None]), {0: UntilBroke()}, seed=8)
     money = world.ledger.spend()[:, 0]
-    name, source = "8 second price, truthful until broke", "{}: 1/6 spent, 1/3 won a request; Wald's identity"
+    name, source = "8 truthful until broke", "{}: 1/6 spent, 1/3 won a request; Wald's identity"
     return [
         ratio(f"{name}: value / spend", source.format("2"), 2.0, world.ledger.value()[:, 0], money),
         equal(f"{name}: budgets not spent", "0 days", 0, int(((money > budget) | (money <= budget - 1)).sum())),
@@ -195,7 +195,7 @@ def learned_equilibrium(effort: float) -> list[Check]:
     Durmus & Bach 2020). At the smaller step a deviation dies out over 10,000 requests; half a day of 80,000 is discarded.
     """
     checks = []
-    days = max(5, round(10 * effort))
+    days = max(3, round(10 * effort))
     for pricing in ("second", "first"):
         for n, rho in EQUILIBRIA:
             k = pacing_factor(pricing, n, rho)

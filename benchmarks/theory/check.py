@@ -30,15 +30,15 @@ class Check(NamedTuple):
         """The error in standard errors; 0 or infinite where there is no standard error."""
         error = self.measured - self.expected
         if self.standard_error > 0:
-            return error / self.standard_error
+            return float(error / self.standard_error)
         return 0.0 if abs(error) <= self.tolerance else math.copysign(math.inf, error)
 
     @property
     def passed(self) -> bool:
         """Whether market and theory agree."""
         if self.exact:
-            return abs(self.measured - self.expected) <= self.tolerance
-        return abs(self.sigmas) <= LIMIT
+            return bool(abs(self.measured - self.expected) <= self.tolerance)
+        return bool(abs(self.sigmas) <= LIMIT)
 
 
 def sampled(name: str, source: str, expected: float, samples: ArrayLike, expected_error: float = 0.0) -> Check:

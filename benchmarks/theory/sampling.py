@@ -33,18 +33,18 @@ def expected_arrivals(requests: int, at: Floats) -> Floats:
     return integral
 
 
-def arrivals(effort: float, kind: str = "poisson") -> list[Check]:
+def arrivals(effort: float, kind: str = "poisson", wrong: float = 1.0) -> list[Check]:
     """Check 7: a non-homogeneous Poisson process with a surge by a user's process, of requests that nobody fills.
 
     Times from the journal. Seeds 0, 1, ... are the samples of the day's count; the dispersion's standard error is that of a
-    Poisson law, sqrt((2 + 1/m) / cells).
+    Poisson law, sqrt((2 + 1/m) / cells). `wrong` scales the surge that is played, for tests that want to see the check fail.
     """
     requests, seeds = 20_000, max(10, round(40 * effort))
     edges = np.linspace(0, 1, CELLS + 1)
     mean = np.diff(expected_arrivals(requests, edges))
     counts, gaps, wins, differ = [], [], 0, 0
     for seed in range(seeds):
-        share, world = _arrival_times(requests, seed, kind)
+        share, world = _arrival_times(requests, seed, kind, SURGE[2] * wrong)
         counts.append(np.histogram(share, edges)[0])
         gaps.append(np.diff(expected_arrivals(requests, share), prepend=0.0))
         wins += int(world.ledger.to_frame()["wins"].sum())
@@ -75,16 +75,20 @@ def _share_in_surge(count: NDArray[np.int64], mean: Floats, source: str) -> Chec
     inside = slice(round(SURGE[0] * CELLS), round(SURGE[1] * CELLS))
     expected, got = float(mean[inside].sum()), count[:, inside].sum(axis=1)
     return Check(
-        "7 arrivals: requests in the surge", f"integral; {source}", expected, got.mean(), math.sqrt(expected / len(count))
+        "7 arrivals: requests in the surge",
+        f"integral; {source}",
+        expected,
+        float(got.mean()),
+        math.sqrt(expected / len(count)),
     )
 
 
-def _arrival_times(requests: int, seed: int, kind: str) -> tuple[Floats, World]:
+def _arrival_times(requests: int, seed: int, kind: str, factor: float) -> tuple[Floats, World]:
     """Arrival times of a day as shares of it, and the world that was played."""
     scenario = uniform(
         2, requests, ticks_per_day=len(CURVE), traffic__curve=CURVE, traffic__arrivals=kind, auction__reserve=2.0
     )
-    start, end, factor = SURGE
+    start, end, _ = SURGE
     with journal_folder() as folder:
         world = World(scenario, seed=seed, journal=folder)
 
@@ -135,17 +139,18 @@ def treated(request: NDArray[np.int64]) -> NDArray[np.bool_]:
     return coin(request, salt=19) < 0.5
 
 
-def interference(effort: float, pricing: str = "first") -> list[Check]:
+def interference(effort: float, affluence: float = 1.0) -> list[Check]:
     """Check 19: a treatment that multiplies all bids by g, where budgets bind, in a first-price market.
 
     Spend is proportional to bids until budgets end, so sharing them shows a lift of g - 1; split in two, each arm spends its
     half. The true effect on spend is 0: with all or with none treated, the budgets are spent. A day is a sample.
+    `affluence` scales budgets, for tests that want to see the check fail where they do not bind.
     """
     requests, days = 10_000, max(20, round(60 * effort))
-    budgets: list[float | None] = [0.1 * requests, 0.15 * requests]
-    shared = with_budgets(uniform(2, requests, ticks_per_day=1, days=days, auction__pricing=pricing), budgets)
+    budgets: list[float | None] = [0.1 * requests * affluence, 0.15 * requests * affluence]
+    shared = with_budgets(uniform(2, requests, ticks_per_day=1, days=days, auction__pricing="first"), budgets)
     halves = [b / 2 for b in budgets if b is not None for _ in range(2)]
-    split = with_budgets(uniform(4, requests, ticks_per_day=1, days=days, auction__pricing=pricing), [*halves])
+    split = with_budgets(uniform(4, requests, ticks_per_day=1, days=days, auction__pricing="first"), [*halves])
     every, none, mixed = (
         Scripted(lambda r: GAIN * r.rate), Scripted(lambda r: r.rate),
         Scripted(lambda r: r.rate * np.where(treated(r.number), GAIN, 1.0)),
