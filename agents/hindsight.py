@@ -150,12 +150,12 @@ def clairvoyant_bound(world: World) -> float:
 def _options(noted: Recorded, auction: Auction, per_click: bool) -> tuple[Floats, Floats]:
     """What each slot would have been worth (currency) and cost (millionths), each of shape (n, S); 0 and 0 if not seen."""
     price = slot_prices(noted.rivals, auction)
-    cost = np.floor(np.maximum(price, auction.reserve * MICRO) * ROUNDING)
+    cost = np.maximum(np.floor(price * ROUNDING), float(np.float32(round(auction.reserve * MICRO))))
     on_offer = np.arange(auction.slots) < noted.slots_seen[:, None]
     if per_click:
         on_offer &= noted.rate[:, None] > 0  # nobody can bid by click where no click is believed in
         rate = np.where(noted.rate > 0, noted.rate, 1.0)[:, None]
-        cost = np.where(noted.clicked[:, None], np.floor(cost / rate), 0.0)
+        cost = np.where(noted.clicked[:, None], np.floor(cost * ROUNDING / rate), 0.0)
     return np.where(on_offer, noted.value[:, None], 0.0), np.where(on_offer, cost, 0.0)
 
 
