@@ -56,7 +56,8 @@ class Log:
     name: str = "the log"
 
     def __post_init__(self) -> None:
-        price, rate = self._numbers("price", self.price), self._numbers("rate", self.rate)
+        price = self._numbers("price", self.price)
+        rate = self._numbers("rate", self.rate, len(price))
         if len(price) == 0:
             raise LogError(f"{self.name} is empty: a log needs at least one auction")
         allowed = f"whole numbers from 0 to {LARGEST_PRICE:,} are allowed"
@@ -94,8 +95,6 @@ class Log:
             raise LogError(f"{self.name}: column {column!r} must be a row of numbers, not {array.dtype} of shape {array.shape}")
         if rows is not None and len(array) != rows:
             raise LogError(f"{self.name}: column {column!r} has {len(array)} rows where price has {rows}")
-        if column == "rate" and rows is None and len(array) != len(np.asarray(self.price)):
-            raise LogError(f"{self.name}: column 'rate' has {len(array)} rows where price has {len(np.asarray(self.price))}")
         return array
 
     def _refuse(self, column: str, values: NDArray[Any], wrong: NDArray[np.bool_], allowed: str) -> None:
@@ -237,9 +236,9 @@ def _columns(path: Path, wanted: Mapping[str, str]) -> dict[str, pa.ChunkedArray
 
 def _text(path: Path, head: bytes, wanted: Mapping[str, str]) -> tuple[pa.Table, dict[str, str]]:
     """A table from CSV or whitespace text, and which of its columns is what."""
-    first, newline, _ = head.lstrip().partition(b"\n")
+    first, newline, _ = head.lstrip(b"\r\n").partition(b"\n")
     try:
-        line = first.decode("utf-8-sig").strip() if newline or len(head) < HEAD else ""
+        line = first.decode("utf-8-sig").rstrip("\r") if newline or len(head) < HEAD else ""
     except UnicodeDecodeError:
         line = ""
     if not line or not line.replace("\t", " ").isprintable():

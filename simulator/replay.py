@@ -14,7 +14,7 @@ import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,11 +50,12 @@ class Episodes(NamedTuple):
 class ReplayResult:
     """What a bidder made of a log; money in the log's own unit."""
 
+    price_taker: ClassVar[bool] = True  # see `PRICE_TAKER`
+
     episodes: Episodes
     budget: int  # of an episode
     max_bid: int
     has_clicks: bool  # whether the log says what was clicked
-    price_taker: bool = True
 
     @property
     def auctions(self) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from adarena.agents.catalogue import make_bidder
 from adarena.agents.hindsight import choice_bound
 from adarena.simulator.log import Log, PriceHistory, read_history, read_log

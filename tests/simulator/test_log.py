@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+
 from adarena.simulator import LogError
 from adarena.simulator.log import Log, PriceHistory, read_history, read_log
 
@@ -43,6 +44,30 @@ def test_every_form_of_file_gives_the_same_log(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text(bare)
     same(read_log(tmp_path / "a.txt"), time=False)
     assert read_log(tmp_path / "a.txt").name == str(tmp_path / "a.txt")
+
+
+def test_text_may_be_untidy(tmp_path: Path) -> None:
+    """Blank lines, padding, Windows line ends, a byte order mark, quotes, truth values in words."""
+    path = tmp_path / "untidy"
+    for text in (
+        "\n\n0  7 0.5\r\n  1 8   0.25 \r\n\n",
+        "\ufeffclick,price,rate\r\n0,7,0.5\r\n1,8,0.25\r\n",
+        " click , price , rate \n0, 7, 0.5\n1, 8, 0.25\n",
+        '"click","price","rate"\nFalse,"7",0.5\nTrue,8.0,25e-2\n',
+    ):
+        path.write_bytes(text.encode())
+        log = read_log(path)
+        assert log.click is not None
+        assert (log.click.tolist(), log.price.tolist(), log.rate.tolist()) == ([0, 1], [7, 8], [0.5, 0.25])
+
+
+def test_a_column_whose_kind_shows_late_is_read_whole(tmp_path: Path) -> None:
+    """Readers guess the kind of a column from its first megabyte."""
+    path = tmp_path / "late.csv"
+    path.write_text("click,price,rate\n" + "0,1,0\n" * 400_000 + "1,2,0.25\n")
+    log = read_log(path)
+    assert log.click is not None
+    assert (len(log), log.price[-1], log.rate[-1], log.click[-1]) == (400_001, 2, 0.25, 1)
 
 
 def test_columns_may_be_named(tmp_path: Path) -> None:

@@ -14,12 +14,13 @@ import numba
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from adarena.agents.catalogue import make_bidder
 from adarena.simulator import BidPolicy, BidView, ChunkBids, LogError, Multiplier, PolicyError, RequestRule, Requests, rule
 from adarena.simulator.log import Log, PriceHistory, read_history, read_log
 from adarena.simulator.replay import PRICE_TAKER, ReplayResult, replay, replay_log, rows
-from hypothesis import given
-from hypothesis import strategies as st
 
 SHARED = Path(os.environ.get("ADARENA_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 IPINYOU = SHARED / "data" / "ipinyou"
