@@ -6,6 +6,7 @@ day at multiplier 1 would cost them, which `calibration` estimates.
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -45,7 +46,8 @@ class Campaigns(NamedTuple):
         """The place of a campaign given by its name or its place; None if there is none."""
         if isinstance(which, str):
             return self.names.index(which) if which in self.names else None
-        return int(which) if 0 <= which < len(self.names) else None
+        known = isinstance(which, Integral) and not isinstance(which, bool) and 0 <= which < len(self.names)
+        return int(which) if known else None
 
     def active(self, day: int) -> NDArray[np.bool_]:
         """Which campaigns have a flight on this day."""
@@ -131,9 +133,8 @@ def weather(scenario: Scenario, table: Campaigns, seed: int, day: int) -> NDArra
     return np.where(table.follows_demand, factors, 1.0)
 
 
-def hourly_conversion(scenario: Scenario, table: Campaigns) -> NDArray[np.float64]:
-    """Factors on each campaign's conversion rate by tick of the day, shape (ticks, campaigns), known to everybody."""
+def conversion_rates(scenario: Scenario, table: Campaigns) -> NDArray[np.float64]:
+    """Conversions per click of each campaign by tick of the day, (ticks, campaigns), at most 1; known to everybody."""
     phase = (np.arange(scenario.ticks_per_day) + 0.5) / scenario.ticks_per_day
     wave = np.cos(2 * np.pi * (phase[:, None] - table.conversion_peak))
-    factors: NDArray[np.float64] = np.exp(scenario.response.hour_amplitude * wave)
-    return factors
+    return np.minimum(table.conversion_rate * np.exp(scenario.response.hour_amplitude * wave), 1.0)

@@ -31,7 +31,9 @@ class InvariantError(AdArenaError):
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """A hint `; did you mean 'x'?`, or the list of what is known where nothing is close."""
+    """A hint `; did you mean 'x'?`, or the list of what is known where nothing is close, if anything is."""
     known = sorted(known)
+    if not known:
+        return ""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"

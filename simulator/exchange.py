@@ -7,6 +7,7 @@ of a kernel goes through here and ends with `refresh`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from . import demand
 from . import kernel as K
 from .auction import LANES, PRICING
 from .chance import stream_keys
+from .compiled import entry
 from .demand import MICRO, UNLIMITED
 from .errors import MarketError, suggest
 from .market import Market
@@ -47,6 +49,10 @@ class Exchange:
         campaigns, ads, slots = len(table.names), len(table.appeal), scenario.auction.slots
         self.intensity = Intensity.of(scenario, seed)
         self.shares = day_shares(scenario.traffic.curve, scenario.ticks_per_day)
+        self.shares.flags.writeable = False  # every policy sees it
+        self._expected_left = [
+            round(scenario.traffic.requests_per_day * self.shares[t:].sum()) for t in range(self.shares.size)
+        ]
         keys = stream_keys(seed)
         self._rates = rates(scenario.rates, market.users, market.ads, ads, K.CHUNK, keys)
         self._squashing = np.float32(scenario.auction.squashing - 1)
@@ -117,6 +123,9 @@ class Exchange:
         control[K.TICK_US], control[K.LAST_TICK] = scenario.tick_us, ticks
         control[K.RECORD_OF] = -1
 
+        self._refresh = entry(K.refresh, self.multiplier, self.target, self.offer_bound, self._rates.bound, self.state)
+        self._cap_all = entry(K.cap_all, self.state)
+
     # Blocks of requests
 
     def score(self) -> None:
@@ -141,11 +150,13 @@ class Exchange:
             for ask in self.on_scores:
                 ask(0)
             self.refresh()
+        else:
+            self._cap_all(state)
 
     def surge(self, now: int, factor: float) -> None:
         """Multiplies all traffic from now on; requests that have arrived stay, the others are placed anew."""
-        if not 0 <= factor < np.inf:
-            raise MarketError(f"a surge needs a factor from 0 up, not {factor}")
+        if not isinstance(factor, Real) or not 0 <= factor < np.inf:
+            raise MarketError(f"a surge needs a factor from 0 up, not {factor!r}")
         self.intensity = self.intensity.scaled(now, factor)
         rest = slice(int(self.state.control[K.NEXT] - self.state.control[K.BASE]), None)
         if self.state.control[K.SCORED]:
@@ -196,13 +207,11 @@ class Exchange:
 
     def open_tick(self, tick: int) -> None:
         """The hour's conversion rates and values, and the forecast of requests left today (`tick` of the day)."""
-        state, table, control = self.state, self.market.campaigns, self.state.control
-        np.multiply(table.conversion_rate, self.market.conversion[tick], out=state.true_conversion)
-        np.minimum(state.true_conversion, 1.0, out=state.true_conversion)
+        state, control = self.state, self.state.control
+        state.true_conversion[:] = self.market.conversion[tick]
         state.believed_conversion[:] = state.true_conversion
         self._revalue(tick)
-        left = self.scenario.traffic.requests_per_day * self.shares[tick:].sum()
-        control[K.LEFT_BASE] = control[K.NEXT] + round(left)
+        control[K.LEFT_BASE] = control[K.NEXT] + self._expected_left[tick]
 
     def _revalue(self, tick: int) -> None:
         factor = self.weather[tick] * self.value_factor
@@ -224,8 +233,7 @@ class Exchange:
 
     def refresh(self) -> None:
         """Recomputes what each campaign may bid; anything that changes bids, budgets, hours or flights ends here."""
-        bid = np.where(np.isnan(self.multiplier), -1.0, self.multiplier * self.target * MICRO)
-        K.refresh(bid, self.offer_bound, self._rates.bound, self.state)
+        self._refresh(self.multiplier, self.target, self.offer_bound, self._rates.bound, self.state)
 
     # What a campaign may ask for
 
@@ -250,8 +258,8 @@ class Exchange:
 
     def set_multiplier(self, campaign: int | str, multiplier: float) -> None:
         """What a campaign bids until its policy decides again, as a multiple of its target."""
-        if not 0 <= multiplier < np.inf:
-            raise MarketError(f"a multiplier is a finite number from 0 up, not {multiplier}")
+        if not isinstance(multiplier, Real) or not 0 <= multiplier < np.inf:
+            raise MarketError(f"a multiplier is a finite number from 0 up, not {multiplier!r}")
         k = self.find(campaign)
         if np.isnan(self.multiplier[k]):
             raise MarketError(f"campaign {campaign!r} bids by request: it has no multiplier to set")
@@ -260,8 +268,8 @@ class Exchange:
 
     def scale_value(self, campaign: int | str, factor: float, tick: int) -> None:
         """Multiplies what a conversion is worth to a campaign, and with it its target."""
-        if not 0 < factor < np.inf:
-            raise MarketError(f"a value is scaled by a finite factor above 0, not {factor}")
+        if not isinstance(factor, Real) or not 0 < factor < np.inf:
+            raise MarketError(f"a value is scaled by a finite factor above 0, not {factor!r}")
         self.value_factor[self.find(campaign)] *= factor
         self._revalue(tick)
         self.refresh()
@@ -284,8 +292,8 @@ class Exchange:
 
 
 def _money(amount: float) -> np.int64:
-    if not 0 <= amount < 1e12:
-        raise MarketError(f"an amount of money is a number from 0 to 1e12, not {amount}")
+    if not isinstance(amount, Real) or not 0 <= amount < 1e12:
+        raise MarketError(f"an amount of money is a number from 0 to 1e12, not {amount!r}")
     return np.int64(np.floor(amount * MICRO))
 
 

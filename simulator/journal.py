@@ -44,12 +44,12 @@ class Journal:
         self.folder, self._exchange, self._open = Path(folder), exchange, True
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            self._writers = {
+                name: pq.ParquetWriter(self._part(name), schema)
+                for name, schema in (("requests", REQUESTS), ("impressions", IMPRESSIONS), ("truth", TRUTH))
+            }
         except OSError as error:
-            raise MarketError(f"cannot write a journal to {str(folder)!r}: {error.strerror}") from None
-        self._writers = {
-            name: pq.ParquetWriter(self._part(name), schema)
-            for name, schema in (("requests", REQUESTS), ("impressions", IMPRESSIONS), ("truth", TRUTH))
-        }
+            raise MarketError(f"cannot write a journal to {str(folder)!r}: {error.strerror or error}") from None
         self._notes: list[tuple[int, str, int, float | None]] = []
         self._requests: list[tuple[Any, ...]] = []
         self._logged = 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .errors import ScenarioError
 from .scenario import (
     Advertiser,
     Auction,
@@ -90,8 +89,6 @@ def uniform(bidders: int = 2, requests: int = 100_000) -> Scenario:
     A bidder's value is its believed and true rate; a conversion is worth 1, so multiplier 1 bids the value. Requests come
     evenly, exactly `requests` of them in a day of one tick.
     """
-    if bidders < 1 or requests < 1:
-        raise ScenarioError(f"preset 'uniform' needs at least one bidder and one request, not {bidders} and {requests}")
     advertisers = tuple(
         Advertiser(name=f"a{k}", campaigns=(Campaign(name=f"c{k}", objective="utility"),)) for k in range(bidders)
     )

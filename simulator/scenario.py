@@ -7,9 +7,11 @@ seed and policies: same bytes.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections.abc import Iterable, Mapping
 from itertools import accumulate, pairwise
+from numbers import Integral
 from operator import mul
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -154,7 +156,7 @@ class Campaign(Part):
     value_per_conversion: Positive = 1.0
     target_cpa: Positive | None = Field(None, description="most it wants to pay a conversion on average")
     target_roas: Positive | None = Field(None, description="least value it wants for a unit of spend")
-    budget_per_day: Positive | None = Field(None, description="None: unlimited")
+    budget_per_day: Annotated[float, Field(gt=0, lt=1e12)] | None = Field(None, description="None: unlimited")
     billing: Billing = "cpm"
     conversion_rate: Annotated[float, Field(gt=0, le=1)] = Field(1.0, description="conversions per click")
     prior_multiplier: Positive = Field(1.0, description="the multiplier it used on an earlier day")
@@ -357,12 +359,15 @@ class Scenario(Part):
         """A named market: see `presets`. `sizes` go to the preset, e.g. `preset("uniform", bidders=5)`."""
         from .presets import PRESETS
 
-        if name not in PRESETS:
-            raise ScenarioError(f"there is no preset {name!r}{suggest(name, PRESETS)}")
-        try:
-            return PRESETS[name](**sizes)
-        except TypeError:
-            raise ScenarioError(f"preset {name!r} does not take {', '.join(sizes)}") from None
+        if not isinstance(name, str) or name not in PRESETS:
+            raise ScenarioError(f"there is no preset {name!r}{suggest(str(name), PRESETS)}")
+        taken = inspect.signature(PRESETS[name]).parameters
+        for size, value in sizes.items():
+            if size not in taken:
+                raise ScenarioError(f"preset {name!r} does not take {size!r}{suggest(size, taken)}")
+            if not isinstance(value, Integral) or value < 1:
+                raise ScenarioError(f"preset {name!r} needs a whole number from 1 up as {size}, not {value!r}")
+        return PRESETS[name](**sizes)
 
     @classmethod
     def load(cls, path: str | Path) -> Scenario:
@@ -372,7 +377,7 @@ class Scenario(Part):
             tree = yaml.safe_load(path.read_text())
         except OSError as error:
             raise ScenarioError(f"cannot read the scenario {str(path)!r}: {error.strerror}") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, ValueError) as error:  # ValueError: not text, or no such date
             raise ScenarioError(f"{str(path)!r} is not YAML: {' '.join(str(error).split())}") from None
         if not isinstance(tree, dict):
             raise ScenarioError(f"{str(path)!r} holds no scenario: fields such as 'traffic' are expected at its top")
@@ -428,7 +433,7 @@ def _setting(text: str) -> tuple[str, Any]:
         raise ScenarioError(f"a setting reads field=value, for example auction.slots=1, and not {text!r}")
     try:
         return path, yaml.safe_load(value)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         raise ScenarioError(f"the value of {path!r} cannot be read: {value!r}") from None
 
 

@@ -20,6 +20,7 @@ from .demand import MICRO, UNLIMITED
 from .errors import PolicyError, suggest
 from .exchange import Exchange
 from .ledger import Ledger
+from .market import Market
 from .rules import Rule
 
 Floats = NDArray[np.float64]
@@ -130,10 +131,15 @@ BidPolicies = BidPolicy | Mapping[int | str, BidPolicy]
 
 
 class _Holding:
-    """A policy, the campaigns it holds, and its standing decision."""
+    """A policy, the campaigns it holds, what it sees of them that never changes, and its standing decision."""
 
-    def __init__(self, policy: BidPolicy, held: list[int]) -> None:
+    def __init__(self, policy: BidPolicy, held: list[int], market: Market) -> None:
         self.policy, self.held = policy, np.array(held)
+        self.names = tuple(market.campaigns.names[k] for k in held)
+        self.prior = _frozen(market.campaigns.prior[held])
+        expected = market.expected
+        past = (expected.impressions, expected.conversions, expected.spend, expected.rate)
+        self.history = History(*(_frozen(array[held]) for array in past))
         self.decision: Decision | None = None
         self.offer_rows = slice(0, 0)
         self.state_span = slice(0, 0)
@@ -144,9 +150,10 @@ class BidSeat:
 
     def __init__(self, exchange: Exchange, ledger: Ledger, policies: BidPolicies | None) -> None:
         self._exchange, self._ledger = exchange, ledger
-        self._holdings = [_Holding(p, held) for p, held in _grouped(exchange, policies)]
+        self._holdings = [_Holding(p, held, exchange.market) for p, held in _grouped(exchange, policies)]
         self._price_told = exchange.scenario.auction.price_told
         self._last = np.zeros((K.COUNTS, len(exchange.multiplier)), np.int64)
+        self._untold = np.full(len(exchange.multiplier), np.nan)
         exchange.on_scores.append(self._ask_for_offers)
 
     def decide(self, day: int, tick: int) -> None:
@@ -156,7 +163,7 @@ class BidSeat:
             if isinstance(holding.decision, RequestRule):
                 span = self._exchange.state.rule_state[holding.state_span]
                 holding.decision.state[:] = span.reshape(holding.decision.state.shape)
-            view = self.view(holding.held, day, tick)
+            view = self._view(holding, day, tick)
             if self._ledger.closed == 0:
                 dice = generator(self._exchange.seed, Stream.POLICY, number)
                 holding.policy.start(view, dice)
@@ -170,54 +177,53 @@ class BidSeat:
             self._lay_out()
         self._ask_for_offers(int(self._exchange.state.control[K.NEXT] - self._exchange.state.control[K.BASE]))
 
-    def view(self, held: Counts, day: int, tick: int) -> BidView:
+    def _view(self, holding: _Holding, day: int, tick: int) -> BidView:
         """What the held campaigns see now."""
-        exchange, ledger, state = self._exchange, self._ledger, self._exchange.state
-        table, expected = exchange.market.campaigns, exchange.market.expected
+        exchange, ledger, state, held = self._exchange, self._ledger, self._exchange.state, holding.held
         closed = ledger.closed
-        if closed:
-            last = _told(ledger.counts[closed - 1], ledger.sums[closed - 1], held)
-        else:
-            last = _told(self._last, ledger.today_sums, held)
-        told = closed and self._price_told
-        left = (state.allowance - state.spent)[held]
-        budget = (state.allowance - exchange.day_spent)[held]
+        counts, sums = (ledger.counts[closed - 1], ledger.sums[closed - 1]) if closed else (self._last, ledger.today_sums)
+        allowance = state.allowance.take(held)
+        left, budget = allowance - state.spent.take(held), allowance - exchange.day_spent.take(held)
+        price = ledger.market_price[closed - 1] if closed and self._price_told else self._untold
         return BidView(
             day=day,
             tick=tick,
             ticks=exchange.shares.size,
-            campaigns=tuple(table.names[k] for k in held),
-            target=exchange.target[held],
-            prior=table.prior[held],
-            multiplier=exchange.multiplier[held],
+            campaigns=holding.names,
+            target=exchange.target.take(held),
+            prior=holding.prior,
+            multiplier=exchange.multiplier.take(held),
             budget=_currency(budget),
             budget_left=_currency(left),
             forecast=exchange.shares,
             forecast_requests=float(exchange.scenario.traffic.requests_per_day),
-            last=last,
+            last=_told(counts, sums, held),
             today=_told(ledger.today_counts, ledger.today_sums, held),
-            market_price=ledger.market_price[closed - 1][held] if told else np.full(held.size, np.nan),
-            history=History(expected.impressions[held], expected.conversions[held], expected.spend[held], expected.rate[held]),
+            market_price=price.take(held),
+            history=holding.history,
         )
 
     def _values(self, holding: _Holding, decision: Decision) -> Floats:
         name = type(holding.policy).__name__
         if isinstance(decision, Multiplier):
             try:
-                values = np.broadcast_to(np.asarray(decision.values, np.float64), holding.held.shape)
+                values = np.asarray(decision.values, np.float64)
+                if values.shape != holding.held.shape:
+                    values = np.broadcast_to(values, holding.held.shape)
             except (TypeError, ValueError):
                 raise PolicyError(
                     f"{name} must decide a number for each of its {holding.held.size} campaigns, not {decision.values!r}"
                 ) from None
-            if not (values >= 0).all() or np.isinf(values).any():
+            if values.size and not 0 <= values.min() <= values.max() < np.inf:
                 bad = values[~((values >= 0) & np.isfinite(values))][0]
                 raise PolicyError(f"{name} decided the multiplier {bad}: finite numbers from 0 up are allowed")
             return values
         if isinstance(decision, RequestRule):
             shape = np.shape(decision.state)
-            if len(shape) != 2 or shape[0] != holding.held.size or decision.state.dtype != np.float64:
+            kind = getattr(decision.state, "dtype", type(decision.state).__name__)
+            if len(shape) != 2 or shape[0] != holding.held.size or kind != np.float64:
                 raise PolicyError(
-                    f"the state of {name}'s rule must be float64 of shape ({holding.held.size}, width), not {shape}"
+                    f"the state of {name}'s rule must be float64 of shape ({holding.held.size}, width), not {kind} of {shape}"
                 )
         elif not isinstance(decision, ChunkBids):
             raise PolicyError(f"{name} must decide a Multiplier, ChunkBids or RequestRule, not {type(decision).__name__}")
@@ -288,7 +294,14 @@ def _told(counts: Counts, sums: Floats, held: Counts) -> Told:
 
 
 def _currency(money: Counts) -> Floats:
-    return np.where(money >= UNLIMITED // 2, np.inf, money / MICRO)
+    amount = money / MICRO
+    amount[money >= UNLIMITED // 2] = np.inf
+    return amount
+
+
+def _frozen(array: Floats) -> Floats:
+    array.flags.writeable = False
+    return array
 
 
 def _grouped(exchange: Exchange, policies: BidPolicies | None) -> list[tuple[BidPolicy, list[int]]]:

@@ -17,7 +17,7 @@ from typing import Any, Literal, cast
 import numpy as np
 import simpy
 from numpy.typing import NDArray
-from simpy.events import EventPriority
+from simpy.events import NORMAL, EventPriority
 from threadpoolctl import ThreadpoolController
 
 from . import kernel as K
@@ -61,22 +61,27 @@ class World:
         journal: str | Path | None = None,
         record: int | str | None = None,
     ) -> None:
+        if not isinstance(scenario, Scenario):
+            raise MarketError(f"a world is made from a Scenario, not from {scenario!r}")
         if engine not in ("compiled", "events"):
             raise MarketError(f"there is no engine {engine!r}; known are compiled and events")
-        if isinstance(seed, bool) or int(seed) != seed or seed < 0:
+        if not _whole(seed) or seed < 0:
             raise MarketError(f"a seed is a whole number from 0 up, not {seed!r}")
+        if policies is not None and not isinstance(policies, Mapping):
+            raise PolicyError(f"policies are a mapping from seats to policies, not {type(policies).__name__}")
         for seat in policies or {}:
             if seat not in SEATS:
-                raise PolicyError(f"there is no seat {seat!r}{suggest(seat, SEATS)}")
+                raise PolicyError(f"there is no seat {seat!r}{suggest(str(seat), SEATS)}")
         self.scenario, self.seed, self.engine = scenario, int(seed), engine
-        self.env = simpy.Environment()
+        self.env = _Clock()
         self._exchange = Exchange(scenario, market.build(scenario), self.seed)
         self.ledger = Ledger(self.campaigns, scenario.ticks_per_day, scenario.days * scenario.ticks_per_day)
         self._seat = BidSeat(self._exchange, self.ledger, (policies or {}).get("bid"))
-        self.journal = Journal(journal, self._exchange) if journal is not None else None
         if record is not None:
             self._exchange.record(record)
+        self.journal = Journal(journal, self._exchange) if journal is not None else None
         self._play = entry(K.walk if engine == "compiled" else K.settle_next, 0, self._exchange.state)
+        self._exchange.open_day(0)  # here, so that what is done before the first run lasts
         self._chain = 0  # number of the chain of arrivals in force (engine "events")
         self.env.process(self._clock())
         if engine == "compiled":
@@ -121,7 +126,7 @@ class World:
         """
         horizon = self.scenario.horizon_us
         end = horizon if until is None else until
-        if isinstance(end, bool) or end != end or int(end) != end or not self.now <= end <= horizon:
+        if not _whole(end) or not self.now <= end <= horizon:
             raise MarketError(f"a run ends at a whole number of microseconds from now ({self.now}) to {horizon}, not {until!r}")
         with one_blas_thread():
             self.env.run(until=self._at(int(end), END))
@@ -173,7 +178,7 @@ class World:
         ticks = self.scenario.ticks_per_day
         for number in range(self.scenario.days * ticks):
             day, tick = divmod(number, ticks)
-            if tick == 0:
+            if tick == 0 and day > 0:
                 self._exchange.open_day(day)
                 self.ledger.open_day()
             self._exchange.open_tick(tick)
@@ -231,11 +236,7 @@ class World:
 
     def _next_event(self) -> int | None:
         until = self.env.peek()
-        if until == float("inf"):
-            return None
-        if not isinstance(until, int):
-            raise MarketError(f"time is a whole number of microseconds, and a process waits until {until!r}")
-        return until
+        return None if until == float("inf") else cast(int, until)
 
     def _blame(self) -> None:
         k = int(self._exchange.state.control[K.FAULT]) - 1
@@ -244,6 +245,23 @@ class World:
     def _note(self, what: str, campaign: int | str | None, amount: float | None) -> None:
         if self.journal is not None:
             self.journal.note(self.now, what, -1 if campaign is None else self._exchange.find(campaign), amount)
+
+
+class _Clock(simpy.Environment):
+    """SimPy's environment with time in whole microseconds: a float would make `now` one for everybody."""
+
+    def schedule(self, event: simpy.Event, priority: EventPriority = NORMAL, delay: float = 0) -> None:
+        """See `simpy.Environment.schedule`. Raises `MarketError` where a process waits for anything but a whole number."""
+        if type(delay) is not int:
+            raise MarketError(f"a process waits for a whole number of microseconds, an int from 0 up, not {delay!r}")
+        super().schedule(event, priority, delay)
+
+
+def _whole(number: Any) -> bool:
+    """Whether this is a whole number, of any numeric type but bool."""
+    if isinstance(number, bool) or not isinstance(number, (int, float, np.integer, np.floating)):
+        return False
+    return bool(np.isfinite(number)) and int(number) == number
 
 
 @cache

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
 from adarena.simulator import BidPolicy, BidView, ChunkBids, Multiplier, RequestRule, Scenario, World, rule
 from adarena.simulator import kernel as K
 from adarena.simulator.scenario import (
@@ -29,8 +32,6 @@ from adarena.simulator.scenario import (
     Users,
     Weather,
 )
-from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 EXPOSURES = {1: [(1.0,), (0.5,)], 2: [(1.0, 0.7), (0.9, 0.9)], 3: [(1.0, 0.8, 0.6), (0.9, 0.5, 0.5)]}
 

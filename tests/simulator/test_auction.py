@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from adarena.simulator import BidPolicy, BidView, ChunkBids, Scenario, World, chance
-from adarena.simulator.demand import BILLING
-from adarena.simulator.scenario import Advertiser, Auction, Campaign, ListedDemand, Traffic, Uniform, Users
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markets import campaigns, give_tape, scenarios
 from reference import Bidder, auction, charge, owed
+
+from adarena.simulator import BidPolicy, BidView, ChunkBids, Scenario, World, chance
+from adarena.simulator.demand import BILLING
+from adarena.simulator.scenario import Advertiser, Auction, Campaign, ListedDemand, Traffic, Uniform, Users
 
 MICRO = 1_000_000
 

@@ -6,13 +6,14 @@ import math
 
 import numpy as np
 import pytest
-from adarena.simulator import BidPolicy, BidView, Multiplier, Scenario, World
-from adarena.simulator.chance import Stream, generator, stream_keys, uniforms
 from hypothesis import given
 from hypothesis import strategies as st
 from markets import give_tape
 from numpy.typing import NDArray
 from scipy import stats
+
+from adarena.simulator import BidPolicy, BidView, Multiplier, Scenario, World
+from adarena.simulator.chance import Stream, generator, stream_keys, uniforms
 
 MASK = (1 << 64) - 1
 N = 200_000

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from adarena.simulator import Scenario, World
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markets import Action, Reacting, actions, arrivals, policies, scenarios
+
+from adarena.simulator import Scenario, World
 
 
 def play(
@@ -123,3 +125,22 @@ def test_books_are_not_trivial() -> None:
     assert exhausted > 0
     assert reported > 50
     assert written_off > 0
+
+
+def test_what_is_done_before_the_first_run_lasts() -> None:
+    """Top-ups and pauses made on a world that has not started are not undone when its first day opens."""
+    scenario = Scenario.preset("tiny")
+    for engine in ("compiled", "events"):
+        world = World(scenario, seed=1, engine=engine)
+        world.pause(0)
+        world.top_up(1, 3.0)
+        world.scale_value(2, 2.0)
+        world.run(scenario.tick_us)
+        assert world.ledger.counts[0, 1, 0] == 0
+        topped = world._exchange.state.allowance[1] - world.campaigns.budget[1]
+        assert topped == 3_000_000
+        assert world._exchange.state.value[2] == pytest.approx(
+            2 * world.campaigns.value[2] * world._exchange.weather[1, 2]  # the second tick has begun
+        )
+        world.run()
+        assert world.ledger.counts[:, 1, 0].sum() == 0
