@@ -1,0 +1,133 @@
+"""Scenarios: what is saved is what is loaded, what is equal has one digest, and nothing about them can be changed."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markets import scenarios
+from pydantic import ValidationError
+
+from adarena.simulator import Scenario, ScenarioError
+from adarena.simulator.presets import PRESETS
+from adarena.simulator.scenario import Auction, Campaign, Flight
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_presets_survive_yaml(name: str, tmp_path: Path) -> None:
+    scenario = Scenario.preset(name)
+    path = tmp_path / "market.yaml"
+    scenario.save(path)
+    loaded = Scenario.load(path)
+    assert loaded == scenario
+    assert hash(loaded) == hash(scenario)
+    assert loaded.digest == scenario.digest
+    assert path.read_text() == str(scenario)
+    assert Scenario.named(str(path)) == Scenario.named(name)
+
+
+@settings(max_examples=40)
+@given(scenarios())
+def test_any_scenario_survives_yaml(scenario: Scenario) -> None:
+    import yaml
+
+    loaded = Scenario.from_tree(yaml.safe_load(str(scenario)))
+    assert loaded == scenario
+    assert loaded.digest == scenario.digest
+
+
+def test_presets_are_the_named_markets() -> None:
+    assert set(PRESETS) == {"tiny", "bidding", "bidding-small", "uniform"}
+    for name in PRESETS:
+        assert Scenario.preset(name).name == name
+    bidding = Scenario.preset("bidding")
+    assert (bidding.demand.campaigns, bidding.demand.verticals) == (48, 6)  # type: ignore[union-attr]
+    assert (bidding.auction.slots, bidding.ticks_per_day, bidding.traffic.requests_per_day) == (3, 48, 500_000)
+    assert bidding.auction.marginal == pytest.approx((1.0, 0.8, 0.6))
+    small = Scenario.preset("bidding-small")
+    assert small == bidding.override({"name": "bidding-small", "traffic.requests_per_day": 50_000})
+    uniform = Scenario.preset("uniform", bidders=7, requests=99)
+    assert len(uniform.demand.advertisers) == 7  # type: ignore[union-attr]
+    assert uniform.traffic.requests_per_day == 99
+
+
+def test_the_digest_is_stable_and_names_every_setting() -> None:
+    """The digest is part of what files are named after: the same in every process, another for every change."""
+    scenario = Scenario.preset("tiny")
+    assert scenario.digest == Scenario.preset("tiny").digest
+    assert len(scenario.digest) == 16
+    assert set(scenario.digest) <= set("0123456789abcdef")
+    digests = {scenario.digest}
+    changes = {
+        "days": 2, "ticks_per_day": 12, "market_seed": 7, "name": "x", "traffic.requests_per_day": 2001,
+        "auction.reserve": 1.1e-4,
+        "auction.squashing": 1.0000000000000002, "users.spread": 0.5, "rates.affinity": 1.0, "demand.billing": "cpc",
+        "weather.day_sigma": 0.41, "response.window_days": 29.0, "auction.exposure": [1.0, 0.8, 0.59],
+    }  # fmt: skip
+    for field, value in changes.items():
+        digests.add(scenario.override({field: value}).digest)
+    assert len(digests) == 1 + len(changes)
+    assert scenario.override({"auction.reserve": 1e-4}).digest == scenario.digest
+    assert scenario.override({"traffic.requests_per_day": 2000.0}).digest == scenario.digest
+
+
+def test_overrides_by_text_and_by_value_are_the_same() -> None:
+    scenario = Scenario.preset("tiny")
+    texts = ["auction.slots=1", "traffic.curve=[1, 2]", "demand.budget_share=null", "name=other", "auction.reserve=1e-3"]
+    values = {
+        "auction.slots": 1, "traffic.curve": [1.0, 2.0], "demand.budget_share": None, "name": "other", "auction.reserve": 0.001,
+    }  # fmt: skip
+    changed = scenario.override(texts)
+    assert changed == scenario.override(values)
+    assert (changed.auction.slots, changed.traffic.curve, changed.name) == (1, (1.0, 2.0), "other")
+    assert scenario == Scenario.preset("tiny")  # the first is as it was
+    assert scenario.override({}) == scenario
+
+
+def test_a_scenario_cannot_be_changed_and_can_be_a_key() -> None:
+    scenario = Scenario.preset("tiny")
+    with pytest.raises(ValidationError, match="frozen"):
+        scenario.days = 3  # type: ignore[misc]
+    with pytest.raises(ValidationError, match="frozen"):
+        scenario.auction.slots = 1  # type: ignore[misc]
+    assert {scenario: 1, Scenario.preset("tiny"): 2} == {scenario: 2}
+
+
+@given(st.lists(st.floats(0.01, 1), min_size=1, max_size=8).map(lambda e: tuple(sorted(e, reverse=True))))
+def test_cascades_have_the_marginals_given(exposure: tuple[float, ...]) -> None:
+    slots = len(exposure)
+    cascade = Auction(slots=slots, exposure=exposure)
+    assert cascade.marginal == pytest.approx(exposure)
+    assert all(0 < s <= 1 + 1e-12 for s in cascade.seen)
+    repeated = Auction(slots=slots, exposure=exposure, exposure_draws="repeated")
+    assert repeated.seen == exposure
+    assert repeated.marginal == pytest.approx([math.prod(exposure[: k + 1]) for k in range(slots)])
+
+
+def test_repeated_draws_are_auctionnets_rule() -> None:
+    auction = Auction(slots=3, exposure=(1.0, 0.8, 0.6), exposure_draws="repeated")
+    assert auction.marginal == pytest.approx((1.0, 0.8, 0.48))
+    assert Auction(slots=3, exposure=(1.0, 0.8, 0.6)).seen == pytest.approx((1.0, 0.8, 0.75))
+    assert Auction(slots=1, exposure=(1.0, 0.8, 0.6)).marginal == (1.0,)
+
+
+def test_times_are_whole_microseconds() -> None:
+    scenario = Scenario.preset("tiny").override({"days": 3})
+    assert (scenario.day_us, scenario.tick_us, scenario.horizon_us) == (86_400_000_000, 3_600_000_000, 259_200_000_000)
+    with pytest.raises(ScenarioError, match="ticks_per_day"):
+        scenario.override({"day_s": 1, "ticks_per_day": 7})
+
+
+def test_targets_follow_the_objective() -> None:
+    assert Campaign(name="c", value_per_conversion=3.0).target == 3.0
+    assert Campaign(name="c", objective="target_cpa", target_cpa=2.0, value_per_conversion=3.0).target == 2.0
+    assert Campaign(name="c", objective="target_roas", target_roas=1.5, value_per_conversion=3.0).target == 2.0
+    assert Campaign(name="c", objective="utility", value_per_conversion=3.0).target == 3.0
+
+
+def test_flights_may_touch_and_stand_in_any_order() -> None:
+    flights = (Flight(first_day=4, end_day=5), Flight(first_day=0, end_day=2), Flight(first_day=2, end_day=3))
+    assert Campaign(name="c", flights=flights).flights == flights
