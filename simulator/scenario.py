@@ -378,7 +378,9 @@ class Scenario(Part):
         except OSError as error:
             raise ScenarioError(f"cannot read the scenario {str(path)!r}: {error.strerror}") from None
         except (yaml.YAMLError, ValueError) as error:  # ValueError: not text, or no such date
-            raise ScenarioError(f"{str(path)!r} is not YAML: {' '.join(str(error).split())}") from None
+            mark = getattr(error, "problem_mark", None)
+            why = " ".join(str(error).split()) if mark is None else f"{getattr(error, 'problem', '')} in line {mark.line + 1}"
+            raise ScenarioError(f"{str(path)!r} is not YAML: {why}") from None
         if not isinstance(tree, dict):
             raise ScenarioError(f"{str(path)!r} holds no scenario: fields such as 'traffic' are expected at its top")
         return cls.from_tree(tree)
