@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .auction import LANES, PRICING, campaign_of, price_rank, rank_of, select
 from .chance import Stream, generator, stream_keys
 from .compiled import kernel
-from .demand import MICRO, Campaigns, hourly_conversion
+from .demand import MICRO, Campaigns, conversion_rates
 from .population import AdVectors, Users, rates
 from .scenario import DrawnDemand, Scenario
 from .traffic import Intensity, arrive, day_shares
@@ -45,7 +45,7 @@ def expectation(scenario: Scenario, table: Campaigns, people: Users, ads: AdVect
     top = np.zeros((len(slots) + 1, LANES), np.int64)
 
     def day(multiplier: NDArray[np.float64]) -> NDArray[np.float64]:
-        live = (multiplier * table.target * table.conversion_rate * MICRO).astype(np.float32)
+        live = (multiplier * table.target * MICRO).astype(np.float32)
         reserve = np.float32(scenario.auction.reserve * MICRO)
         totals = np.zeros((3, len(live)))
         pricing = PRICING[scenario.auction.pricing]
@@ -64,18 +64,18 @@ def expectation(scenario: Scenario, table: Campaigns, people: Users, ads: AdVect
             step = 0.6 / (1 + number / 20)
             prior = np.clip(prior * np.clip(budget / spend, 0.2, 4.0) ** step, 0.01, 1.0)
         table = table.with_budgets(budget, prior)
-    impressions, spend, clicks = day(table.prior)
+    impressions, spend, conversions = day(table.prior)
     return table, Expectation(
         impressions=impressions,
-        conversions=clicks * table.conversion_rate,
+        conversions=conversions,
         spend=spend / MICRO,
-        rate=rate.mean(axis=1, dtype=np.float64) * table.conversion_rate,
+        rate=rate.mean(axis=1, dtype=np.float64),
         unconstrained_spend=unconstrained,
     )
 
 
 def _sample(scenario: Scenario, table: Campaigns, people: Users, ads: AdVectors | None) -> NDArray[np.float32]:
-    """Believed click rates x the hour's conversion factor, (campaigns, SAMPLE), over an even day of requests."""
+    """Believed conversions per impression of campaigns' best ads, (campaigns, SAMPLE), over an even day of requests."""
     keys = stream_keys(int(generator(scenario.market_seed, Stream.SAMPLE).integers(1 << 62)))
     tick_us, ticks = scenario.tick_us, scenario.ticks_per_day
     rate = np.append(SAMPLE * day_shares(scenario.traffic.curve, ticks) / tick_us, 0.0)
@@ -89,8 +89,8 @@ def _sample(scenario: Scenario, table: Campaigns, people: Users, ads: AdVectors 
     block = np.empty((len(table.appeal), SAMPLE), np.float32)
     model.fill(0, users, block)
     best = np.maximum.reduceat(block, table.first_ad[:-1], axis=0)
-    hourly = hourly_conversion(scenario, table)[times // tick_us % ticks].T
-    return np.ascontiguousarray(best * hourly, np.float32)
+    per_click = conversion_rates(scenario, table)[times // tick_us % ticks].T
+    return np.ascontiguousarray(best * per_click, np.float32)
 
 
 @kernel()
@@ -98,7 +98,7 @@ def expected_day(
     rate: Any, none: Any, no_row: Any, live: Any, endless: Any, reserve: Any, pricing: Any, seen: Any, marginal: Any,
     top: Any, totals: Any,
 ) -> None:  # fmt: skip
-    """Adds to totals (3, campaigns) the expected impressions, cost (millionths) and clicks of a block of requests."""
+    """Adds to totals (3, campaigns) the expected impressions, cost (millionths) and conversions of a block of requests."""
     for start in range(0, rate.shape[1], LANES):
         select(start, rate, none, none, no_row, live, endless, endless, reserve, seen, top)
         for lane in range(LANES):

@@ -32,6 +32,7 @@ COUNTS_TOLD = 7
 BELIEVED, DISCOUNT, VALUE, SUMS = range(4)
 SUMS_TOLD = 2
 CPM, CPC, CPA = range(3)
+ROUNDING = 1 + 1e-6  # by how much less float32 products may exceed the exact ones
 # Columns of the journal and of the record.
 JOURNAL_INTS = ("request", "time_us", "user", "campaign", "ad", "slot", "bid", "price", "clicked", "converted", "report_us")
 JOURNAL_FLOATS = ("believed_rate", "true_rate")
@@ -165,9 +166,20 @@ def record(
 
 
 @inlined
+def largest_bid(j: Any, live: Any, rate: Any, row: Any) -> Any:
+    """The most that a campaign without offers can bid for an impression in the rest of the block; offers have their bound."""
+    if row >= 0:
+        return np.inf
+    largest = np.float32(0)
+    for later in range(j + 1, rate.size):
+        largest = max(largest, rate[later])
+    return np.float64(live) * np.float64(largest)
+
+
+@inlined
 def settle(
     i: Any, j: Any, now: Any, control: Any, keys: Any, seen: Any, marginal: Any, users: Any, rate: Any, ad: Any,
-    weight: Any, truth_users: Any, truth_ads: Any, truth_bias: Any, truth_block: Any, live: Any, cap: Any,
+    weight: Any, offer_row: Any, truth_users: Any, truth_ads: Any, truth_bias: Any, truth_block: Any, live: Any, cap: Any,
     click_cap: Any, watch: Any, billing: Any, allowance: Any, spent: Any, believed_conversion: Any,
     true_conversion: Any, value: Any, counts: Any, sums: Any, slot_impressions: Any, threshold: Any, reports: Any,
     owed: Any, delay: Any, top: Any, journal_ints: Any, journal_floats: Any,
@@ -224,7 +236,7 @@ def settle(
             spent[k] += charge
             counts[SPEND, k] += charge
             left = allowance[k] - spent[k]
-            if left < watch[k]:
+            if left < watch[k] and (billing[k] != CPM or left < largest_bid(j, live[k], rate[k], offer_row[k]) * ROUNDING + 1):
                 set_caps(k, billing[k], left, believed_conversion[k], cap, click_cap)
                 live[k] = min(live[k], click_cap[k])
                 changed = True
@@ -268,8 +280,8 @@ def step(
             true_conversion, value, top, record_ints, record_floats,
         )  # fmt: skip
     if settle(
-        i, j, now, control, keys, seen, marginal, users, rate, ad, weight, truth_users, truth_ads, truth_bias,
-        truth_block, live, cap, click_cap, watch, billing, allowance, spent, believed_conversion, true_conversion,
+        i, j, now, control, keys, seen, marginal, users, rate, ad, weight, offer_row, truth_users, truth_ads,
+        truth_bias, truth_block, live, cap, click_cap, watch, billing, allowance, spent, believed_conversion, true_conversion,
         value, counts, sums, slot_impressions, threshold, reports, owed, delay, top, journal_ints, journal_floats,
     ):  # fmt: skip
         control[GROUP] = -1
@@ -328,25 +340,34 @@ def settle_next(now: Any, state: Any) -> Any:
 
 
 @kernel()
-def refresh(bid_per_conversion: Any, offer_bound: Any, rate_bound: Any, state: Any) -> None:
+def refresh(multiplier: Any, target: Any, offer_bound: Any, rate_bound: Any, state: Any) -> None:
     """Sets what campaigns may bid from now on, after anything that can change it: bids, budgets, hours, flights.
 
-    `bid_per_conversion` (K,) in millionths; negative: it bids by offer or by rule. `offer_bound` (K,): its largest offer.
+    `multiplier` (K,): NaN where it bids by offer or by rule. `target` (K,): bid for a conversion at multiplier 1, currency.
+    `offer_bound` (K,): its largest offer, millionths.
     """
-    state.control[GROUP] = -1
-    for k in range(bid_per_conversion.size):
-        left = state.allowance[k] - state.spent[k]
-        set_caps(k, state.billing[k], left, state.believed_conversion[k], state.cap, state.click_cap)
+    for k in range(multiplier.size):
         if not state.active[k]:
             state.live[k] = 0
-        elif bid_per_conversion[k] >= 0:
-            per_click = bid_per_conversion[k] * state.believed_conversion[k]
-            state.live[k] = min(np.float32(per_click), state.click_cap[k])
+        elif multiplier[k] >= 0:
+            per_click = multiplier[k] * target[k] * 1e6 * state.believed_conversion[k]
+            state.live[k] = per_click
             # No charge exceeds the bid for a click (CPC) or that at the largest rate (CPM), rounding included.
-            state.watch[k] = per_click * max(1.0, rate_bound) * (1 + 1e-6) + 1
+            state.watch[k] = per_click * max(1.0, rate_bound) * ROUNDING + 1
         elif state.offer_row[k] >= 0:
             state.live[k] = 1
             state.watch[k] = np.inf if state.billing[k] == CPC else offer_bound[k] + 1
         else:  # rules are capped whenever they are asked
             state.live[k] = 0
             state.watch[k] = -1
+    cap_all(state)
+
+
+@kernel()
+def cap_all(state: Any) -> None:
+    """Makes all caps exact; called for each block too, since what is bid in it was not known when they were last set."""
+    state.control[GROUP] = -1
+    for k in range(state.live.size):
+        left = state.allowance[k] - state.spent[k]
+        set_caps(k, state.billing[k], left, state.believed_conversion[k], state.cap, state.click_cap)
+        state.live[k] = min(state.live[k], state.click_cap[k])

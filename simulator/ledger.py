@@ -7,12 +7,13 @@ judge alone.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import kernel as K
+from .compiled import entry, kernel
 from .demand import MICRO, Campaigns
 from .errors import InvariantError
 
@@ -36,7 +37,9 @@ class Ledger:
         self.market_price = np.zeros((ticks, held))
         self.today_counts = np.zeros((K.COUNTS, held), np.int64)
         self.today_sums = np.zeros((K.SUMS, held))
-        self._booked = 0
+        self._booked = np.zeros(1, np.int64)
+        ints, floats, row, one = self.today_counts, self.today_sums, self.left[0], np.zeros(1)
+        self._book = entry(book, ints, floats, row, one, row, row, row, ints, floats, row, ints, floats)
 
     def open_day(self) -> None:
         """Starts the sums of a new day."""
@@ -45,26 +48,14 @@ class Ledger:
 
     def close_tick(self, state: K.State, multiplier: Floats, market_price: Floats) -> None:
         """Books the tick that ends and clears the kernel's counters. Raises `InvariantError` if the books do not balance."""
-        counts, sums = state.counts, state.sums
-        left = state.allowance - state.spent
-        self._booked += int(counts[K.SPEND].sum())
-        if left.min() < 0:
-            raise InvariantError(f"campaign {self.campaigns.names[int(left.argmin())]} spent more than its budget")
-        if int(state.spent.sum()) != self._booked:
-            raise InvariantError("what campaigns have spent and what was booked differ")
-        if int(counts[K.IMPRESSIONS].sum()) != int(state.slot_impressions.sum()):
-            raise InvariantError("the impressions of campaigns and of slots differ")
-        if (counts[K.CLICKS : K.WINS : -1] > counts[K.IMPRESSIONS : K.REQUESTS : -1]).any():
-            raise InvariantError("a campaign has more clicks than impressions, or more impressions than wins")
         tick = self.closed
-        self.counts[tick], self.sums[tick] = counts, sums
-        self.left[tick], self.multiplier[tick], self.market_price[tick] = left, multiplier, market_price
-        self.today_counts += counts
-        self.today_sums += sums
-        counts[:] = 0
-        sums[:] = 0
-        state.slot_impressions[:] = 0
-        state.threshold[0] = 0
+        fault = self._book(
+            state.counts, state.sums, state.slot_impressions, state.threshold, state.allowance, state.spent, self._booked,
+            self.counts[tick], self.sums[tick], self.left[tick], self.today_counts, self.today_sums,
+        )  # fmt: skip
+        if fault:
+            raise InvariantError(FAULTS[fault])
+        self.multiplier[tick], self.market_price[tick] = multiplier, market_price
         self.closed += 1
 
     def spend(self) -> Floats:
@@ -120,3 +111,47 @@ class Ledger:
         frame["budget_left"] = (self.left[:ticks] / MICRO).ravel()
         frame["multiplier"] = self.multiplier[:ticks].ravel()
         return frame
+
+
+FAULTS = {
+    1: "a campaign spent more than its budget",
+    2: "a campaign has more clicks than impressions, or more impressions than wins",
+    3: "what campaigns have spent and what was booked differ",
+    4: "the impressions of campaigns and of slots differ",
+}
+
+
+@kernel()
+def book(
+    counts: Any, sums: Any, slot_impressions: Any, threshold: Any, allowance: Any, spent: Any, booked: Any,
+    tick_counts: Any, tick_sums: Any, left: Any, today_counts: Any, today_sums: Any,
+) -> Any:  # fmt: skip
+    """Moves a tick's counters into the books and clears them; returns the number of the invariant that fails, or 0."""
+    total_spent, impressions = np.int64(0), np.int64(0)
+    for k in range(spent.size):
+        left[k] = allowance[k] - spent[k]
+        total_spent += spent[k]
+        booked[0] += counts[K.SPEND, k]
+        impressions += counts[K.IMPRESSIONS, k]
+        if left[k] < 0:
+            return 1
+        if counts[K.CLICKS, k] > counts[K.IMPRESSIONS, k] or counts[K.IMPRESSIONS, k] > counts[K.WINS, k]:
+            return 2
+    if total_spent != booked[0]:
+        return 3
+    for slot in range(slot_impressions.size):
+        impressions -= slot_impressions[slot]
+        slot_impressions[slot] = 0
+    if impressions != 0:
+        return 4
+    for k in range(spent.size):
+        for row in range(counts.shape[0]):
+            tick_counts[row, k] = counts[row, k]
+            today_counts[row, k] += counts[row, k]
+            counts[row, k] = 0
+        for row in range(sums.shape[0]):
+            tick_sums[row, k] = sums[row, k]
+            today_sums[row, k] += sums[row, k]
+            sums[row, k] = 0.0
+    threshold[0] = 0.0
+    return 0

@@ -25,7 +25,20 @@ from .errors import LogError, PolicyError
 from .kernel import CHUNK
 from .log import Log, PriceHistory, read_history, read_log
 from .rules import call_rule, pointer_to
-from .seats import BidPolicy, BidView, ChunkBids, Decision, History, Multiplier, RequestRule, Requests, Told
+from .seats import (
+    BidPolicy,
+    BidView,
+    ChunkBids,
+    Decision,
+    History,
+    Multiplier,
+    RequestRule,
+    Requests,
+    Told,
+    check_form,
+    checked_bids,
+    checked_multipliers,
+)  # fmt: skip
 
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -269,28 +282,13 @@ class _Seat:
         decision = self._policy.decide(view)
         if decision is None:
             return
+        check_form(self._name, decision, 1)
         self._decision = decision
         self._multiplier = np.nan
         if isinstance(decision, Multiplier):
-            self._multiplier = self._value(decision.values)
+            self._multiplier = float(checked_multipliers(self._name, decision, 1)[0])
         elif isinstance(decision, RequestRule):
-            state = decision.state
-            if not (isinstance(state, np.ndarray) and state.dtype == np.float64 and state.ndim == 2 and len(state) == 1):
-                raise PolicyError(f"the state of {self._name}'s rule must be a float64 array of shape (1, width)")
-            if not state.flags.writeable:
-                raise PolicyError(f"the state of {self._name}'s rule must be writeable")
-            self._state = np.ascontiguousarray(state)  # the policy's own array, wherever it can be: a table may be large
-        elif not isinstance(decision, ChunkBids):
-            raise PolicyError(f"{self._name} must decide a Multiplier, ChunkBids or RequestRule, not {type(decision).__name__}")
-
-    def _value(self, values: Any) -> float:
-        try:
-            value = float(np.broadcast_to(np.asarray(values, np.float64), (1,))[0])
-        except (TypeError, ValueError):
-            raise PolicyError(f"{self._name} must decide one number, not {values!r}") from None
-        if not 0 <= value * self._target < np.inf:
-            raise PolicyError(f"{self._name} decided the multiplier {value}: finite numbers from 0 up are allowed")
-        return value
+            self._state = np.ascontiguousarray(decision.state)  # the policy's own, wherever it can be: a table may be large
 
     def _view(self, number: int, tick: int) -> BidView:
         return BidView(
@@ -298,6 +296,8 @@ class _Seat:
             tick=tick,
             ticks=self._ticks,
             campaigns=("replay",),
+            objectives=("max_value",),
+            active=np.ones(1, np.bool_),
             target=np.array([self._target]),
             prior=np.ones(1),
             multiplier=np.array([self._multiplier]),
@@ -338,13 +338,8 @@ class _Seat:
         for first in range(start, end, CHUNK):
             last = min(first + CHUNK, end)
             rate = self._log.rate[None, first:last].copy()  # a policy must not write into the log
-            bids = np.asarray(
-                decision.bids(Requests(np.arange(first, last), np.zeros(last - first, np.int64), rate)), np.float64
-            )
-            if bids.shape != rate.shape:
-                raise PolicyError(f"{self._name} must bid for (campaigns, requests) = {rate.shape}, not {bids.shape}")
-            if not (bids >= 0).all() or np.isinf(bids).any():
-                raise PolicyError(f"{self._name} bid a negative or non-finite amount")
+            requests = Requests(np.arange(first, last), np.zeros(last - first, np.int64), rate)
+            bids = checked_bids(self._name, decision, requests)
             offers[first - start : last - start] = bids[0]
         return offers
 

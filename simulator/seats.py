@@ -1,4 +1,4 @@
-"""Seats: what the holder of a decision sees, what it may decide, and how a world asks it.
+"""Seats: what the holder of a decision sees, and what it may decide.
 
 The bid seat knows three forms of decision: `Multiplier` (a number per campaign until the next tick), `ChunkBids` (a bid for
 each request of a block) and `RequestRule` (a compiled function asked request by request). A policy sees only what a real
@@ -14,13 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from . import kernel as K
-from .chance import Stream, generator
-from .demand import MICRO, UNLIMITED
-from .errors import PolicyError, suggest
-from .exchange import Exchange
-from .ledger import Ledger
-from .market import Market
+from .errors import PolicyError
 from .rules import Rule
 
 Floats = NDArray[np.float64]
@@ -56,6 +50,8 @@ class BidView:
     tick: int  # of the day
     ticks: int  # of a day
     campaigns: tuple[str, ...]
+    objectives: tuple[str, ...]  # of each: max_value, target_cpa, target_roas or utility
+    active: NDArray[np.bool_]  # in flight and not paused
     target: Floats  # bid for a conversion at multiplier 1
     prior: Floats  # multiplier of an earlier day
     multiplier: Floats  # in force; NaN where bids come by request
@@ -75,8 +71,10 @@ class BidView:
 
     @property
     def spent_share(self) -> Floats:
-        """Spend of today over today's budget; 0 where it is unlimited."""
-        return self.today.spend / self.budget
+        """Spend of today over today's budget; 0 where it is unlimited, 1 where there is none to spend."""
+        share = np.ones_like(self.budget)
+        np.divide(self.today.spend, self.budget, out=share, where=self.budget > 0)
+        return share
 
 
 class Requests(NamedTuple):
@@ -130,198 +128,39 @@ class BidPolicy:
 BidPolicies = BidPolicy | Mapping[int | str, BidPolicy]
 
 
-class _Holding:
-    """A policy, the campaigns it holds, what it sees of them that never changes, and its standing decision."""
+def checked_multipliers(who: str, decision: Multiplier, held: int) -> Floats:
+    """The multipliers of a decision, shape (held,). Raises `PolicyError` if they are not that, or not allowed."""
+    try:
+        values = np.asarray(decision.values, np.float64)
+        if values.shape != (held,):
+            values = np.broadcast_to(values, (held,))
+    except (TypeError, ValueError):
+        raise PolicyError(f"{who} must decide a number for each of its {held} campaigns, not {decision.values!r}") from None
+    if held and not 0 <= values.min() <= values.max() < np.inf:
+        bad = values[~((values >= 0) & np.isfinite(values))][0]
+        raise PolicyError(f"{who} decided the multiplier {bad}: finite numbers from 0 up are allowed")
+    return values
 
-    def __init__(self, policy: BidPolicy, held: list[int], market: Market) -> None:
-        self.policy, self.held = policy, np.array(held)
-        self.names = tuple(market.campaigns.names[k] for k in held)
-        self.prior = _frozen(market.campaigns.prior[held])
-        expected = market.expected
-        past = (expected.impressions, expected.conversions, expected.spend, expected.rate)
-        self.history = History(*(_frozen(array[held]) for array in past))
-        self.decision: Decision | None = None
-        self.offer_rows = slice(0, 0)
-        self.state_span = slice(0, 0)
 
-
-class BidSeat:
-    """Asks the policies of a world at each tick and puts their decisions into the exchange."""
-
-    def __init__(self, exchange: Exchange, ledger: Ledger, policies: BidPolicies | None) -> None:
-        self._exchange, self._ledger = exchange, ledger
-        self._holdings = [_Holding(p, held, exchange.market) for p, held in _grouped(exchange, policies)]
-        self._price_told = exchange.scenario.auction.price_told
-        self._last = np.zeros((K.COUNTS, len(exchange.multiplier)), np.int64)
-        self._untold = np.full(len(exchange.multiplier), np.nan)
-        exchange.on_scores.append(self._ask_for_offers)
-
-    def decide(self, day: int, tick: int) -> None:
-        """One round of decisions at the start of a tick."""
-        changed = False
-        for number, holding in enumerate(self._holdings):
-            if isinstance(holding.decision, RequestRule):
-                span = self._exchange.state.rule_state[holding.state_span]
-                holding.decision.state[:] = span.reshape(holding.decision.state.shape)
-            view = self._view(holding, day, tick)
-            if self._ledger.closed == 0:
-                dice = generator(self._exchange.seed, Stream.POLICY, number)
-                holding.policy.start(view, dice)
-            decision = holding.policy.decide(view)
-            if decision is None:
-                continue
-            changed |= type(decision) is not Multiplier or type(holding.decision) not in (Multiplier, type(None))
-            holding.decision = decision
-            self._exchange.multiplier[holding.held] = self._values(holding, decision)
-        if changed:
-            self._lay_out()
-        self._ask_for_offers(int(self._exchange.state.control[K.NEXT] - self._exchange.state.control[K.BASE]))
-
-    def _view(self, holding: _Holding, day: int, tick: int) -> BidView:
-        """What the held campaigns see now."""
-        exchange, ledger, state, held = self._exchange, self._ledger, self._exchange.state, holding.held
-        closed = ledger.closed
-        counts, sums = (ledger.counts[closed - 1], ledger.sums[closed - 1]) if closed else (self._last, ledger.today_sums)
-        allowance = state.allowance.take(held)
-        left, budget = allowance - state.spent.take(held), allowance - exchange.day_spent.take(held)
-        price = ledger.market_price[closed - 1] if closed and self._price_told else self._untold
-        return BidView(
-            day=day,
-            tick=tick,
-            ticks=exchange.shares.size,
-            campaigns=holding.names,
-            target=exchange.target.take(held),
-            prior=holding.prior,
-            multiplier=exchange.multiplier.take(held),
-            budget=_currency(budget),
-            budget_left=_currency(left),
-            forecast=exchange.shares,
-            forecast_requests=float(exchange.scenario.traffic.requests_per_day),
-            last=_told(counts, sums, held),
-            today=_told(ledger.today_counts, ledger.today_sums, held),
-            market_price=price.take(held),
-            history=holding.history,
-        )
-
-    def _values(self, holding: _Holding, decision: Decision) -> Floats:
-        name = type(holding.policy).__name__
-        if isinstance(decision, Multiplier):
-            try:
-                values = np.asarray(decision.values, np.float64)
-                if values.shape != holding.held.shape:
-                    values = np.broadcast_to(values, holding.held.shape)
-            except (TypeError, ValueError):
-                raise PolicyError(
-                    f"{name} must decide a number for each of its {holding.held.size} campaigns, not {decision.values!r}"
-                ) from None
-            if values.size and not 0 <= values.min() <= values.max() < np.inf:
-                bad = values[~((values >= 0) & np.isfinite(values))][0]
-                raise PolicyError(f"{name} decided the multiplier {bad}: finite numbers from 0 up are allowed")
-            return values
-        if isinstance(decision, RequestRule):
-            shape = np.shape(decision.state)
-            kind = getattr(decision.state, "dtype", type(decision.state).__name__)
-            if len(shape) != 2 or shape[0] != holding.held.size or kind != np.float64:
-                raise PolicyError(
-                    f"the state of {name}'s rule must be float64 of shape ({holding.held.size}, width), not {kind} of {shape}"
-                )
-        elif not isinstance(decision, ChunkBids):
-            raise PolicyError(f"{name} must decide a Multiplier, ChunkBids or RequestRule, not {type(decision).__name__}")
-        return np.full(holding.held.size, np.nan)
-
-    def _lay_out(self) -> None:
-        """Gives rows to those who make offers and state to those who bid by rule."""
-        state = self._exchange.state
-        offer_row = np.full_like(state.offer_row, -1)
-        addresses: list[int] = []
-        campaigns: list[int] = []
-        first, states = [0], []
-        row = 0
-        for holding in self._holdings:
-            decision = holding.decision
-            if isinstance(decision, ChunkBids):
-                holding.offer_rows = slice(row, row + holding.held.size)
-                offer_row[holding.held] = np.arange(row, row + holding.held.size)
-                row += holding.held.size
-            elif isinstance(decision, RequestRule):
-                width = decision.state.shape[1]
-                holding.state_span = slice(first[-1], first[-1] + decision.state.size)
-                for k in holding.held:
-                    campaigns.append(int(k))
-                    addresses.append(decision.rule.address)
-                    first.append(first[-1] + width)
-                states.append(decision.state.ravel())
-        offer = state.offer if len(state.offer) == row else np.zeros((row, K.CHUNK), np.float32)
-        self._exchange.replace(
-            offer=offer,
-            offer_row=offer_row,
-            rule_address=np.array(addresses, np.int64),
-            rule_campaign=np.array(campaigns, np.int64),
-            rule_first=np.array(first, np.int64),
-            rule_state=np.concatenate(states) if states else np.zeros(0),
-        )
-
-    def _ask_for_offers(self, start: int) -> None:
-        """Asks for bids on the requests of the block from place `start` on."""
-        state = self._exchange.state
-        if not state.control[K.SCORED] or start >= K.CHUNK:
-            return
-        for holding in self._holdings:
-            if not isinstance(holding.decision, ChunkBids):
-                continue
-            users = self._exchange.market.users
-            requests = Requests(
-                number=np.arange(state.control[K.BASE] + start, state.control[K.SCORED]),
-                segment=users.segment[state.users[start:]],
-                rate=state.rate[holding.held, start:] * state.believed_conversion[holding.held, None],
+def check_form(who: str, decision: Any, held: int) -> None:
+    """Raises `PolicyError` unless this is a decision, its rule's state in order."""
+    if isinstance(decision, RequestRule):
+        state = decision.state
+        kind = getattr(state, "dtype", type(state).__name__)
+        if kind != np.float64 or state.ndim != 2 or state.shape[0] != held or not state.flags.writeable:
+            shape = f" of shape {np.shape(state)}" if kind == np.float64 else ""
+            raise PolicyError(
+                f"the state of {who}'s rule must be writeable float64 of shape ({held}, width), not {kind}{shape}"
             )
-            bids = np.asarray(holding.decision.bids(requests), np.float64)
-            name = type(holding.policy).__name__
-            if bids.shape != requests.rate.shape:
-                raise PolicyError(f"{name} must bid for (campaigns, requests) = {requests.rate.shape}, not {bids.shape}")
-            if not (bids >= 0).all() or np.isinf(bids).any():
-                raise PolicyError(f"{name} bid a negative or non-finite amount")
-            state.offer[holding.offer_rows, start:] = bids * MICRO
-            self._exchange.offer_bound[holding.held] = state.offer[holding.offer_rows, start:].max(axis=1)
+    elif not isinstance(decision, Multiplier | ChunkBids):
+        raise PolicyError(f"{who} must decide a Multiplier, ChunkBids or RequestRule, not {type(decision).__name__}")
 
 
-def _told(counts: Counts, sums: Floats, held: Counts) -> Told:
-    rows = counts[: K.COUNTS_TOLD].take(held, axis=1)
-    return Told(
-        rows[K.REQUESTS], rows[K.WINS], rows[K.IMPRESSIONS], rows[K.CLICKS], rows[K.REPORTED],
-        rows[K.SPEND] / MICRO, sums[K.BELIEVED].take(held),
-    )  # fmt: skip
-
-
-def _currency(money: Counts) -> Floats:
-    amount = money / MICRO
-    amount[money >= UNLIMITED // 2] = np.inf
-    return amount
-
-
-def _frozen(array: Floats) -> Floats:
-    array.flags.writeable = False
-    return array
-
-
-def _grouped(exchange: Exchange, policies: BidPolicies | None) -> list[tuple[BidPolicy, list[int]]]:
-    """Each policy once, with the campaigns it holds, in the order in which the policies were named."""
-    if policies is None:
-        return []
-    everyone = range(len(exchange.multiplier))
-    pairs = dict.fromkeys(everyone, policies) if isinstance(policies, BidPolicy) else policies
-    if not isinstance(pairs, Mapping):
-        raise PolicyError(f"the bid seat takes a policy or a mapping from campaigns to policies, not {type(policies).__name__}")
-    groups: dict[int, tuple[BidPolicy, list[int]]] = {}
-    taken: set[int] = set()
-    for campaign, policy in pairs.items():
-        k = exchange.market.campaigns.place(campaign)
-        if k is None:
-            raise PolicyError(f"there is no campaign {campaign!r}{suggest(str(campaign), exchange.market.campaigns.names)}")
-        if k in taken:
-            raise PolicyError(f"campaign {exchange.market.campaigns.names[k]!r} is held twice")
-        if not isinstance(policy, BidPolicy):
-            raise PolicyError(f"campaign {campaign!r} needs a BidPolicy, not {type(policy).__name__}")
-        taken.add(k)
-        groups.setdefault(id(policy), (policy, []))[1].append(k)
-    return list(groups.values())
+def checked_bids(who: str, decision: ChunkBids, requests: Requests) -> Floats:
+    """Asks for bids on a block, shape (held, n). Raises `PolicyError` if they are not that, or not allowed."""
+    bids = np.asarray(decision.bids(requests), np.float64)
+    if bids.shape != requests.rate.shape:
+        raise PolicyError(f"{who} must bid for (campaigns, requests) = {requests.rate.shape}, not {bids.shape}")
+    if not (bids >= 0).all() or np.isinf(bids).any():
+        raise PolicyError(f"{who} bid a negative or non-finite amount")
+    return bids

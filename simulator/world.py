@@ -22,6 +22,7 @@ from threadpoolctl import ThreadpoolController
 
 from . import kernel as K
 from . import market
+from .bid_seat import BidSeat
 from .compiled import entry
 from .demand import Campaigns
 from .errors import MarketError, PolicyError, suggest
@@ -29,7 +30,7 @@ from .exchange import Exchange, Recorded, next_arrival
 from .journal import Journal
 from .ledger import Ledger
 from .scenario import Scenario
-from .seats import BidPolicies, BidSeat
+from .seats import BidPolicies
 
 SEATS = {"bid"}
 # Priorities at one instant; SimPy's own events (0 and 1) come first: control, end of a run, arrivals.

@@ -50,6 +50,4 @@ class PID(BidPolicy):
 
     @staticmethod
     def _error(view: BidView) -> NDArray[np.float64]:
-        spent = np.ones_like(view.budget)
-        np.divide(view.today.spend, view.budget, out=spent, where=view.budget > 0)
-        return np.where(np.isinf(view.budget), 0.0, view.elapsed - spent)
+        return np.where(np.isinf(view.budget), 0.0, view.elapsed - view.spent_share)

@@ -214,7 +214,8 @@ def value_at(scenario: Scenario, multiplier: float, campaign: int, seed: int) ->
 
 @pytest.mark.parametrize(("campaign", "seed"), [(0, 1), (3, 2)])
 def test_static_hindsight_is_the_best_constant(campaign: int, seed: int) -> None:
-    scenario = Scenario.preset("tiny")
+    # With the 2,000 requests of `tiny`, luck makes value over multiplier ragged by more than the 1% asked for here.
+    scenario = Scenario.preset("tiny").override({"traffic.requests_per_day": 20_000})
     rivals: dict[int | str, BidPolicy] = {k: PID() for k in range(6) if k != campaign}
     found = static_hindsight(scenario, rivals, campaign, seed)
     assert (found.value, found.spend) == value_at(scenario, found.multiplier, campaign, seed)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from markets import Action, Tape, give_tape, policies
 
-from adarena.simulator import InvariantError, Scenario, World
+from adarena.simulator import BidPolicy, BidView, InvariantError, Multiplier, Scenario, World
 from adarena.simulator import kernel as K
 from adarena.simulator.demand import UNLIMITED
 from adarena.simulator.scenario import Advertiser, Auction, Campaign, DelayPart, ListedDemand, Response, Traffic, Uniform, Users
@@ -267,10 +267,18 @@ def test_the_ledger_notices_books_that_do_not_balance(changes: dict[str, Any], w
 def test_unlimited_stays_unlimited() -> None:
     """A campaign without a budget is told that it has infinitely much, before and after it spends, and can be limited."""
     scenario = Scenario.preset("uniform", bidders=2, requests=500)
-    world = World(scenario, seed=0)
+    seen: list[BidView] = []
+
+    class Watcher(BidPolicy):
+        def decide(self, view: BidView) -> Multiplier:
+            seen.append(view)
+            return Multiplier(1.0)
+
+    world = World(scenario.override({"ticks_per_day": 4}), {"bid": Watcher()}, seed=0)
     world.run()
     assert (world._exchange.state.spent > 0).all()
-    assert (world._seat.view(np.arange(2), 0, 0).budget == np.inf).all()
+    assert len(seen) == 4
+    assert all((view.budget == np.inf).all() and (view.budget_left == np.inf).all() for view in seen)
     assert (world._exchange.state.allowance == UNLIMITED).all()
     limited = World(scenario, seed=0)
     limited.set_budget(0, 0.25)

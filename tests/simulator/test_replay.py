@@ -441,10 +441,10 @@ BAD_DECISIONS: dict[str, tuple[Any, str]] = {
     "negative multiplier": (Multiplier(-0.5), "multiplier -0.5"),
     "NaN multiplier": (Multiplier(np.nan), "multiplier nan"),
     "infinite multiplier": (Multiplier([np.inf]), "multiplier inf"),
-    "multiplier for two": (Multiplier([1.0, 2.0]), "one number"),
+    "multiplier for two": (Multiplier([1.0, 2.0]), "a number for each of its 1 campaigns, not [1.0, 2.0]"),
     "word for a multiplier": (Multiplier("high"), "'high'"),
     "no decision": (3.0, "not float"),
-    "state in a list": (RequestRule(broken, [[0.0]]), "float64 array"),  # type: ignore[arg-type]
+    "state in a list": (RequestRule(broken, [[0.0]]), "writeable float64 of shape (1, width), not list"),  # type: ignore[arg-type]
     "state without rows": (RequestRule(broken, np.zeros(3)), "(1, width)"),
     "state of two rows": (RequestRule(broken, np.zeros((2, 3))), "(1, width)"),
     "state of whole numbers": (RequestRule(broken, np.zeros((1, 3), np.int64)), "float64"),  # type: ignore[arg-type]
