@@ -1,8 +1,7 @@
 """The compiled walk over a block of requests: select, price, charge, and what people do, in the order of time.
 
-Both engines settle a request with the same `step`. `compiled` calls `walk`, which plays every request before the next
-event of the SimPy world; `events` calls `settle_next`, one request a call. State lives in the arrays of `State`, which are
-unpacked once a call: a NamedTuple inside the loop costs 40% more.
+Both engines call `walk`: `compiled` for all requests before the next event of the SimPy world, `events` for one at a time. State
+lives in the arrays of `State`, unpacked once a call: a NamedTuple inside the loop costs 40% more.
 """
 
 from __future__ import annotations
@@ -288,8 +287,11 @@ def step(
 
 
 @kernel()
-def walk(until: Any, state: Any) -> Any:
-    """Plays every request before `until`; says whether it got there (REACHED), needs scores (HUNGRY) or met a bad bid."""
+def walk(until: Any, most: Any, state: Any) -> Any:
+    """Plays the requests before `until`, at most `most` of them.
+
+    Says whether it got there (REACHED), needs the next block (HUNGRY) or met a bid that is not allowed (FAULTY).
+    """
     (
         control, keys, seen, marginal, times, users, rate, ad, weight, offer, offer_row, truth_users,
         truth_ads, truth_bias, truth_block, live, cap, click_cap, active, watch, billing, allowance, spent,
@@ -298,9 +300,12 @@ def walk(until: Any, state: Any) -> Any:
         record_ints, record_floats,
     ) = state  # fmt: skip
     i = control[NEXT]
+    end = i + most
     while True:
         if control[FAULT] != 0:
             return FAULTY
+        if i >= end:
+            return REACHED
         if i >= control[SCORED]:
             return HUNGRY
         now = times[i - control[BASE]]
@@ -315,28 +320,6 @@ def walk(until: Any, state: Any) -> Any:
         )  # fmt: skip
         i += 1
         control[NEXT] = i
-
-
-@kernel()
-def settle_next(now: Any, state: Any) -> Any:
-    """Plays the next request alone: the same step, for the engine in which each request is a SimPy process."""
-    (
-        control, keys, seen, marginal, _times, users, rate, ad, weight, offer, offer_row, truth_users,
-        truth_ads, truth_bias, truth_block, live, cap, click_cap, active, watch, billing, allowance, spent,
-        believed_conversion, true_conversion, value, counts, sums, slot_impressions, threshold, reports,
-        owed, delay, rule_address, rule_campaign, rule_first, rule_state, top, journal_ints, journal_floats,
-        record_ints, record_floats,
-    ) = state  # fmt: skip
-    i = control[NEXT]
-    step(
-        i, now, control, keys, seen, marginal, users, rate, ad, weight, offer, offer_row, truth_users,
-        truth_ads, truth_bias, truth_block, live, cap, click_cap, active, watch, billing, allowance, spent,
-        believed_conversion, true_conversion, value, counts, sums, slot_impressions, threshold, reports, owed,
-        delay, rule_address, rule_campaign, rule_first, rule_state, top, journal_ints, journal_floats,
-        record_ints, record_floats,
-    )  # fmt: skip
-    control[NEXT] = i + 1
-    return control[FAULT] != 0
 
 
 @kernel()

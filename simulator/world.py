@@ -33,6 +33,7 @@ from .scenario import Scenario
 from .seats import BidPolicies
 
 SEATS = {"bid"}
+ALL = 1 << 62
 # Priorities at one instant; SimPy's own events (0 and 1) come first: control, end of a run, arrivals.
 END, ARRIVAL = 1_000, 1_000_000
 
@@ -81,7 +82,7 @@ class World:
         if record is not None:
             self._exchange.record(record)
         self.journal = Journal(journal, self._exchange) if journal is not None else None
-        self._play = entry(K.walk if engine == "compiled" else K.settle_next, 0, self._exchange.state)
+        self._walk = entry(K.walk, 0, 0, self._exchange.state)
         self._exchange.open_day(0)  # here, so that what is done before the first run lasts
         self._chain = 0  # number of the chain of arrivals in force (engine "events")
         self.env.process(self._clock())
@@ -199,7 +200,7 @@ class World:
         """Engine "compiled": plays everything up to the next event, then sleeps until all of that instant have acted."""
         yield self._at(0, ARRIVAL)
         while (until := self._next_event()) is not None:
-            while (status := self._play(until, self._exchange.state)) != K.REACHED:
+            while (status := self._walk(until, ALL, self._exchange.state)) != K.REACHED:
                 if status == K.FAULTY:
                     self._blame()
                 self._exchange.score()
@@ -223,7 +224,7 @@ class World:
 
     def _request(self) -> Generator[simpy.Event, Any, None]:
         """A request: without servers to wait for, it is settled as it arrives."""
-        if self._play(self.env.now, self._exchange.state):
+        if self._walk(self.env.now + 1, 1, self._exchange.state) == K.FAULTY:
             self._blame()
         return
         yield
