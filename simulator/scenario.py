@@ -17,32 +17,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic._internal._model_construction import ModelMetaclass
+from pydantic import Field, ValidationError, model_validator
 
 from .errors import ScenarioError, suggest
+from .settings import Part, sentence
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
+# Below the largest amount that a ledger in millionths can hold.
+Money = Annotated[float, Field(gt=0, lt=1e12)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Range = tuple[Positive, Positive]
-
-
-class _Sentences(ModelMetaclass):
-    """Building any part of a scenario from wrong values raises `ScenarioError`, one sentence."""
-
-    def __call__(cls, *args: Any, **values: Any) -> Any:
-        try:
-            return super().__call__(*args, **values)
-        except ValidationError as error:
-            raise ScenarioError(_sentence(cls, error)) from None
-
-
-class Part(BaseModel, metaclass=_Sentences):
-    """A frozen piece of a scenario: unknown fields, NaN and infinities are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Traffic(Part):
@@ -153,10 +139,10 @@ class Campaign(Part):
 
     name: str
     objective: Objective = "max_value"
-    value_per_conversion: Positive = 1.0
-    target_cpa: Positive | None = Field(None, description="most it wants to pay a conversion on average")
+    value_per_conversion: Money = 1.0
+    target_cpa: Money | None = Field(None, description="most it wants to pay a conversion on average")
     target_roas: Positive | None = Field(None, description="least value it wants for a unit of spend")
-    budget_per_day: Annotated[float, Field(gt=0, lt=1e12)] | None = Field(None, description="None: unlimited")
+    budget_per_day: Money | None = Field(None, description="None: unlimited")
     billing: Billing = "cpm"
     conversion_rate: Annotated[float, Field(gt=0, le=1)] = Field(1.0, description="conversions per click")
     prior_multiplier: Positive = Field(1.0, description="the multiplier it used on an earlier day")
@@ -263,7 +249,7 @@ class Auction(Part):
         description="'cascade': slot k+1 only if slot k, marginals as given; 'repeated': AuctionNet's rule, one draw of "
         "exposure[k] a slot on top of the slot before, so that 1/.8/.6 shows the third with .48",
     )
-    reserve: Annotated[float, Field(ge=1e-6)] = Field(1e-6, description="least price of an impression, currency")
+    reserve: Annotated[float, Field(ge=1e-6, lt=1e12)] = Field(1e-6, description="least price of an impression, currency")
     squashing: NonNegative = Field(1.0, description="rank score = bid per click x believed click rate ^ squashing")
     price_told: bool = Field(True, description="campaigns are told the least winning cost after the auction")
 
@@ -398,7 +384,7 @@ class Scenario(Part):
         try:
             return cls.model_validate(tree)
         except ValidationError as error:
-            raise ScenarioError(_sentence(cls, error)) from None
+            raise ScenarioError(sentence(cls, error)) from None
 
     def save(self, path: str | Path) -> None:
         """Writes a YAML file that `load` turns into an equal scenario."""
@@ -437,35 +423,3 @@ def _setting(text: str) -> tuple[str, Any]:
         return path, yaml.safe_load(value)
     except (yaml.YAMLError, ValueError):
         raise ScenarioError(f"the value of {path!r} cannot be read: {value!r}") from None
-
-
-def _sentence(model: type, error: ValidationError) -> str:
-    """The first of pydantic's complaints as one sentence: the field, the value, what is allowed."""
-    first = error.errors(include_url=False)[0]
-    tags = {"listed", "drawn", "interests", "uniform", "normal"}
-    place = ".".join(str(p) for p in first["loc"] if p not in tags)
-    kind, given = first["type"], first["input"]
-    where = place or model.__name__.lower()
-    if kind == "extra_forbidden":
-        owner, _, field = place.rpartition(".")
-        return f"{owner or model.__name__.lower()} has no field {field!r}{suggest(field, _fields(model, first['loc']))}"
-    if kind == "missing":
-        return f"{where} is missing"
-    if kind == "value_error":
-        return f"{where}: {first['ctx']['error']}"
-    text = first["msg"][0].lower() + first["msg"][1:]
-    return f"{where} cannot be {given!r}: {text}"
-
-
-def _fields(model: Any, location: tuple[Any, ...]) -> list[str]:
-    """The field names of the part in which a location ends, as far as they can be found without a value."""
-    for key in location[:-1]:
-        options = getattr(model, "model_fields", {})
-        if key in options:
-            model = options[key].annotation
-            continue
-        for candidate in getattr(model, "__args__", ()):
-            kinds = getattr(candidate, "model_fields", {}).get("kind")
-            if kinds is not None and key in getattr(kinds.annotation, "__args__", ()):
-                model = candidate
-    return list(getattr(model, "model_fields", {}))

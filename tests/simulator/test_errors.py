@@ -85,6 +85,8 @@ def campaign(**fields: Any) -> dict[str, Any]:
         ({"auction.exposure": [0.5, 0.8]}, ("exposure", "rise")),
         ({"auction.exposure": [1.0, 0.0]}, ("auction.exposure.1", "0.0", "greater than 0")),
         ({"auction.reserve": 0}, ("auction.reserve", "0", "0.000001")),
+        ({"auction.reserve": 1e13}, ("auction.reserve", "1000000000000", "less than")),
+        (campaign(value_per_conversion=1e300), ("value_per_conversion", "1e+300", "less than")),
         ({"response.delay": []}, ("response.delay", "at least 1")),
         ({"response.delay": [{"shape": 2}]}, ("response.delay.0.scale_s", "missing")),
         ({"demand.campaigns": 0}, ("demand.campaigns", "0")),
