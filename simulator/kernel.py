@@ -1,7 +1,7 @@
 """The compiled walk over a block of requests: select, price, charge, and what people do, in the order of time.
 
-Both engines call `walk`: `compiled` for all requests before the next event of the SimPy world, `events` for one at a time. State
-lives in the arrays of `State`, unpacked once a call: a NamedTuple inside the loop costs 40% more.
+Both engines call `walk`: `compiled` for all requests before the next event of the SimPy world, `events` for one at a time.
+State lives in the arrays of `State`, unpacked once a call: a NamedTuple inside the loop costs 40% more.
 """
 
 from __future__ import annotations

@@ -1,0 +1,57 @@
+"""Parts of a scenario: frozen, validated, and able to say in one sentence what is wrong with a value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from .errors import ScenarioError, suggest
+
+
+class _Sentences(type(BaseModel)):  # type: ignore[misc]
+    """Building any part of a scenario from wrong values raises `ScenarioError`, one sentence."""
+
+    def __call__(cls, *args: Any, **values: Any) -> Any:
+        try:
+            return super().__call__(*args, **values)
+        except ValidationError as error:
+            raise ScenarioError(sentence(cls, error)) from None
+
+
+class Part(BaseModel, metaclass=_Sentences):
+    """A frozen piece of a scenario: unknown fields, NaN and infinities are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def sentence(model: type, error: ValidationError) -> str:
+    """The first of pydantic's complaints as one sentence: the field, the value, what is allowed."""
+    first = error.errors(include_url=False)[0]
+    tags = {"listed", "drawn", "interests", "uniform", "normal"}
+    place = ".".join(str(p) for p in first["loc"] if p not in tags)
+    kind, given = first["type"], first["input"]
+    where = place or model.__name__.lower()
+    if kind == "extra_forbidden":
+        owner, _, field = place.rpartition(".")
+        return f"{owner or model.__name__.lower()} has no field {field!r}{suggest(field, _fields(model, first['loc']))}"
+    if kind == "missing":
+        return f"{where} is missing"
+    if kind == "value_error":
+        return f"{where}: {first['ctx']['error']}"
+    text = first["msg"][0].lower() + first["msg"][1:]
+    return f"{where} cannot be {given!r}: {text}"
+
+
+def _fields(model: Any, location: tuple[Any, ...]) -> list[str]:
+    """The field names of the part in which a location ends, as far as they can be found without a value."""
+    for key in location[:-1]:
+        options = getattr(model, "model_fields", {})
+        if key in options:
+            model = options[key].annotation
+            continue
+        for candidate in getattr(model, "__args__", ()):
+            kinds = getattr(candidate, "model_fields", {}).get("kind")
+            if kinds is not None and key in getattr(kinds.annotation, "__args__", ()):
+                model = candidate
+    return list(getattr(model, "model_fields", {}))
