@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic._internal._model_construction import ModelMetaclass
 
 from .errors import ScenarioError, suggest
 
 
-class _Sentences(type(BaseModel)):  # type: ignore[misc]
+class _Sentences(ModelMetaclass):
     """Building any part of a scenario from wrong values raises `ScenarioError`, one sentence."""
 
     def __call__(cls, *args: Any, **values: Any) -> Any:
