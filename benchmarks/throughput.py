@@ -13,7 +13,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numba
@@ -28,6 +30,7 @@ from ..simulator.replay import walk_bids, walk_rule
 from ..simulator.rules import rule
 from ..simulator.scenario import Scenario
 from ..simulator.world import World, one_blas_thread
+from .report import plain_table
 
 REPEATS = 5
 
@@ -88,22 +91,20 @@ def roofline() -> dict[str, float]:
         "product": lambda block: np.matmul(ads, rows.T, out=odds),
         "bias": lambda block: np.add(odds, bias, out=odds),
         "sigmoid": sigmoid,
-        "selection": lambda block: _select_block(
-            scores[block], none, no_row, live, endless, np.float32(1e-6), (1.0, 0.8, 0.75), top
-        ),
+        "selection": lambda block: _select_block(odds, none, no_row, live, endless, np.float32(1e-6), (1.0, 0.8, 0.75), top),
     }
-    found = {}
+
+    def seconds(step: Callable[[int], Any]) -> float:
+        total = 0.0
+        for block in range(blocks):
+            np.copyto(odds, scores[block])  # fresh data, as near as the step before would have left it
+            total += processor_seconds(partial(step, block))
+        return total
+
     with one_blas_thread():
-        for name, step in steps.items():
-            odds[:] = 0
-
-            def all_blocks(step: Callable[[int], Any] = step) -> None:
-                for block in range(blocks):
-                    step(block)
-
-            all_blocks()
-            found[name] = min(processor_seconds(all_blocks) for _ in range(REPEATS)) * 1e9 / (blocks * K.CHUNK)
-    return found
+        for step in steps.values():
+            step(0)
+        return {name: min(seconds(step) for _ in range(REPEATS)) * 1e9 / (blocks * K.CHUNK) for name, step in steps.items()}
 
 
 @numba.njit(**OPTIONS)
@@ -207,15 +208,28 @@ def _one_size(size: int) -> dict[str, float]:
     scenario = Scenario.preset("bidding").override({**calm, "traffic.requests_per_day": size})
     loop_seconds(Scenario.preset("bidding").override({"traffic.requests_per_day": 10_000}), 0)
 
+    resident = []
+
+    def watch(world: World) -> Generator[Any, Any, None]:
+        while True:
+            resident.append(_resident_mb())
+            yield world.env.timeout(scenario.tick_us)
+
     def cost(k: int) -> float:
-        seconds, played = loop_seconds(scenario, k)
-        return seconds / played * 1e9
+        world = World(scenario, {"bid": PID()}, seed=k)
+        world.process(watch(world))
+        return processor_seconds(world.run) / world.played * 1e9
 
     repeats = max(1, min(30, 30_000_000 // size))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    result = {"ns": best(cost, repeats)}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {**result, "peak_mb": peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)}
+    return {"ns": best(cost, repeats), "peak_mb": max(resident)}
+
+
+def _resident_mb() -> float:
+    """Memory this process holds now (Linux), or its largest ever (elsewhere)."""
+    if sys.platform == "linux":
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * resource.getpagesize() / (1 << 20)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
 
 
 def thread_measures() -> list[Measure]:
@@ -275,7 +289,7 @@ def run(quick: bool, advance: Callable[[], None]) -> list[Measure]:
 
 def table(found: list[Measure]) -> Table:
     """A row per figure, with what is wanted and whether it is met."""
-    out = Table(title="Speed, processor time, best of several", title_justify="left")
+    out = plain_table("Speed: processor time, best of several")
     for column in ("measure", "figure", "unit", "wanted", ""):
         out.add_column(column, justify="right" if column in ("figure", "wanted") else "left")
     for m in found:

@@ -155,8 +155,8 @@ class Exchange:
 
     def surge(self, now: int, factor: float) -> None:
         """Multiplies all traffic from now on; requests that have arrived stay, the others are placed anew."""
-        if not isinstance(factor, Real) or not 0 <= factor < np.inf:
-            raise MarketError(f"a surge needs a factor from 0 up, not {factor!r}")
+        if not isinstance(factor, Real) or not 0 <= factor <= 1e9:
+            raise MarketError(f"a surge needs a factor from 0 to 1e9, not {factor!r}")
         self.intensity = self.intensity.scaled(now, factor)
         rest = slice(int(self.state.control[K.NEXT] - self.state.control[K.BASE]), None)
         if self.state.control[K.SCORED]:

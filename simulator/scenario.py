@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import accumulate, pairwise
 from numbers import Integral
@@ -22,8 +23,11 @@ from pydantic import Field, ValidationError, model_validator
 from .errors import ScenarioError, suggest
 from .settings import Part, sentence
 
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
+MOST_CAMPAIGNS = 60_000  # a rank carries its campaign in 16 bits
+# Bounds that no market needs to pass keep every product of settings finite.
+Positive = Annotated[float, Field(ge=1e-9, le=1e9)]
+NonNegative = Annotated[float, Field(ge=0, le=20)]
+LogOdds = Annotated[float, Field(ge=-50, le=50)]
 # Below the largest amount that a ledger in millionths can hold.
 Money = Annotated[float, Field(gt=0, lt=1e12)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -35,7 +39,9 @@ class Traffic(Part):
     """Arrivals of ad requests: a non-homogeneous Poisson process under a day's weather."""
 
     requests_per_day: Annotated[int, Field(ge=1, le=10**10)] = 50_000
-    curve: tuple[NonNegative, ...] = Field((1.0,), description="relative traffic in equal pieces of a day, any number")
+    curve: tuple[Annotated[float, Field(ge=0, le=1e9)], ...] = Field(
+        (1.0,), description="relative traffic in equal pieces of a day, any number"
+    )
     arrivals: Literal["poisson", "even"] = Field("poisson", description="'even': exactly requests_per_day, evenly")
     day_sigma: NonNegative = Field(0.0, description="log standard deviation of a day's level")
     tick_sigma: NonNegative = Field(0.0, description="innovation of the AR(1) in log traffic over ticks")
@@ -62,7 +68,9 @@ class Users(Part):
     segments: Annotated[int, Field(ge=1, le=256)] = 6
     dimensions: Annotated[int, Field(ge=1, le=256)] = 16
     spread: NonNegative = Field(0.7, description="standard deviation of interests around a segment's centre of length 1")
-    activity_tail: Positive = Field(1.2, description="Pareto shape of a user's share of the requests")
+    activity_tail: Annotated[float, Field(ge=0.2, le=100)] = Field(
+        1.2, description="Pareto shape of a user's share of the requests"
+    )
     hour_amplitude: NonNegative = Field(0.0, description="log amplitude of a segment's share of traffic over the day")
 
 
@@ -74,7 +82,7 @@ class Interests(Part):
     ad_sigma: NonNegative = Field(0.25, description="log-odds standard deviation between ads")
     affinity: NonNegative = Field(0.9, description="log-odds standard deviation between users, for one ad")
     belief_noise: NonNegative = Field(0.0, description="noise of the believed ad vectors, as a share of their length")
-    belief_bias: float = Field(0.0, description="log-odds added to every belief (miscalibration)")
+    belief_bias: LogOdds = Field(0.0, description="log-odds added to every belief (miscalibration)")
 
 
 class Uniform(Part):
@@ -131,7 +139,7 @@ class Ad(Part):
     """One ad of a campaign; of several, the one with the best believed rate stands for the campaign."""
 
     name: str
-    appeal: float = Field(0.0, description="log-odds of a click over the campaign's own")
+    appeal: LogOdds = Field(0.0, description="log-odds of a click over the campaign's own")
 
 
 class Campaign(Part):
@@ -179,7 +187,7 @@ class Advertiser(Part):
     """An advertiser in a vertical, with its campaigns."""
 
     name: str
-    vertical: Annotated[int, Field(ge=0)] = 0
+    vertical: Annotated[int, Field(ge=0, le=9999)] = 0
     campaigns: Annotated[tuple[Campaign, ...], Field(min_length=1)]
 
 
@@ -193,9 +201,11 @@ class ListedDemand(Part):
     @model_validator(mode="after")
     def _check(self) -> ListedDemand:
         names = [c.name for a in self.advertisers for c in a.campaigns]
-        twice = {n for n in names if names.count(n) > 1}
+        twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
             raise ValueError(f"campaign names must differ, and {min(twice)!r} stands twice")
+        if len(names) > MOST_CAMPAIGNS:
+            raise ValueError(f"there may be at most {MOST_CAMPAIGNS:,} campaigns, not {len(names):,}")
         return self
 
 
@@ -203,7 +213,7 @@ class DrawnDemand(Part):
     """Campaigns drawn from distributions: one advertiser each, dealt over the verticals in turn."""
 
     kind: Literal["drawn"] = "drawn"
-    campaigns: Annotated[int, Field(ge=1, le=60_000)] = 48
+    campaigns: Annotated[int, Field(ge=1, le=MOST_CAMPAIGNS)] = 48
     verticals: Count = 6
     ads_per_campaign: Annotated[int, Field(ge=1, le=64)] = 1
     ad_spread: NonNegative = Field(0.3, description="log-odds standard deviation between ads of a campaign")
@@ -289,7 +299,7 @@ class Response(Part):
     delay: Annotated[tuple[DelayPart, ...], Field(min_length=1)] = Field(
         (DelayPart(scale_s=3600.0),), description="mixture of Weibulls, truncated at window_days"
     )
-    window_days: Positive = 30.0
+    window_days: Annotated[float, Field(gt=0, le=3650)] = 30.0
     hour_amplitude: NonNegative = Field(0.0, description="log amplitude of conversion rates over the day, per campaign")
 
 

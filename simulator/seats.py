@@ -112,6 +112,7 @@ class RequestRule(NamedTuple):
 
 
 Decision = Multiplier | ChunkBids | RequestRule
+LARGEST = 1e9  # multiplier, or bid in currency
 
 
 class BidPolicy:
@@ -136,9 +137,9 @@ def checked_multipliers(who: str, decision: Multiplier, held: int) -> Floats:
             values = np.broadcast_to(values, (held,))
     except (TypeError, ValueError):
         raise PolicyError(f"{who} must decide a number for each of its {held} campaigns, not {decision.values!r}") from None
-    if held and not 0 <= values.min() <= values.max() < np.inf:
-        bad = values[~((values >= 0) & np.isfinite(values))][0]
-        raise PolicyError(f"{who} decided the multiplier {bad}: finite numbers from 0 up are allowed")
+    if held and not 0 <= values.min() <= values.max() <= LARGEST:
+        bad = values[~((values >= 0) & (values <= LARGEST))][0]
+        raise PolicyError(f"{who} decided the multiplier {bad}: numbers from 0 to {LARGEST:g} are allowed")
     return values
 
 
@@ -161,6 +162,7 @@ def checked_bids(who: str, decision: ChunkBids, requests: Requests) -> Floats:
     bids = np.asarray(decision.bids(requests), np.float64)
     if bids.shape != requests.rate.shape:
         raise PolicyError(f"{who} must bid for (campaigns, requests) = {requests.rate.shape}, not {bids.shape}")
-    if not (bids >= 0).all() or np.isinf(bids).any():
-        raise PolicyError(f"{who} bid a negative or non-finite amount")
+    if bids.size and not 0 <= bids.min() <= bids.max() <= LARGEST:
+        bad = bids[~((bids >= 0) & (bids <= LARGEST))][0]
+        raise PolicyError(f"{who} bid {bad}: numbers from 0 to {LARGEST:g} are allowed")
     return bids

@@ -166,7 +166,7 @@ class World:
         self._note("pause", campaign, None)
 
     def surge(self, factor: float) -> None:
-        """Multiplies all traffic from now on; call it again with the inverse to end the surge."""
+        """Multiplies all traffic from now on; call it again with the inverse to end the surge. 0 ends traffic for good."""
         self._exchange.surge(self.now, factor)
         if self.engine == "events":
             self._chain += 1

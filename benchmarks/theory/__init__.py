@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..progress import progress
+from ..report import plain_table
 from . import auctions, budgets, sampling
 from .check import LIMIT, Check
 
@@ -84,14 +85,8 @@ def to_json(checks: list[Check]) -> list[dict[str, Any]]:
 def table(checks: list[Check]) -> Table:
     """A row per check, a section per number of a check; without the source, for which a terminal is too narrow."""
     from rich import box
-    from rich.table import Table
 
-    out = Table(
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        title=f"Theory: passed within {LIMIT:g} standard errors, or exactly",
-        title_justify="left",
-    )
+    out = plain_table(f"Theory: passed within {LIMIT:g} standard errors, or exactly")
     for column in COLUMNS[:-1]:
         out.add_column(column, justify="left" if column in ("check", "verdict") else "right", no_wrap=True)
     for row, after in zip(rows := to_rows(checks), [*rows[1:], rows[-1]], strict=True):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from adarena.agents.catalogue import BIDDERS, make_bidder
 from adarena.simulator import BidPolicy, BidView, ChunkBids, Multiplier, Requests, Scenario, World
 from adarena.simulator import kernel as K

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from adarena.agents.bidding import MCPC, PID, DualMirrorDescent, Fixed, Linear, Truthful, UniformRandom
 from adarena.simulator import BidPolicy, BidView, Multiplier, PolicyError, Scenario, World
 from adarena.simulator.seats import History, Told

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from adarena.agents.bidding import PID, DualMirrorDescent, Fixed, Linear
 from adarena.agents.catalogue import BIDDERS, describe, make_bidder
 from adarena.simulator import BidPolicy, PolicyError, Scenario, World

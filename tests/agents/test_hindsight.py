@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import linprog
+
 from adarena.agents import hindsight
 from adarena.agents.bidding import PID, DualMirrorDescent, Fixed, UniformRandom
 from adarena.agents.hindsight import choice_bound, clairvoyant_bound, slot_prices, static_hindsight
 from adarena.simulator import BidPolicy, MarketError, PolicyError, Scenario, World
-from scipy.optimize import linprog
 
 
 def problem(number: int) -> tuple[np.ndarray, np.ndarray, float]:

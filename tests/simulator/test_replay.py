@@ -452,7 +452,7 @@ BAD_DECISIONS: dict[str, tuple[Any, str]] = {
     "negative bid of a rule": (RequestRule(broken, np.zeros((1, 1))), "in auction 6"),
     "NaN bid of a rule": (RequestRule(broken, np.full((1, 1), np.nan)), "in auction 1"),
     "bids of a wrong shape": (ChunkBids(lambda requests: np.zeros(3)), "(1, 20)"),
-    "negative bids": (ChunkBids(lambda requests: -requests.rate), "negative or non-finite"),
+    "negative bids": (ChunkBids(lambda requests: -requests.rate), "numbers from 0 to 1e+09 are allowed"),
 }
 
 
