@@ -84,8 +84,6 @@ def to_json(checks: list[Check]) -> list[dict[str, Any]]:
 
 def table(checks: list[Check]) -> Table:
     """A row per check, a section per number of a check; without the source, for which a terminal is too narrow."""
-    from rich import box
-
     out = plain_table(f"Theory: passed within {LIMIT:g} standard errors, or exactly")
     for column in COLUMNS[:-1]:
         out.add_column(column, justify="left" if column in ("check", "verdict") else "right", no_wrap=True)
