@@ -168,7 +168,7 @@ def _told(counts: Counts, sums: Floats, held: Counts) -> Told:
     rows = counts[: K.COUNTS_TOLD].take(held, axis=1)
     return Told(
         rows[K.REQUESTS], rows[K.WINS], rows[K.IMPRESSIONS], rows[K.CLICKS], rows[K.REPORTED],
-        rows[K.SPEND] / MICRO, sums[K.BELIEVED].take(held),
+        rows[K.SPEND] / MICRO, sums[K.BELIEVED].take(held), sums[K.OFFERED].take(held),
     )  # fmt: skip
 
 

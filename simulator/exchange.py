@@ -59,6 +59,8 @@ class Exchange:
         self._block = np.zeros((ads, K.CHUNK), np.float32)
         self._epochs = np.zeros(K.CHUNK)
         self._sum = 0.0
+        self._counted = 0  # requests whose rates are added up
+        self._ones = np.ones(K.CHUNK, np.float32)
         self.multiplier = np.ones(campaigns)  # NaN: bids by offer or by rule
         self.offer_bound = np.zeros(campaigns)
         self.daily = table.budget.copy()
@@ -130,6 +132,7 @@ class Exchange:
 
     def score(self) -> None:
         """Draws and scores the next block; called when the one before is settled to its last request."""
+        self.count_offered()
         for before in self.on_block:
             before()
         state, users, control = self.state, self.market.users, self.state.control
@@ -196,6 +199,14 @@ class Exchange:
         )
 
     # Ticks and days
+
+    def count_offered(self) -> None:
+        """Adds up the believed conversions of all requests played since the last call, won or lost: what bidders saw."""
+        state = self.state
+        base, played = int(state.control[K.BASE]), int(state.control[K.NEXT])
+        rows = slice(self._counted - base, played - base)
+        self._counted = played
+        state.sums[K.OFFERED] += np.dot(state.rate[:, rows], self._ones[rows]) * state.believed_conversion
 
     def open_day(self, day: int) -> None:
         """New budgets, flights and weather."""

@@ -28,7 +28,7 @@ REACHED, HUNGRY, FAULTY = range(3)
 # Rows of State.counts and State.sums: the first TOLD of each are what a campaign is told, the rest only a judge may read.
 REQUESTS, WINS, IMPRESSIONS, CLICKS, REPORTED, SPEND, WRITTEN_OFF, CONVERSIONS, COUNTS = range(9)
 COUNTS_TOLD = 7
-BELIEVED, DISCOUNT, VALUE, SUMS = range(4)
+BELIEVED, OFFERED, DISCOUNT, VALUE, SUMS = range(5)
 SUMS_TOLD = 2
 CPM, CPC, CPA = range(3)
 ROUNDING = 1 + 1e-6  # by how much less float32 products may exceed the exact ones

@@ -247,8 +247,10 @@ class _Seat:
         self._state = np.zeros(0)  # of a rule
         self._books = np.zeros(3, np.int64)  # of the episode
         self._believed = np.zeros(1)
-        self._told = np.zeros(5)  # of the episode up to the last tick: auctions, impressions, clicks, spend, believed
-        self._last = np.zeros(5)
+        # Of the episode up to the last tick: auctions, impressions, clicks, spend, believed, offered.
+        self._told = np.zeros(6)
+        self._last = np.zeros(6)
+        self._offered = 0.0
 
     def run(self) -> Episodes:
         """Plays the log from end to end."""
@@ -256,7 +258,8 @@ class _Seat:
         for number, first in enumerate(range(0, len(self._log), self._episode)):
             self._books[:] = self._budget, 0, 0
             self._believed[0] = 0
-            self._told = np.zeros(5)
+            self._told = np.zeros(6)
+            self._offered = 0.0
             for tick, (start, end) in enumerate(zip(self._starts, self._starts[1:], strict=False)):
                 if first + start >= len(self._log):
                     break
@@ -266,13 +269,13 @@ class _Seat:
                 now = self._counts(end - first)
                 self._last, self._told = now - self._told, now
             rows.append(self._told)
-        *counts, believed = np.array(rows).T
+        *counts, believed, _ = np.array(rows).T
         auctions, impressions, clicks, spend = (c.astype(np.int64) for c in counts)
         return Episodes(auctions, impressions, clicks, spend, believed)
 
     def _counts(self, auctions: int) -> Floats:
         left, impressions, clicks = self._books
-        return np.array([auctions, impressions, clicks, self._budget - left, self._believed[0]])
+        return np.array([auctions, impressions, clicks, self._budget - left, self._believed[0], self._offered])
 
     def _ask(self, number: int, tick: int) -> None:
         """Has the policy decide, and checks what it decided."""
@@ -315,6 +318,7 @@ class _Seat:
         """Plays the auctions of a tick; `requests_left` counts from its first to the end of the episode."""
         span = slice(start, end)
         rate, price, click = self._log.rate[span], self._log.price[span], self._click[span]
+        self._offered += float(rate.sum())
         decision = self._decision
         if isinstance(decision, RequestRule):
             bad = walk_rule(
@@ -346,7 +350,7 @@ class _Seat:
 
 def _told(counts: Floats, target: float) -> Told:
     requests, impressions, clicks = (np.array([int(x)]) for x in counts[:3])
-    return Told(requests, impressions, impressions, clicks, clicks, counts[3:4], counts[4:] * target)
+    return Told(requests, impressions, impressions, clicks, clicks, counts[3:4], counts[4:5] * target, counts[5:])
 
 
 @inlined

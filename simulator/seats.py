@@ -31,6 +31,7 @@ class Told(NamedTuple):
     conversions_reported: Counts  # reported in this span, whenever they happened
     spend: Floats  # currency
     believed_value: Floats  # sum of the platform's estimate of the impressions' value, currency
+    offered: Floats  # sum of believed conversions per impression over all requests, won or lost
 
 
 class History(NamedTuple):

@@ -193,6 +193,7 @@ class World:
     def _close_tick(self, number: int, requests: int) -> None:
         exchange = self._exchange
         exchange.collect_reports(number)
+        exchange.count_offered()
         exchange.state.counts[K.REQUESTS] = requests
         self.ledger.close_tick(exchange.state, exchange.multiplier, exchange.told_price(requests))
 

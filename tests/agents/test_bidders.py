@@ -19,7 +19,7 @@ DICE = np.random.default_rng(0)
 def told(spend: Any = (0.0, 0.0)) -> Told:
     """What two campaigns are told of a span of time in which only their spend matters."""
     none = np.zeros(2, np.int64)
-    return Told(none, none, none, none, none, np.array(spend, float), np.zeros(2))
+    return Told(none, none, none, none, none, np.array(spend, float), np.zeros(2), np.zeros(2))
 
 
 def view(**changes: Any) -> BidView:
