@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from ...simulator.seats import BidPolicy, BidView, Decision, Multiplier
 from .checks import check_number
+from .space import LogUniform, Range
 
 DEPLETED = 0.01  # with less than this share of its budget left, a campaign's spend says nothing about its bid
 
@@ -22,6 +25,12 @@ class DualMirrorDescent(BidPolicy):
     is carried from day to day. Nothing is learned from a tick in which (almost) no budget was left; an unlimited budget
     keeps the prior.
     """
+
+    SPACE: ClassVar[Mapping[str, Range]] = {
+        "step": LogUniform(0.01, 1.0),
+        "surprise": LogUniform(0.5, 10.0),
+        "reach": LogUniform(1.5, 16.0),
+    }
 
     step: float = 0.3  # of the log of mu when nothing at all is spent; above 0
     surprise: float = 3.0  # overspend counts up to this multiple of the target spend; above 0

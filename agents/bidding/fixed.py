@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from ...simulator.seats import BidPolicy, BidView, Decision, Multiplier
 from .checks import check_number, check_switch
+from .space import LogUniform, Range
 
 
 @dataclass
@@ -18,6 +21,8 @@ class Fixed(BidPolicy):
     the dual price of the budget (Balseiro & Gur, Management Science 2019); without foresight a constant cannot follow
     changes of traffic or of prices.
     """
+
+    SPACE: ClassVar[Mapping[str, Range]] = {"multiplier": LogUniform(0.25, 4.0)}
 
     multiplier: float = 1.0  # from 0 up
     times_prior: bool = True  # False: bid = multiplier x target x rate

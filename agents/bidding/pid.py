@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...simulator.seats import BidPolicy, BidView, Decision, Multiplier
 from .checks import check_number
+from .space import LogUniform, Range, Uniform
 
 
 @dataclass
@@ -21,6 +24,13 @@ class PID(BidPolicy):
     the ticks of a day and stops where it alone would reach the bound (no wind-up); each day starts at the prior. A campaign
     with an unlimited budget has no error and keeps its prior; one with a budget of 0 counts as spent.
     """
+
+    SPACE: ClassVar[Mapping[str, Range]] = {
+        "kp": LogUniform(1.0, 40.0),
+        "ki": LogUniform(0.01, 10.0),
+        "kd": Uniform(0.0, 10.0),
+        "reach": LogUniform(1.5, 16.0),
+    }
 
     kp: float = 8.0  # per unit of error: the share of a day's budget, from 0 up
     ki: float = 1.0  # per unit of error and tick, from 0 up

@@ -1,0 +1,61 @@
+"""Where a policy's hyper-parameters are searched: a class declares `SPACE`, a range for each field worth tuning."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ...simulator.errors import PolicyError
+from ...simulator.seats import BidPolicy
+
+
+class Uniform(NamedTuple):
+    """Every value from `low` to `high` is as likely as any other."""
+
+    low: float
+    high: float
+
+    def at(self, share: float) -> float:
+        """The value below which a `share` in [0, 1] of all draws lies."""
+        return self.low + share * (self.high - self.low)
+
+
+class LogUniform(NamedTuple):
+    """The logarithm is uniform: as likely between 1 and 2 as between 2 and 4. Both ends above 0."""
+
+    low: float
+    high: float
+
+    def at(self, share: float) -> float:
+        """The value below which a `share` in [0, 1] of all draws lies."""
+        return self.low * math.exp(share * math.log(self.high / self.low))
+
+
+class Choice(NamedTuple):
+    """One of several values, each as likely as any other."""
+
+    values: tuple[Any, ...]
+
+    def at(self, share: float) -> Any:
+        """The value a `share` in [0, 1] falls on."""
+        return self.values[min(int(share * len(self.values)), len(self.values) - 1)]
+
+
+Range = Uniform | LogUniform | Choice
+
+
+def space_of(policy: BidPolicy) -> Mapping[str, Range]:
+    """The search space its class declares as `SPACE`; empty if none. Raises `PolicyError` if it names what is no field."""
+    kind = type(policy)
+    space: Mapping[str, Range] = getattr(kind, "SPACE", {})
+    if not space:
+        return {}
+    fields = {f.name for f in dataclasses.fields(kind) if f.init} if dataclasses.is_dataclass(kind) else set()
+    for field, span in space.items():
+        if field not in fields:
+            raise PolicyError(f"{kind.__name__}.SPACE names {field!r}, which is no field of the dataclass")
+        if not isinstance(span, (Uniform, LogUniform, Choice)):
+            raise PolicyError(f"{kind.__name__}.SPACE gives {field!r} {span!r}, which is no Uniform, LogUniform or Choice")
+    return space
