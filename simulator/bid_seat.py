@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,13 +59,16 @@ class BidSeat:
         self._exchange, self._ledger = exchange, ledger
         self._holdings = [_Holding(p, held, exchange.market) for p, held in _grouped(exchange, policies)]
         self._price_told = exchange.scenario.auction.price_told
-        self._last = np.zeros((K.COUNTS, len(exchange.multiplier)), np.int64)
-        self._untold = np.full(len(exchange.multiplier), np.nan)
+        campaigns = len(exchange.multiplier)
+        self._ints = np.zeros((2, K.COUNTS_TOLD, campaigns), np.int64)  # of the last tick, and of today
+        self._floats = np.zeros((2, K.SUMS_TOLD, campaigns))
+        self._now = np.full((5, campaigns), np.nan)  # target, multiplier, budget, budget left, price
         exchange.on_scores.append(self._ask_for_offers)
 
     def decide(self, day: int, tick: int) -> None:
         """One round of decisions at the start of a tick."""
         changed = False
+        self._look()
         for number, holding in enumerate(self._holdings):
             if isinstance(holding.decision, RequestRule):
                 span = self._exchange.state.rule_state[holding.state_span]
@@ -86,31 +90,41 @@ class BidSeat:
             self._lay_out()
         self._ask_for_offers(int(self._exchange.state.control[K.NEXT] - self._exchange.state.control[K.BASE]))
 
+    def _look(self) -> None:
+        """Writes down what all campaigns together could see now; each holder is shown its columns."""
+        exchange, ledger, state = self._exchange, self._ledger, self._exchange.state
+        closed, ints, floats = ledger.closed, self._ints, self._floats
+        if closed:
+            ints[0], floats[0] = ledger.counts[closed - 1, : K.COUNTS_TOLD], ledger.sums[closed - 1, : K.SUMS_TOLD]
+            if self._price_told:
+                self._now[4] = ledger.market_price[closed - 1]
+        ints[1], floats[1] = ledger.today_counts[: K.COUNTS_TOLD], ledger.today_sums[: K.SUMS_TOLD]
+        self._now[0], self._now[1] = exchange.target, exchange.multiplier
+        _to_currency(state.allowance - exchange.day_spent, self._now[2])
+        _to_currency(state.allowance - state.spent, self._now[3])
+
     def _view(self, holding: _Holding, day: int, tick: int) -> BidView:
-        """What the held campaigns see now."""
-        exchange, ledger, state, held = self._exchange, self._ledger, self._exchange.state, holding.held
-        closed = ledger.closed
-        counts, sums = (ledger.counts[closed - 1], ledger.sums[closed - 1]) if closed else (self._last, ledger.today_sums)
-        allowance = state.allowance.take(held)
-        left, budget = allowance - state.spent.take(held), allowance - exchange.day_spent.take(held)
-        price = ledger.market_price[closed - 1] if closed and self._price_told else self._untold
+        """What the held campaigns see now, in arrays of their own."""
+        exchange, held = self._exchange, holding.held
+        last, today = (Told(*_columns(i, f)) for i, f in zip(self._ints.take(held, 2), self._floats.take(held, 2), strict=True))
+        target, multiplier, budget, left, price = self._now.take(held, 1)
         return BidView(
             day=day,
             tick=tick,
             ticks=exchange.shares.size,
             campaigns=holding.names,
             objectives=holding.objectives,
-            active=state.active.take(held),
-            target=exchange.target.take(held),
+            active=exchange.state.active.take(held),
+            target=target,
             prior=holding.prior,
-            multiplier=exchange.multiplier.take(held),
-            budget=_currency(budget),
-            budget_left=_currency(left),
+            multiplier=multiplier,
+            budget=budget,
+            budget_left=left,
             forecast=exchange.shares,
             forecast_requests=float(exchange.scenario.traffic.requests_per_day),
-            last=_told(counts, sums, held),
-            today=_told(ledger.today_counts, ledger.today_sums, held),
-            market_price=price.take(held),
+            last=last,
+            today=today,
+            market_price=price,
             history=holding.history,
         )
 
@@ -164,18 +178,15 @@ class BidSeat:
             self._exchange.offer_bound[holding.held] = state.offer[holding.offer_rows, start:].max(axis=1)
 
 
-def _told(counts: Counts, sums: Floats, held: Counts) -> Told:
-    rows = counts[: K.COUNTS_TOLD].take(held, axis=1)
-    return Told(
-        rows[K.REQUESTS], rows[K.WINS], rows[K.IMPRESSIONS], rows[K.CLICKS], rows[K.REPORTED],
-        rows[K.SPEND] / MICRO, sums[K.BELIEVED].take(held), sums[K.OFFERED].take(held),
-    )  # fmt: skip
+def _columns(ints: Counts, floats: Floats) -> tuple[Any, ...]:
+    """The fields of `Told` from the rows that campaigns are told."""
+    requests, wins, impressions, clicks, reported, spend, _ = ints
+    return requests, wins, impressions, clicks, reported, spend / MICRO, *floats
 
 
-def _currency(money: Counts) -> Floats:
-    amount = money / MICRO
-    amount[money >= UNLIMITED // 2] = np.inf
-    return amount
+def _to_currency(money: Counts, out: Floats) -> None:
+    np.divide(money, MICRO, out=out)
+    out[money >= UNLIMITED // 2] = np.inf
 
 
 def _frozen(array: Floats) -> Floats:

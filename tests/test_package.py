@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "envs": {"simulator", "agents"},
     "benchmarks": {"simulator", "agents", "envs"},
 }
-HEAVY = ("torch", "matplotlib", "seaborn", "pandas", "stable_baselines3", "tyro", "rich", "gymnasium", "pyarrow.dataset")
+HEAVY = ("torch", "matplotlib", "seaborn", "pandas", "stable_baselines3", "tyro", "rich", "pyarrow.dataset")
 
 
 def sources(folder: str) -> list[Path]:
@@ -102,7 +102,7 @@ def test_importing_the_simulator_is_light() -> None:
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
     held = modules_after("import adarena")
-    assert not held & {*HEAVY, "numba", "scipy", "simpy", "pydantic", "pyarrow"} - {"gymnasium"}
+    assert not held & {*HEAVY, "numba", "scipy", "simpy", "pydantic", "pyarrow"}
     assert not any(name.startswith("adarena.") for name in held)
 
 

@@ -1,0 +1,1 @@
+"""Environments for Gymnasium: a market in which one seat is left open."""

@@ -1,0 +1,85 @@
+"""A market with one bid seat open: the part that every environment of a single campaign shares.
+
+The world stops at the start of each tick, after everybody else has decided, with the open seat's view in hand; what the
+agent then does holds until the next tick. Nothing but `world.run` moves time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..agents.rivals import contested, rivals
+from ..simulator.errors import MarketError
+from ..simulator.scenario import Scenario
+from ..simulator.seats import BidPolicy, BidView, Decision
+from ..simulator.world import World
+
+DAYS = (0, 1_000_000)  # seeds of the days that episodes are drawn from; test seeds begin behind them
+
+
+class Onlooker(BidPolicy):
+    """Holds the open seat: keeps what it sees and decides nothing, since the agent does."""
+
+    view: BidView
+
+    def decide(self, view: BidView) -> Decision | None:
+        self.view = view
+        return None
+
+
+class OpenSeat:
+    """One day of a market seen from one campaign, tick by tick."""
+
+    def __init__(self, scenario: Scenario, campaign: int, day: int, mix: str, budget_scale: float, engine: Any) -> None:
+        self.scenario, self.campaign = scenario, campaign
+        self._onlooker = Onlooker()
+        seats = {**rivals(scenario, campaign, mix), campaign: self._onlooker}
+        self.world = World(scenario, {"bid": seats}, seed=day, engine=engine)
+        if budget_scale != 1.0:
+            budget = self.world.campaigns.listed[campaign].budget_per_day
+            if budget is None:
+                raise MarketError(f"campaign {campaign} has no budget to scale")
+            self.world.set_budget(campaign, budget * budget_scale)
+        self.world.run(0)
+
+    @property
+    def view(self) -> BidView:
+        """What the campaign sees at the start of the tick that comes next."""
+        return self._onlooker.view
+
+    @property
+    def over(self) -> bool:
+        """Whether the last tick has been played."""
+        return self.world.now >= self.scenario.horizon_us
+
+    def play(self, multiplier: float) -> None:
+        """Plays one tick under a multiplier."""
+        self.world.set_multiplier(self.campaign, multiplier)
+        self.world.run(self.world.now + self.scenario.tick_us)
+
+
+def drawn_case(
+    scenario: Scenario, dice: np.random.Generator, options: dict[str, Any] | None, days: tuple[int, int]
+) -> tuple[int, int, str, float]:
+    """Campaign, day, rival mix and budget scale of an episode: from `options` where given, else drawn.
+
+    Raises:
+        MarketError: if an option is not known or not allowed.
+    """
+    options = options or {}
+    unknown = set(options) - {"campaign", "day", "rivals", "budget_scale"}
+    if unknown:
+        raise MarketError(f"there is no option {min(unknown)!r}; known are campaign, day, rivals and budget_scale")
+    held = contested(scenario)
+    drawn_campaign, drawn_day = held[int(dice.integers(len(held)))], int(dice.integers(*days))
+    campaign, day = options.get("campaign", drawn_campaign), options.get("day", drawn_day)
+    if isinstance(campaign, bool) or not isinstance(campaign, int | np.integer) or campaign not in held:
+        raise MarketError(f"the campaign must be one whose budget binds, {', '.join(map(str, held))}, not {campaign!r}")
+    if isinstance(day, bool) or not isinstance(day, int | np.integer) or day < 0:
+        raise MarketError(f"the day is a whole number from 0 up, the seed of a world, not {day!r}")
+    scale = options.get("budget_scale", 1.0)
+    if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0.01 <= scale <= 100:
+        raise MarketError(f"the budget_scale is a number from 0.01 to 100, not {scale!r}")
+    return int(campaign), int(day), options.get("rivals", "mixed"), float(scale)

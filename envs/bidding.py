@@ -1,0 +1,241 @@
+"""`AdArena/Bidding-v0`: one campaign bids through a day; a step is a tick, an action its multiplier."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar, Literal
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from ..simulator import kernel as K
+from ..simulator.errors import MarketError, PolicyError
+from ..simulator.market import build
+from ..simulator.scenario import Scenario
+from ..simulator.seats import BidView
+from .base import DAYS, OpenSeat, drawn_case
+
+FEATURES = (
+    "time_left", "budget_left", "bid", "bid_last3", "winning_cost", "rate", "conversions", "win_rate",
+    "winning_cost_last3", "rate_last3", "conversions_last3", "win_rate_last3", "rate_now", "traffic_now",
+    "traffic_last3", "traffic", "pacing_error", "log_multiplier", "spend_rate", "traffic_over_forecast",
+    "required_rate", "cpa_over_limit",
+)  # fmt: skip
+BOUND = 5.0
+REACH = math.log(4.0)
+
+
+class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
+    """One campaign's bid seat, drawn per episode from those whose budgets bind, against a mixture of classics.
+
+    ## Description
+    A day of an ad market in ticks (48 in `bidding-small`). The campaign wants as much value as its budget buys; rivals are
+    half PID controllers, a quarter repeat an earlier day, a quarter follow dual mirror descent. Traffic, prices and
+    conversion rates have weather that no forecast tells.
+
+    ## Action Space
+    `Box(-1, 1, (1,), float32)`: a. The campaign bids m x target x believed rate for the coming tick, with
+    m = m_prior x exp(log(4) a); m_prior is its multiplier of an earlier day, which every classic is given too.
+
+    | Num | Action | Min | Max | Unit |
+    |---|---|---|---|---|
+    | 0 | a | -1 (a quarter of the prior) | 1 (four times the prior) | log base 4 of m / m_prior |
+
+    ## Observation Space
+    `Box(-5, 5, (22,), float32)`; what lies outside is cut to the bounds. The first 16 follow AuctionNet (Su et al. 2024),
+    with two differences: what AuctionNet tells of the current tick before it is played (its rate and its traffic) comes
+    from the last tick and from the forecast, and conversions count when they are reported. Means over requests; "last3" is
+    the last three ticks. Ratios are logs against what an expected day brings, halves and doubles being equally far.
+
+    | Num | Observation | Transform |
+    |---|---|---|
+    | 0 | time left of the day | 2 x - 1 |
+    | 1 | budget left over budget | 2 x - 1 |
+    | 2, 3 | mean bid: day so far, last3 | log over the prior's bid at the expected rate |
+    | 4, 8 | mean least winning cost: day, last3 | log over the same; 0 where it is not told |
+    | 5, 9, 12 | mean believed rate of all requests: day, last3, last tick | 2 log over the expected |
+    | 6, 10 | conversions reported: day, last3 | log(1 + x) |
+    | 7, 11 | slots won per request: day, last3 | 2 x - 1 |
+    | 13 | forecast share of the coming tick | log over an even share |
+    | 14, 15 | requests: mean of last3, day so far | log over forecast mean; 2 x / forecast - 1 |
+    | 16 | pacing error: forecast share elapsed less budget share spent | 5 x |
+    | 17 | log of the multiplier in force over the prior | as is |
+    | 18 | last tick's spend over the budget's share of its forecast | x - 1 |
+    | 19 | requests so far over forecast | 2 log |
+    | 20 | spend rate required from here over that of last3 | log |
+    | 21 | cost per reported conversion over the limit | log; 0 before both |
+
+    ## Rewards
+    `value` (default): true expected value of the slots won and seen in the tick (not the luck of clicks), over a tenth of
+    the value that the campaign's expected day brings; a day sums to about 10. `tcpa`: F_t - F_(t-1) with
+    F = V min(1, (C V / S)^2), V that value, S the spend in units of a conversion's worth at the limit C, F = 0 at V = 0, on
+    the same scale, so that the undiscounted sum is AuctionNet's score: train with gamma 1. Both are at least 0 under `value`.
+    The truth is in the reward, as it is in any simulator's; it is not in the observation.
+
+    ## Starting State
+    Before the first tick of a day of fresh weather; m_prior in force.
+
+    ## Episode End
+    `terminated` after the last tick of the day, which is the end of the task and no time limit; never `truncated`.
+
+    ## Info
+    day, campaign, multiplier; of the tick: value, spend, conversions (realised), conversions_reported; of the day so far:
+    total_value, total_spend, budget, cpa, cpa_limit, violation (share by which cpa exceeds the limit, 0 under it).
+
+    ## Reset options
+    `campaign` (place in the market), `day` (seed of the world), `budget_scale` (0.01 to 100), `rivals` (mixed, pid, fixed or
+    dual). What is not given is drawn with `np_random`.
+
+    ## Arguments
+    - `scenario`: a `Scenario`, or the name of a preset or YAML file.
+    - `reward`: "value" or "tcpa".
+    - `cpa_limit`: C as a multiple of the campaign's target (the value of a conversion); used by `tcpa` and feature 21.
+    - `days`: range of the days drawn; test days begin at 1,000,000.
+    - `engine`: "compiled" or "events"; the same to the last bit.
+
+    >>> import adarena, gymnasium
+    >>> env = gymnasium.make("AdArena/Bidding-v0", scenario="tiny")
+    >>> observation, info = env.reset(seed=0)
+    >>> observation.shape
+    (22,)
+
+    ## Version History
+    - v0: first version.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
+
+    def __init__(
+        self,
+        scenario: Scenario | str = "bidding-small",
+        reward: Literal["value", "tcpa"] = "value",
+        cpa_limit: float = 1.0,
+        days: tuple[int, int] = DAYS,
+        engine: Literal["compiled", "events"] = "compiled",
+    ) -> None:
+        if reward not in ("value", "tcpa"):
+            raise MarketError(f"the reward is 'value' or 'tcpa', not {reward!r}")
+        if not 0 < cpa_limit < math.inf:
+            raise MarketError(f"the cpa_limit is a multiple of the target above 0, not {cpa_limit!r}")
+        low, high = days
+        if not 0 <= low < high:
+            raise MarketError(f"days are drawn from a range of whole numbers from 0 up, not from {low} to {high}")
+        self.scenario = Scenario.named(scenario) if isinstance(scenario, str) else scenario
+        if self.scenario.days != 1:
+            raise MarketError(f"an episode is one day, and scenario {self.scenario.name!r} has {self.scenario.days}")
+        self.reward_kind, self.cpa_limit, self.days, self.engine = reward, cpa_limit, (low, high), engine
+        self.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
+        self.observation_space = spaces.Box(-BOUND, BOUND, (len(FEATURES),), np.float32)
+        self._seat: OpenSeat | None = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Begins a day; see *Reset options*. Raises `MarketError` for options that are not allowed."""
+        super().reset(seed=seed)
+        campaign, day, mix, scale = drawn_case(self.scenario, self.np_random, options, self.days)
+        self._day = day
+        self._seat = OpenSeat(self.scenario, campaign, day, mix, scale, self.engine)
+        market = build(self.scenario)
+        expected = market.expected
+        view = self._seat.view
+        self._prior, self._target = float(view.prior[0]), float(view.target[0])
+        self._budget = float(view.budget[0])
+        self._limit = self.cpa_limit * self._target
+        self._scale = max(float(expected.conversions[campaign]), 1.0) * float(market.campaigns.value[campaign]) / 10
+        self._rate = max(float(expected.rate[campaign]), 1e-12)
+        self._ticks: list[NDArray[np.float64]] = []
+        self._multiplier = self._prior
+        self._score = self._value = self._spend = 0.0
+        self._seat.world.set_multiplier(campaign, self._prior)
+        return self._observe(view), self._info(0.0, 0.0, 0, 0)
+
+    def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Plays a tick. Raises `PolicyError` for an action outside the action space."""
+        seat = self._seat
+        if seat is None or seat.over:
+            raise MarketError("the day is over: call reset before the next step")
+        a = np.asarray(action, np.float64)
+        if a.shape != (1,):
+            raise PolicyError(f"an action has shape (1,), not {a.shape}")
+        if not -1.0 <= a[0] <= 1.0:
+            raise PolicyError(f"an action lies from -1 to 1, not at {a[0]}")
+        self._multiplier = self._prior * math.exp(REACH * a[0])
+        seat.play(self._multiplier)
+        ledger, k = seat.world.ledger, seat.campaign
+        counts, sums = ledger.counts[ledger.closed - 1, :, k], ledger.sums[ledger.closed - 1, :, k]
+        value, spend = float(sums[K.VALUE]), counts[K.SPEND] / 1e6
+        price = float(ledger.market_price[ledger.closed - 1, k]) if self.scenario.auction.price_told else math.nan
+        self._ticks.append(np.array([counts[K.REQUESTS], counts[K.WINS], counts[K.REPORTED], spend, sums[K.OFFERED],
+                                     0.0 if math.isnan(price) else price * counts[K.REQUESTS], self._multiplier]))  # fmt: skip
+        self._value += value
+        self._spend += spend
+        reward = self._reward(value)
+        info = self._info(value, spend, int(counts[K.CONVERSIONS]), int(counts[K.REPORTED]))
+        return self._observe(seat.view), reward, seat.over, False, info
+
+    def _reward(self, value: float) -> float:
+        if self.reward_kind == "value":
+            return value / self._scale
+        before = self._score
+        # C V / S with V in conversions is (limit / target) x value / spend with V in currency.
+        within = min(1.0, (self.cpa_limit * self._value / self._spend) ** 2) if self._spend > 0 else 1.0
+        self._score = self._value * within
+        return (self._score - before) / self._scale
+
+    def _info(self, value: float, spend: float, conversions: int, reported: int) -> dict[str, Any]:
+        assert self._seat is not None
+        cpa = self._spend / (self._value / self._target) if self._value > 0 else 0.0
+        return {
+            "day": self._day, "campaign": self._seat.campaign, "multiplier": self._multiplier,
+            "value": value, "spend": spend, "conversions": conversions, "conversions_reported": reported,
+            "total_value": self._value, "total_spend": self._spend, "budget": self._budget,
+            "cpa": cpa, "cpa_limit": self._limit, "violation": max(cpa / self._limit - 1.0, 0.0),
+        }  # fmt: skip
+
+    def _observe(self, view: BidView) -> NDArray[np.float32]:
+        out = np.zeros(len(FEATURES))
+        played = len(self._ticks)
+        forecast, ticks = view.forecast, view.forecast.size
+        last = played >= ticks
+        out[0] = 2 * (1 - played / ticks) - 1
+        out[1] = 2 * (1 - self._spend / self._budget) - 1
+        out[13] = math.log(max(forecast[min(played, ticks - 1)] * ticks, 1e-9))
+        out[17] = math.log(self._multiplier / self._prior)
+        if played:
+            elapsed = float(forecast[:played].sum())
+            rows = np.array(self._ticks)
+            day, last3, now = rows.sum(axis=0), rows[-3:].sum(axis=0), rows[-1]
+            usual_bid = self._prior * self._target * self._rate
+            for mean, bid, cost, rate, conversions, wins in ((rows, 2, 4, 5, 6, 7), (rows[-3:], 3, 8, 9, 10, 11)):
+                total = mean.sum(axis=0)
+                requests = max(total[0], 1.0)
+                offered = (mean[:, 4] * mean[:, 6]).sum() * self._target
+                out[bid] = _log(offered / requests, usual_bid)
+                out[cost] = _log(total[5] / requests, usual_bid) if total[5] > 0 else 0.0
+                out[rate] = 2 * _log(total[4] / requests, self._rate)
+                out[conversions] = math.log1p(total[2])
+                out[wins] = 2 * total[1] / requests - 1
+            out[12] = 2 * _log(now[4] / max(now[0], 1.0), self._rate)
+            recent = float(forecast[max(played - 3, 0) : played].sum())
+            expected = view.forecast_requests
+            out[14] = _log(last3[0] / min(played, 3), expected / ticks)
+            out[15] = 2 * day[0] / expected - 1
+            out[16] = 5 * (elapsed - self._spend / self._budget)
+            out[18] = now[3] / max(self._budget * float(forecast[played - 1]), 1e-9) - 1
+            out[19] = 2 * _log(day[0], expected * elapsed)
+            left = max(self._budget - self._spend, 0.0)
+            if not last:
+                required = left / max(1 - elapsed, 1e-9)
+                out[20] = _log(required, last3[3] / max(recent, 1e-9))
+            out[21] = _log(self._spend / day[2], self._limit) if day[2] > 0 and self._spend > 0 else 0.0
+        return np.clip(out, -BOUND, BOUND).astype(np.float32)
+
+
+def _log(value: float, reference: float) -> float:
+    """log(value / reference), at the bounds where either is nothing."""
+    if value <= 0 or reference <= 0:
+        return 0.0 if value <= 0 and reference <= 0 else (-BOUND if value <= 0 else BOUND)
+    return math.log(value / reference)
