@@ -14,9 +14,10 @@ from ..agents.rivals import contested, rivals
 from ..simulator.errors import MarketError
 from ..simulator.scenario import Scenario
 from ..simulator.seats import BidPolicy, BidView, Decision
+from ..simulator.splits import SPLITS
 from ..simulator.world import World
 
-DAYS = (0, 1_000_000)  # seeds of the days that episodes are drawn from; test seeds begin behind them
+DAYS = (SPLITS["train"].start, SPLITS["train"].stop)  # seeds of the days that episodes are drawn from
 
 
 class Onlooker(BidPolicy):

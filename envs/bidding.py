@@ -92,7 +92,7 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
     - `scenario`: a `Scenario`, or the name of a preset or YAML file.
     - `reward`: "value" or "tcpa".
     - `cpa_limit`: C as a multiple of the campaign's target (the value of a conversion); used by `tcpa` and feature 21.
-    - `days`: range of the days drawn; test days begin at 1,000,000.
+    - `days`: range of the days drawn; by default those for training (`simulator.splits`).
     - `engine`: "compiled" or "events"; the same to the last bit.
 
     >>> import adarena, gymnasium
