@@ -45,8 +45,11 @@ class _Holding:
         self.objectives = tuple(market.campaigns.listed[k].objective for k in held)
         self.prior = _frozen(market.campaigns.prior[held])
         expected = market.expected
-        past = (expected.impressions, expected.conversions, expected.spend, expected.rate)
+        past = (
+            expected.impressions, expected.conversions, expected.spend, expected.rate, expected.prices, expected.price_unit,
+        )  # fmt: skip
         self.history = History(*(_frozen(array[held]) for array in past))
+        self.value = _frozen(market.campaigns.value[held])
         self.decision: Decision | None = None
         self.offer_rows = slice(0, 0)
         self.state_span = slice(0, 0)
@@ -116,6 +119,7 @@ class BidSeat:
             objectives=holding.objectives,
             active=exchange.state.active.take(held),
             target=target,
+            value=holding.value,
             prior=holding.prior,
             multiplier=multiplier,
             budget=budget,

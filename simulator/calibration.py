@@ -21,6 +21,7 @@ from .scenario import DrawnDemand, Scenario
 from .traffic import Intensity, arrive, day_shares
 
 SAMPLE = 8192  # requests
+STEPS = 1000  # of a campaign's histogram of prices, from 0 to the largest of the sample
 ROUNDS = 200  # of the fixed point for prior multipliers, with falling steps: campaigns push each other's prices about
 
 
@@ -32,6 +33,8 @@ class Expectation(NamedTuple):
     spend: NDArray[np.float64]
     rate: NDArray[np.float64]  # mean believed conversions per impression, over all requests
     unconstrained_spend: NDArray[np.float64]  # at multiplier 1
+    prices: NDArray[np.float64]  # (campaigns, STEPS + 1) requests of the sample by what would have won the last slot
+    price_unit: NDArray[np.float64]  # of those steps
 
 
 def expectation(scenario: Scenario, table: Campaigns, people: Users, ads: AdVectors | None) -> tuple[Campaigns, Expectation]:
@@ -65,12 +68,19 @@ def expectation(scenario: Scenario, table: Campaigns, people: Users, ads: AdVect
             prior = np.clip(prior * np.clip(budget / spend, 0.2, 4.0) ** step, 0.01, 1.0)
         table = table.with_budgets(budget, prior)
     impressions, spend, conversions = day(table.prior)
+    cost = np.empty_like(rate)
+    live, reserve = (table.prior * table.target * MICRO).astype(np.float32), np.float32(scenario.auction.reserve * MICRO)
+    least_winning_costs(rate, none, no_row, live, endless, reserve, slots, top, cost)
+    price_unit = np.maximum(cost.max(axis=1).astype(np.float64), 1.0) / STEPS
+    steps = np.ceil(cost / price_unit[:, None] * (1 - 1e-12)).astype(np.int64)
     return table, Expectation(
         impressions=impressions,
         conversions=conversions,
         spend=spend / MICRO,
         rate=rate.mean(axis=1, dtype=np.float64),
         unconstrained_spend=unconstrained,
+        prices=np.array([np.bincount(row, minlength=STEPS + 1) for row in steps], np.float64),
+        price_unit=price_unit / MICRO,
     )
 
 
@@ -111,3 +121,20 @@ def expected_day(
                 totals[0, k] += marginal[slot]
                 totals[1, k] += marginal[slot] * price
                 totals[2, k] += marginal[slot] * rate[k, start + lane]
+
+
+@kernel()
+def least_winning_costs(
+    rate: Any, none: Any, no_row: Any, live: Any, endless: Any, reserve: Any, seen: Any, top: Any, cost: Any
+) -> None:
+    """Writes into cost (campaigns, requests) the rank, in millionths, that would win each campaign the last slot."""
+    last = len(seen) - 1
+    for start in range(0, rate.shape[1], LANES):
+        select(start, rate, none, none, no_row, live, endless, endless, reserve, seen, top)
+        for lane in range(LANES):
+            outsider, insider = rank_of(top[last, lane]), rank_of(top[last + 1, lane])  # a winner need only beat the first loser
+            for k in range(rate.shape[0]):
+                cost[k, start + lane] = max(np.float32(outsider), reserve)
+            for slot in range(last + 1):
+                if top[slot, lane] != 0:
+                    cost[campaign_of(top[slot, lane]), start + lane] = max(np.float32(insider), reserve)

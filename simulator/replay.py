@@ -241,7 +241,12 @@ class _Seat:
         self._target = history.cost_per_click
         self._starts = [tick * episode // ticks for tick in range(ticks + 1)]
         self._forecast = np.diff(self._starts) / episode
-        self._past = History(*(np.array([float(x)]) for x in (history.impressions, history.clicks, history.cost, history.rate)))
+        counts = history.price_counts
+        self._past = History(
+            *(np.array([float(x)]) for x in (history.impressions, history.clicks, history.cost, history.rate)),
+            prices=None if counts is None else counts[None].astype(np.float64),
+            price_unit=None if counts is None else np.ones(1),
+        )
         self._decision: Decision | None = None
         self._multiplier = 1.0  # in force; NaN where bids come by request
         self._state = np.zeros(0)  # of a rule
@@ -302,6 +307,7 @@ class _Seat:
             objectives=("max_value",),
             active=np.ones(1, np.bool_),
             target=np.array([self._target]),
+            value=np.array([self._target]),
             prior=np.ones(1),
             multiplier=np.array([self._multiplier]),
             budget=np.array([float(self._budget)]),
@@ -312,6 +318,7 @@ class _Seat:
             today=_told(self._told, self._target),
             market_price=np.full(1, np.nan),
             history=self._past,
+            rule_unit=1.0,
         )
 
     def _play(self, start: int, end: int, requests_left: int) -> None:

@@ -41,6 +41,10 @@ class History(NamedTuple):
     conversions: Floats
     spend: Floats
     rate: Floats  # mean believed conversion rate of an impression, over all requests, won or lost
+    # (held, steps) earlier auctions by the least price that won them, a column for each step of `price_unit` from 0 up; a
+    # price between two steps counts as the upper. None: not known.
+    prices: Floats | None = None
+    price_unit: Floats | None = None  # currency; None with `prices`
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class BidView:
     objectives: tuple[str, ...]  # of each: max_value, target_cpa, target_roas or utility
     active: NDArray[np.bool_]  # in flight and not paused
     target: Floats  # bid for a conversion at multiplier 1
+    value: Floats  # of a conversion to the campaign, by its own account
     prior: Floats  # multiplier of an earlier day
     multiplier: Floats  # in force; NaN where bids come by request
     budget: Floats  # of today; inf: unlimited
@@ -64,6 +69,7 @@ class BidView:
     today: Told  # the day so far
     market_price: Floats  # mean least winning cost of a slot in the last tick; NaN if it is not told
     history: History
+    rule_unit: float = 1e-6  # what 1 stands for in budgets and bids of a `RequestRule`, in currency
 
     @property
     def elapsed(self) -> float:
