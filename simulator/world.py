@@ -34,8 +34,9 @@ from .seats import BidPolicies
 
 SEATS = {"bid"}
 ALL = 1 << 62
-# Priorities at one instant; SimPy's own events (0 and 1) come first: control, end of a run, arrivals.
-END, ARRIVAL = 1_000, 1_000_000
+# Priorities at one instant: the end of a tick, SimPy's own events (0 and 1: control), the end of a run, arrivals. Ticks end
+# first, so that what a process does when a tick or day begins belongs to that one, however long ago it was scheduled.
+TICK, END, ARRIVAL = -1, 1_000, 1_000_000
 
 
 class World:
@@ -124,14 +125,20 @@ class World:
     def run(self, until: int | None = None) -> None:
         """Runs until a time in microseconds (None: the end of the last day). May be called again to go on.
 
-        Control events at `until` take place, requests at `until` do not.
+        Control events at `until` take place, requests at `until` do not. A tick that ends at an instant is closed, and the
+        next one opened, before processes act at that instant.
         """
         horizon = self.scenario.horizon_us
         end = horizon if until is None else until
         if not _whole(end) or not self.now <= end <= horizon:
             raise MarketError(f"a run ends at a whole number of microseconds from now ({self.now}) to {horizon}, not {until!r}")
+        stop = self._at(int(end), END)
         with one_blas_thread():
-            self.env.run(until=self._at(int(end), END))
+            try:
+                self.env.run(until=stop)
+            except BaseException:
+                stop.callbacks = []  # the next run is not to end where this one should have
+                raise
         if self.now == horizon and self.journal is not None:
             self.journal.close()
 
@@ -187,7 +194,7 @@ class World:
             self._seat.decide(day, tick)
             self._exchange.refresh()
             first = self.played
-            yield self.env.timeout(self.scenario.tick_us)
+            yield self._at(self.now + self.scenario.tick_us, TICK)
             self._close_tick(number, self.played - first)
 
     def _close_tick(self, number: int, requests: int) -> None:

@@ -78,7 +78,7 @@ def test_acting_between_two_runs_is_acting_in_a_process(data: st.DataObject) -> 
     kinds = "mcr-"[: len(scenario.demand.advertisers)]  # type: ignore[union-attr]
     deeds = sorted(data.draw(actions(scenario, arrivals(scenario, seed))), key=lambda deed: deed.time)
     times = [deed.time for deed in deeds]
-    deeds = [d for d in deeds if times.count(d.time) == 1 and d.time % scenario.tick_us > 0]
+    deeds = [d for d in deeds if times.count(d.time) == 1]
     for engine in ("compiled", "events"):
         seated = policies(kinds)
         world = World(scenario, {"bid": seated}, seed, engine)
@@ -144,3 +144,45 @@ def test_what_is_done_before_the_first_run_lasts() -> None:
         )
         world.run()
         assert world.ledger.counts[:, 1, 0].sum() == 0
+
+
+@pytest.mark.parametrize("engine", ["compiled", "events"])
+def test_a_deed_at_midnight_belongs_to_the_day_that_begins(engine: Any) -> None:
+    """However long ago it was scheduled: money given and a pause made at midnight are not undone by the new day's budgets."""
+    scenario = Scenario.preset("uniform", bidders=3, requests=3000).override({"days": 3, "ticks_per_day": 4})
+    world = World(scenario, seed=0, engine=engine)
+    for campaign in range(3):
+        world.set_budget(campaign, 10.0)
+
+    def daily() -> Any:
+        while True:
+            yield world.env.timeout(scenario.day_us)
+            world.top_up(0, 20.0)
+            world.pause(1)
+
+    world.process(daily())
+    world.run()
+    spend = world.ledger.spend().reshape(3, 4, 3).sum(axis=1)
+    budget = spend[:, 0] + world.ledger.left[3::4, 0] / 1e6
+    assert budget == pytest.approx([10.0, 30.0, 30.0])
+    assert spend[0, 1] > 5
+    assert (spend[1:, 1] == 0).all()
+
+
+@pytest.mark.parametrize("engine", ["compiled", "events"])
+def test_a_run_that_failed_does_not_end_the_next(engine: Any) -> None:
+    """After a process of the user's has raised, the market goes on to where the next run is told to end."""
+    scenario = Scenario.preset("tiny")
+    world = World(scenario, seed=0, engine=engine)
+
+    def fails() -> Any:
+        yield world.env.timeout(1000)
+        raise RuntimeError("mine")
+
+    world.process(fails())
+    with pytest.raises(RuntimeError, match="mine"):
+        world.run(10**9)
+    world.run(2 * 10**9)
+    assert world.now == 2 * 10**9
+    world.run()
+    assert world.ledger.closed == scenario.ticks_per_day
