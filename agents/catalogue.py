@@ -1,4 +1,4 @@
-"""Bidders by name: `pid`, `dual:step=0.05`, or one of the user's own, `module:Class` or `path/to/file.py:Class:gain=2`."""
+"""Bidders by name: `pid`, `dual:step=0.05`, `agent:path/of/a/trained/one`, or the user's own, `module:Class:gain=2`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,28 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from ..simulator.errors import AdArenaError, PolicyError, suggest
 from ..simulator.seats import BidPolicy
-from .bidding import MCPC, PID, DualMirrorDescent, Fixed, Linear, Truthful, UniformRandom
+from .bidding import (
+    MCPC,
+    ORTB,
+    PID,
+    RLB,
+    SSMDP,
+    AdaptivePacing,
+    AuctionNetPID,
+    DualMirrorDescent,
+    FirstPriceShading,
+    Fixed,
+    Linear,
+    MinPacing,
+    MultiplicativePacing,
+    OnlineLP,
+    RecedingHorizon,
+    TargetCPADual,
+    Throttling,
+    Truthful,
+    UniformRandom,
+)
+from .learning.seat import Learned
 
 BIDDERS: dict[str, type[BidPolicy]] = {
     "truthful": Truthful,
@@ -25,8 +46,20 @@ BIDDERS: dict[str, type[BidPolicy]] = {
     "random": UniformRandom,
     "mcpc": MCPC,
     "lin": Linear,
+    "ortb": ORTB,
     "pid": PID,
+    "auctionnet_pid": AuctionNetPID,
     "dual": DualMirrorDescent,
+    "adaptive": AdaptivePacing,
+    "multiplicative": MultiplicativePacing,
+    "throttling": Throttling,
+    "tcpa_dual": TargetCPADual,
+    "min_pacing": MinPacing,
+    "online_lp": OnlineLP,
+    "mpc": RecedingHorizon,
+    "ss_mdp": SSMDP,
+    "rlb": RLB,
+    "shading": FirstPriceShading,
 }
 
 _FROM_FILE = "_adarena_policies_"  # prefix of the modules that were loaded from files
@@ -36,12 +69,15 @@ def make_bidder(spec: str) -> BidPolicy:
     """The bidder that a text names.
 
     `spec` reads `name` or `name:field=value,field=value`, where the name is one of `BIDDERS`, or `module:Class`, or
-    `file.py:Class`; modules are looked for in the current folder, too. Values are read by the type of the field.
+    `file.py:Class`; modules are looked for in the current folder, too. Values are read by the type of the field. A trained
+    agent reads `agent:PATH`, of its file or the folder of its training.
 
     Raises:
         PolicyError: whatever is wrong with it, in one sentence.
     """
     name, _, rest = spec.partition(":")
+    if name == "agent":
+        return Learned(rest)
     if name in BIDDERS:
         return _build(BIDDERS[name], name, rest)
     class_name, _, settings = rest.partition(":")
@@ -59,6 +95,8 @@ def make_bidder(spec: str) -> BidPolicy:
 
 def describe(policy: BidPolicy) -> str:
     """The text that `make_bidder` turns into an equal policy: its name, and its fields where they differ from the default."""
+    if isinstance(policy, Learned):
+        return f"agent:{policy.path}"
     kind = type(policy)
     names = {known: name for name, known in BIDDERS.items()}
     name = names.get(kind) or f"{_source(kind)}:{kind.__qualname__}"

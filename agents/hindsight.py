@@ -2,13 +2,13 @@
 
 *Static hindsight* replays the day with constant multipliers and lets the rivals react; an adaptive policy may exceed it. The
 *clairvoyant bound* takes the rivals' bids as they were in a policy's own run, and bounds the value of that run only: rivals
-that react to another policy would bid differently.
+that react to another policy would bid differently. The *frontier bound* does the same for the soft tCPA score.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -122,6 +122,11 @@ def clairvoyant_bound(world: World) -> float:
     Raises:
         MarketError: if nobody is recorded (`World(record=...)`), or the campaign is billed by conversion.
     """
+    return sum(choice_bound(*day) for day in _days(world))
+
+
+def _days(world: World) -> Iterator[tuple[Floats, Floats, float]]:
+    """Values, costs and budget of each day on which the recorded campaign could win."""
     noted = world.recorded()
     k = noted.campaign
     billing = int(world.campaigns.billing[k])
@@ -133,7 +138,6 @@ def clairvoyant_bound(world: World) -> float:
     values, costs = _options(noted, world.scenario.auction, billing == BILLING["cpc"])
     ticks = world.scenario.ticks_per_day
     after = np.cumsum(world.ledger.requests())  # requests up to the end of each closed tick
-    total = 0.0
     for day in range(math.ceil(len(after) / ticks)):
         first, last = day * ticks, min((day + 1) * ticks, len(after)) - 1
         wins = world.ledger.counts[first : last + 1, WINS, k].sum()
@@ -143,8 +147,43 @@ def clairvoyant_bound(world: World) -> float:
         left = int(world.ledger.left[last, k])
         spent = round(float(world.ledger.spend()[first : last + 1, k].sum()) * MICRO)
         budget = math.inf if left >= UNLIMITED // 2 else float(left + spent)
-        total += choice_bound(values[rows], costs[rows], budget)
-    return total
+        yield values[rows], costs[rows], budget
+
+
+def target_score(value: Floats, spend: Floats, worth_of_spend: float) -> Floats:
+    """The soft tCPA score F = V min(1, (C V / S)^2) of value V and spend S; F = V where nothing was spent, 0 where V = 0.
+
+    It is the score of AuctionNet's competition (Su et al., NeurIPS 2024, beta = 2). `worth_of_spend` is C: 1 where V is
+    conversions times the target, target / value of a conversion where V is in currency.
+    """
+    value, spend = np.asarray(value, np.float64), np.asarray(spend, np.float64)
+    kept = np.divide(worth_of_spend * value, spend, out=np.ones_like(value + spend), where=spend > 0)
+    score: Floats = value * np.minimum(1.0, kept) ** 2
+    return score
+
+
+def day_scores(world: World, campaign: int) -> Floats:
+    """The soft tCPA score of each day of a run, in currency; C is the campaign's target for a conversion."""
+    ticks = world.scenario.ticks_per_day
+    starts = np.arange(0, world.ledger.closed, ticks)
+    value, spend = (np.add.reduceat(x[:, campaign], starts) for x in (world.ledger.value(), world.ledger.spend()))
+    return target_score(value, spend, float(world.campaigns.target[campaign] / world.campaigns.value[campaign]))
+
+
+def frontier_bound(world: World) -> float:
+    """Most soft tCPA score, in currency, summed over days, that the recorded campaign could have had against its rivals' bids.
+
+    Of each day max over S <= budget of V*(S) min(1, (C V*(S) / S)^2), V*(S) being the clairvoyant bound with budget S. At a
+    given spend the score grows with value, so no run's score exceeds it. That V* alone is enough rests on value being
+    proportional to conversions, as it is here: a conversion of a campaign is worth the same at each request, and one luck
+    (`clairvoyant_bound`) decides value and cost. What counts as conversions is expected ones.
+
+    Raises:
+        MarketError: as `clairvoyant_bound`.
+    """
+    k = world.recorded().campaign
+    worth = float(world.campaigns.target[k] / world.campaigns.value[k]) * MICRO  # costs are in millionths
+    return sum(frontier_score(values, costs, budget, worth) for values, costs, budget in _days(world))
 
 
 def _options(noted: Recorded, auction: Auction, per_click: bool) -> tuple[Floats, Floats]:
@@ -188,6 +227,57 @@ def choice_bound(values: Any, costs: Any, budget: float) -> float:
     Raises:
         MarketError: if shapes differ or a number is not allowed.
     """
+    if budget == math.inf:
+        values, _ = _checked(values, costs, budget)
+        return float(values.max(axis=1, initial=0.0).sum())
+    _, value = frontier(values, costs, budget)
+    return float(value[-1])
+
+
+def frontier(values: Any, costs: Any, budget: float = math.inf) -> tuple[Floats, Floats]:
+    """Corners (spend, value) of V*(S), the most value at a spend of at most S <= budget: concave, straight in between.
+
+    The first corner is what is had for nothing; the last lies at the budget, or where more money brings nothing. Arguments and
+    errors as `choice_bound`.
+    """
+    values, costs = _checked(values, costs, budget)
+    free = np.where(costs == 0, np.maximum(values, 0.0), 0.0).max(axis=1, initial=0.0)
+    gains, prices = _hull(values, costs, free)
+    with np.errstate(over="ignore"):
+        order = np.argsort(-(gains / prices), kind="stable")
+    gains, prices = gains[order], prices[order]
+    spend = np.append(0.0, np.cumsum(prices))
+    value = free.sum() + np.append(0.0, np.cumsum(gains))
+    whole = int(np.searchsorted(spend, budget, "right"))  # corners within the budget: at least the first
+    if whole < spend.size:
+        last = value[whole - 1] + gains[whole - 1] * ((budget - spend[whole - 1]) / prices[whole - 1])
+        return np.append(spend[:whole], budget), np.append(value[:whole], last)
+    return spend, value
+
+
+def frontier_score(values: Any, costs: Any, budget: float, worth_of_spend: float) -> float:
+    """max over S <= budget of V*(S) min(1, (C V*(S) / S)^2), C = `worth_of_spend` in units of cost over value.
+
+    V*(S) / S falls, so the score is V* up to the spend at which C V*(S) = S, and C^2 V*^3 / S^2 beyond. On a straight piece
+    that has its extremes at the ends (inside, V* = a + b S has its only stationary point at S = 2 a / b, a least one), so
+    corners, budget and that spend are all there is to try.
+
+    Raises:
+        MarketError: as `choice_bound`, or if `worth_of_spend` is not above 0.
+    """
+    if not 0 < worth_of_spend < math.inf:
+        raise MarketError(f"the worth of spend is a finite number above 0, not {worth_of_spend}")
+    spend, value = frontier(values, costs, budget)
+    best = float(target_score(value, spend, worth_of_spend).max())
+    slack = worth_of_spend * value - spend
+    over = int(np.argmax(slack < 0))
+    if slack[over] < 0:  # never at the first corner, where nothing is spent
+        share = slack[over - 1] / (slack[over - 1] - slack[over])
+        best = max(best, float(value[over - 1] + share * (value[over] - value[over - 1])))
+    return best
+
+
+def _checked(values: Any, costs: Any, budget: float) -> tuple[Floats, Floats]:
     values, costs = np.asarray(values, np.float64), np.asarray(costs, np.float64)
     if values.ndim != 2 or values.shape != costs.shape:
         raise MarketError(f"values and costs need one shape (n, S), not {values.shape} and {costs.shape}")
@@ -195,20 +285,7 @@ def choice_bound(values: Any, costs: Any, budget: float) -> float:
         raise MarketError("values must be finite, and costs finite and from 0 up")
     if not budget >= 0:
         raise MarketError(f"a budget is a number from 0 up, not {budget}")
-    free = np.where(costs == 0, np.maximum(values, 0.0), 0.0).max(axis=1, initial=0.0)
-    total = float(free.sum())
-    if budget == math.inf:
-        return float(values.max(axis=1, initial=0.0).sum())
-    gains, prices = _hull(values, costs, free)
-    with np.errstate(over="ignore"):
-        order = np.argsort(-(gains / prices), kind="stable")
-    gains, reached = gains[order], np.cumsum(prices[order])
-    whole = int(np.searchsorted(reached, budget, "right"))
-    total += float(gains[:whole].sum())
-    if whole < gains.size:
-        before = reached[whole - 1] if whole else 0.0
-        total += float(gains[whole] * ((budget - before) / prices[order][whole]))
-    return total
+    return values, costs
 
 
 def _hull(values: Floats, costs: Floats, free: Floats) -> tuple[Floats, Floats]:

@@ -117,7 +117,8 @@ def expected_day(
                 if winner == 0:
                     break
                 k = campaign_of(winner)
-                price = min(max(price_rank(pricing, top, lane, slot, marginal), np.float64(reserve)), rank_of(winner))
+                floor = np.float64(reserve)
+                price = min(max(price_rank(pricing, top, lane, slot, marginal, floor), floor), rank_of(winner))
                 totals[0, k] += marginal[slot]
                 totals[1, k] += marginal[slot] * price
                 totals[2, k] += marginal[slot] * rate[k, start + lane]
@@ -132,7 +133,8 @@ def least_winning_costs(
     for start in range(0, rate.shape[1], LANES):
         select(start, rate, none, none, no_row, live, endless, endless, reserve, seen, top)
         for lane in range(LANES):
-            outsider, insider = rank_of(top[last, lane]), rank_of(top[last + 1, lane])  # a winner need only beat the first loser
+            # Who wins need only beat the best of those who do not; who does not, the last winner.
+            outsider, insider = rank_of(top[last, lane]), rank_of(top[last + 1, lane])
             for k in range(rate.shape[0]):
                 cost[k, start + lane] = max(np.float32(outsider), reserve)
             for slot in range(last + 1):

@@ -243,7 +243,10 @@ class _Seat:
         self._forecast = np.diff(self._starts) / episode
         counts = history.price_counts
         self._past = History(
-            *(np.array([float(x)]) for x in (history.impressions, history.clicks, history.cost, history.rate)),
+            impressions=np.array([float(history.impressions)]),
+            conversions=np.array([float(history.clicks)]),
+            spend=np.array([float(history.cost)]),
+            rate=np.array([float(history.rate)]),
             prices=None if counts is None else counts[None].astype(np.float64),
             price_unit=None if counts is None else np.ones(1),
         )

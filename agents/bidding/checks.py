@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from numbers import Real
+from numbers import Integral, Real
 
 from ...simulator.errors import PolicyError
 
@@ -27,3 +27,10 @@ def check_switch(policy: object, field: str) -> None:
     value = getattr(policy, field)
     if not isinstance(value, bool):
         raise PolicyError(f"{type(policy).__name__} needs True or False as {field}, not {value!r}")
+
+
+def check_whole(policy: object, field: str, least: int) -> None:
+    """Refuses a field that is not a whole number, or is below `least`. Raises `PolicyError`."""
+    value = getattr(policy, field)
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise PolicyError(f"{type(policy).__name__} needs a whole number from {least} up as {field}, not {value!r}")

@@ -55,7 +55,9 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_names_make_default_bidders() -> None:
-    assert set(BIDDERS) == {"truthful", "fixed", "random", "mcpc", "lin", "pid", "dual"}
+    plain = {"truthful", "fixed", "random", "mcpc", "lin", "ortb", "throttling"}
+    controlled = {"pid", "auctionnet_pid", "dual", "adaptive", "multiplicative", "tcpa_dual", "min_pacing"}
+    assert set(BIDDERS) == plain | controlled | {"online_lp", "mpc", "ss_mdp", "rlb", "shading"}
     for name, kind in BIDDERS.items():
         assert make_bidder(name) == kind()
 

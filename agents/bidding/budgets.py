@@ -1,0 +1,55 @@
+"""What several bidders ask of a view: what is still to come, and the multiplier, price or bid that costs just so much."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...simulator.errors import PolicyError
+from ...simulator.seats import BidPolicy, BidView, History
+
+Floats = NDArray[np.float64]
+
+DEPLETED = 0.01  # with less than this share of its budget left, a campaign's spend says nothing about its bid
+HALVINGS = 50  # of a search's interval
+
+
+def requests_to_come(view: BidView) -> float:
+    """Requests that the forecast puts into the rest of the day, from this tick on."""
+    return view.forecast_requests * float(view.forecast[view.tick :].sum())
+
+
+def pays_for_itself(view: BidView) -> NDArray[np.bool_]:
+    """Which campaigns want a conversion at no more than `target`, or value of so many times its cost."""
+    return np.array([objective in ("target_cpa", "target_roas") for objective in view.objectives])
+
+
+def allowed_spend(believed_value: Floats, view: BidView) -> Floats:
+    """The most that impressions of this believed value may cost under the campaigns' targets: target x conversions."""
+    return believed_value * view.target / view.value
+
+
+def known_prices(policy: BidPolicy, history: History) -> tuple[Floats, Floats]:
+    """The history's prices as shares of auctions, (held, steps), and their unit, (held,). Raises `PolicyError` without."""
+    if history.prices is None or history.price_unit is None:
+        raise PolicyError(
+            f"{type(policy).__name__} needs a history that tells market prices, and this one has no histogram of them "
+            "(price_counter_train in JSON; a log of past auctions tells them, too)"
+        )
+    return history.prices / history.prices.sum(axis=1, keepdims=True), history.price_unit
+
+
+def highest_within(cost: Callable[[Floats], Floats], limit: Floats, least: Floats, most: Floats) -> Floats:
+    """The highest x from `least` to `most` (both above 0) with cost(x) <= limit, cost rising in x; else `least`.
+
+    All of shape (held,). Found by halving the interval of log x.
+    """
+    low, high = np.log(least), np.log(most)
+    fits = cost(most) <= limit
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        below = cost(np.exp(middle)) <= limit
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return np.where(fits, most, np.exp(low))
