@@ -201,14 +201,15 @@ def _options(noted: Recorded, auction: Auction, per_click: bool) -> tuple[Floats
 def slot_prices(rivals: Floats, auction: Auction) -> Floats:
     """What the winner of each slot pays, shape (n, S), given its S best rivals' ranks in descending order, (n, S).
 
-    Holding slot k takes outbidding the k-th rival (counted from 1), who then stands below. First price: bid just that.
+    Holding slot k takes outbidding the k-th rival (counted from 1), who then stands below. First price: bid just that. The
+    reserve is in it where it counts for slots further down, not as a least price of the slot itself.
     """
     if auction.pricing in ("first", "gsp"):
         return rivals
     if auction.pricing == "second":
         return np.broadcast_to(rivals[:, -1:], rivals.shape)
     marginal = np.append(auction.marginal, 0.0)
-    harm = (marginal[:-1] - marginal[1:]) * rivals
+    harm = (marginal[:-1] - marginal[1:]) * np.maximum(rivals, round(auction.reserve * MICRO))
     price: Floats = np.cumsum(harm[:, ::-1], axis=1)[:, ::-1] / marginal[:-1]
     return price
 

@@ -100,21 +100,28 @@ def generalised_second_price(top: Any, lane: Any, slot: Any, marginal: Any) -> A
 
 
 @inlined
-def vickrey_clarke_groves(top: Any, lane: Any, slot: Any, marginal: Any) -> Any:
-    """The winner pays the value others lose by its presence, per exposure: each below would move up by one slot."""
+def vickrey_clarke_groves(top: Any, lane: Any, slot: Any, marginal: Any, floor: Any) -> Any:
+    """The winner pays the value others lose by its presence, per exposure: each below would move up by one slot.
+
+    The seller is one of the others and values a slot at its reserve, `floor` as a rank: without that the payment for a
+    slot would not be what outbids for it, and truth not the best bid (Myerson 1981).
+    """
     harm = 0.0
     for below in range(slot, marginal.size - 1):
-        harm += (marginal[below] - marginal[below + 1]) * rank_of(top[below + 1, lane])
+        harm += (marginal[below] - marginal[below + 1]) * max(rank_of(top[below + 1, lane]), floor)
     return harm / marginal[slot]
 
 
 @inlined
-def price_rank(pricing: Any, top: Any, lane: Any, slot: Any, marginal: Any) -> Any:
-    """The rank at which the winner of a slot is charged; `marginal` are the slots' exposures and a closing 0."""
+def price_rank(pricing: Any, top: Any, lane: Any, slot: Any, marginal: Any, floor: Any) -> Any:
+    """The rank at which the winner of a slot is charged, before the reserve.
+
+    `marginal` are the slots' exposures and a closing 0, `floor` the rank of a bid of the winner's at the reserve.
+    """
     if pricing == FIRST:
         return first_price(top, lane, slot, marginal)
     if pricing == SECOND:
         return second_price(top, lane, slot, marginal)
     if pricing == GSP:
         return generalised_second_price(top, lane, slot, marginal)
-    return vickrey_clarke_groves(top, lane, slot, marginal)
+    return vickrey_clarke_groves(top, lane, slot, marginal, floor)

@@ -202,7 +202,8 @@ def settle(
         if not exposed:
             continue
         believed = np.float64(rate[k, j])
-        bid, price = rank_of(winner), price_rank(control[PRICING], top, lane, slot, marginal)
+        floor = reserve * weight[k, j] if weight.size > 0 else reserve
+        bid, price = rank_of(winner), price_rank(control[PRICING], top, lane, slot, marginal, floor)
         if weight.size > 0:
             # The rank was rounded: without its weight it may lie a hair below a bid at the reserve, or above the cap.
             bid = max(min(bid / weight[k, j], np.float64(cap[k])), reserve)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -75,13 +76,29 @@ def auction(bids: dict[int, F], weights: dict[int, F], reserve: int, pricing: st
             rank = ranks[slots] if len(ranks) > slots else 0.0
         elif pricing == "gsp":
             rank = ranks[slot + 1] if len(ranks) > slot + 1 else 0.0
-        else:  # what the others would gain if this campaign stayed away, per exposure of its slot
-            with_it = sum(e * r for place, (e, r) in enumerate(zip(exposure, ranks, strict=False)) if place != slot)
-            without = sum(e * r for e, r in zip(exposure, ranks[:slot] + ranks[slot + 1 :], strict=False))
-            rank = (without - with_it) / exposure[slot]
+        else:
+            floor = reserve * float(weights[k])
+            rank = envelope(slot, ranks, floor, exposure) / exposure[slot]
         bid = float(bids[k])
         sales.append(Sale(k, bid, min(max(rank / float(weights[k]), reserve), bid)))
     return sales
+
+
+def envelope(slot: int, ranks: list[float], floor: float, exposure: list[float]) -> float:
+    """The one payment under which truth is the best bid (Myerson 1981): rank x(rank) less the integral of x from 0 to rank.
+
+    x(t) is the exposure that a bid of rank t has among the others' ranks; none below the floor. `ranks` fall; the winner of
+    the slot is one of them.
+    """
+    rank, others = ranks[slot], ranks[:slot] + ranks[slot + 1 :]
+
+    def won(t: float) -> float:
+        above = sum(other >= t for other in others)
+        return exposure[above] if above < len(exposure) else 0.0
+
+    steps = [floor, *sorted(other for other in others if floor < other < rank), rank]
+    missed = sum((high - low) * won(high) for low, high in pairwise(steps) if high > low)
+    return rank * exposure[slot] - missed
 
 
 def per_click(price: int, believed: float, bidder: Bidder) -> float:

@@ -74,6 +74,36 @@ def test_a_lone_bidder_pays_the_reserve(pricing: str) -> None:
     assert paid == {(0, 0): {300_000}}
 
 
+def test_vcg_charges_what_outbids_for_each_exposure_with_a_reserve() -> None:
+    """Of 1.0 exposure the first .2 is won at 6, the rest at the reserve of 5: .2 x 6 + .8 x 5; the second pays the reserve."""
+    paid = prices(market(3, pricing="vcg", slots=2, exposure=(1.0, 0.8), reserve=5.0), 10.0, 6.0, 4.9)
+    assert paid == {(0, 0): {5_200_000}, (1, 1): {5_000_000}}
+
+
+class Boasting(BidPolicy):
+    """Bids nothing below the reserve, and at least `least` above it."""
+
+    def __init__(self, least: float) -> None:
+        self.least = least
+
+    def decide(self, view: BidView) -> ChunkBids:
+        return ChunkBids(lambda requests: np.where(requests.rate < 0.5, 0.0, np.maximum(requests.rate, self.least)))
+
+
+def test_truth_is_the_best_bid_in_vcg_with_a_reserve() -> None:
+    """Who boasts wins the better slot more often; were it cheaper than what outbids for it, that would pay."""
+    scenario = Scenario.preset("uniform", bidders=2, requests=50_000).override(
+        {"auction.pricing": "vcg", "auction.slots": 2, "auction.exposure": [1.0, 0.8], "auction.reserve": 0.5}
+    )
+    utility = {}
+    for least in (0.0, 0.8, 1.0):
+        world = World(scenario, {"bid": {0: Boasting(least)}}, seed=1)
+        world.run()
+        utility[least] = (world.ledger.value() - world.ledger.spend())[:, 0].sum() / world.played
+    assert utility[0.0] > utility[0.8] + 1e-4
+    assert utility[0.8] > utility[1.0] + 1e-4
+
+
 def test_a_bid_at_the_reserve_takes_part_and_one_below_does_not() -> None:
     auction = {"pricing": "first", "slots": 1, "exposure": (1.0,), "reserve": 0.25}
     assert prices(market(1, **auction), 0.25) == {(0, 0): {250_000}}
