@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -75,42 +76,65 @@ def bench(
     scenario: str = "bidding-small",
     seeds: int = 20,
     reference: str = "fixed",
+    rivals: str = "mixed",
+    jobs: int = 1,
     out: Path = Path("out/bench"),
     settings: Settings = (),
 ) -> None:
-    """Compares policies on the same days, beside hindsight; writes summary.json and figures.
+    """Compares policies on the same test days, beside hindsight; writes results, figures and a report.
+
+    Run again after it was stopped, it goes on where it was: out/results.sqlite keeps what has been measured.
 
     Args:
         suite: which decision is compared.
-        policies: bidders by name, with settings (dual:step=0.05), or your own (mymodule:MyBidder).
+        policies: bidders by name, with settings (dual:step=0.05), your own (mymodule:MyBidder), or @FILE of `adarena tune`.
         scenario: a preset or a YAML file.
         seeds: how many days.
         reference: the policy against which differences are taken.
+        rivals: who bids for all others: mixed, pid, fixed or dual.
+        jobs: processes that share the work.
         out: folder for the files.
         settings: fields of the scenario to change, e.g. auction.slots=1.
     """
-    from .agents.catalogue import make_bidder
-    from .benchmarks import plots, report
-    from .benchmarks.progress import progress
-    from .benchmarks.suites import bidding
+    from .benchmarks import comparing
 
+    market, folder = _scenario(scenario, settings), _folder(out)
+    terms = comparing.Terms(rivals, jobs, _command())
+    comparing.compare(console, market, policies, seeds, reference, folder, terms)
+
+
+def tune(
+    suite: Annotated[Literal["bidding"], tyro.conf.Positional],
+    out: Path,
+    policies: tuple[str, ...] = ("pid", "dual", "fixed"),
+    scenario: str = "bidding-small",
+    configurations: int = 60,
+    days: int = 64,
+    rivals: str = "mixed",
+    jobs: int = 1,
+    settings: Settings = (),
+) -> None:
+    """Tunes policies by random search on training days, names the best by validation days; writes YAML for `bench`.
+
+    Run again after it was stopped, it goes on where it was.
+
+    Args:
+        suite: which decision is tuned.
+        out: the file; `adarena bench bidding --policies @FILE` reads it.
+        policies: bidders by name or your own; what is searched stands in their class as SPACE.
+        scenario: a preset or a YAML file.
+        configurations: how many are tried for each policy.
+        days: how many training days, and as many for validation.
+        rivals: who bids for all others: mixed, pid, fixed or dual.
+        jobs: processes that share the work.
+        settings: fields of the scenario to change, e.g. auction.slots=1.
+    """
+    from .benchmarks import comparing
+
+    _folder(out.parent)
     market = _scenario(scenario, settings)
-    names = tuple(dict.fromkeys((*policies, reference)))
-    if seeds < 1:
-        raise MarketError(f"a comparison needs at least one seed, not {seeds}")
-    bidders = {name: make_bidder(name) for name in names}
-    folder = _folder(out)
-    with progress(f"{suite} on {market.name}", bidding.steps(names, seeds)) as advance:
-        results = bidding.run(market, bidders, seeds, advance)
-    found = report.estimates(results, reference)
-    console.print(report.comparison_table(results, found, reference))
-    forecast = bidding.forecast(market)
-    written = [
-        report.write_json(folder / "summary.json", report.summary(results, found, reference)),
-        *(plots.save(plots.comparison(results), folder / f"bidders.{kind}") for kind in ("png", "svg")),
-        *(plots.save(plots.spending(results, forecast), folder / f"spending.{kind}") for kind in ("png", "svg")),
-    ]
-    console.print("written: " + ", ".join(str(path) for path in written), soft_wrap=True)
+    terms = comparing.Terms(rivals, jobs, _command())
+    comparing.tune(console, market, policies, configurations, days, out, terms)
 
 
 def replay(
@@ -181,7 +205,15 @@ def demo(out: Path = Path("out/demo")) -> None:
     simulate(out=out)
 
 
-COMMANDS = {"simulate": simulate, "bench": bench, "replay": replay, "speed": speed, "theory": theory, "demo": demo}
+COMMANDS = {
+    "simulate": simulate,
+    "bench": bench,
+    "tune": tune,
+    "replay": replay,
+    "speed": speed,
+    "theory": theory,
+    "demo": demo,
+}
 
 
 def _scenario(name: str, settings: tuple[str, ...], days: int | None = None) -> Scenario:
@@ -190,6 +222,11 @@ def _scenario(name: str, settings: tuple[str, ...], days: int | None = None) -> 
     changes = [*settings, *([f"days={days}"] if days is not None else [])]
     market = Scenario.named(name)
     return market.override(changes) if changes else market
+
+
+def _command() -> str:
+    """The command line as it was given."""
+    return shlex.join(["adarena", *sys.argv[1:]])
 
 
 def _folder(path: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ def _style() -> None:
             "legend.fontsize": 9,
             "grid.color": "#ececec",
             "figure.dpi": 120,
+            "svg.hashsalt": "adarena",  # the same figure is the same bytes
         },
     )
 
@@ -51,10 +53,16 @@ def _style() -> None:
 def save(figure: Figure, path: Path) -> Path:
     """Writes a figure under its name only once it is whole."""
     part = path.with_name(f".{path.name}.part")
-    figure.savefig(part, format=path.suffix[1:], bbox_inches="tight")
+    kind = path.suffix[1:]
+    figure.savefig(part, format=kind, bbox_inches="tight", metadata={"Date": None} if kind == "svg" else None)
     part.rename(path)
-    plt.close(figure)
+    close(figure)
     return path
+
+
+def close(figure: Figure) -> None:
+    """Gives back what a figure holds."""
+    plt.close(figure)
 
 
 def day(world: World) -> Figure:
@@ -160,45 +168,51 @@ def _budgets(axis: Axes, world: World, edges: Floats) -> None:
     axis.legend(loc="upper left", ncols=2, frameon=False, columnspacing=1.0)
 
 
-def comparison(results: Results) -> Figure:
-    """Each policy's share of static hindsight, day by day and on average, beside how evenly it spent."""
+def comparison(results: Results, narrow: bool = False) -> Figure:
+    """Each policy's share of static hindsight, day by day and on average, beside (narrow: above) how evenly it spent."""
     _style()
     best = np.array([y.value for y in results.yardsticks])
-    drawn = statistics.resamples(len(best))
     shares = {name: np.array([r.value for r in runs]) / best for name, runs in results.runs.items()}
     errors = {name: np.array([r.pacing_error for r in runs]) for name, runs in results.runs.items()}
     names = sorted(shares, key=lambda name: shares[name].mean())
-    figure, axes = plt.subplots(
-        1, 2, figsize=(12, 1.6 + 0.52 * len(names)), sharey=True, constrained_layout=True, width_ratios=[1.6, 1]
-    )
-    palette = _colours(results)
-    dice = np.random.default_rng(0)
+    height = 1.6 + (0.4 if narrow else 0.52) * len(names)
+    if narrow:
+        figure, axes = plt.subplots(2, 1, figsize=(4.6, 2 * height), constrained_layout=True)
+    else:
+        figure, axes = plt.subplots(1, 2, figsize=(12, height), sharey=True, constrained_layout=True, width_ratios=[1.6, 1])
     for axis, numbers in ((axes[0], shares), (axes[1], errors)):
-        for place, name in enumerate(names):
-            jitter = place + dice.uniform(-0.16, 0.16, len(best))
-            axis.scatter(numbers[name], jitter, s=14, color=palette[name], alpha=0.45, linewidth=0)
-            estimate = statistics.mean(numbers[name], drawn)
-            axis.plot([estimate.low, estimate.high], [place, place], color=INK, linewidth=2.4, solid_capstyle="round")
-            axis.plot(estimate.mean, place, "o", color=palette[name], markeredgecolor=INK, markersize=8)
-        axis.grid(axis="y", visible=False)
+        _dots(axis, results, {name: numbers[name] for name in names})
+        axis.xaxis.set_major_formatter(PercentFormatter(1.0))
+        axis.set_xlim(left=0)
+    for axis in axes if narrow else axes[:1]:
+        axis.set_yticks(range(len(names)), names)
     axes[0].axvline(1.0, color=IDEAL, linewidth=1.6)
-    axes[0].set_yticks(range(len(names)), names)
+    axes[0].set_xlim(right=max(1.02, axes[0].get_xlim()[1]))
     axes[0].set_title("Value as a share of static hindsight")
-    axes[0].set_xlabel("share of the best constant multiplier of the day (red line)")
-    axes[0].xaxis.set_major_formatter(PercentFormatter(1.0))
-    axes[0].set_xlim(left=0)
+    axes[0].set_xlabel("share of the day's best constant multiplier (red)")
     axes[1].set_title("Pacing error")
     axes[1].set_xlabel("mean distance from the traffic curve, share of budget")
-    axes[1].xaxis.set_major_formatter(PercentFormatter(1.0))
-    axes[1].set_xlim(left=0)
     figure.suptitle(
         f"{results.scenario.name}: {len(best)} days, dots; mean and 95% interval, black",
         x=0.01,
         ha="left",
-        fontsize=12,
+        fontsize=10 if narrow else 12,
         color=INK,
     )
     return figure
+
+
+def _dots(axis: Axes, results: Results, numbers: Mapping[str, Floats]) -> None:
+    """A line for each policy: a dot a day, the mean and its interval."""
+    drawn = statistics.resamples([case.campaign for case in results.cases])
+    palette, dice = _colours(results), np.random.default_rng(0)
+    for place, (name, values) in enumerate(numbers.items()):
+        jitter = place + dice.uniform(-0.16, 0.16, values.size)
+        axis.scatter(values, jitter, s=14, color=palette[name], alpha=0.45, linewidth=0)
+        estimate = statistics.mean(values, drawn)
+        axis.plot([estimate.low, estimate.high], [place, place], color=INK, linewidth=2.4, solid_capstyle="round")
+        axis.plot(estimate.mean, place, "o", color=palette[name], markeredgecolor=INK, markersize=8)
+    axis.grid(axis="y", visible=False)
 
 
 def _colours(results: Results) -> dict[str, tuple[float, float, float]]:
@@ -207,16 +221,18 @@ def _colours(results: Results) -> dict[str, tuple[float, float, float]]:
     return dict(zip(results.runs, palette, strict=True))
 
 
-def spending(results: Results, forecast: Floats, most: int = 4) -> Figure:
+def spending(results: Results, forecast: Floats, most: int = 4, narrow: bool = False) -> Figure:
     """How each policy spent the budget on the first days of a comparison, against the forecast's curve."""
     _style()
-    days = min(most, len(results.cases))
-    figure, axes = plt.subplots(1, days, figsize=(3.2 * days + 1.6, 3.6), sharey=True, squeeze=False, constrained_layout=True)
+    days = min(2 if narrow else most, len(results.cases))
+    shape, size = ((days, 1), (4.6, 2.5 * days + 1.4)) if narrow else ((1, days), (3.2 * days + 1.6, 3.6))
+    figure, grid = plt.subplots(*shape, figsize=size, sharey=True, squeeze=False, constrained_layout=True)
+    axes = list(grid.flat)
     scenario = results.scenario
     hours = np.arange(scenario.days * scenario.ticks_per_day + 1) * scenario.tick_us / 3.6e9
     ideal = np.concatenate([[0.0], np.cumsum(np.tile(forecast, scenario.days))]) / scenario.days
     palette = _colours(results)
-    for number, axis in enumerate(axes[0]):
+    for number, axis in enumerate(axes):
         axis.plot(hours, ideal, color=IDEAL, linewidth=4, alpha=0.35, label="the forecast's curve")
         for name, runs in results.runs.items():
             axis.plot(hours, runs[number].spend_curve, color=palette[name], linewidth=1.5, label=name)
@@ -224,10 +240,15 @@ def spending(results: Results, forecast: Floats, most: int = 4) -> Figure:
         axis.set_xlim(0, hours[-1])
         if hours[-1] == 24:
             axis.set_xticks(range(0, 25, 6))
-        axis.set_xlabel("hour of the day" if scenario.days == 1 else "hours")
-    axes[0, 0].set_ylabel("share of budget spent")
-    axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1.0))
-    axes[0, 0].set_ylim(0, 1.03)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", frameon=False)
+        axis.yaxis.set_major_formatter(PercentFormatter(1.0))
+        axis.set_ylim(0, 1.03)
+        if not narrow or number == days - 1:
+            axis.set_xlabel("hour of the day" if scenario.days == 1 else "hours")
+        if narrow or number == 0:
+            axis.set_ylabel("share of budget spent")
+    handles, labels = axes[0].get_legend_handles_labels()
+    if narrow:
+        figure.legend(handles, labels, loc="outside lower center", frameon=False, ncols=2)
+    else:
+        figure.legend(handles, labels, loc="outside right center", frameon=False)
     return figure

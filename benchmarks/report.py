@@ -12,6 +12,7 @@ from rich import box
 from rich.table import Table
 
 from ..simulator import kernel as K
+from ..simulator.market import build
 from ..simulator.world import World
 from . import statistics
 from .statistics import Estimate
@@ -20,12 +21,17 @@ if TYPE_CHECKING:
     from .suites.bidding import Results
 
 
-def write_json(path: Path, content: Any) -> Path:
-    """Writes JSON under its name only once it is whole."""
+def write_text(path: Path, content: str) -> Path:
+    """Writes a text under its name only once it is whole."""
     part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(content, indent=2) + "\n")
+    part.write_text(content, encoding="utf-8")
     part.rename(path)
     return path
+
+
+def write_json(path: Path, content: Any) -> Path:
+    """Writes JSON under its name only once it is whole."""
+    return write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def day_table(world: World, most: int = 12) -> Table:
@@ -65,61 +71,91 @@ def plain_table(title: str, caption: str | None = None) -> Table:
 
 
 def estimates(results: Results, reference: str) -> dict[str, dict[str, Estimate]]:
-    """For each policy its metrics with 95% intervals; differences are against `reference`, paired by case."""
+    """For each policy its metrics with 95% intervals; differences are against `reference`, paired by case.
+
+    The bootstrap is stratified by the campaign in the seat.
+    """
     best = np.array([y.value for y in results.yardsticks])
-    drawn = statistics.resamples(len(best))
+    drawn = statistics.resamples([case.campaign for case in results.cases])
     base = np.array([r.value for r in results.runs[reference]]) / best
     out = {}
     for name, runs in results.runs.items():
-        value = np.array([r.value for r in runs])
-        spend = np.array([r.spend for r in runs])
-        budget = np.array([r.budget for r in runs])
+        value, spend, budget, bound, pacing, conversions, excess, score = (
+            np.array([float(getattr(r, field)) for r in runs])
+            for field in (
+                "value", "spend", "budget", "clairvoyant", "pacing_error", "conversions", "cpa_excess", "score",
+            )
+        )  # fmt: skip
         out[name] = {
             "share_of_static_hindsight": statistics.mean(value / best, drawn),
+            "iqm_share_of_static_hindsight": statistics.iqm(value / best, drawn),
             "difference_to_reference": statistics.mean(value / best - base, drawn),
-            "share_of_clairvoyant_bound": statistics.ratio(value, np.array([r.clairvoyant for r in runs]), drawn),
+            "share_of_clairvoyant_bound": statistics.ratio(value, bound, drawn),
             "value": statistics.mean(value, drawn),
+            "score": statistics.mean(score, drawn),
             "spend": statistics.mean(spend, drawn),
             "spend_share": statistics.mean(spend / budget, drawn),
             "budget_violation": statistics.mean(np.maximum(spend - budget, 0.0), drawn),
-            "pacing_error": statistics.mean(np.array([r.pacing_error for r in runs]), drawn),
-            "conversions": statistics.mean(np.array([float(r.conversions) for r in runs]), drawn),
-            "seconds": statistics.mean(np.array([r.seconds for r in runs]), drawn),
+            "cpa_excess": statistics.mean(excess, drawn),
+            "pacing_error": statistics.mean(pacing, drawn),
+            "conversions": statistics.mean(conversions, drawn),
         }
     return out
 
 
+def limits_cpa(results: Results) -> bool:
+    """Whether a campaign in the seat has a target CPA."""
+    listed = build(results.scenario).campaigns.listed
+    return any(listed[case.campaign].objective == "target_cpa" for case in results.cases)
+
+
+def ranked(found: Mapping[str, Mapping[str, Estimate]]) -> list[str]:
+    """Labels, the largest mean share of static hindsight first."""
+    return sorted(found, key=lambda name: -found[name]["share_of_static_hindsight"].mean)
+
+
 def comparison_table(results: Results, found: Mapping[str, Mapping[str, Estimate]], reference: str) -> Table:
     """Policies, best first: value beside violation, pacing error and time; never a single score."""
-    seeds = len(results.cases)
     out = plain_table(
-        f"bidding on {results.scenario.name}: {seeds} days, mean [95% interval]",
+        f"bidding on {results.scenario.name}: {len(results.cases)} days, mean [95% interval]",
         caption=(
             "of hindsight: value over that of the day's best constant multiplier, rivals reacting (adaptive policies may "
-            "exceed it). of bound: value over the clairvoyant bound, given the rivals' bids of the policy's own run. "
-            "Differences are paired by common random numbers. Pacing: mean distance of spend from the traffic curve."
+            "exceed it). IQM: the same, of the middle half of the days. of bound: value over the clairvoyant bound, given "
+            "the rivals' bids of the policy's own run. Differences are paired by common random numbers; intervals are "
+            "stratified by campaign. Pacing: mean distance of spend from the traffic curve. over: money spent beyond the "
+            "budget, or, with a target CPA, the share of spend above it."
         ),
     )
-    out.add_column("policy", no_wrap=True)
-    for column in ("of hindsight", f"minus {reference}", "of bound", "spent", "over", "pacing", "s/day"):
-        out.add_column(column, justify="right", no_wrap=True)
-    for name, row in sorted(found.items(), key=lambda item: -item[1]["share_of_static_hindsight"].mean):
-        difference = row["difference_to_reference"]
+    cpa = limits_cpa(results)
+    out.add_column("policy", overflow="fold")
+    for column in ("of hindsight", "IQM", f"minus {reference}", "of bound", "spent", "over", "pacing", "s/day"):
+        out.add_column(column, justify="right", no_wrap=not column.startswith("minus"))
+    for name in ranked(found):
+        row, difference = found[name], found[name]["difference_to_reference"]
         out.add_row(
             name,
             str(row["share_of_static_hindsight"]),
-            "" if name == reference else f"{difference.mean:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]",
+            f"{row['iqm_share_of_static_hindsight'].mean:.3f}",
+            "" if name == reference else signed(difference),
             f"{row['share_of_clairvoyant_bound'].mean:.3f}",
             f"{row['spend_share'].mean:.1%}",
-            f"{row['budget_violation'].mean:.2f}",
+            f"{row['cpa_excess'].mean:.1%}" if cpa else f"{row['budget_violation'].mean:.2f}",
             f"{row['pacing_error'].mean:.1%}",
-            f"{row['seconds'].mean:.3f}",
+            f"{np.mean([r.seconds for r in results.runs[name]]):.3f}",
         )
     return out
 
 
+def signed(estimate: Estimate) -> str:
+    """A difference with its interval, signs written out."""
+    return f"{estimate.mean:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]"
+
+
 def summary(results: Results, found: Mapping[str, Mapping[str, Estimate]], reference: str) -> dict[str, Any]:
-    """What goes to `summary.json`: the market, the seeds, and a row per policy and metric."""
+    """What goes to `summary.json`: the market, the seeds, and a row per policy and metric.
+
+    Nothing in it depends on the machine's speed, so a comparison that was killed and resumed ends with the same bytes.
+    """
     rows = [
         {
             "suite": "bidding",
@@ -138,5 +174,11 @@ def summary(results: Results, found: Mapping[str, Mapping[str, Estimate]], refer
         {"seed": case.seed, "campaign": case.campaign, "hindsight_value": best.value, "hindsight_multiplier": best.multiplier}
         for case, best in zip(results.cases, results.yardsticks, strict=True)
     ]
-    scenario = {"name": results.scenario.name, "digest": results.scenario.digest}
-    return {"scenario": scenario, "reference": reference, "cases": cases, "rows": rows}
+    return {
+        "scenario": {"name": results.scenario.name, "digest": results.scenario.digest},
+        "rivals": results.rivals,
+        "reference": reference,
+        "policies": results.policies,
+        "cases": cases,
+        "rows": rows,
+    }

@@ -52,7 +52,7 @@ def space_of(policy: BidPolicy) -> Mapping[str, Range]:
     space: Mapping[str, Range] = getattr(kind, "SPACE", {})
     if not space:
         return {}
-    fields = {f.name for f in dataclasses.fields(kind) if f.init} if dataclasses.is_dataclass(kind) else set()
+    fields = {f.name for f in dataclasses.fields(kind) if f.init} if dataclasses.is_dataclass(kind) else set[str]()
     for field, span in space.items():
         if field not in fields:
             raise PolicyError(f"{kind.__name__}.SPACE names {field!r}, which is no field of the dataclass")

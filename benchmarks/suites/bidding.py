@@ -8,26 +8,26 @@ multiplier of that very day (static hindsight), and the clairvoyant bound given 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...agents.bidding import PID, DualMirrorDescent, Fixed
+from ...agents.catalogue import make_bidder
 from ...agents.hindsight import clairvoyant_bound, static_hindsight
-from ...simulator.errors import MarketError
-from ...simulator.market import build
+from ...agents.rivals import contested, rivals
 from ...simulator.scenario import Scenario
 from ...simulator.seats import BidPolicy
+from ...simulator.splits import Split, checked
+from ...simulator.splits import seeds as seeds_of
 from ...simulator.traffic import day_shares
 from ...simulator.world import World
+from ..store import Store, code_version, source_digest
+from ..workers import results
 
 Floats = NDArray[np.float64]
-
-# Seeds from here on are for tests; lower ones for tuning and training. They are never mixed.
-TEST_SEEDS = 1_000_000
-SEATS = 8
 
 
 class Case(NamedTuple):
@@ -45,6 +45,8 @@ class Run(NamedTuple):
     budget: float
     pacing_error: float  # mean distance of cumulative spend from the forecast traffic curve, as a share of the budget
     conversions: int  # realised
+    cpa_excess: float  # share of spend above target CPA x expected conversions; 0 for campaigns without a target CPA
+    score: float  # value; with a target CPA, value x min(1, (target CPA / CPA)^2), CPA on expected conversions
     clairvoyant: float  # bound on value, given the rivals' bids of this run
     seconds: float  # of the whole market, processor time
     spend_curve: Floats  # (ticks + 1,) cumulative, as a share of the budget
@@ -57,87 +59,162 @@ class Yardstick(NamedTuple):
     multiplier: float
 
 
-class Results(NamedTuple):
-    """Everything the suite measured; `runs[policy]` and `yardsticks` go by `cases`."""
+class Task(NamedTuple):
+    """A row to be measured: a policy on a case, or static hindsight of the case where `policy` is None."""
 
     scenario: Scenario
+    rivals: str  # the name of a mix
+    case: Case
+    policy: str | None  # as the catalogue reads it
+    source: str  # digest of the policy's own sources
+
+    @property
+    def table(self) -> str:
+        """Where its row is kept."""
+        return "hindsight" if self.policy is None else "runs"
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What its row is found by, in the order of `store.KEY`."""
+        policy = "static hindsight" if self.policy is None else self.policy
+        return (code_version(), self.scenario.digest, self.rivals, policy, self.source, *self.case)
+
+
+class Results(NamedTuple):
+    """Everything the suite measured; `runs[label]` and `yardsticks` go by `cases`."""
+
+    scenario: Scenario
+    rivals: str
     cases: list[Case]
+    policies: dict[str, str]  # what each label stands for
     runs: dict[str, list[Run]]
     yardsticks: list[Yardstick]
 
 
-def seats(scenario: Scenario) -> list[int]:
-    """The campaigns whose seat is handed round: value steady, budget under 90% of what they could spend, most conversions.
-
-    Raises `MarketError` if the market has none.
-    """
-    table, expected = (market := build(scenario)).campaigns, market.expected
-    bound = (table.budget / 1e6 < 0.9 * expected.unconstrained_spend) & ~table.follows_demand
-    if not bound.any():
-        raise MarketError(
-            f"scenario {scenario.name!r} has no steady campaign whose budget binds, so there is nothing to compare"
-        )
-    order = np.argsort(-expected.conversions, kind="stable")
-    return [int(k) for k in order if bound[k]][:SEATS]
+def cases(scenario: Scenario, seeds: int, split: Split = "test") -> list[Case]:
+    """The cases of a comparison: the first `seeds` days of a split, the seat rotating."""
+    held = contested(scenario)
+    return [Case(checked(seed, split), held[i % len(held)]) for i, seed in enumerate(seeds_of(split, seeds))]
 
 
-def cases(scenario: Scenario, seeds: int) -> list[Case]:
-    """The cases of a comparison: `seeds` days, the seat rotating."""
-    held = seats(scenario)
-    return [Case(TEST_SEEDS + i, held[i % len(held)]) for i in range(seeds)]
-
-
-def rivals(scenario: Scenario, campaign: int) -> dict[int | str, BidPolicy]:
-    """Policies for everybody but one campaign: half PID, a quarter fixed, a quarter mirror descent, in each vertical."""
-    pid, fixed, dual = PID(), Fixed(), DualMirrorDescent()
-    verticals = int(build(scenario).campaigns.vertical.max()) + 1
-    kinds = (pid, fixed, pid, dual)
-    names = build(scenario).campaigns.names
-    return {k: kinds[k // verticals % 4] for k in range(len(names)) if k != campaign}
-
-
-def play(scenario: Scenario, case: Case, policy: BidPolicy) -> Run:
+def play(scenario: Scenario, case: Case, policy: BidPolicy, mix: str = "mixed") -> Run:
     """One day with `policy` in the seat."""
-    mapping = {**rivals(scenario, case.campaign), case.campaign: policy}
+    mapping = {**rivals(scenario, case.campaign, mix), case.campaign: policy}
     world = World(scenario, {"bid": mapping}, seed=case.seed, record=case.campaign)
     begun = time.thread_time()
     world.run()
     seconds = time.thread_time() - begun
     k = case.campaign
-    spend = world.ledger.spend()[:, k]
+    spent = world.ledger.spend()[:, k]
+    value, spend = float(world.ledger.value()[:, k].sum()), float(spent.sum())
     budget = float(world.campaigns.budget[k]) / 1e6 * scenario.days
-    curve = np.concatenate([[0.0], np.cumsum(spend)]) / budget
+    curve = np.concatenate([[0.0], np.cumsum(spent)]) / budget
     ideal = np.concatenate([[0.0], np.cumsum(np.tile(world.forecast, scenario.days))]) / scenario.days
+    listed = world.campaigns.listed[k]
+    # What the expected conversions may cost at most; without a target CPA, and with nothing spent, as much as one likes.
+    allowed = spend
+    if listed.objective == "target_cpa" and listed.target_cpa is not None:
+        allowed = min(spend, listed.target_cpa * value / listed.value_per_conversion)
+    kept = allowed / spend if spend > 0 else 1.0
     return Run(
-        value=float(world.ledger.value()[:, k].sum()),
-        spend=float(spend.sum()),
+        value=value,
+        spend=spend,
         budget=budget,
         pacing_error=float(np.abs(curve - ideal).mean()),
         conversions=int(world.ledger.conversions()[:, k].sum()),
+        cpa_excess=1.0 - kept,
+        score=value * kept**2,
         clairvoyant=clairvoyant_bound(world),
         seconds=seconds,
         spend_curve=curve,
     )
 
 
-def run(scenario: Scenario, policies: dict[str, BidPolicy], seeds: int, advance: Callable[[], None] = lambda: None) -> Results:
-    """Plays every policy on every case, and finds static hindsight. Calls `advance` after each of `steps(...)` steps."""
-    chosen = cases(scenario, seeds)
-    runs: dict[str, list[Run]] = {name: [] for name in policies}
-    yardsticks = []
-    for case in chosen:
-        for name, policy in policies.items():
-            runs[name].append(play(scenario, case, policy))
+@lru_cache(maxsize=256)
+def _bidder(spec: str, source: str) -> BidPolicy:
+    return make_bidder(spec)
+
+
+def perform(task: Task) -> Run | Yardstick:
+    """Measures one row; in whatever process, with the same result."""
+    if task.policy is not None:
+        return play(task.scenario, task.case, _bidder(task.policy, task.source), task.rivals)
+    k = task.case.campaign
+    best = static_hindsight(task.scenario, rivals(task.scenario, k, task.rivals), k, task.case.seed)
+    return Yardstick(best.value, best.multiplier)
+
+
+def measure(tasks: Sequence[Task], store: Store, jobs: int, advance: Callable[[], None]) -> list[Run | Yardstick]:
+    """What every task gives, from the store where it is known; what is new is stored as soon as it is known."""
+    found: dict[int, Run | Yardstick] = {}
+    for place, task in enumerate(tasks):
+        if (known := _read(store, task)) is not None:
+            found[place] = known
             advance()
-        best = static_hindsight(scenario, rivals(scenario, case.campaign), case.campaign, case.seed)
-        yardsticks.append(Yardstick(best.value, best.multiplier))
+    missing = [place for place in range(len(tasks)) if place not in found]
+    for number, outcome in results(perform, [tasks[place] for place in missing], jobs):
+        found[missing[number]] = outcome
+        _write(store, tasks[missing[number]], outcome)
         advance()
-    return Results(scenario, chosen, runs, yardsticks)
+    return [found[place] for place in range(len(tasks))]
 
 
-def steps(policies: Sequence[str] | dict[str, BidPolicy], seeds: int) -> int:
+def _read(store: Store, task: Task) -> Run | Yardstick | None:
+    fields = Yardstick._fields if task.policy is None else Run._fields
+    row = store.find(task.table, task.key, fields)
+    if row is None:
+        return None
+    if task.policy is None:
+        return Yardstick(*row)
+    *numbers, curve = row
+    return Run._make((*numbers, np.frombuffer(curve, "<f8")))
+
+
+def _write(store: Store, task: Task, outcome: Run | Yardstick) -> None:
+    row = outcome._asdict()
+    if isinstance(outcome, Run):
+        row["spend_curve"] = outcome.spend_curve.astype("<f8").tobytes()
+    store.add(task.table, task.key, row)
+
+
+def run(
+    scenario: Scenario,
+    policies: Mapping[str, str],
+    seeds: int,
+    advance: Callable[[], None] = lambda: None,
+    *,
+    split: Split = "test",
+    mix: str = "mixed",
+    jobs: int = 1,
+    store: Store | None = None,
+) -> Results:
+    """Plays every policy on every case, and finds static hindsight. Calls `advance` after each of `steps(...)` steps.
+
+    Args:
+        scenario: the market.
+        policies: what each label stands for, as the catalogue reads it.
+        seeds: how many days.
+        split: whose days.
+        mix: who the rivals are; see `agents.rivals`.
+        jobs: processes that share the work; the results are the same.
+        store: where rows are kept and looked for.
+    """
+    chosen = cases(scenario, seeds, split)
+    sources = {spec: source_digest(make_bidder(spec)) for spec in policies.values()}
+    specs: list[str | None] = [*dict.fromkeys(policies.values()), None]
+    tasks = [Task(scenario, mix, case, s, "" if s is None else sources[s]) for case in chosen for s in specs]
+    outcomes = iter(measure(tasks, Store() if store is None else store, jobs, advance))
+    by_spec: dict[str | None, list[Any]] = {spec: [] for spec in specs}
+    for _ in chosen:
+        for spec in specs:
+            by_spec[spec].append(next(outcomes))
+    runs = {label: by_spec[spec] for label, spec in policies.items()}
+    return Results(scenario, mix, chosen, dict(policies), runs, by_spec[None])
+
+
+def steps(policies: Mapping[str, str], seeds: int) -> int:
     """How many steps `run` takes."""
-    return (len(policies) + 1) * seeds
+    return (len(set(policies.values())) + 1) * seeds
 
 
 def forecast(scenario: Scenario) -> Floats:

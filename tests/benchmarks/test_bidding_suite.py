@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
-from adarena.agents.bidding import PID, Fixed, Truthful
+from adarena.agents.bidding import Fixed
 from adarena.agents.hindsight import static_hindsight
+from adarena.agents.rivals import contested, rivals
 from adarena.benchmarks import report
 from adarena.benchmarks.suites import bidding
 from adarena.simulator import MarketError, Scenario
 from adarena.simulator.market import build
+from adarena.simulator.splits import SPLITS
 
 
 @pytest.fixture(scope="module")
@@ -18,27 +20,27 @@ def scenario():
 
 @pytest.fixture(scope="module")
 def results(scenario):
-    return bidding.run(scenario, {"pid": PID(), "same": PID(), "fixed": Fixed(), "truthful": Truthful()}, seeds=3)
+    return bidding.run(scenario, {"pid": "pid", "same": "pid:kp=8.0", "fixed": "fixed", "truthful": "truthful"}, seeds=3)
 
 
 def test_the_seat_rotates_over_steady_campaigns_whose_budget_binds(scenario):
-    market, held = build(scenario), bidding.seats(scenario)
+    market, held = build(scenario), contested(scenario)
     assert held
     for k in held:
         assert not market.campaigns.follows_demand[k]
         assert market.campaigns.budget[k] / 1e6 < 0.9 * market.expected.unconstrained_spend[k]
     cases = bidding.cases(scenario, 2 * len(held))
     assert [case.campaign for case in cases] == held * 2
-    assert [case.seed for case in cases] == list(range(bidding.TEST_SEEDS, bidding.TEST_SEEDS + 2 * len(held)))
+    assert [case.seed for case in cases] == list(SPLITS["test"][: 2 * len(held)])
 
 
 def test_rivals_are_half_pid_a_quarter_fixed_a_quarter_dual_in_each_vertical():
     scenario = Scenario.preset("bidding")
-    rivals = bidding.rivals(scenario, campaign=13)
-    assert set(rivals) == set(range(48)) - {13}
+    held = rivals(scenario, campaign=13)
+    assert set(held) == set(range(48)) - {13}
     vertical = build(scenario).campaigns.vertical
     for v in set(vertical) - {vertical[13]}:
-        kinds = sorted(type(rivals[k]).__name__ for k in range(48) if vertical[k] == v)
+        kinds = sorted(type(held[k]).__name__ for k in range(48) if vertical[k] == v)
         assert kinds == ["DualMirrorDescent"] * 2 + ["Fixed"] * 2 + ["PID"] * 4
 
 
@@ -58,7 +60,7 @@ def test_static_hindsight_is_reached_by_its_own_multiplier_and_by_no_constant_be
     assert replayed.value == best.value
     for run in (results.runs["fixed"][0], results.runs["truthful"][0]):
         assert run.value <= best.value * 1.001
-    assert static_hindsight(scenario, bidding.rivals(scenario, case.campaign), case.campaign, case.seed).value == best.value
+    assert static_hindsight(scenario, rivals(scenario, case.campaign), case.campaign, case.seed).value == best.value
 
 
 def test_no_run_exceeds_the_bound_of_its_own_record_nor_its_budget(results):
@@ -78,4 +80,19 @@ def test_pacing_error_is_the_distance_from_the_traffic_curve(scenario, results):
 
 def test_a_market_without_binding_budgets_is_refused(scenario):
     with pytest.raises(MarketError, match="no steady campaign whose budget binds"):
-        bidding.seats(scenario.override({"demand.budget_share": None}))
+        contested(scenario.override({"demand.budget_share": None}))
+
+
+def test_a_target_cpa_makes_score_and_excess(scenario):
+    """Where the target is met the score is the value; beyond it falls by the square, as AuctionNet has it."""
+    limited = scenario.override({"demand.objective": "target_cpa"})
+    case = bidding.cases(limited, 1)[0]
+    listed = build(limited).campaigns.listed[case.campaign]
+    costs = []
+    for multiplier in (0.05, 5.0):
+        run = bidding.play(limited, case, Fixed(multiplier=multiplier, times_prior=False))
+        cpa = run.spend / (run.value / listed.value_per_conversion)
+        costs.append(cpa / listed.target_cpa)
+        assert run.score == pytest.approx(run.value * min(1.0, costs[-1] ** -2))
+        assert run.cpa_excess == pytest.approx(max(0.0, 1 - 1 / costs[-1]))
+    assert costs[0] < 1 < costs[1]

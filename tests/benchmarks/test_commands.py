@@ -2,12 +2,14 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from adarena.__main__ import main
 
@@ -94,16 +96,28 @@ def test_bench_writes_rows_for_every_policy_and_metric(command, tmp_path):
         assert row["seeds"] == 2
     assert png_size(tmp_path / "b" / "bidders.png")[0] > 1000
     assert {p.name for p in (tmp_path / "b").iterdir()} == {
-        "summary.json", "bidders.png", "bidders.svg", "spending.png", "spending.svg",
+        "results.sqlite", "summary.json", "bidders.png", "bidders.svg", "spending.png", "spending.svg", "report.html",
     }  # fmt: skip
     assert "mine:Half" in out
 
-    def without_time(content: dict) -> list:
-        return [row for row in content["rows"] if row["metric"] != "seconds"]
 
-    command("bench", "bidding", "--policies", "pid", "mine:Half", *small)
-    again = json.loads((tmp_path / "b" / "summary.json").read_text())
-    assert without_time(again) == without_time(summary)
+def test_tune_writes_what_bench_reads(command, tmp_path):
+    small = ("--set", "traffic.requests_per_day=2000", "demand.campaigns=12")
+    words = ("tune", "bidding", "--policies", "dual", "mine:Half", "--configurations", "2", "--days", "2", "--out", "t.yaml")
+    status, out, _ = command(*words, *small)
+    assert status == 0
+    content = yaml.safe_load((tmp_path / "t.yaml").read_text())
+    assert content["command"] == shlex.join(["adarena", *words, *small])
+    assert content["seeds"] == {"train": [0, 1], "validation": [800_000, 800_001]}
+    dual, half = content["policies"]
+    assert dual["configurations"] == 3
+    assert dual["validation"] >= dual["given_validation"]
+    assert half["chosen"] == half["given"] == half["name"] == "mine:Half"
+    status, out, _ = command("bench", "bidding", "--policies", "@t.yaml", "--seeds", "2", "--out", "b", *small)
+    assert status == 0
+    assert dual["name"].split()[0] in out
+    summary = json.loads((tmp_path / "b" / "summary.json").read_text())
+    assert summary["policies"] == {dual["name"]: dual["chosen"], "mine:Half": "mine:Half", "fixed": "fixed"}
 
 
 def test_replay_prints_json_with_its_notes(command, tmp_path):
@@ -138,6 +152,14 @@ MISTAKES = {
     "policy that bids NaN": (["simulate", "--scenario", "tiny", "--bidder", "mine:Broken", "--no-figure"], "nan"),
     "out is a file": (["simulate", "--scenario", "tiny", "--out", "mine.py"], "mine.py"),
     "bench without seeds": (["bench", "bidding", "--seeds", "0"], "not 0"),
+    "bench on one day": (["bench", "bidding", "--seeds", "1"], "at least 2 seeds, not 1"),
+    "unknown rivals": (["bench", "bidding", "--rivals", "pids"], "no mix of rivals 'pids'"),
+    "tuned policies that are not there": (["bench", "bidding", "--policies", "@no.yaml"], "no.yaml"),
+    "tuned policies that are none": (["bench", "bidding", "--policies", "@mine.py"], "adarena tune"),
+    "tune without configurations": (["tune", "bidding", "--configurations", "0", "--out", "t.yaml"], "not 0"),
+    "tune without days": (["tune", "bidding", "--days", "0", "--out", "t.yaml"], "not 0"),
+    "tune into a folder": (["tune", "bidding", "--out", "."], "'.'"),
+    "no jobs": (["bench", "bidding", "--jobs", "0"], "not 0"),
     "bench on a market without budgets": (["bench", "bidding", "--scenario", "uniform"], "no steady campaign"),
     "missing log": (["replay", "nothing.csv"], "nothing.csv"),
     "log that is none": (["replay", "mine.py"], "mine.py"),
@@ -175,4 +197,4 @@ def test_the_command_exists_as_a_module():
         check=False,
     )
     assert done.returncode == 0
-    assert all(word in done.stdout for word in ("simulate", "bench", "replay", "speed", "theory", "demo"))
+    assert all(word in done.stdout for word in ("simulate", "bench", "tune", "replay", "speed", "theory", "demo"))

@@ -1,0 +1,107 @@
+"""What `adarena bench` and `adarena tune` do: from texts on a command line to files in a folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+
+from ..agents.catalogue import make_bidder
+from ..simulator.errors import MarketError
+from ..simulator.scenario import Scenario
+from . import plots, report, tuning
+from .page import page
+from .progress import progress
+from .store import Store
+from .suites import bidding
+
+FEWEST = 2  # days: one says nothing about spread
+
+
+class Terms(NamedTuple):
+    """How either command works."""
+
+    rivals: str  # a mix of `agents.rivals`
+    jobs: int  # processes
+    command: str  # as given, for the record
+
+
+def labelled(policies: tuple[str, ...], reference: str) -> dict[str, str]:
+    """What each label stands for: a text stands for itself, `@FILE` for all that a file of tuned policies names.
+
+    The reference is one of the labels, or another policy, which joins the comparison.
+    """
+    found: dict[str, str] = {}
+    for text in policies:
+        found |= tuning.read(Path(text[1:])) if text.startswith("@") else {text: text}
+    return found if reference in found else found | {reference: reference}
+
+
+def compare(
+    console: Console,
+    scenario: Scenario,
+    policies: tuple[str, ...],
+    seeds: int,
+    reference: str,
+    folder: Path,
+    terms: Terms,
+) -> None:
+    """Plays the comparison on test days, prints its table, and writes results.sqlite, summary.json, figures, report.html."""
+    if seeds < FEWEST:
+        raise MarketError(f"a comparison needs at least {FEWEST} seeds, not {seeds}")
+    labels = labelled(policies, reference)
+    for spec in labels.values():
+        make_bidder(spec)
+    with (
+        Store(folder / "results.sqlite") as store,
+        progress(f"bidding on {scenario.name}", bidding.steps(labels, seeds)) as advance,
+    ):
+        results = bidding.run(scenario, labels, seeds, advance, mix=terms.rivals, jobs=terms.jobs, store=store)
+    found = report.estimates(results, reference)
+    console.print(report.comparison_table(results, found, reference))
+    forecast = bidding.forecast(scenario)
+    written = [
+        folder / "results.sqlite",
+        report.write_json(folder / "summary.json", report.summary(results, found, reference)),
+        *(plots.save(plots.comparison(results), folder / f"bidders.{kind}") for kind in ("png", "svg")),
+        *(plots.save(plots.spending(results, forecast), folder / f"spending.{kind}") for kind in ("png", "svg")),
+        report.write_text(folder / "report.html", page(results, found, reference, forecast, terms.command)),
+    ]
+    console.print("written: " + ", ".join(str(path) for path in written), soft_wrap=True)
+
+
+def tune(
+    console: Console,
+    scenario: Scenario,
+    policies: tuple[str, ...],
+    configurations: int,
+    days: int,
+    out: Path,
+    terms: Terms,
+) -> None:
+    """Searches on training days, chooses on validation days, prints what it found and writes it as YAML.
+
+    Rows are kept beside the file, under its name with `.sqlite`, so that a search that was killed goes on.
+    """
+    if not os.access(out.parent, os.W_OK) or out.is_dir():
+        raise MarketError(f"cannot write to {str(out)!r}")
+    specs = tuple(dict.fromkeys(policies))
+    with (
+        Store(out.with_name(out.name + ".sqlite")) as store,
+        progress(f"tuning on {scenario.name}", tuning.steps(specs, configurations, days)) as advance,
+    ):
+        found = tuning.tune(scenario, specs, configurations, days, store, mix=terms.rivals, jobs=terms.jobs, advance=advance)
+    report.write_text(out, tuning.to_yaml(found, scenario, terms.rivals, days, configurations, terms.command))
+    table = report.plain_table(
+        f"tuned on {scenario.name}: {days} training days, {days} validation days",
+        caption=f"Scores: {tuning.METRIC}.",
+    )
+    for column in ("policy", "chosen", "training", "as given", "validation", "as given"):
+        table.add_column(column, justify="left" if column in ("policy", "chosen") else "right", overflow="fold")
+    for one in found.values():
+        scores = (one.training, one.given_training, one.validation, one.given_validation)
+        table.add_row(one.given, one.chosen, *(f"{score:.3f}" for score in scores))
+    console.print(table)
+    console.print(f"written: {out}", soft_wrap=True)

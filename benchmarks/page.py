@@ -1,0 +1,192 @@
+"""`report.html`: a comparison on one page that needs nothing else, on paper, on a desk and in a hand."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from html import escape
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+
+from ..agents.rivals import MIXES
+from . import plots
+from .report import limits_cpa, ranked, signed
+from .statistics import Estimate
+from .store import code_version
+
+if TYPE_CHECKING:
+    from .plots import Floats
+    from .suites.bidding import Results
+
+Found = Mapping[str, Mapping[str, Estimate]]
+
+YARDSTICKS = {
+    "Static hindsight": "The best constant multiplier of that very day, found by playing the day again and again with the "
+    "rivals reacting. It knows the future but cannot adapt, so it is a yardstick and no bound: an adaptive policy may "
+    "exceed it.",
+    "Clairvoyant bound": "A linear programme that knows every request of the day, given the rivals' bids as they were in the "
+    "policy's own run. No policy can exceed it in that run. The share is that of the sums over all days.",
+    "Interquartile mean (IQM)": "The mean of the middle half of the days, less swayed by a single wild one.",
+    "Paired difference": "The share of static hindsight minus that of the reference on the same days, with the same users, "
+    "requests and luck (common random numbers).",
+    "95% interval": "10,000 bootstrap resamples of the days, stratified by the campaign in the seat.",
+    "Pacing error": "The mean distance, over the day, of cumulative spend from the forecast curve of traffic, as a share of "
+    "the budget.",
+}
+OVERSPEND = "Money spent beyond the budget; the market never lets a campaign do so, so it is 0 by construction."
+CPA_EXCESS = "The share of spend above the target CPA times expected conversions."
+
+
+def page(results: Results, found: Found, reference: str, forecast: Floats, command: str) -> str:
+    """The whole page. No part of it is asked for over a network."""
+    style = files(__package__).joinpath("page.css").read_text()
+    title = f"Bidding on {results.scenario.name}"
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light">
+<link rel="icon" href="data:,">
+<title>{escape(title)} · AdArena</title>
+<style>
+{style}</style>
+</head>
+<body>
+<header>
+<p class="house">AdArena</p>
+<h1>{escape(title)}</h1>
+<p class="lead">{_lead(results, found, reference)}</p>
+</header>
+<main>
+<section aria-labelledby="policies">
+<h2 id="policies">Policies</h2>
+{_table(results, found, reference)}
+</section>
+<section aria-labelledby="days">
+<h2 id="days">Day by day</h2>
+{_figure(plots.comparison(results), plots.comparison(results, narrow=True), _said(results, found))}
+{_figure(plots.spending(results, forecast), plots.spending(results, forecast, narrow=True), SPENDING)}
+</section>
+<section aria-labelledby="yardsticks">
+<h2 id="yardsticks">What the numbers mean</h2>
+<dl>
+{_terms(_yardsticks(results))}
+</dl>
+</section>
+<section aria-labelledby="origin">
+<h2 id="origin">How it was made</h2>
+<pre><code>{escape(command)}</code></pre>
+<dl class="facts">
+{_terms(_facts(results, reference))}
+</dl>
+</section>
+</main>
+</body>
+</html>
+"""
+
+
+SPENDING = "How each policy spent the budget on the first days, against the forecast's curve of traffic."
+
+
+def _lead(results: Results, found: Found, reference: str) -> str:
+    best = ranked(found)[0]
+    share = found[best]["share_of_static_hindsight"]
+    campaigns = len({case.campaign for case in results.cases})
+    said = (
+        f"{len(results.runs)} policies, {len(results.cases)} test days, the seats of {campaigns} campaigns whose budgets bind. "
+        f"<strong>{escape(best)}</strong> reaches {share.mean:.1%} of static hindsight on average"
+    )
+    if best == reference:
+        return said + "; it is the reference."
+    gain = found[best]["difference_to_reference"]
+    verdict = "above" if gain.low > 0 else "not clearly apart from"
+    return said + f", {verdict} the reference <strong>{escape(reference)}</strong>: {_number(signed(gain))}, paired."
+
+
+def _number(text: str) -> str:
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def _table(results: Results, found: Found, reference: str) -> str:
+    cpa = limits_cpa(results)
+    names = ("of static hindsight", "IQM", f"minus {reference}", "of clairvoyant bound", "value a day", "budget spent")
+    heads = [*names, "CPA excess" if cpa else "overspent", "pacing error"]
+    shown = "".join(f'<th scope="col" role="columnheader">{escape(head)}</th>' for head in ("policy", *heads))
+    rows = []
+    for name in ranked(found):
+        m = found[name]
+        cells = [
+            _interval(m["share_of_static_hindsight"]),
+            _interval(m["iqm_share_of_static_hindsight"]),
+            "reference" if name == reference else _interval(m["difference_to_reference"], "+"),
+            _interval(m["share_of_clairvoyant_bound"]),
+            f"{m['value'].mean:,.1f}",
+            f"{m['spend_share'].mean:.1%}",
+            f"{m['cpa_excess'].mean:.1%}" if cpa else f"{m['budget_violation'].mean:.2f}",
+            f"{m['pacing_error'].mean:.1%}",
+        ]
+        data = "".join(
+            f'<td role="cell" data-label="{escape(head)}"><span>{cell}</span></td>'
+            for head, cell in zip(heads, cells, strict=True)
+        )
+        kind = ' class="reference"' if name == reference else ""
+        rows.append(f'<tr role="row"{kind}><th scope="row" role="rowheader">{escape(name)}</th>{data}</tr>')
+    return (
+        '<table role="table">\n<caption>Best first; means with 95% intervals. Money in the market\'s currency.</caption>\n'
+        f'<thead role="rowgroup"><tr role="row">{shown}</tr></thead>\n<tbody role="rowgroup">\n'
+        + "\n".join(rows)
+        + "\n</tbody>\n</table>"
+    )
+
+
+def _interval(estimate: Estimate, sign: str = "") -> str:
+    mean, low, high = (_number(format(number, f"{sign}.3f")) for number in estimate)
+    return f"{mean} <small>{low} to {high}</small>"
+
+
+def _said(results: Results, found: Found) -> str:
+    shares = ", ".join(f"{name} {found[name]['share_of_static_hindsight'].mean:.1%}" for name in ranked(found))
+    return f"Value as a share of static hindsight, and pacing error, day by day. Means: {shares}."
+
+
+def _figure(wide: Figure, narrow: Figure, caption: str) -> str:
+    """A picture in two shapes, of which the reader's width picks one."""
+    return (
+        f'<figure>\n<picture><source media="(max-width: 720px)" srcset="{_inlined(narrow)}">'
+        f'<img src="{_inlined(wide)}" alt="{escape(caption)}"></picture>\n<figcaption>{escape(caption)}</figcaption>\n</figure>'
+    )
+
+
+def _inlined(figure: Figure) -> str:
+    held = io.BytesIO()
+    figure.savefig(held, format="svg", bbox_inches="tight", metadata={"Date": None})
+    plots.close(figure)
+    return "data:image/svg+xml;base64," + base64.b64encode(held.getvalue()).decode()
+
+
+def _yardsticks(results: Results) -> dict[str, str]:
+    return YARDSTICKS | ({"CPA excess": CPA_EXCESS} if limits_cpa(results) else {"Overspent": OVERSPEND})
+
+
+def _facts(results: Results, reference: str) -> dict[str, str]:
+    seeds = [case.seed for case in results.cases]
+    meant = {name: spec for name, spec in results.policies.items() if name != spec}
+    kinds = ", ".join(kind.__name__ for kind in MIXES[results.rivals])
+    return {
+        "Scenario": f"{results.scenario.name}, digest {results.scenario.digest}",
+        "Test seeds": f"{min(seeds)} to {max(seeds)}",
+        "Campaigns in the seat": ", ".join(str(k) for k in dict.fromkeys(case.campaign for case in results.cases)),
+        "Rivals": f"{results.rivals}: {kinds}, dealt in turn within each vertical",
+        "Reference": reference,
+        **({"Policies": "; ".join(f"{name} = {spec}" for name, spec in meant.items())} if meant else {}),
+        "Code": code_version(),
+    }
+
+
+def _terms(said: Mapping[str, str]) -> str:
+    return "\n".join(f"<div><dt>{escape(term)}</dt><dd>{escape(text)}</dd></div>" for term, text in said.items())

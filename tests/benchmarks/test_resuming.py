@@ -1,0 +1,173 @@
+"""What is stored is not measured again: killed runs resume, jobs share work, and other code or policies start anew."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from adarena.agents.catalogue import make_bidder
+from adarena.benchmarks import store as stores
+from adarena.benchmarks.store import Store, source_digest
+from adarena.benchmarks.suites import bidding
+from adarena.benchmarks.workers import results
+from adarena.simulator import MarketError, PolicyError, Scenario
+
+ROOT = Path(__file__).parents[2]
+SMALL = ("traffic.requests_per_day=3000", "demand.campaigns=12")
+ROWS = 6 * 4
+# The heart of `adarena bench`, without its figures.
+COMPARE = f"""
+import sys
+from pathlib import Path
+from adarena.benchmarks import report
+from adarena.benchmarks.store import Store
+from adarena.benchmarks.suites import bidding
+from adarena.simulator import Scenario
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    scenario = Scenario.preset("bidding-small").override({SMALL})
+    labels = {{"pid": "pid", "dual": "dual", "fixed": "fixed"}}
+    with Store(folder / "results.sqlite") as store:
+        found = bidding.run(scenario, labels, 6, jobs=int(sys.argv[2]), store=store)
+    report.write_json(folder / "summary.json", report.summary(found, report.estimates(found, "fixed"), "fixed"))
+"""
+
+
+@pytest.fixture(scope="module")
+def scenario():
+    return Scenario.preset("bidding-small").override(SMALL)
+
+
+def begin(folder: Path, jobs: int) -> subprocess.Popen:
+    folder.mkdir(exist_ok=True)
+    script = folder / "compare.py"
+    script.write_text(COMPARE)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / ".typings")}
+    return subprocess.Popen([sys.executable, str(script), str(folder), str(jobs)], env=environment, stderr=subprocess.PIPE)
+
+
+def finish(folder: Path, jobs: int) -> bytes:
+    _, errors = (process := begin(folder, jobs)).communicate(timeout=120)
+    assert process.returncode == 0, errors.decode()
+    assert rows(folder / "results.sqlite") == ROWS
+    return (folder / "summary.json").read_bytes()
+
+
+def rows(path: Path) -> int:
+    if not path.exists():
+        return 0
+    try:
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
+            return sum(db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] for table in ("runs", "hindsight"))
+    except sqlite3.OperationalError:  # the tables are not there yet
+        return 0
+
+
+def kill_midway(folder: Path, jobs: int) -> None:
+    """Begins a comparison and kills it once it has stored a few rows."""
+    process = begin(folder, jobs)
+    deadline = time.monotonic() + 120
+    while rows(folder / "results.sqlite") < 5 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert 5 <= rows(folder / "results.sqlite") < ROWS
+    assert not (folder / "summary.json").exists()
+
+
+def test_a_killed_run_resumes_to_the_same_bytes_with_one_job_or_two(tmp_path):
+    whole = finish(tmp_path / "whole", jobs=1)
+    for jobs in (1, 2):
+        kill_midway(tmp_path / str(jobs), jobs)
+        assert finish(tmp_path / str(jobs), jobs) == whole
+
+
+def test_what_is_stored_is_not_played_again(scenario, tmp_path, monkeypatch):
+    policies = {"pid": "pid", "truthful": "truthful"}
+    with Store(tmp_path / "r.sqlite") as kept:
+        first = bidding.run(scenario, policies, 2, store=kept)
+    monkeypatch.setattr(bidding, "play", None)
+    monkeypatch.setattr(bidding, "static_hindsight", None)
+    with Store(tmp_path / "r.sqlite") as kept:
+        again = bidding.run(scenario, policies, 2, store=kept)
+        assert again.yardsticks == first.yardsticks
+        for name in policies:
+            for one, other in zip(first.runs[name], again.runs[name], strict=True):
+                assert one[:-1] == other[:-1]  # timing too: stored once
+                assert one.spend_curve.tobytes() == other.spend_curve.tobytes()
+        with pytest.raises(TypeError):  # a third day is not there yet
+            bidding.run(scenario, policies, 3, store=kept)
+
+
+def test_a_row_is_found_only_by_what_made_it(scenario, monkeypatch):
+    case = bidding.cases(scenario, 1)[0]
+    task = bidding.Task(scenario, "mixed", case, "pid", "")
+    kept = Store()
+    bidding.measure([task], kept, 1, lambda: None)
+    others = [
+        task._replace(scenario=scenario.override(["auction.slots=2"])),
+        task._replace(rivals="pid"),
+        task._replace(policy="pid:kp=2"),
+        task._replace(source="1234"),
+        task._replace(case=case._replace(seed=case.seed + 1)),
+        task._replace(case=case._replace(campaign=case.campaign + 1)),
+        task._replace(policy=None),
+    ]
+    assert bidding._read(kept, task) is not None
+    assert [bidding._read(kept, other) for other in others] == [None] * len(others)
+    monkeypatch.setattr(bidding, "code_version", lambda: "another")
+    assert bidding._read(kept, task) is None
+
+
+def test_an_edit_of_a_users_policy_is_noticed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = "from adarena.agents.bidding import PID\nclass Mine(PID):\n    pass\n"
+    Path("mine.py").write_text(text)
+    before = source_digest(make_bidder("mine.py:Mine"))
+    Path("mine.py").write_text(text + "# another\n")
+    assert before != source_digest(make_bidder("mine.py:Mine")) != source_digest(make_bidder("pid")) == ""
+
+
+def test_the_code_version_follows_every_source(tmp_path, monkeypatch):
+    for folder in ("simulator", "agents", "benchmarks/suites"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "one.py").write_text("x = 1\n")
+    monkeypatch.setattr(stores, "ROOT", tmp_path)
+    seen = {stores.code_version.__wrapped__()}
+    for folder in ("simulator", "agents", "benchmarks/suites"):
+        (tmp_path / folder / "one.py").write_text("x = 2\n")
+        seen.add(stores.code_version.__wrapped__())
+    assert len(seen) == 4
+
+
+@pytest.mark.parametrize("content", [b"no database at all, but long enough to be looked at" * 40, "future"])
+def test_a_file_that_holds_something_else_is_refused(tmp_path, content):
+    path = tmp_path / "r.sqlite"
+    if content == "future":
+        with sqlite3.connect(path) as db:
+            db.execute("PRAGMA user_version = 99")
+    else:
+        path.write_bytes(content)
+    with pytest.raises(MarketError, match=r"r\.sqlite"):
+        Store(path)
+
+
+def test_an_error_of_a_worker_is_the_errors_sentence(scenario):
+    task = bidding.Task(scenario, "mixed", bidding.cases(scenario, 1)[0], "pid:kq=1", "")
+    with pytest.raises(PolicyError, match="kq"):
+        list(results(bidding.perform, [task, task], jobs=2))
+
+
+def test_a_row_is_written_once(tmp_path):
+    """So is its timing, the only number that would come out otherwise a second time."""
+    with Store(tmp_path / "r.sqlite") as kept:
+        kept.add("runs", ("c", "s", "m", "p", "", 1, 2), {"value": 1.5, "seconds": 0.25})
+        kept.add("runs", ("c", "s", "m", "p", "", 1, 2), {"value": 1.5, "seconds": 9.0})
+        assert kept.find("runs", ("c", "s", "m", "p", "", 1, 2), ("value", "seconds")) == (1.5, 0.25)

@@ -1,0 +1,124 @@
+"""Random search: finds a planted optimum, never sees a test day, and gives the same file every time."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adarena.agents.bidding import PID
+from adarena.agents.bidding.space import Choice, LogUniform, Uniform, space_of
+from adarena.agents.catalogue import BIDDERS, make_bidder
+from adarena.benchmarks import tuning
+from adarena.benchmarks.store import Store
+from adarena.benchmarks.suites import bidding
+from adarena.simulator import MarketError, PolicyError, Scenario
+from adarena.simulator.splits import split_of
+
+# Its value falls with the distance of gain from 3; shade does nothing.
+PLANTED = """
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+from adarena.agents.bidding import PID
+from adarena.agents.bidding.space import LogUniform, Uniform
+from adarena.simulator import Multiplier
+
+@dataclass
+class Planted(PID):
+    SPACE: ClassVar = {"gain": LogUniform(0.3, 30.0), "shade": Uniform(0.0, 1.0)}
+    gain: float = 25.0
+    shade: float = 0.5
+
+    def decide(self, view):
+        return Multiplier(super().decide(view).values * math.exp(-3.0 * abs(math.log(self.gain / 3.0))))
+"""
+
+
+@pytest.fixture(scope="module")
+def scenario():
+    return Scenario.preset("bidding-small").override({"traffic.requests_per_day": 3000, "demand.campaigns": 12})
+
+
+@pytest.fixture
+def planted(tmp_path):
+    (tmp_path / "planted.py").write_text(PLANTED)
+    return f"{tmp_path / 'planted.py'}:Planted"
+
+
+def gain(spec: str) -> float:
+    return make_bidder(spec).gain
+
+
+def test_the_search_finds_a_planted_optimum_on_days_that_are_no_test_days(scenario, planted, monkeypatch):
+    seen = set()
+    whole = bidding.play
+    monkeypatch.setattr(bidding, "play", lambda s, case, *rest: seen.add(case.seed) or whole(s, case, *rest))
+    found = tuning.tune(scenario, [planted], 20, 4, Store())[planted]
+    tried = [gain(spec) for spec in tuning.configurations(planted, 20)]
+    assert len(tried) == found.configurations == 21
+    nearest = sorted(abs(np.log(np.array(tried) / 3.0)))
+    assert abs(np.log(gain(found.chosen) / 3.0)) <= nearest[2] < 0.5
+    assert found.validation > found.given_validation + 0.2
+    assert found.training > found.given_training + 0.2
+    assert {split_of(seed) for seed in seen} == {"train", "validation"}
+    assert len(seen) == 8
+
+
+def test_a_search_is_deterministic_and_resumes_from_its_store(scenario, tmp_path, monkeypatch):
+    with Store(tmp_path / "t.sqlite") as kept:
+        first = tuning.tune(scenario, ["dual", "truthful"], 3, 2, kept)
+    assert tuning.tune(scenario, ["dual", "truthful"], 3, 2, Store()) == first
+    monkeypatch.setattr(bidding, "play", None)
+    monkeypatch.setattr(bidding, "static_hindsight", None)
+    steps = []
+    with Store(tmp_path / "t.sqlite") as kept:
+        again = tuning.tune(scenario, ["dual", "truthful"], 3, 2, kept, advance=lambda: steps.append(1))
+    assert again == first
+    assert first["truthful"].chosen == "truthful"
+    written = tuning.to_yaml(first, scenario, "mixed", 2, 3, "adarena tune")
+    (tmp_path / "t.yaml").write_text(written)
+    labels = tuning.read(tmp_path / "t.yaml")
+    assert list(labels.values()) == [one.chosen for one in first.values()]
+
+
+def test_configurations_stay_in_the_space_and_do_not_depend_on_company():
+    tried = [make_bidder(spec) for spec in tuning.configurations("pid", 200)]
+    assert tried[0] == PID()
+    for field, span in PID.SPACE.items():
+        values = np.array([getattr(policy, field) for policy in tried[1:]])
+        assert span.low <= values.min() < values.max() <= span.high
+        middle = np.sqrt(span.low * span.high) if isinstance(span, LogUniform) else (span.low + span.high) / 2
+        assert 0.4 < (values < middle).mean() < 0.6  # half below the middle, give or take three standard errors
+    assert tuning.configurations("pid", 3) == tuning.configurations("pid", 200)[:4]
+    assert tuning.configurations("truthful", 60) == ["truthful"]
+    with pytest.raises(MarketError, match="at least one configuration, not 0"):
+        tuning.tune(Scenario.preset("tiny"), ["pid"], 0, 2, Store())
+
+
+@pytest.mark.parametrize("name", BIDDERS)
+def test_every_corner_of_a_declared_space_is_allowed(name):
+    for field, span in space_of(make_bidder(name)).items():
+        for share in (0.0, 0.5, 1.0):
+            spec = f"{name}:{field}={span.at(share)}"
+            assert getattr(make_bidder(spec), field) == span.at(share)
+
+
+def test_spans():
+    assert [Uniform(1.0, 5.0).at(u) for u in (0.0, 0.5, 1.0)] == [1.0, 3.0, 5.0]
+    assert [LogUniform(1.0, 100.0).at(u) for u in (0.0, 0.5, 1.0)] == pytest.approx([1.0, 10.0, 100.0])
+    assert [Choice((1, 2, 4)).at(u) for u in (0.0, 0.5, 0.99, 1.0)] == [1, 2, 4, 4]
+
+
+@pytest.mark.parametrize(("space", "said"), [({"kq": Uniform(0, 1)}, "'kq'"), ({"kp": (0, 1)}, r"'kp' \(0, 1\)")])
+def test_a_space_that_is_none_is_refused(space, said):
+    kind = type("Wrong", (PID,), {"SPACE": space})
+    with pytest.raises(PolicyError, match=said):
+        space_of(kind())
+
+
+@pytest.mark.parametrize("content", ["", "policies: 3", "policies: [{name: x}]", "a: [", "policies: []"])
+def test_a_file_without_tuned_policies_is_refused(tmp_path, content):
+    path = Path(tmp_path / "t.yaml")
+    path.write_text(content)
+    with pytest.raises(PolicyError, match=r"t\.yaml"):
+        tuning.read(path)
