@@ -67,7 +67,7 @@ class BidView:
     forecast_requests: float  # of the whole day
     last: Told  # the tick that has just ended; zeros in the first tick of all
     today: Told  # the day so far
-    market_price: Floats  # mean least winning cost of a slot in the last tick; NaN if it is not told
+    market_price: Floats  # mean least winning cost of a slot in the last tick (as a rank if squashed); NaN: not told
     history: History
     rule_unit: float = 1e-6  # what 1 stands for in budgets and bids of a `RequestRule`, in currency
 
@@ -152,7 +152,11 @@ def checked_multipliers(who: str, decision: Multiplier, held: int) -> Floats:
 
 def check_form(who: str, decision: Any, held: int) -> None:
     """Raises `PolicyError` unless this is a decision, its rule's state in order."""
+    if isinstance(decision, ChunkBids) and not callable(decision.bids):
+        raise PolicyError(f"the ChunkBids of {who} need a function of a block's requests, not {decision.bids!r}")
     if isinstance(decision, RequestRule):
+        if not isinstance(decision.rule, Rule):
+            raise PolicyError(f"the RequestRule of {who} needs a function compiled by @rule, not {decision.rule!r}")
         state = decision.state
         kind = getattr(state, "dtype", type(state).__name__)
         if kind != np.float64 or state.ndim != 2 or state.shape[0] != held or not state.flags.writeable:

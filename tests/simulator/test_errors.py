@@ -205,6 +205,8 @@ def rows(width: int, start: float = 0.0, held: int = 6) -> np.ndarray[Any, Any]:
         (Multiplier("high"), ("6 campaigns", "'high'")),
         (Multiplier(None), ("multiplier",)),
         (1.5, ("Multiplier, ChunkBids or RequestRule", "float")),
+        (ChunkBids(2.0), ("function", "2.0")),  # type: ignore[arg-type]
+        (RequestRule(min, rows(2)), ("@rule", "min")),  # type: ignore[arg-type]
         (bids(np.ones(3)), ("(6, 1024)", "(3,)")),
         (bids(1.0), ("(6, 1024)", "()")),
         (bids(lambda requests: requests.rate * np.nan), ("from 0 to 1e+09",)),
