@@ -162,28 +162,31 @@ def target_score(value: Floats, spend: Floats, worth_of_spend: float) -> Floats:
     return score
 
 
-def day_scores(world: World, campaign: int) -> Floats:
-    """The soft tCPA score of each day of a run, in currency; C is the campaign's target for a conversion."""
+def day_scores(world: World, campaign: int, worth_of_spend: float | None = None) -> Floats:
+    """The soft tCPA score of each day of a run, in currency; None: C is the campaign's target over a conversion's value."""
     ticks = world.scenario.ticks_per_day
     starts = np.arange(0, world.ledger.closed, ticks)
     value, spend = (np.add.reduceat(x[:, campaign], starts) for x in (world.ledger.value(), world.ledger.spend()))
-    return target_score(value, spend, float(world.campaigns.target[campaign] / world.campaigns.value[campaign]))
+    return target_score(value, spend, _worth(world, campaign) if worth_of_spend is None else worth_of_spend)
 
 
-def frontier_bound(world: World) -> float:
+def _worth(world: World, campaign: int) -> float:
+    return float(world.campaigns.target[campaign] / world.campaigns.value[campaign])
+
+
+def frontier_bound(world: World, worth_of_spend: float | None = None) -> float:
     """Most soft tCPA score, in currency, summed over days, that the recorded campaign could have had against its rivals' bids.
 
     Of each day max over S <= budget of V*(S) min(1, (C V*(S) / S)^2), V*(S) being the clairvoyant bound with budget S. At a
     given spend the score grows with value, so no run's score exceeds it. That V* alone is enough rests on value being
-    proportional to conversions, as it is here: a conversion of a campaign is worth the same at each request, and one luck
-    (`clairvoyant_bound`) decides value and cost. What counts as conversions is expected ones.
+    proportional to conversions, as it is here: a conversion of a campaign is worth the same at each request. What counts as
+    conversions is expected ones. `worth_of_spend` as in `day_scores`.
 
     Raises:
         MarketError: as `clairvoyant_bound`.
     """
-    k = world.recorded().campaign
-    worth = float(world.campaigns.target[k] / world.campaigns.value[k]) * MICRO  # costs are in millionths
-    return sum(frontier_score(values, costs, budget, worth) for values, costs, budget in _days(world))
+    worth = _worth(world, world.recorded().campaign) if worth_of_spend is None else worth_of_spend
+    return sum(frontier_score(values, costs, budget, worth * MICRO) for values, costs, budget in _days(world))  # in millionths
 
 
 def _options(noted: Recorded, auction: Auction, per_click: bool) -> tuple[Floats, Floats]:

@@ -13,7 +13,17 @@ from scipy.optimize import linprog
 
 from adarena.agents import hindsight
 from adarena.agents.bidding import PID, DualMirrorDescent, Fixed, UniformRandom
-from adarena.agents.hindsight import choice_bound, clairvoyant_bound, slot_prices, static_hindsight
+from adarena.agents.hindsight import (
+    choice_bound,
+    clairvoyant_bound,
+    day_scores,
+    frontier,
+    frontier_bound,
+    frontier_score,
+    slot_prices,
+    static_hindsight,
+    target_score,
+)
 from adarena.simulator import BidPolicy, MarketError, PolicyError, Scenario, World
 
 
@@ -66,6 +76,45 @@ def test_choice_bound_refuses_what_is_no_problem(values: Any, costs: Any, budget
         choice_bound(values, costs, budget)
 
 
+@pytest.mark.parametrize("number", range(30))
+def test_the_frontier_of_spend_is_the_bound_at_each_budget(number: int) -> None:
+    values, costs, _ = problem(number)
+    spend, value = frontier(values, costs)
+    for budget in np.append(np.linspace(0, costs.sum(), 23), spend):
+        assert np.interp(budget, spend, value) == pytest.approx(solved(values, costs, budget), rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("number", range(60))
+def test_the_frontier_score_is_the_best_over_all_spends(number: int) -> None:
+    """By brute force over spends: nowhere exceeded, and reached but for the width of the grid."""
+    values, costs, budget = problem(number)
+    worth = (0.2, 1.0, 3.0)[number % 3]
+    found = frontier_score(values, costs, budget, worth)
+    spends = np.linspace(0, min(budget, costs.sum()), 400)
+    scores = [float(target_score(choice_bound(values, costs, spend), spend, worth)) for spend in spends]
+    assert max(scores) <= found * (1 + 1e-6) + 1e-9
+    assert found == pytest.approx(max(scores), rel=0.02, abs=1e-9)
+    dice = np.random.default_rng(number)
+    for _ in range(200):  # whole allocations, of any spend
+        chosen = np.where(dice.random(len(values)) < dice.random(), dice.integers(values.shape[1], size=len(values)), -1)
+        rows = np.flatnonzero(chosen >= 0)
+        value, cost = values[rows, chosen[rows]].sum(), costs[rows, chosen[rows]].sum()
+        if cost <= budget and value > 0:
+            assert float(target_score(value, cost, worth)) <= found * (1 + 1e-9)
+
+
+def test_the_soft_score_is_that_of_the_competition() -> None:
+    # 10 conversions for 500 at a limit of 40: the limit was exceeded by a quarter, (40 / 50)^2 of 10 remain.
+    assert float(target_score(10.0, 500.0, 40.0)) == pytest.approx(6.4)
+    assert target_score([0.0, 0.0, 3.0, 10.0], [5.0, 0.0, 0.0, 400.0], 40.0).tolist() == [0, 0, 3, 10]
+
+
+def test_a_worth_of_spend_is_above_0() -> None:
+    for worth in (0.0, -1.0, math.nan, math.inf):
+        with pytest.raises(MarketError, match="worth of spend"):
+            frontier_score([[1.0]], [[1.0]], 1.0, worth)
+
+
 def random_market(number: int) -> tuple[Scenario, dict[int | str, BidPolicy], int]:
     """A small market of any pricing and billing, policies for its five campaigns, and the campaign to record."""
     dice = np.random.default_rng([number, 1])
@@ -104,7 +153,7 @@ def meddle(world: World, campaign: int, number: int) -> Any:
 
 
 def test_no_run_exceeds_the_bound_of_its_own_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    shares, beaten_if_dearer = [], 0
+    shares, beaten_if_dearer, scores, missed = [], 0, [], 0
     for number in range(200):
         scenario, policies, held = random_market(number)
         world = World(scenario, {"bid": policies}, seed=number, record=held)
@@ -113,15 +162,24 @@ def test_no_run_exceeds_the_bound_of_its_own_record(monkeypatch: pytest.MonkeyPa
         world.run()
         value, bound = world.ledger.value()[:, held].sum(), clairvoyant_bound(world)
         assert value <= bound * (1 + 1e-9), number
+        worth = (1.0, 0.3, 0.1, 0.03)[number // 2 % 4]
+        score, best = day_scores(world, held, worth).sum(), frontier_bound(world, worth)
+        assert score <= best * (1 + 1e-9), number
+        assert best <= bound * (1 + 1e-9), number
+        missed += score < 0.999 * value
         with monkeypatch.context() as patch:
             patch.setattr(hindsight, "ROUNDING", 1.25)
             beaten_if_dearer += value > clairvoyant_bound(world)
         # Under CPC impressions known not to be clicked are free, and without a budget everything is: there the bound is far.
         if number % 2 == 0 and number % 7:
             shares.append(value / bound)
+            scores.append(score / best)
     # A bound that holds because it is far away would be worth nothing: with prices a quarter up, this one would not hold.
     assert np.median(shares) > 0.6
     assert beaten_if_dearer > 0
+    # Many runs miss their target, and some come close to the best that can be done about it.
+    assert missed > 50
+    assert max(scores) > 0.9
 
 
 @pytest.mark.parametrize("pricing", ["first", "second", "gsp", "vcg"])
