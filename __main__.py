@@ -137,6 +137,49 @@ def tune(
     comparing.tune(console, market, policies, configurations, days, out, terms)
 
 
+def train(
+    environment: Annotated[str, tyro.conf.Positional] = "AdArena/Bidding-v0",
+    algo: Literal["ppo", "sac"] = "ppo",
+    timesteps: int = 200_000,
+    seed: int = 0,
+    out: Path = Path("out/train"),
+    resume: bool = False,
+    env: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=VALUE ...")] = (),
+    settings: Settings = (),
+) -> None:
+    """Trains an agent; `adarena bench bidding --policies pid agent:OUT` then compares it.
+
+    Writes agent.zip, checkpoints, learning curves as CSV, and for TensorBoard where that is installed.
+
+    Args:
+        environment: a Gymnasium environment.
+        algo: the algorithm.
+        timesteps: how many steps, rounded up to whole rollouts.
+        seed: of networks, exploration and the days that are met; the same seed gives the same agent.
+        out: folder for the files.
+        resume: go on from the last checkpoint in that folder.
+        env: arguments of the environment, e.g. scenario=tiny reward=tcpa.
+        settings: fields of the algorithm to change, e.g. learning_rate=0.001.
+    """
+    from .agents.learning.settings import make_settings, parsed
+    from .agents.learning.training import has_tensorboard, train
+    from .benchmarks.progress import progress
+
+    chosen, arguments = make_settings(algo, parsed(settings)), parsed(env)
+    told = 0
+    with progress(f"{algo}, thousands of steps", max(timesteps // 1000, 1)) as advance:
+
+        def tell(steps: int) -> None:
+            nonlocal told
+            while told < min(steps, timesteps) // 1000:
+                told += 1
+                advance()
+
+        agent = train(environment, chosen, timesteps, seed, out, environment_settings=arguments, resume=resume, advance=tell)
+    curves = "progress-*.csv and tensorboard" if has_tensorboard() else "progress-*.csv (TensorBoard is not installed)"
+    console.print(f"trained for {agent.card.timesteps:,} steps: {out / 'agent.zip'}; curves: {curves}", soft_wrap=True)
+
+
 def replay(
     log: Annotated[Path, tyro.conf.Positional],
     history: Path | None = None,
@@ -209,6 +252,7 @@ COMMANDS = {
     "simulate": simulate,
     "bench": bench,
     "tune": tune,
+    "train": train,
     "replay": replay,
     "speed": speed,
     "theory": theory,

@@ -6,14 +6,18 @@ agent then does holds until the next tick. Nothing but `world.run` moves time.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..agents.rivals import contested, rivals
+from ..simulator import kernel as K
+from ..simulator.demand import MICRO
 from ..simulator.errors import MarketError
 from ..simulator.scenario import Scenario
-from ..simulator.seats import BidPolicy, BidView, Decision
+from ..simulator.seats import BidPolicy, BidView, Decision, Told
 from ..simulator.splits import SPLITS
 from ..simulator.world import World
 
@@ -47,8 +51,24 @@ class OpenSeat:
 
     @property
     def view(self) -> BidView:
-        """What the campaign sees at the start of the tick that comes next."""
-        return self._onlooker.view
+        """What the campaign sees at the start of the tick that comes next, or at the close of the day."""
+        return self._closing() if self.over else self._onlooker.view
+
+    def _closing(self) -> BidView:
+        """What nobody is asked about any more: the view after the last tick, with `tick == ticks`."""
+        ledger, k, view = self.world.ledger, self.campaign, self._onlooker.view
+        last = _told(ledger.counts[ledger.closed - 1, :, k], ledger.sums[ledger.closed - 1, :, k])
+        return dataclasses.replace(
+            view,
+            tick=view.ticks,
+            multiplier=ledger.multiplier[ledger.closed - 1, [k]],
+            budget_left=ledger.left[ledger.closed - 1, [k]] / MICRO,
+            last=last,
+            today=_told(ledger.today_counts[:, k], ledger.today_sums[:, k]),
+            market_price=ledger.market_price[ledger.closed - 1, [k]]
+            if self.scenario.auction.price_told
+            else np.full(1, np.nan),
+        )
 
     @property
     def over(self) -> bool:
@@ -59,6 +79,20 @@ class OpenSeat:
         """Plays one tick under a multiplier."""
         self.world.set_multiplier(self.campaign, multiplier)
         self.world.run(self.world.now + self.scenario.tick_us)
+
+
+def _told(counts: NDArray[np.int64], sums: NDArray[np.float64]) -> Told:
+    """What one campaign is told, from its column of the books."""
+    return Told(
+        requests=counts[[K.REQUESTS]],
+        wins=counts[[K.WINS]],
+        impressions=counts[[K.IMPRESSIONS]],
+        clicks=counts[[K.CLICKS]],
+        conversions_reported=counts[[K.REPORTED]],
+        spend=counts[[K.SPEND]] / MICRO,
+        believed_value=sums[[K.BELIEVED]],
+        offered=sums[[K.OFFERED]],
+    )
 
 
 def drawn_case(

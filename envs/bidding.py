@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from ..agents.learning.features import BOUND, FEATURES, Observer, multipliers
 from ..simulator import kernel as K
+from ..simulator.demand import MICRO
 from ..simulator.errors import MarketError, PolicyError
 from ..simulator.market import build
 from ..simulator.scenario import Scenario
-from ..simulator.seats import BidView
 from .base import DAYS, OpenSeat, drawn_case
-
-FEATURES = (
-    "time_left", "budget_left", "bid", "bid_last3", "winning_cost", "rate", "conversions", "win_rate",
-    "winning_cost_last3", "rate_last3", "conversions_last3", "win_rate_last3", "rate_now", "traffic_now",
-    "traffic_last3", "traffic", "pacing_error", "log_multiplier", "spend_rate", "traffic_over_forecast",
-    "required_rate", "cpa_over_limit",
-)  # fmt: skip
-BOUND = 5.0
-REACH = math.log(4.0)
 
 
 class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
@@ -105,7 +97,7 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
     - v0: first version.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
+    metadata: dict[str, Any] = {"render_modes": [], "features": FEATURES}  # noqa: RUF012  (a field of the base)
 
     def __init__(
         self,
@@ -117,15 +109,20 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
     ) -> None:
         if reward not in ("value", "tcpa"):
             raise MarketError(f"the reward is 'value' or 'tcpa', not {reward!r}")
-        if not 0 < cpa_limit < math.inf:
+        number = isinstance(cpa_limit, int | float) and not isinstance(cpa_limit, bool)
+        if not number or not 0 < cpa_limit < math.inf:
             raise MarketError(f"the cpa_limit is a multiple of the target above 0, not {cpa_limit!r}")
-        low, high = days
-        if not 0 <= low < high:
-            raise MarketError(f"days are drawn from a range of whole numbers from 0 up, not from {low} to {high}")
+        whole = isinstance(days, tuple | list) and len(days) == 2 and all(type(day) is int for day in days)
+        if not whole or not 0 <= days[0] < days[1]:
+            raise MarketError(f"days are drawn from a range of two whole numbers, from 0 up to a larger one, not from {days!r}")
+        if engine not in ("compiled", "events"):
+            raise MarketError(f"there is no engine {engine!r}; known are compiled and events")
+        if not isinstance(scenario, Scenario | str):
+            raise MarketError(f"a scenario is a Scenario, or the name of one, not {scenario!r}")
         self.scenario = Scenario.named(scenario) if isinstance(scenario, str) else scenario
         if self.scenario.days != 1:
             raise MarketError(f"an episode is one day, and scenario {self.scenario.name!r} has {self.scenario.days}")
-        self.reward_kind, self.cpa_limit, self.days, self.engine = reward, cpa_limit, (low, high), engine
+        self.reward_kind, self.cpa_limit, self.days, self.engine = reward, cpa_limit, (days[0], days[1]), engine
         self.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
         self.observation_space = spaces.Box(-BOUND, BOUND, (len(FEATURES),), np.float32)
         self._seat: OpenSeat | None = None
@@ -145,36 +142,35 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._budget = float(view.budget[0])
         self._limit = self.cpa_limit * self._target
         self._scale = max(float(expected.conversions[campaign]), 1.0) * float(market.campaigns.value[campaign]) / 10
-        self._rate = max(float(expected.rate[campaign]), 1e-12)
-        self._ticks: list[NDArray[np.float64]] = []
+        self._observer = Observer(self.cpa_limit)
         self._multiplier = self._prior
         self._score = self._value = self._spend = 0.0
         self._seat.world.set_multiplier(campaign, self._prior)
-        return self._observe(view), self._info(0.0, 0.0, 0, 0)
+        return self._observer.observe(view)[0], self._info(0.0, 0.0, 0, 0)
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Plays a tick. Raises `PolicyError` for an action outside the action space."""
         seat = self._seat
         if seat is None or seat.over:
             raise MarketError("the day is over: call reset before the next step")
-        a = np.asarray(action, np.float64)
+        try:
+            a = np.asarray(action, np.float64)
+        except (TypeError, ValueError):
+            raise PolicyError(f"an action is a number from -1 to 1, not {action!r}") from None
         if a.shape != (1,):
             raise PolicyError(f"an action has shape (1,), not {a.shape}")
         if not -1.0 <= a[0] <= 1.0:
             raise PolicyError(f"an action lies from -1 to 1, not at {a[0]}")
-        self._multiplier = self._prior * math.exp(REACH * a[0])
+        self._multiplier = float(multipliers(np.array([self._prior]), a)[0])
         seat.play(self._multiplier)
         ledger, k = seat.world.ledger, seat.campaign
         counts, sums = ledger.counts[ledger.closed - 1, :, k], ledger.sums[ledger.closed - 1, :, k]
-        value, spend = float(sums[K.VALUE]), counts[K.SPEND] / 1e6
-        price = float(ledger.market_price[ledger.closed - 1, k]) if self.scenario.auction.price_told else math.nan
-        self._ticks.append(np.array([counts[K.REQUESTS], counts[K.WINS], counts[K.REPORTED], spend, sums[K.OFFERED],
-                                     0.0 if math.isnan(price) else price * counts[K.REQUESTS], self._multiplier]))  # fmt: skip
+        value, spend = float(sums[K.VALUE]), float(counts[K.SPEND] / MICRO)
         self._value += value
-        self._spend += spend
+        self._spend = float(ledger.today_counts[K.SPEND, k] / MICRO)  # the whole, not a sum of rounded parts
         reward = self._reward(value)
         info = self._info(value, spend, int(counts[K.CONVERSIONS]), int(counts[K.REPORTED]))
-        return self._observe(seat.view), reward, seat.over, False, info
+        return self._observer.observe(seat.view)[0], reward, seat.over, False, info
 
     def _reward(self, value: float) -> float:
         if self.reward_kind == "value":
@@ -194,48 +190,3 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
             "total_value": self._value, "total_spend": self._spend, "budget": self._budget,
             "cpa": cpa, "cpa_limit": self._limit, "violation": max(cpa / self._limit - 1.0, 0.0),
         }  # fmt: skip
-
-    def _observe(self, view: BidView) -> NDArray[np.float32]:
-        out = np.zeros(len(FEATURES))
-        played = len(self._ticks)
-        forecast, ticks = view.forecast, view.forecast.size
-        last = played >= ticks
-        out[0] = 2 * (1 - played / ticks) - 1
-        out[1] = 2 * (1 - self._spend / self._budget) - 1
-        out[13] = math.log(max(forecast[min(played, ticks - 1)] * ticks, 1e-9))
-        out[17] = math.log(self._multiplier / self._prior)
-        if played:
-            elapsed = float(forecast[:played].sum())
-            rows = np.array(self._ticks)
-            day, last3, now = rows.sum(axis=0), rows[-3:].sum(axis=0), rows[-1]
-            usual_bid = self._prior * self._target * self._rate
-            for mean, bid, cost, rate, conversions, wins in ((rows, 2, 4, 5, 6, 7), (rows[-3:], 3, 8, 9, 10, 11)):
-                total = mean.sum(axis=0)
-                requests = max(total[0], 1.0)
-                offered = (mean[:, 4] * mean[:, 6]).sum() * self._target
-                out[bid] = _log(offered / requests, usual_bid)
-                out[cost] = _log(total[5] / requests, usual_bid) if total[5] > 0 else 0.0
-                out[rate] = 2 * _log(total[4] / requests, self._rate)
-                out[conversions] = math.log1p(total[2])
-                out[wins] = 2 * total[1] / requests - 1
-            out[12] = 2 * _log(now[4] / max(now[0], 1.0), self._rate)
-            recent = float(forecast[max(played - 3, 0) : played].sum())
-            expected = view.forecast_requests
-            out[14] = _log(last3[0] / min(played, 3), expected / ticks)
-            out[15] = 2 * day[0] / expected - 1
-            out[16] = 5 * (elapsed - self._spend / self._budget)
-            out[18] = now[3] / max(self._budget * float(forecast[played - 1]), 1e-9) - 1
-            out[19] = 2 * _log(day[0], expected * elapsed)
-            left = max(self._budget - self._spend, 0.0)
-            if not last:
-                required = left / max(1 - elapsed, 1e-9)
-                out[20] = _log(required, last3[3] / max(recent, 1e-9))
-            out[21] = _log(self._spend / day[2], self._limit) if day[2] > 0 and self._spend > 0 else 0.0
-        return np.clip(out, -BOUND, BOUND).astype(np.float32)
-
-
-def _log(value: float, reference: float) -> float:
-    """log(value / reference), at the bounds where either is nothing."""
-    if value <= 0 or reference <= 0:
-        return 0.0 if value <= 0 and reference <= 0 else (-BOUND if value <= 0 else BOUND)
-    return math.log(value / reference)

@@ -1,0 +1,151 @@
+"""Saved agents: a zip that carries its own configuration and its networks' weights, and nothing that runs when it is read."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from ...simulator.errors import PolicyError
+from .settings import ALGORITHMS, PPOSettings, Settings, make_settings
+
+FORMAT = 1
+CARD, WEIGHTS = "agent.json", "policy.pt"
+Floats32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Card:
+    """What an agent is: how it was trained, and what it sees and does."""
+
+    algorithm: str
+    settings: Mapping[str, Any]  # of the algorithm
+    environment: str  # id
+    environment_settings: Mapping[str, Any]
+    features: tuple[str, ...]  # names of the observation's numbers
+    observation_bounds: tuple[float, float]
+    actions: int  # from -1 to 1 each
+    seed: int
+    timesteps: int  # trained
+    version: str  # of this package
+    format: int = FORMAT
+
+
+class Agent:
+    """A trained policy at rest: the most likely action, no exploration."""
+
+    def __init__(self, card: Card, policy: Any) -> None:
+        self.card, self._policy = card, policy
+
+    def act(self, observation: Floats32) -> Floats32:
+        """The action, shape (actions,), on one observation, shape (features,)."""
+        action: Floats32 = self._policy.predict(observation, deterministic=True)[0]
+        return action
+
+
+def write(path: Path, content: bytes) -> None:
+    """Puts a file in place at once: whoever reads it finds the old one or the new one, whole."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with beside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def save_agent(path: Path, card: Card, policy: Any) -> None:
+    """Writes an agent, at once or not at all. `policy` is that of a Stable-Baselines3 model."""
+    import torch
+
+    weights = io.BytesIO()
+    torch.save(policy.state_dict(), weights)
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
+        archive.writestr(CARD, json.dumps(dataclasses.asdict(card), indent=2))
+        archive.writestr(WEIGHTS, weights.getvalue())
+    write(path, whole.getvalue())
+
+
+def load_agent(path: str | Path, environment: str | None = None, features: Sequence[str] | None = None) -> Agent:
+    """Reads an agent, from its file or from the folder of its training.
+
+    Args:
+        path: `agent.zip`, or the folder that holds it.
+        environment: what it must have been trained for; None: anything.
+        features: what it must see; None: anything.
+
+    Raises:
+        PolicyError: if there is none, it is damaged, or it was made for something else.
+    """
+    path = Path(path).expanduser()
+    file = path / "agent.zip" if path.is_dir() else path
+    card, weights = _read(file)
+    if environment is not None and card.environment != environment:
+        raise PolicyError(f"the agent in {str(file)!r} was trained for {card.environment}, not for {environment}")
+    if features is not None and card.features != tuple(features):
+        raise PolicyError(f"the agent in {str(file)!r} cannot see this: {_difference(card.features, tuple(features))}")
+    return Agent(card, _policy(card, weights, file))
+
+
+def _read(file: Path) -> tuple[Card, bytes]:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            fields, weights = json.loads(archive.read(CARD)), archive.read(WEIGHTS)
+        if not isinstance(fields, dict) or fields.get("format") != FORMAT:
+            raise PolicyError(f"the agent in {str(file)!r} is not of format {FORMAT}, the one that this version reads")
+        low, high = fields["observation_bounds"]
+        card = Card(**{**fields, "features": tuple(fields["features"]), "observation_bounds": (float(low), float(high))})
+    except OSError as error:
+        raise PolicyError(f"there is no agent in {str(file)!r}: {error.strerror}") from None
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError):
+        raise PolicyError(f"{str(file)!r} is not a saved agent, or is damaged") from None
+    return card, weights
+
+
+def _difference(known: tuple[str, ...], wanted: tuple[str, ...]) -> str:
+    """Why one observation is not another."""
+    if len(known) != len(wanted):
+        return f"it was trained on {len(known)} features and is shown {len(wanted)}"
+    place = next(i for i, (a, b) in enumerate(zip(known, wanted, strict=True)) if a != b)
+    return f"its feature {place} is {known[place]!r}, and it is shown {wanted[place]!r}"
+
+
+def _policy(card: Card, weights: bytes, file: Path) -> Any:
+    """The networks, filled with the weights."""
+    import pickle
+
+    import torch
+
+    low, high = card.observation_bounds
+    seen = spaces.Box(low, high, (len(card.features),), np.float32)
+    done = spaces.Box(-1.0, 1.0, (card.actions,), np.float32)
+    if card.algorithm not in ALGORITHMS:
+        raise PolicyError(f"the agent in {str(file)!r} was trained with {card.algorithm!r}, which is not known here")
+    policy = _networks(make_settings(card.algorithm, card.settings), seen, done)
+    try:
+        policy.load_state_dict(torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True))
+    except (RuntimeError, pickle.UnpicklingError, EOFError):
+        raise PolicyError(f"the weights in {str(file)!r} do not fit its own description") from None
+    policy.set_training_mode(False)
+    return policy
+
+
+def _networks(settings: Settings, seen: spaces.Box, done: spaces.Box) -> Any:
+    layers = [settings.width] * 2
+    if isinstance(settings, PPOSettings):
+        from stable_baselines3.common.policies import ActorCriticPolicy
+
+        return ActorCriticPolicy(seen, done, lambda _: settings.learning_rate, net_arch=layers)
+    from stable_baselines3.sac.policies import SACPolicy
+
+    return SACPolicy(seen, done, lambda _: settings.learning_rate, net_arch=layers)

@@ -1,0 +1,108 @@
+"""Hyper-parameters of the algorithms: one dataclass each, with what works on `AdArena/Bidding-v0` as defaults."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ...simulator.errors import PolicyError, suggest
+
+
+@dataclass(frozen=True)
+class PPOSettings:
+    """Proximal policy optimisation (Schulman et al. 2017), as in Stable-Baselines3."""
+
+    name: ClassVar[str] = "ppo"
+
+    envs: int = 8  # environments stepped in turn
+    n_steps: int = 240  # of each environment between two updates: five days of 48 ticks
+    batch_size: int = 480
+    n_epochs: int = 8  # passes over what was collected
+    learning_rate: float = 3e-4
+    gamma: float = 1.0  # a day ends, and the score is its undiscounted sum
+    gae_lambda: float = 0.95
+    ent_coef: float = 0.0
+    log_std_init: float = -1.2  # exploration of .3 around the prior, of a range from -1 to 1
+    width: int = 64  # of each of two hidden layers
+
+    def __post_init__(self) -> None:
+        _check(self, may_be_zero=("gae_lambda", "ent_coef", "log_std_init"))
+        if self.envs * self.n_steps % self.batch_size:
+            rollout = self.envs * self.n_steps
+            raise PolicyError(f"ppo needs a batch_size that divides envs x n_steps = {rollout}, not {self.batch_size}")
+
+
+@dataclass(frozen=True)
+class SACSettings:
+    """Soft actor-critic (Haarnoja et al. 2018) with a fixed temperature, as in Stable-Baselines3."""
+
+    name: ClassVar[str] = "sac"
+
+    envs: int = 1
+    buffer_size: int = 200_000  # transitions
+    learning_starts: int = 2_000  # steps of random actions before the first update
+    train_freq: int = 12  # steps of each environment between two rounds of updates
+    gradient_steps: int = 12  # in a round
+    batch_size: int = 256
+    learning_rate: float = 5e-4
+    gamma: float = 1.0
+    tau: float = 0.005  # of the target networks' moving average
+    ent_coef: float = 0.01  # temperature
+    width: int = 64  # of each of two hidden layers
+
+    def __post_init__(self) -> None:
+        _check(self, may_be_zero=("learning_starts", "ent_coef"))
+
+
+Settings = PPOSettings | SACSettings
+ALGORITHMS: dict[str, type[PPOSettings] | type[SACSettings]] = {kind.name: kind for kind in (PPOSettings, SACSettings)}
+SHARES = ("gamma", "gae_lambda", "tau")
+
+
+def make_settings(algorithm: str, changes: Mapping[str, Any]) -> Settings:
+    """The settings of an algorithm with some fields changed.
+
+    Raises:
+        PolicyError: if there is no such algorithm or field, or a value is not allowed.
+    """
+    if algorithm not in ALGORITHMS:
+        raise PolicyError(f"there is no algorithm {algorithm!r}{suggest(algorithm, ALGORITHMS)}")
+    kind = ALGORITHMS[algorithm]
+    fields = [field.name for field in dataclasses.fields(kind)]
+    for name in changes:
+        if name not in fields:
+            raise PolicyError(f"{algorithm} has no setting {name!r}{suggest(name, fields)}")
+    return kind(**changes)
+
+
+def _check(settings: Settings, may_be_zero: Sequence[str]) -> None:
+    """Raises `PolicyError` for a field that is not a number of its type, or out of its range."""
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        whole = field.type == "int"
+        number = isinstance(value, int if whole else int | float) and not isinstance(value, bool) and math.isfinite(value)
+        low = -math.inf if field.name == "log_std_init" else 0
+        high = 1 if field.name in SHARES else math.inf
+        if not number or not low <= value <= high or (value == 0 and field.name not in may_be_zero):
+            kind = "a whole number" if whole else "a finite number"
+            least = "" if low < 0 else " from 0" if field.name in may_be_zero else " above 0"
+            most = " up to 1" if field.name in SHARES else ""
+            raise PolicyError(f"{settings.name} needs {kind}{least}{most} as {field.name}, not {value!r}")
+
+
+def parsed(changes: Sequence[str]) -> dict[str, Any]:
+    """Settings from the command line, FIELD=VALUE each; a value is JSON, or else text. Raises `PolicyError` for other forms."""
+    values: dict[str, Any] = {}
+    for change in changes:
+        name, equals, text = change.partition("=")
+        if not equals or not name.isidentifier():
+            raise PolicyError(f"a setting reads FIELD=VALUE, not {change!r}")
+        try:
+            values[name] = json.loads(text)
+        except ValueError:
+            values[name] = text
+    return values

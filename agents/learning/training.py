@@ -1,0 +1,222 @@
+"""Training with Stable-Baselines3, on one thread, with checkpoints: the same seed gives the same agent.
+
+A run that was stopped and resumed gives the same agent, too, bit for bit, on the same machine with the same versions:
+checkpoints are written between two rollouts and hold everything that the next one depends on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from ... import __version__
+from ...simulator.errors import PolicyError
+from .checkpoint import Retraced, read_checkpoint, restore, save_checkpoint
+from .saved import Agent, Card, load_agent, save_agent
+from .settings import PPOSettings, Settings
+
+CHECKPOINT, AGENT = "checkpoint.pt", "agent.zip"
+
+
+def train(
+    environment: str,
+    settings: Settings,
+    timesteps: int,
+    seed: int,
+    out: Path,
+    *,
+    environment_settings: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    checkpoint_every: int = 20_000,
+    advance: Callable[[int], None] = lambda steps: None,
+) -> Agent:
+    """Trains an agent; writes `agent.zip`, `checkpoint.pt`, `progress-*.csv` and, with TensorBoard installed, `tensorboard/`.
+
+    Args:
+        environment: id of a Gymnasium environment with flat observations and actions from -1 to 1.
+        settings: those of the algorithm, which they name.
+        timesteps: steps to train for, rounded up to whole rollouts; when resuming, those before count.
+        seed: of networks, exploration and the environments' draws.
+        out: folder for the files.
+        environment_settings: arguments of the environment, as JSON can hold them.
+        resume: go on from the checkpoint in `out`, which must be of the same run; only `timesteps` may differ.
+        checkpoint_every: steps between two checkpoints, at least.
+        advance: called with the number of steps trained so far, often.
+
+    Raises:
+        PolicyError: if something is not allowed, or the folder holds another run, or none to resume.
+    """
+    _check(timesteps, seed, checkpoint_every)
+    arguments = dict(environment_settings or {})
+    run = {
+        "algorithm": settings.name, "settings": dataclasses.asdict(settings), "environment": environment,
+        "environment_settings": arguments, "seed": seed, "version": __version__,
+    }  # fmt: skip
+    run = _as_json(run)
+    held = _held(out, run, resume)
+    with _one_thread():
+        model = _model(settings, environment, arguments, seed)
+        card = _card(run, model)
+        if held is not None:
+            restore(held, model)
+        if model.num_timesteps < timesteps:
+            _learn(model, timesteps, out, _keeper(out, run, card, checkpoint_every, advance), fresh=held is None)
+            _keep(out, run, card, model)
+        model.get_env().close()
+    return load_agent(out)
+
+
+def _check(timesteps: int, seed: int, checkpoint_every: int) -> None:
+    for name, value, least in (("timesteps", timesteps, 1), ("seed", seed, 0), ("checkpoint_every", checkpoint_every, 1)):
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 2**31:
+            raise PolicyError(f"training needs a whole number from {least} up as {name}, not {value!r}")
+
+
+def _as_json(run: dict[str, Any]) -> dict[str, Any]:
+    try:
+        again: dict[str, Any] = json.loads(json.dumps(run, allow_nan=False))
+    except (TypeError, ValueError):
+        raise PolicyError(
+            "settings of an environment to train on are numbers, text and lists of them, so that an agent can carry them"
+        ) from None
+    return again
+
+
+def _held(out: Path, run: dict[str, Any], resume: bool) -> dict[str, Any] | None:
+    """The checkpoint to go on from, if any."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PolicyError(f"cannot write to {str(out)!r}: {error.strerror}") from None
+    if not resume:
+        if (out / CHECKPOINT).exists():
+            raise PolicyError(f"{str(out)!r} holds a training run: resume it, or name another folder")
+        return None
+    held = read_checkpoint(out / CHECKPOINT)
+    before = json.loads(held["run"])
+    for name, value in run.items():
+        if before[name] != value:
+            raise PolicyError(f"{str(out)!r} holds a run with {name} {before[name]!r}, which cannot go on with {value!r}")
+    return held
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Networks this small are slower on several threads, whose sums differ in the last bit."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _model(settings: Settings, environment: str, arguments: Mapping[str, Any], seed: int) -> Any:
+    from stable_baselines3 import PPO, SAC
+    from stable_baselines3.common.monitor import Monitor
+    from stable_baselines3.common.vec_env import DummyVecEnv
+
+    def one() -> gym.Env[Any, Any]:
+        return Retraced(Monitor(_made(environment, arguments)))
+
+    values = dataclasses.asdict(settings)
+    envs = DummyVecEnv([one] * values.pop("envs"))
+    shape: dict[str, Any] = {"net_arch": [values.pop("width")] * 2}
+    if isinstance(settings, PPOSettings):
+        shape["log_std_init"] = values.pop("log_std_init")
+        return PPO("MlpPolicy", envs, seed=seed, device="cpu", policy_kwargs=shape, **values)
+    return SAC("MlpPolicy", envs, seed=seed, device="cpu", policy_kwargs=shape, **values)
+
+
+def _made(environment: str, arguments: Mapping[str, Any]) -> gym.Env[Any, Any]:
+    try:
+        env = gym.make(environment, **arguments)
+    except gym.error.Error as error:
+        raise PolicyError(f"there is no environment {environment!r}: {error}") from None
+    except TypeError as error:
+        raise PolicyError(f"{environment} cannot be made with {', '.join(arguments)}: {error}") from None
+    seen, done = env.observation_space, env.action_space
+    if (
+        isinstance(seen, spaces.Box)
+        and isinstance(done, spaces.Box)
+        and len(seen.shape) == len(done.shape) == 1
+        and np.all(done.low == -1)
+        and np.all(done.high == 1)
+    ):
+        return env
+    raise PolicyError(f"{environment} does not have flat observations and actions from -1 to 1")
+
+
+def _card(run: Mapping[str, Any], model: Any) -> Card:
+    env = model.get_env().envs[0]
+    seen = env.observation_space
+    names = env.unwrapped.metadata.get("features") or tuple(f"observation_{i}" for i in range(seen.shape[0]))
+    return Card(
+        **run,
+        features=tuple(names),
+        observation_bounds=(float(seen.low.min()), float(seen.high.max())),
+        actions=env.action_space.shape[0],
+        timesteps=0,
+    )
+
+
+def _learn(model: Any, timesteps: int, out: Path, keeper: Any, fresh: bool) -> None:
+    """Trains up to a number of steps, with the logs open."""
+    _log(model, out)
+    try:
+        model.learn(timesteps - model.num_timesteps, callback=keeper, reset_num_timesteps=fresh)
+    finally:
+        model.logger.close()
+
+
+def _log(model: Any, out: Path) -> None:
+    """Curves: a CSV for each start, since one that is resumed must not wipe what was written; TensorBoard if installed."""
+    from stable_baselines3.common.logger import CSVOutputFormat, KVWriter, Logger, TensorBoardOutputFormat
+
+    writers: list[KVWriter] = [CSVOutputFormat(str(out / f"progress-{model.num_timesteps}.csv"))]
+    if has_tensorboard():
+        writers.append(TensorBoardOutputFormat(str(out / "tensorboard")))
+    model.set_logger(Logger(str(out), writers))
+
+
+def has_tensorboard() -> bool:
+    """Whether TensorBoard is installed."""
+    return importlib.util.find_spec("tensorboard") is not None
+
+
+def _keep(out: Path, run: dict[str, Any], card: Card, model: Any) -> None:
+    save_agent(out / AGENT, dataclasses.replace(card, timesteps=model.num_timesteps), model.policy)
+    save_checkpoint(out / CHECKPOINT, run, model)
+
+
+def _keeper(out: Path, run: dict[str, Any], card: Card, every: int, advance: Callable[[int], None]) -> Any:
+    """The callback that writes checkpoints between rollouts, and tells how far training is."""
+    from stable_baselines3.common.callbacks import BaseCallback
+
+    class Keeper(BaseCallback):
+        kept = 0
+
+        def _on_training_start(self) -> None:
+            self.kept = self.num_timesteps
+
+        def _on_rollout_start(self) -> None:
+            if self.model.num_timesteps - self.kept >= every:
+                self.kept = self.model.num_timesteps
+                _keep(out, run, card, self.model)
+
+        def _on_step(self) -> bool:
+            advance(self.model.num_timesteps)
+            return True
+
+    return Keeper()
