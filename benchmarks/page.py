@@ -37,6 +37,10 @@ YARDSTICKS = {
     "the budget.",
 }
 OVERSPEND = "Money spent beyond the budget; the market never lets a campaign do so, so it is 0 by construction."
+SCORE = (
+    "Value, times (target CPA / CPA) squared where the CPA is above its target, as a share of the frontier bound: the most "
+    "score that can be had, given the rivals' bids of the policy's own run."
+)
 CPA_EXCESS = "The share of spend above the target CPA times expected conversions."
 
 
@@ -115,7 +119,7 @@ def _number(text: str) -> str:
 def _table(results: Results, found: Found, reference: str) -> str:
     cpa = limits_cpa(results)
     names = ("of static hindsight", "IQM", f"minus {reference}", "of clairvoyant bound", "value a day", "budget spent")
-    heads = [*names, "CPA excess" if cpa else "overspent", "pacing error"]
+    heads = [*names, *(("score", "CPA excess") if cpa else ("overspent",)), "pacing error"]
     shown = "".join(f'<th scope="col" role="columnheader">{escape(head)}</th>' for head in ("policy", *heads))
     rows = []
     for name in ranked(found):
@@ -127,6 +131,7 @@ def _table(results: Results, found: Found, reference: str) -> str:
             _interval(m["share_of_clairvoyant_bound"]),
             f"{m['value'].mean:,.1f}",
             f"{m['spend_share'].mean:.1%}",
+            *([_interval(m["score_share_of_frontier_bound"])] if cpa else []),
             f"{m['cpa_excess'].mean:.1%}" if cpa else f"{m['budget_violation'].mean:.2f}",
             f"{m['pacing_error'].mean:.1%}",
         ]
@@ -170,7 +175,7 @@ def _inlined(figure: Figure) -> str:
 
 
 def _yardsticks(results: Results) -> dict[str, str]:
-    return YARDSTICKS | ({"CPA excess": CPA_EXCESS} if limits_cpa(results) else {"Overspent": OVERSPEND})
+    return YARDSTICKS | ({"Score": SCORE, "CPA excess": CPA_EXCESS} if limits_cpa(results) else {"Overspent": OVERSPEND})
 
 
 def _facts(results: Results, reference: str) -> dict[str, str]:

@@ -80,10 +80,11 @@ def estimates(results: Results, reference: str) -> dict[str, dict[str, Estimate]
     base = np.array([r.value for r in results.runs[reference]]) / best
     out = {}
     for name, runs in results.runs.items():
-        value, spend, budget, bound, pacing, conversions, excess, score = (
+        value, spend, budget, bound, pacing, conversions, excess, score, frontier = (
             np.array([float(getattr(r, field)) for r in runs])
             for field in (
                 "value", "spend", "budget", "clairvoyant", "pacing_error", "conversions", "cpa_excess", "score",
+                "frontier",
             )
         )  # fmt: skip
         out[name] = {
@@ -93,6 +94,7 @@ def estimates(results: Results, reference: str) -> dict[str, dict[str, Estimate]
             "share_of_clairvoyant_bound": statistics.ratio(value, bound, drawn),
             "value": statistics.mean(value, drawn),
             "score": statistics.mean(score, drawn),
+            "score_share_of_frontier_bound": statistics.ratio(score, frontier, drawn),
             "spend": statistics.mean(spend, drawn),
             "spend_share": statistics.mean(spend / budget, drawn),
             "budget_violation": statistics.mean(np.maximum(spend - budget, 0.0), drawn),

@@ -28,7 +28,7 @@ TABLES = """
 CREATE TABLE IF NOT EXISTS runs (
     code TEXT, scenario TEXT, rivals TEXT, policy TEXT, source TEXT, seed INTEGER, campaign INTEGER,
     value REAL, spend REAL, budget REAL, pacing_error REAL, conversions INTEGER, cpa_excess REAL, score REAL,
-    clairvoyant REAL, seconds REAL, spend_curve BLOB,
+    clairvoyant REAL, frontier REAL, seconds REAL, spend_curve BLOB,
     PRIMARY KEY (code, scenario, rivals, policy, source, seed, campaign)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS hindsight (
@@ -50,7 +50,7 @@ def code_version() -> str:
 
 
 def source_digest(policy: BidPolicy) -> str:
-    """A digest of what a policy is made of beside this package: the file of its class, and files its fields name.
+    """A digest of what a policy is made of beside this package: the file of its class, and files or folders its fields name.
 
     Modules that such a file imports in turn are not followed. Empty for a policy of this package that names no file.
     """
@@ -58,7 +58,8 @@ def source_digest(policy: BidPolicy) -> str:
     files = [path for path in files if ROOT.resolve() not in path.parents or ROOT / "tests" in path.parents]
     if dataclasses.is_dataclass(policy):
         values = [getattr(policy, field.name) for field in dataclasses.fields(policy) if field.init]
-        files += [Path(v) for v in values if isinstance(v, (str, Path)) and str(v) and Path(v).is_file()]
+        for named in (Path(value) for value in values if isinstance(value, (str, Path)) and str(value)):
+            files += [named] if named.is_file() else sorted(path for path in named.glob("*") if path.is_file())
     if not files:
         return ""
     digest = hashlib.blake2b(digest_size=6)

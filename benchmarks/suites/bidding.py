@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...agents.catalogue import make_bidder
-from ...agents.hindsight import clairvoyant_bound, static_hindsight
+from ...agents.hindsight import clairvoyant_bound, day_scores, frontier_bound, static_hindsight
 from ...agents.rivals import contested, rivals
+from ...simulator.errors import MarketError
 from ...simulator.scenario import Scenario
 from ...simulator.seats import BidPolicy
 from ...simulator.splits import Split, checked
@@ -46,8 +47,9 @@ class Run(NamedTuple):
     pacing_error: float  # mean distance of cumulative spend from the forecast traffic curve, as a share of the budget
     conversions: int  # realised
     cpa_excess: float  # share of spend above target CPA x expected conversions; 0 for campaigns without a target CPA
-    score: float  # value; with a target CPA, value x min(1, (target CPA / CPA)^2), CPA on expected conversions
+    score: float  # value; with a target CPA, its soft score: value x min(1, (target CPA / CPA)^2), CPA on expected conversions
     clairvoyant: float  # bound on value, given the rivals' bids of this run
+    frontier: float  # bound on score, given the same
     seconds: float  # of the whole market, processor time
     spend_curve: Floats  # (ticks + 1,) cumulative, as a share of the budget
 
@@ -110,21 +112,20 @@ def play(scenario: Scenario, case: Case, policy: BidPolicy, mix: str = "mixed") 
     budget = float(world.campaigns.budget[k]) / 1e6 * scenario.days
     curve = np.concatenate([[0.0], np.cumsum(spent)]) / budget
     ideal = np.concatenate([[0.0], np.cumsum(np.tile(world.forecast, scenario.days))]) / scenario.days
-    listed = world.campaigns.listed[k]
-    # What the expected conversions may cost at most; without a target CPA, and with nothing spent, as much as one likes.
-    allowed = spend
-    if listed.objective == "target_cpa" and listed.target_cpa is not None:
-        allowed = min(spend, listed.target_cpa * value / listed.value_per_conversion)
-    kept = allowed / spend if spend > 0 else 1.0
+    limited = world.campaigns.listed[k].objective == "target_cpa"
+    # What the expected conversions may cost at most; without a target CPA as much as one likes.
+    allowed = min(spend, value * float(world.campaigns.target[k] / world.campaigns.value[k])) if limited else spend
+    bound = clairvoyant_bound(world)
     return Run(
         value=value,
         spend=spend,
         budget=budget,
         pacing_error=float(np.abs(curve - ideal).mean()),
         conversions=int(world.ledger.conversions()[:, k].sum()),
-        cpa_excess=1.0 - kept,
-        score=value * kept**2,
-        clairvoyant=clairvoyant_bound(world),
+        cpa_excess=1.0 - allowed / spend if spend > 0 else 0.0,
+        score=float(day_scores(world, k).sum()) if limited else value,
+        clairvoyant=bound,
+        frontier=frontier_bound(world) if limited else bound,
         seconds=seconds,
         spend_curve=curve,
     )
@@ -198,6 +199,9 @@ def run(
         mix: who the rivals are; see `agents.rivals`.
         jobs: processes that share the work; the results are the same.
         store: where rows are kept and looked for.
+
+    Raises:
+        MarketError: if no campaign's budget binds, or a case has nothing to win.
     """
     chosen = cases(scenario, seeds, split)
     sources = {spec: source_digest(make_bidder(spec)) for spec in policies.values()}
@@ -208,6 +212,9 @@ def run(
     for _ in chosen:
         for spec in specs:
             by_spec[spec].append(next(outcomes))
+    for case, best in zip(chosen, by_spec[None], strict=True):
+        if not best.value > 0:
+            raise MarketError(f"no constant multiplier wins campaign {case.campaign} anything on day {case.seed}: no yardstick")
     runs = {label: by_spec[spec] for label, spec in policies.items()}
     return Results(scenario, mix, chosen, dict(policies), runs, by_spec[None])
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from adarena.agents.bidding import Fixed
-from adarena.agents.hindsight import static_hindsight
+from adarena.agents.hindsight import StaticHindsight, static_hindsight
 from adarena.agents.rivals import contested, rivals
 from adarena.benchmarks import report
 from adarena.benchmarks.suites import bidding
@@ -66,7 +66,7 @@ def test_static_hindsight_is_reached_by_its_own_multiplier_and_by_no_constant_be
 def test_no_run_exceeds_the_bound_of_its_own_record_nor_its_budget(results):
     for runs in results.runs.values():
         for run in runs:
-            assert run.value <= run.clairvoyant * (1 + 1e-9)
+            assert run.score == run.value <= run.clairvoyant * (1 + 1e-9)
             assert run.spend <= run.budget + 1e-9
             assert run.spend_curve[-1] == pytest.approx(run.spend / run.budget)
 
@@ -94,5 +94,12 @@ def test_a_target_cpa_makes_score_and_excess(scenario):
         cpa = run.spend / (run.value / listed.value_per_conversion)
         costs.append(cpa / listed.target_cpa)
         assert run.score == pytest.approx(run.value * min(1.0, costs[-1] ** -2))
+        assert run.score <= run.frontier * (1 + 1e-9)
         assert run.cpa_excess == pytest.approx(max(0.0, 1 - 1 / costs[-1]))
     assert costs[0] < 1 < costs[1]
+
+
+def test_a_day_on_which_nothing_can_be_won_is_no_case(scenario, monkeypatch):
+    monkeypatch.setattr(bidding, "static_hindsight", lambda *_: StaticHindsight(multiplier=1.0, value=0.0, spend=0.0))
+    with pytest.raises(MarketError, match=r"wins campaign \d+ anything on day 1000000"):
+        bidding.run(scenario, {"pid": "pid"}, 1)

@@ -135,6 +135,19 @@ def test_an_edit_of_a_users_policy_is_noticed(tmp_path, monkeypatch):
     assert before != source_digest(make_bidder("mine.py:Mine")) != source_digest(make_bidder("pid")) == ""
 
 
+@pytest.mark.parametrize("named", ["saved", "saved/agent.bin"])
+def test_what_a_field_names_belongs_to_the_policy(tmp_path, monkeypatch, named):
+    monkeypatch.chdir(tmp_path)
+    text = "from dataclasses import dataclass\nfrom adarena.agents.bidding import PID\n"
+    Path("mine.py").write_text(text + "@dataclass\nclass Mine(PID):\n    path: str = ''\n")
+    Path("saved").mkdir()
+    seen = {source_digest(make_bidder("mine.py:Mine"))}
+    for content in (b"one", b"other"):
+        Path("saved/agent.bin").write_bytes(content)
+        seen.add(source_digest(make_bidder(f"mine.py:Mine:path={named}")))
+    assert len(seen) == 3
+
+
 def test_the_code_version_follows_every_source(tmp_path, monkeypatch):
     for folder in ("simulator", "agents", "benchmarks/suites"):
         (tmp_path / folder).mkdir(parents=True)

@@ -1,0 +1,149 @@
+"""The report as a reader meets it: in a real browser, at a desk's width and a phone's, without a network."""
+
+import re
+from html.parser import HTMLParser
+
+import browser
+import pytest
+
+from adarena.benchmarks import report
+from adarena.benchmarks.page import page
+from adarena.benchmarks.suites import bidding
+from adarena.simulator import Scenario
+
+COMMAND = "adarena bench bidding --policies 'pid:kp=4' truthful # <b>&"
+LABELS = {"pid (tuned)": "pid:kp=4.0,ki=0.1", "truthful": "truthful", "fixed": "fixed"}
+
+
+@pytest.fixture(scope="module")
+def measured():
+    settings = {"traffic.requests_per_day": 3000, "demand.campaigns": 12}
+    scenario = Scenario.preset("bidding-small").override(settings)
+    results = bidding.run(scenario, LABELS, 3)
+    return results, report.estimates(results, "fixed")
+
+
+@pytest.fixture(scope="module")
+def text(measured):
+    results, found = measured
+    return page(results, found, "fixed", bidding.forecast(results.scenario), COMMAND)
+
+
+@pytest.fixture(scope="module")
+def reader(text, tmp_path_factory):
+    """A browser, and the file of the page."""
+    program = browser.executable()
+    if program is None:
+        pytest.skip("there is no chromium on this machine, so nobody looks at the report")
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    path.write_text(text)
+    opened = browser.Browser(program)
+    yield opened, path
+    opened.close()
+
+
+class Tags(HTMLParser):
+    """Checks that elements close in the order in which they open; keeps what was seen."""
+
+    VOID = frozenset({"meta", "link", "source", "img", "br"})
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.seen, self.words = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def test_the_page_is_whole_and_says_where_it_comes_from(text, measured):
+    results, found = measured
+    tags = Tags()
+    tags.feed(text)
+    assert tags.open == []
+    said = " ".join(" ".join(tags.words).split())
+    for telling in (
+        COMMAND, results.scenario.digest, "1000000 to 1000002", "Static hindsight", "Clairvoyant bound", "95% interval",
+        "PID, Fixed, PID, DualMirrorDescent", "pid (tuned) = pid:kp=4.0,ki=0.1", "minus fixed",
+    ):  # fmt: skip
+        assert telling in said, telling
+    for name in LABELS:
+        assert f"{found[name]['share_of_static_hindsight'].mean:.3f}" in said
+    names = [tag for tag, _ in tags.seen]
+    assert (names.count("h1"), names.count("main"), names.count("table"), names.count("script")) == (1, 1, 1, 0)
+    assert all(attributes.get("alt") for tag, attributes in tags.seen if tag == "img")
+
+
+def test_the_page_names_no_address_outside_itself(text):
+    """Figures are data: a page that asks for nothing can be sent, kept and read anywhere."""
+    assert not re.findall(r"""(?:https?:)?//[a-z]|@import|url\(""", re.sub(r"base64,[A-Za-z0-9+/=]+", "", text))
+    tags = Tags()
+    tags.feed(text)
+    links = [v for _, attributes in tags.seen for k, v in attributes.items() if k in ("src", "href", "srcset")]
+    assert len(links) == 5
+    assert all(link.startswith("data:") for link in links)
+
+
+def test_the_same_results_make_the_same_page(text, measured):
+    results, found = measured
+    assert page(results, found, "fixed", bidding.forecast(results.scenario), COMMAND) == text
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_browser_shows_it_all_without_complaint(reader, width):
+    opened, path = reader
+    opened.show(path, width)
+    assert opened.errors == []
+    assert {address.split(":")[0] for address in opened.requests} == {"file", "data"}
+    assert opened.evaluate("innerWidth") == width
+    assert opened.evaluate("document.documentElement.scrollWidth") == width  # nothing to scroll to the side
+    drawn = "[...document.images].every(i => i.complete && i.naturalWidth > 400 && i.clientWidth > innerWidth * 0.8)"
+    assert opened.evaluate(f"document.images.length == 2 && {drawn}")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_number_of_the_table_can_be_read(reader, width):
+    """In view, not over its neighbour, in letters of at least 11 pixels, dark on light."""
+    opened, path = reader
+    opened.show(path, width)
+    outside = """[...document.querySelectorAll('tbody th, tbody td')].filter(e => {
+        const box = e.getBoundingClientRect();
+        return box.left < 0 || box.right > innerWidth || box.width < 20 || e.scrollWidth > e.clientWidth + 1;
+    }).map(e => e.textContent)"""
+    assert opened.evaluate(outside) == []
+    crossing = """(() => {
+        const boxes = [...document.querySelectorAll('tbody th, tbody td > span')].map(e => {
+            const range = document.createRange(); range.selectNodeContents(e); return range.getBoundingClientRect(); });
+        let n = 0;
+        boxes.forEach((a, i) => boxes.slice(i + 1).forEach(b => {
+            if (a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1) n++; }));
+        return n;
+    })()"""
+    assert opened.evaluate(crossing) == 0
+    sizes = "[...document.querySelectorAll('td, td small, th, p, dd')].map(e => parseFloat(getComputedStyle(e).fontSize))"
+    assert opened.evaluate(f"Math.min(...{sizes})") >= 11
+    labels = opened.evaluate("getComputedStyle(document.querySelector('td'), '::before').content")
+    assert (labels == '"of static hindsight"') == (width == 390)  # in a hand, each number carries its column's name
+
+
+def test_a_browser_tells_of_a_page_that_is_wrong(reader, tmp_path):
+    """The checks above can fail: an exception, a missing picture and a wide page are noticed."""
+    wrong = tmp_path / "wrong.html"
+    body = "<img src='data:image/png;base64,AAAA'><img src='nowhere.png'><div style='width:3000px'>x</div>"
+    wrong.write_text(f"<!doctype html>{body}<script>throw new Error('wrong')</script>")
+    other = browser.Browser(browser.executable())
+    try:
+        other.show(wrong, 390)
+        assert any("wrong" in error for error in other.errors)
+        assert other.evaluate("document.images[0].naturalWidth") == 0
+        assert other.evaluate("document.documentElement.scrollWidth") == 3000 + 8
+        assert any("nowhere.png" in address for address in other.requests)
+    finally:
+        other.close()
