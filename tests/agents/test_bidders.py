@@ -2,46 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import Any
 
 import numpy as np
 import pytest
+from views import decided, told, uniform_market, view
 
 from adarena.agents.bidding import MCPC, PID, DualMirrorDescent, Fixed, Linear, Truthful, UniformRandom
-from adarena.simulator import BidPolicy, BidView, Multiplier, PolicyError, Scenario, World
-from adarena.simulator.seats import History, Told
-
-DICE = np.random.default_rng(0)
-
-
-def told(spend: Any = (0.0, 0.0)) -> Told:
-    """What two campaigns are told of a span of time in which only their spend matters."""
-    none = np.zeros(2, np.int64)
-    return Told(none, none, none, none, none, np.array(spend, float), np.zeros(2), np.zeros(2))
-
-
-def view(**changes: Any) -> BidView:
-    """The view of two campaigns at the start of a day of four very uneven ticks."""
-    plain = BidView(
-        day=0, tick=0, ticks=4, campaigns=("a", "b"), objectives=("max_value",) * 2, active=np.ones(2, np.bool_),
-        target=np.array([50.0, 20.0]), value=np.array([50.0, 20.0]), prior=np.array([0.5, 0.25]), multiplier=np.ones(2),
-        budget=np.array([100.0, 200.0]), budget_left=np.array([100.0, 200.0]),
-        forecast=np.array([0.7, 0.1, 0.1, 0.1]), forecast_requests=1000.0,
-        last=told(), today=told(), market_price=np.full(2, np.nan),
-        history=History(np.array([400.0, 100.0]), np.array([4.0, 0.0]), np.array([80.0, 10.0]), np.array([0.02, 0.01])),
-    )  # fmt: skip
-    return dataclasses.replace(plain, **changes)
-
-
-def decided(policy: BidPolicy, *views: BidView) -> np.ndarray:
-    """The multipliers of the last of some views, the first of which starts the run."""
-    policy.start(views[0], DICE)
-    for seen in views:
-        decision = policy.decide(seen)
-    assert isinstance(decision, Multiplier)
-    return np.broadcast_to(decision.values, 2)
+from adarena.simulator import BidPolicy, Multiplier, PolicyError, Scenario, World
+from adarena.simulator.seats import History
 
 
 def test_truthful_bids_the_target() -> None:
@@ -156,18 +126,10 @@ def test_dual_learns_nothing_from_a_tick_without_money() -> None:
     assert decided(DualMirrorDescent(), *broke) == pytest.approx([0.5, 0.25])
 
 
-def uniform_market(budget_per_request: float, requests: int, ticks: int) -> Scenario:
-    """The theory market of two bidders, the first with a budget."""
-    tree = Scenario.preset("uniform", bidders=2, requests=requests).model_dump(mode="json")
-    tree["demand"]["advertisers"][0]["campaigns"][0]["budget_per_day"] = budget_per_request * requests
-    tree["ticks_per_day"] = ticks
-    return Scenario.from_tree(tree)
-
-
 @pytest.mark.parametrize(("per_request", "multiplier"), [(1 / 24, 0.5), (1 / 54, 1 / 3)])
 def test_dual_finds_the_multiplier_that_spends_the_budget(per_request: float, multiplier: float) -> None:
     """Second price, own value and rival's bid U[0, 1], budget rho a request: the multiplier is sqrt(6 rho)."""
-    scenario = uniform_market(per_request, 64_000, 320)
+    scenario = uniform_market(64_000, 320, budget_per_day=per_request * 64_000)
     world = World(scenario, {"bid": {0: DualMirrorDescent(step=0.05)}}, seed=3)
     world.run()
     second_half = world.ledger.multiplier[160:, 0]
@@ -178,7 +140,7 @@ def test_dual_finds_the_multiplier_that_spends_the_budget(per_request: float, mu
 
 def test_pid_spends_along_an_uneven_curve() -> None:
     """From a prior 50% too high: spend stays on the curve of traffic, far from the clock, and a constant's does not."""
-    tree = uniform_market(1 / 54, 48_000, 48).model_dump(mode="json")
+    tree = uniform_market(48_000, 48, budget_per_day=48_000 / 54).model_dump(mode="json")
     tree["traffic"]["curve"] = [8.0, 1.0, 1.0, 2.0]
     tree["demand"]["advertisers"][0]["campaigns"][0]["prior_multiplier"] = 0.5
     world_of = {}
