@@ -104,11 +104,12 @@ def value_table(density: Any, rate: Any, value: Any) -> None:
 def from_table() -> Rule:
     """The rule: the largest bid whose price would be worth paying, by the table in the campaign's state."""
     places = REQUESTS, BUDGET, UNIT, CAP, RATE, TABLE
+    exact = 1 + 1e-12  # a whole number of steps stays one when it is divided
     at_requests, at_budget, at_unit, at_cap, at_rate, at_table = places
 
     def best_bid(rate: float, left: int, requests_left: int, state: Any) -> Any:
         most_requests, steps, unit = int(state[at_requests]), int(state[at_budget]), state[at_unit]
-        n, budget = max(requests_left, 1), left / unit
+        n, budget = max(requests_left, 1), left / unit * exact
         if n > most_requests:  # V is nearly a function of budget per request: look up as many requests as there are rows
             budget *= most_requests / n
             n = most_requests
