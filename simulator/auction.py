@@ -15,6 +15,7 @@ from .compiled import inlined
 
 LANES = 64  # requests that are selected for side by side
 FIRST, SECOND, GSP, VCG = range(4)
+ENDLESS = np.float32(np.inf)
 PRICING = {"first": FIRST, "second": SECOND, "gsp": GSP, "vcg": VCG}
 
 
@@ -68,7 +69,9 @@ def select(
             w = weight[k, start : start + LANES] if weight.size > 0 else r
             per_click = click_cap[k]
             for lane in range(LANES):
-                bid = min(min(asked[lane] if row >= 0 else r[lane] * scale, most), per_click * r[lane])
+                bid = min(asked[lane] if row >= 0 else r[lane] * scale, most)
+                if per_click < ENDLESS:  # else 0 x infinity, where a believed rate is 0
+                    bid = min(bid, per_click * r[lane])
                 x = word(bid * w[lane] if weight.size > 0 else bid, k) if bid >= floor else nobody
                 insert(top, lane, x)
             continue

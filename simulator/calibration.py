@@ -22,6 +22,7 @@ from .traffic import Intensity, arrive, day_shares
 
 SAMPLE = 8192  # requests
 STEPS = 1000  # of a campaign's histogram of prices, from 0 to the largest of the sample
+Floats32 = NDArray[np.float32]
 ROUNDS = 200  # of the fixed point for prior multipliers, with falling steps: campaigns push each other's prices about
 
 
@@ -39,7 +40,7 @@ class Expectation(NamedTuple):
 
 def expectation(scenario: Scenario, table: Campaigns, people: Users, ads: AdVectors | None) -> tuple[Campaigns, Expectation]:
     """The campaigns with budgets and priors filled in where they are drawn, and what a day should bring them."""
-    rate = _sample(scenario, table, people, ads)
+    rate, weight = _sample(scenario, table, people, ads)
     requests = scenario.traffic.requests_per_day
     slots = scenario.auction.seen
     marginal = np.append(scenario.auction.marginal, 0.0)
@@ -52,7 +53,7 @@ def expectation(scenario: Scenario, table: Campaigns, people: Users, ads: AdVect
         reserve = np.float32(scenario.auction.reserve * MICRO)
         totals = np.zeros((3, len(live)))
         pricing = PRICING[scenario.auction.pricing]
-        expected_day(rate, none, no_row, live, endless, reserve, pricing, slots, marginal, top, totals)
+        expected_day(rate, weight, none, no_row, live, endless, reserve, pricing, slots, marginal, top, totals)
         totals *= requests / rate.shape[1]
         return totals
 
@@ -70,7 +71,7 @@ def expectation(scenario: Scenario, table: Campaigns, people: Users, ads: AdVect
     impressions, spend, conversions = day(table.prior)
     cost = np.empty_like(rate)
     live, reserve = (table.prior * table.target * MICRO).astype(np.float32), np.float32(scenario.auction.reserve * MICRO)
-    least_winning_costs(rate, none, no_row, live, endless, reserve, slots, top, cost)
+    least_winning_costs(rate, weight, none, no_row, live, endless, reserve, slots, top, cost)
     price_unit = np.maximum(cost.max(axis=1).astype(np.float64), 1.0) / STEPS
     steps = np.ceil(cost / price_unit[:, None] * (1 - 1e-12)).astype(np.int64)
     return table, Expectation(
@@ -84,8 +85,10 @@ def expectation(scenario: Scenario, table: Campaigns, people: Users, ads: AdVect
     )
 
 
-def _sample(scenario: Scenario, table: Campaigns, people: Users, ads: AdVectors | None) -> NDArray[np.float32]:
-    """Believed conversions per impression of campaigns' best ads, (campaigns, SAMPLE), over an even day of requests."""
+def _sample(scenario: Scenario, table: Campaigns, people: Users, ads: AdVectors | None) -> tuple[Floats32, Floats32]:
+    """Requests of an even day, (campaigns, SAMPLE): believed conversions per impression of campaigns' best ads, and the weight
+    of their ranks, (0, 0) where all are 1.
+    """
     keys = stream_keys(int(generator(scenario.market_seed, Stream.SAMPLE).integers(1 << 62)))
     tick_us, ticks = scenario.tick_us, scenario.ticks_per_day
     rate = np.append(SAMPLE * day_shares(scenario.traffic.curve, ticks) / tick_us, 0.0)
@@ -99,18 +102,21 @@ def _sample(scenario: Scenario, table: Campaigns, people: Users, ads: AdVectors 
     block = np.empty((len(table.appeal), SAMPLE), np.float32)
     model.fill(0, users, block)
     best = np.maximum.reduceat(block, table.first_ad[:-1], axis=0)
-    per_click = conversion_rates(scenario, table)[times // tick_us % ticks].T
-    return np.ascontiguousarray(best * per_click, np.float32)
+    _, believed = conversion_rates(scenario, table)
+    per_click = believed[times // tick_us % ticks].T
+    squashing = scenario.auction.squashing
+    weight = np.empty((0, 0), np.float32) if squashing == 1 else best ** np.float32(squashing - 1)
+    return np.ascontiguousarray(best * per_click, np.float32), weight
 
 
 @kernel()
 def expected_day(
-    rate: Any, none: Any, no_row: Any, live: Any, endless: Any, reserve: Any, pricing: Any, seen: Any, marginal: Any,
-    top: Any, totals: Any,
+    rate: Any, weight: Any, none: Any, no_row: Any, live: Any, endless: Any, reserve: Any, pricing: Any, seen: Any,
+    marginal: Any, top: Any, totals: Any,
 ) -> None:  # fmt: skip
     """Adds to totals (3, campaigns) the expected impressions, cost (millionths) and conversions of a block of requests."""
     for start in range(0, rate.shape[1], LANES):
-        select(start, rate, none, none, no_row, live, endless, endless, reserve, seen, top)
+        select(start, rate, weight, none, no_row, live, endless, endless, reserve, seen, top)
         for lane in range(LANES):
             for slot in range(len(seen)):
                 winner = top[slot, lane]
@@ -118,7 +124,9 @@ def expected_day(
                     break
                 k = campaign_of(winner)
                 floor = np.float64(reserve)
-                price = min(max(price_rank(pricing, top, lane, slot, marginal, floor), floor), rank_of(winner))
+                w = np.float64(weight[k, start + lane]) if weight.size > 0 else 1.0
+                price = price_rank(pricing, top, lane, slot, marginal, floor * w) / w
+                price = min(max(price, floor), rank_of(winner) / w)
                 totals[0, k] += marginal[slot]
                 totals[1, k] += marginal[slot] * price
                 totals[2, k] += marginal[slot] * rate[k, start + lane]
@@ -126,17 +134,20 @@ def expected_day(
 
 @kernel()
 def least_winning_costs(
-    rate: Any, none: Any, no_row: Any, live: Any, endless: Any, reserve: Any, seen: Any, top: Any, cost: Any
+    rate: Any, weight: Any, none: Any, no_row: Any, live: Any, endless: Any, reserve: Any, seen: Any, top: Any, cost: Any
 ) -> None:
-    """Writes into cost (campaigns, requests) the rank, in millionths, that would win each campaign the last slot."""
+    """Writes into cost (campaigns, requests) the bid, in millionths, that would win each campaign the last slot."""
     last = len(seen) - 1
     for start in range(0, rate.shape[1], LANES):
-        select(start, rate, none, none, no_row, live, endless, endless, reserve, seen, top)
+        select(start, rate, weight, none, no_row, live, endless, endless, reserve, seen, top)
         for lane in range(LANES):
             # Who wins need only beat the best of those who do not; who does not, the last winner.
             outsider, insider = rank_of(top[last, lane]), rank_of(top[last + 1, lane])
             for k in range(rate.shape[0]):
-                cost[k, start + lane] = max(np.float32(outsider), reserve)
+                cost[k, start + lane] = np.float32(outsider)
             for slot in range(last + 1):
                 if top[slot, lane] != 0:
-                    cost[campaign_of(top[slot, lane]), start + lane] = max(np.float32(insider), reserve)
+                    cost[campaign_of(top[slot, lane]), start + lane] = np.float32(insider)
+            for k in range(rate.shape[0]):
+                w = weight[k, start + lane] if weight.size > 0 else np.float32(1)
+                cost[k, start + lane] = max(cost[k, start + lane] / w, reserve)

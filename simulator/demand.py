@@ -133,8 +133,14 @@ def weather(scenario: Scenario, table: Campaigns, seed: int, day: int) -> NDArra
     return np.where(table.follows_demand, factors, 1.0)
 
 
-def conversion_rates(scenario: Scenario, table: Campaigns) -> NDArray[np.float64]:
-    """Conversions per click of each campaign by tick of the day, (ticks, campaigns), at most 1; known to everybody."""
+def conversion_rates(scenario: Scenario, table: Campaigns) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Conversions per click of each campaign by tick of the day, (ticks, campaigns), at most 1: true, and as believed.
+
+    The course over the day is known to everybody; the level is believed with an error of mean 1 that lasts.
+    """
     phase = (np.arange(scenario.ticks_per_day) + 0.5) / scenario.ticks_per_day
     wave = np.cos(2 * np.pi * (phase[:, None] - table.conversion_peak))
-    return np.minimum(table.conversion_rate * np.exp(scenario.response.hour_amplitude * wave), 1.0)
+    true = table.conversion_rate * np.exp(scenario.response.hour_amplitude * wave)
+    sigma = scenario.response.belief_sigma
+    error = sigma * generator(scenario.market_seed, Stream.CAMPAIGNS, 3).standard_normal(len(table.names)) - sigma**2 / 2
+    return np.minimum(true, 1.0), np.minimum(true * np.exp(error), 1.0)

@@ -24,6 +24,7 @@ from .market import Market
 from .population import best_ads, rates
 from .response import delay_table
 from .scenario import Scenario
+from .seats import LARGEST
 from .traffic import NEVER, Intensity, arrive, day_shares, place_anew
 
 
@@ -121,7 +122,7 @@ class Exchange:
         )
         control = self.state.control
         control[K.PRICING] = PRICING[scenario.auction.pricing]
-        control[K.RESERVE] = round(scenario.auction.reserve * MICRO)
+        control[K.RESERVE] = _at_least(round(scenario.auction.reserve * MICRO))
         control[K.TICK_US], control[K.LAST_TICK] = scenario.tick_us, ticks
         control[K.RECORD_OF] = -1
 
@@ -220,7 +221,7 @@ class Exchange:
         """The hour's conversion rates and values, and the forecast of requests left today (`tick` of the day)."""
         state, control = self.state, self.state.control
         state.true_conversion[:] = self.market.conversion[tick]
-        state.believed_conversion[:] = state.true_conversion
+        state.believed_conversion[:] = self.market.believed_conversion[tick]
         self._revalue(tick)
         control[K.LEFT_BASE] = control[K.NEXT] + self._expected_left[tick]
 
@@ -256,8 +257,9 @@ class Exchange:
         return k
 
     def top_up(self, campaign: int | str, amount: float) -> None:
-        """Adds currency to what a campaign may still spend today."""
-        self.state.allowance[self.find(campaign)] += _money(amount)
+        """Adds currency to what a campaign may still spend today; unlimited stays unlimited."""
+        k = self.find(campaign)
+        self.state.allowance[k] = min(int(self.state.allowance[k]) + int(_money(amount)), int(UNLIMITED) * 2)
         self.refresh()
 
     def set_budget(self, campaign: int | str, amount: float | None) -> None:
@@ -269,8 +271,8 @@ class Exchange:
 
     def set_multiplier(self, campaign: int | str, multiplier: float) -> None:
         """What a campaign bids until its policy decides again, as a multiple of its target."""
-        if not isinstance(multiplier, Real) or not 0 <= multiplier < np.inf:
-            raise MarketError(f"a multiplier is a finite number from 0 up, not {multiplier!r}")
+        if not isinstance(multiplier, Real) or not 0 <= multiplier <= LARGEST:
+            raise MarketError(f"a multiplier is a number from 0 to {LARGEST:g}, not {multiplier!r}")
         k = self.find(campaign)
         if np.isnan(self.multiplier[k]):
             raise MarketError(f"campaign {campaign!r} bids by request: it has no multiplier to set")
@@ -279,9 +281,12 @@ class Exchange:
 
     def scale_value(self, campaign: int | str, factor: float, tick: int) -> None:
         """Multiplies what a conversion is worth to a campaign, and with it its target."""
-        if not isinstance(factor, Real) or not 0 < factor < np.inf:
-            raise MarketError(f"a value is scaled by a finite factor above 0, not {factor!r}")
-        self.value_factor[self.find(campaign)] *= factor
+        k = self.find(campaign)
+        if not isinstance(factor, Real) or not 1 / LARGEST <= factor * self.value_factor[k] <= LARGEST:
+            raise MarketError(
+                f"a value is scaled by a factor above 0, to at most {LARGEST:g} times what it was, not by {factor!r}"
+            )
+        self.value_factor[k] *= factor
         self._revalue(tick)
         self.refresh()
 
@@ -312,3 +317,9 @@ def next_arrival(state: K.State) -> int | None:
     """When the next request of the block arrives, in microseconds; None if it never does."""
     time = int(state.times[state.control[K.NEXT] - state.control[K.BASE]])
     return None if time == NEVER else time
+
+
+def _at_least(money: int) -> int:
+    """The least amount that is not below this one and that a float32 can hold, as bids are."""
+    near = np.float32(money)
+    return int(near) if int(near) >= money else int(np.nextafter(near, np.float32(np.inf)))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .auction import LANES, campaign_of, insert, price_rank, rank_of, select, word
+from .auction import ENDLESS, LANES, campaign_of, insert, price_rank, rank_of, select, word
 from .chance import Stream, uniform
 from .compiled import inlined, kernel
 from .response import delay_us, true_click_rate
@@ -97,14 +97,13 @@ def below(money: Any) -> Any:
 @inlined
 def set_caps(k: Any, billing: Any, left: Any, believed_conversion: Any, cap: Any, click_cap: Any) -> None:
     """A bid never exceeds what is left of the budget, in the unit in which the campaign is billed."""
-    endless = np.float32(np.inf)
-    cap[k] = below(left) if billing == CPM else endless
+    cap[k] = below(left) if billing == CPM else ENDLESS
     if billing == CPC:
         click_cap[k] = below(left)
     elif billing == CPA:
         click_cap[k] = np.float32(below(left) * believed_conversion)
     else:
-        click_cap[k] = endless
+        click_cap[k] = ENDLESS
 
 
 @inlined
@@ -127,7 +126,9 @@ def bid_by_rules(
             control[FAULT] = k + 1
             continue
         set_caps(k, billing[k], left, believed_conversion[k], cap, click_cap)
-        e = min(min(below(bid), cap[k]), click_cap[k] * rate[k, j])
+        e = min(below(bid), cap[k])
+        if click_cap[k] < ENDLESS:
+            e = min(e, click_cap[k] * rate[k, j])
         if e >= np.float32(control[RESERVE]):
             insert(top, lane, word(e * weight[k, j] if weight.size > 0 else e, k))
 

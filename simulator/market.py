@@ -23,6 +23,7 @@ class Market(NamedTuple):
     ads: AdVectors | None  # None where rates are drawn
     expected: Expectation  # of a day without weather, at the prior multipliers
     conversion: NDArray[np.float64]  # (ticks, campaigns) conversions per click by tick of the day
+    believed_conversion: NDArray[np.float64]  # (ticks, campaigns) what the platform takes them for
 
 
 @lru_cache(maxsize=16)
@@ -32,4 +33,4 @@ def build(scenario: Scenario) -> Market:
     people = population.users(scenario)
     ads = population.ad_vectors(scenario, scenario.rates, table, people) if isinstance(scenario.rates, Interests) else None
     table, expected = expectation(scenario, table, people, ads)
-    return Market(table, people, ads, expected, demand.conversion_rates(scenario, table))
+    return Market(table, people, ads, expected, *demand.conversion_rates(scenario, table))

@@ -301,6 +301,7 @@ class Response(Part):
     )
     window_days: Annotated[float, Field(gt=0, le=3650)] = 30.0
     hour_amplitude: NonNegative = Field(0.0, description="log amplitude of conversion rates over the day, per campaign")
+    belief_sigma: NonNegative = Field(0.0, description="log standard deviation of what is believed of a campaign's rate")
 
 
 class Scenario(Part):

@@ -101,7 +101,8 @@ class Multiplier(NamedTuple):
 class ChunkBids(NamedTuple):
     """Bids by request: `bids(requests)` returns currency per impression, shape (held, n).
 
-    It is asked when a block is drawn and again, for its unsettled rest, at each tick.
+    It is asked when a block of up to 1,024 requests is drawn and again, for its unsettled rest, at each tick. So it sees a
+    little ahead, across ticks, which no real bidder does: it is for scripted bids and experiments.
     """
 
     bids: Callable[[Requests], Any]
@@ -119,7 +120,7 @@ class RequestRule(NamedTuple):
 
 
 Decision = Multiplier | ChunkBids | RequestRule
-LARGEST = 1e9  # multiplier, or bid in currency
+LARGEST = 1e9  # multiplier, factor on a value, or bid in currency
 
 
 class BidPolicy:
@@ -170,7 +171,11 @@ def check_form(who: str, decision: Any, held: int) -> None:
 
 def checked_bids(who: str, decision: ChunkBids, requests: Requests) -> Floats:
     """Asks for bids on a block, shape (held, n). Raises `PolicyError` if they are not that, or not allowed."""
-    bids = np.asarray(decision.bids(requests), np.float64)
+    given = decision.bids(requests)
+    try:
+        bids = np.asarray(given, np.float64)
+    except (TypeError, ValueError):
+        raise PolicyError(f"{who} must bid numbers, not {type(given).__name__}") from None
     if bids.shape != requests.rate.shape:
         raise PolicyError(f"{who} must bid for (campaigns, requests) = {requests.rate.shape}, not {bids.shape}")
     if bids.size and not 0 <= bids.min() <= bids.max() <= LARGEST:
