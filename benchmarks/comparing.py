@@ -9,7 +9,7 @@ from typing import NamedTuple
 from rich.console import Console
 
 from ..agents.catalogue import make_bidder
-from ..simulator.errors import MarketError
+from ..simulator.errors import MarketError, PolicyError
 from ..simulator.scenario import Scenario
 from . import plots, report, tuning
 from .page import page
@@ -35,7 +35,10 @@ def labelled(policies: tuple[str, ...], reference: str) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for text in policies:
-        found |= tuning.read(Path(text[1:])) if text.startswith("@") else {text: text}
+        named = tuning.read(Path(text[1:])) if text.startswith("@") else {text: text}
+        for label, spec in named.items():
+            if found.setdefault(label, spec) != spec:
+                raise PolicyError(f"{label!r} is named twice, as {found[label]} and as {spec}; compare one of them by its text")
     return found if reference in found else found | {reference: reference}
 
 

@@ -8,7 +8,7 @@ import pytest
 from adarena.agents.bidding import PID
 from adarena.agents.bidding.space import Choice, LogUniform, Uniform, space_of
 from adarena.agents.catalogue import BIDDERS, make_bidder
-from adarena.benchmarks import tuning
+from adarena.benchmarks import comparing, tuning
 from adarena.benchmarks.store import Store
 from adarena.benchmarks.suites import bidding
 from adarena.simulator import MarketError, PolicyError, Scenario
@@ -122,3 +122,15 @@ def test_a_file_without_tuned_policies_is_refused(tmp_path, content):
     path.write_text(content)
     with pytest.raises(PolicyError, match=r"t\.yaml"):
         tuning.read(path)
+
+
+def test_labels_stand_for_one_policy_each(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    line = "policies: [{name: pid (tuned), chosen: 'pid:kp=%d'}, {name: fixed, chosen: fixed}]"
+    for gain in (1, 2):
+        Path(f"{gain}.yaml").write_text(line % gain)
+    tuned = {"pid (tuned)": "pid:kp=1", "fixed": "fixed"}
+    assert comparing.labelled(("@1.yaml",), "fixed") == comparing.labelled(("@1.yaml", "fixed"), "pid (tuned)") == tuned
+    assert comparing.labelled(("@1.yaml", "pid"), "dual") == {**tuned, "pid": "pid", "dual": "dual"}
+    with pytest.raises(PolicyError, match=r"'pid \(tuned\)' is named twice, as pid:kp=1 and as pid:kp=2"):
+        comparing.labelled(("@1.yaml", "@2.yaml"), "fixed")
