@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adarena.agents.catalogue import make_bidder
+from adarena.agents.catalogue import BIDDERS, make_bidder
 from adarena.agents.hindsight import choice_bound
 from adarena.simulator.log import Log, PriceHistory, read_history, read_log
 from adarena.simulator.replay import replay
 
 IPINYOU = Path(os.environ.get("ADARENA_SHARED", Path(__file__).resolve().parents[3] / "shared")) / "data" / "ipinyou"
-BIDDERS = ("mcpc", "lin:base_bid=10", "truthful", "pid", "dual", "random")
+EVERYBODY = (*sorted(BIDDERS), "lin:base_bid=10", "ortb:first_price=true", "shading:forget=0.5")
 
 
 def bounds(log: Log, episode: int, budget: int) -> np.ndarray:
@@ -44,7 +44,7 @@ def test_hindsight_of_the_published_log() -> None:
     assert (round(believed.sum(), 1), clicks.sum()) == (170.0, 78)
     assert (bound >= believed * (1 - 1e-12)).all()
     assert (bound < believed + missed + 1e-12).all()
-    for spec in BIDDERS:
+    for spec in EVERYBODY:
         result = replay(log, make_bidder(spec), history)
         assert result.budget == 1969
         assert (result.episodes.believed_clicks <= bound * (1 + 1e-9)).all()
@@ -54,9 +54,10 @@ def test_no_bidder_exceeds_hindsight_on_random_logs() -> None:
     for seed in range(20):
         numbers = np.random.default_rng(seed)
         log = Log(numbers.gamma(1.5, 20, 1_500).astype(np.int64), numbers.beta(1, 9, 1_500), numbers.integers(0, 2, 1_500))
-        history = PriceHistory(1000, int(numbers.integers(20, 500)), 30_000, 0.1)
+        counts = np.bincount(numbers.gamma(1.5, 20, 1_000).astype(np.int64))
+        history = PriceHistory(1000, int(numbers.integers(20, 500)), 30_000, 0.1, counts)
         fraction = float(numbers.uniform(0.02, 0.8))
-        for spec in BIDDERS:
+        for spec in EVERYBODY:
             result = replay(log, make_bidder(spec), history, episode=400, budget_fraction=fraction)
             bound = bounds(log, 400, result.budget)
             assert (result.episodes.believed_clicks <= bound * (1 + 1e-9)).all()
