@@ -94,7 +94,7 @@ def page(results: Results, found: Found, reference: str, forecast: Floats, comma
 """
 
 
-SPENDING = "How each policy spent the budget on the first days, against the forecast's curve of traffic."
+SPENDING = "How the budget was spent on the first days, against the forecast's curve of traffic; of the policies the best few."
 
 
 def _lead(results: Results, found: Found, reference: str) -> str:

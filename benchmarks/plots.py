@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .suites.bidding import Results
 
 Floats = NDArray[np.float64]
+CURVES = 6  # of policies in one panel; more cannot be told apart
 INK, FAINT, IDEAL = "#222222", "#b8b8b8", "#d1495b"
 
 
@@ -222,8 +223,10 @@ def _colours(results: Results) -> dict[str, tuple[float, float, float]]:
 
 
 def spending(results: Results, forecast: Floats, most: int = 4, narrow: bool = False) -> Figure:
-    """How each policy spent the budget on the first days of a comparison, against the forecast's curve."""
+    """How the best few policies spent the budget on the first days of a comparison, against the forecast's curve."""
     _style()
+    best = np.array([y.value for y in results.yardsticks])
+    names = sorted(results.runs, key=lambda name: -float(np.mean([r.value for r in results.runs[name]] / best)))[:CURVES]
     days = min(2 if narrow else most, len(results.cases))
     shape, size = ((days, 1), (4.6, 2.5 * days + 1.4)) if narrow else ((1, days), (3.2 * days + 1.6, 3.6))
     figure, grid = plt.subplots(*shape, figsize=size, sharey=True, squeeze=False, constrained_layout=True)
@@ -234,8 +237,8 @@ def spending(results: Results, forecast: Floats, most: int = 4, narrow: bool = F
     palette = _colours(results)
     for number, axis in enumerate(axes):
         axis.plot(hours, ideal, color=IDEAL, linewidth=4, alpha=0.35, label="the forecast's curve")
-        for name, runs in results.runs.items():
-            axis.plot(hours, runs[number].spend_curve, color=palette[name], linewidth=1.5, label=name)
+        for name in names:
+            axis.plot(hours, results.runs[name][number].spend_curve, color=palette[name], linewidth=1.5, label=name)
         axis.set_title(f"day {number + 1}, campaign {results.cases[number].campaign}")
         axis.set_xlim(0, hours[-1])
         if hours[-1] == 24:
