@@ -9,10 +9,9 @@ from typing import ClassVar
 import numpy as np
 
 from ...simulator.seats import BidPolicy, BidView, Decision, Multiplier
+from .budgets import DEPLETED
 from .checks import check_number
 from .space import LogUniform, Range
-
-DEPLETED = 0.01  # with less than this share of its budget left, a campaign's spend says nothing about its bid
 
 
 @dataclass
