@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from adarena.agents.catalogue import make_bidder
+from adarena.benchmarks import report
 from adarena.benchmarks import store as stores
 from adarena.benchmarks.store import Store, source_digest
 from adarena.benchmarks.suites import bidding
@@ -19,6 +20,7 @@ from adarena.simulator import MarketError, PolicyError, Scenario
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("traffic.requests_per_day=3000", "demand.campaigns=12")
+LABELS = {"pid": "pid", "dual": "dual", "fixed": "fixed"}
 ROWS = 6 * 4
 # The heart of `adarena bench`, without its figures.
 COMPARE = f"""
@@ -32,9 +34,8 @@ from adarena.simulator import Scenario
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     scenario = Scenario.preset("bidding-small").override({SMALL})
-    labels = {{"pid": "pid", "dual": "dual", "fixed": "fixed"}}
     with Store(folder / "results.sqlite") as store:
-        found = bidding.run(scenario, labels, 6, jobs=int(sys.argv[2]), store=store)
+        found = bidding.run(scenario, {LABELS}, 6, jobs=int(sys.argv[2]), store=store)
     report.write_json(folder / "summary.json", report.summary(found, report.estimates(found, "fixed"), "fixed"))
 """
 
@@ -82,11 +83,12 @@ def kill_midway(folder: Path, jobs: int) -> None:
     assert not (folder / "summary.json").exists()
 
 
-def test_a_killed_run_resumes_to_the_same_bytes_with_one_job_or_two(tmp_path):
-    whole = finish(tmp_path / "whole", jobs=1)
-    for jobs in (1, 2):
-        kill_midway(tmp_path / str(jobs), jobs)
-        assert finish(tmp_path / str(jobs), jobs) == whole
+def test_a_killed_run_resumes_in_two_processes_to_the_bytes_of_a_whole_run_in_one(scenario, tmp_path):
+    kill_midway(tmp_path / "killed", jobs=2)
+    resumed = finish(tmp_path / "killed", jobs=2)
+    whole = bidding.run(scenario, LABELS, 6)
+    report.write_json(tmp_path / "whole.json", report.summary(whole, report.estimates(whole, "fixed"), "fixed"))
+    assert resumed == (tmp_path / "whole.json").read_bytes()
 
 
 def test_what_is_stored_is_not_played_again(scenario, tmp_path, monkeypatch):
