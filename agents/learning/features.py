@@ -23,6 +23,7 @@ FEATURES = (
 BOUND = 5.0  # observations lie from -BOUND to BOUND
 REACH = math.log(4.0)  # of an action of 1, in logs of the multiplier
 RECENT = 3  # ticks that "last3" looks back
+WEIGHT = np.array([[2.0 if name in ("rate", "rate_last3", "rate_now", "traffic_over_forecast") else 1.0] for name in FEATURES])
 # Rows of a tick, each of shape (held,).
 REQUESTS, WINS, REPORTED, SPEND, OFFERED, BIDS, COSTS = range(7)
 
@@ -42,11 +43,13 @@ class Observer:
             self._open(view)
         else:
             self._note(view)
-        out = np.zeros((len(FEATURES), view.target.size))
-        self._standing(view, out)
+        shape = (len(FEATURES), view.target.size)
+        out, ratio = np.zeros(shape), np.ones((2, *shape))  # features are sums of `out` and logs of `ratio`, above over below
+        self._standing(view, out, ratio)
         if view.tick > 0:
-            self._averages(out)
-            self._paces(view, out)
+            self._averages(out, ratio)
+            self._paces(view, out, ratio)
+        out += WEIGHT * _log(*ratio)
         return np.clip(out.T, -BOUND, BOUND).astype(np.float32)
 
     def _open(self, view: BidView) -> None:
@@ -68,53 +71,47 @@ class Observer:
         self._day = self._day + row
         self._target = view.target
 
-    def _standing(self, view: BidView, out: Floats) -> None:
+    def _standing(self, view: BidView, out: Floats, ratio: Floats) -> None:
         """What is known before anything has been played: clock, budget, forecast, the multiplier in force."""
+        self._spent = view.spent_share
         out[0] = 2 * (1 - view.tick / view.ticks) - 1
-        out[1] = 1 - 2 * view.spent_share
+        out[1] = 1 - 2 * self._spent
         out[13] = math.log(max(view.forecast[min(view.tick, view.ticks - 1)] * view.ticks, 1e-9))
         if view.tick > 0:  # before, the prior is in force
-            out[17] = _log(view.multiplier, view.prior)
+            ratio[:, 17] = view.multiplier, view.prior
 
-    def _averages(self, out: Floats) -> None:
-        """Means over the requests of the day so far, of the last three ticks, of the last tick."""
-        for rows, bid, cost, rate, conversions, wins in (
-            (self._day, 2, 4, 5, 6, 7),
-            (self._last3(), 3, 8, 9, 10, 11),
-        ):
-            requests = np.maximum(rows[REQUESTS], 1.0)
-            out[bid] = _log(rows[BIDS] / requests, self._usual_bid)
-            out[cost] = np.where(rows[COSTS] > 0, _log(rows[COSTS] / requests, self._usual_bid), 0.0)
-            out[rate] = 2 * _log(rows[OFFERED] / requests, self._usual_rate)
-            out[conversions] = np.log1p(rows[REPORTED])
-            out[wins] = 2 * rows[WINS] / requests - 1
+    def _averages(self, out: Floats, ratio: Floats) -> None:
+        """Means over the requests of the day so far and of the last three ticks (rows in pairs), and of the last tick."""
+        spans = np.stack([self._day, sum(self._recent[1:], start=self._recent[0])], axis=1)  # (7, 2, held)
+        requests = np.maximum(spans[REQUESTS], 1.0)
+        told = spans[COSTS] > 0
+        ratio[:, [2, 3]] = spans[BIDS] / requests, np.broadcast_to(self._usual_bid, requests.shape)
+        ratio[:, [4, 8]] = np.where(told, spans[COSTS] / requests, 1.0), np.where(told, self._usual_bid, 1.0)
+        ratio[:, [5, 9]] = spans[OFFERED] / requests, np.broadcast_to(self._usual_rate, requests.shape)
+        out[[6, 10]] = np.log1p(spans[REPORTED])
+        out[[7, 11]] = 2 * spans[WINS] / requests - 1
         now = self._recent[-1]
-        out[12] = 2 * _log(now[OFFERED] / np.maximum(now[REQUESTS], 1.0), self._usual_rate)
+        ratio[:, 12] = now[OFFERED] / np.maximum(now[REQUESTS], 1.0), self._usual_rate
+        self._last3 = spans[:, 1]
 
-    def _paces(self, view: BidView, out: Floats) -> None:
+    def _paces(self, view: BidView, out: Floats, ratio: Floats) -> None:
         """Traffic against its forecast, and spend against what the forecast asks for."""
-        day, last3 = self._day, self._last3()
-        elapsed, expected = view.elapsed, view.forecast_requests
-        out[14] = _log(last3[REQUESTS] / len(self._recent), np.array(expected / view.ticks))
+        day, last3, elapsed, expected = self._day, self._last3, view.elapsed, view.forecast_requests
+        ratio[0, 14], ratio[1, 14] = last3[REQUESTS] / len(self._recent), expected / view.ticks
+        ratio[0, 19], ratio[1, 19] = day[REQUESTS], expected * elapsed
         out[15] = 2 * day[REQUESTS] / expected - 1
-        out[19] = 2 * _log(day[REQUESTS], np.array(expected * elapsed))
         paid = (day[REPORTED] > 0) & (day[SPEND] > 0)
-        out[21] = np.where(paid, _log(day[SPEND] / np.maximum(day[REPORTED], 1.0), self._limit), 0.0)
+        ratio[0, 21] = np.where(paid, day[SPEND] / np.maximum(day[REPORTED], 1.0), 1.0)
+        ratio[1, 21] = np.where(paid, self._limit, 1.0)
         limited = ~np.isinf(view.budget)
-        budget = np.where(limited, view.budget, 1.0)
-        out[16] = np.where(limited, 5 * (elapsed - view.spent_share), 0.0)
         share = max(float(view.forecast[view.tick - 1]), 1e-9)
-        out[18] = np.where(limited, self._recent[-1][SPEND] / np.maximum(budget * share, 1e-9) - 1, 0.0)
+        asked = np.maximum(np.where(limited, view.budget, 1.0) * share, 1e-9)
+        out[16] = np.where(limited, 5 * (elapsed - self._spent), 0.0)
+        out[18] = np.where(limited, self._recent[-1][SPEND] / asked - 1, 0.0)
         if view.tick < view.ticks:
             recent = max(float(view.forecast[max(view.tick - RECENT, 0) : view.tick].sum()), 1e-9)
-            required = np.where(limited, view.budget_left, 0.0) / max(1 - elapsed, 1e-9)
-            out[20] = np.where(limited, _log(required, last3[SPEND] / recent), 0.0)
-
-    def _last3(self) -> Floats:
-        total = self._recent[0]
-        for row in self._recent[1:]:
-            total = total + row
-        return total
+            ratio[0, 20] = np.where(limited, view.budget_left, 1.0) / np.where(limited, max(1 - elapsed, 1e-9), 1.0)
+            ratio[1, 20] = np.where(limited, last3[SPEND] / recent, 1.0)
 
 
 def multipliers(prior: Floats, actions: Floats) -> Floats:
@@ -123,9 +120,11 @@ def multipliers(prior: Floats, actions: Floats) -> Floats:
     return scaled
 
 
-def _log(value: Floats, reference: Floats) -> Floats:
-    """log(value / reference), at the bounds where either is nothing, 0 where both are."""
-    some, other = value > 0, reference > 0
-    ratio = np.divide(value, reference, out=np.ones(np.broadcast_shapes(value.shape, reference.shape)), where=some & other)
-    logs: Floats = np.log(ratio) + BOUND * (1.0 * some - other) * (some != other)
+def _log(above: Floats, below: Floats) -> Floats:
+    """log(above / below), at the bounds where either is nothing, 0 where both are."""
+    some, other = above > 0, below > 0
+    both = some & other
+    logs: Floats = np.log(np.divide(above, below, out=np.ones_like(above), where=both))
+    if not both.all():
+        logs += BOUND * (1.0 * some - other)
     return logs
