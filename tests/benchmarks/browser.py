@@ -100,5 +100,6 @@ class Browser:
         if method == "Log.entryAdded" and said["entry"]["level"] in ("error", "warning"):
             self.errors.append(said["entry"]["text"])
         if method == "Network.requestWillBeSent":
-            self.requests.append(said["request"]["url"][:80])
+            url = said["request"]["url"]
+            self.requests.append(url[:80] if url.startswith("data:") else url)
         return message
