@@ -60,6 +60,7 @@ class Exchange:
         self._block = np.zeros((ads, K.CHUNK), np.float32)
         self._epochs = np.zeros(K.CHUNK)
         self._sum = 0.0
+        self._bills_conversions = bool((table.billing == K.CPA).any())
         self._counted = 0  # requests whose rates are added up
         self._ones = np.ones(K.CHUNK, np.float32)
         self.multiplier = np.ones(campaigns)  # NaN: bids by offer or by rule
@@ -236,7 +237,7 @@ class Exchange:
         row = tick % state.reports.shape[0]
         state.counts[K.REPORTED] += state.reports[row]
         state.reports[row] = 0
-        if state.owed[row].any():
+        if self._bills_conversions and state.owed[row].any():
             paid = np.minimum(state.owed[row], state.allowance - state.spent)
             np.add(state.spent, paid, out=state.spent)
             state.counts[K.SPEND] += paid

@@ -79,6 +79,8 @@ class BidView:
     @property
     def spent_share(self) -> Floats:
         """Spend of today over today's budget; 0 where it is unlimited, 1 where there is none to spend."""
+        if self.budget.size and self.budget.min() > 0:
+            return self.today.spend / self.budget
         share = np.ones_like(self.budget)
         np.divide(self.today.spend, self.budget, out=share, where=self.budget > 0)
         return share

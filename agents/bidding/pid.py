@@ -56,8 +56,10 @@ class PID(BidPolicy):
             np.clip(self._sum, -bound / self.ki, bound / self.ki, out=self._sum)
         push = self.kp * error + self.ki * self._sum + self.kd * (error - self._before)
         self._before = error
-        return Multiplier(view.prior * np.exp(np.clip(push, -bound, bound)))
+        return Multiplier(view.prior * np.exp(np.minimum(np.maximum(push, -bound), bound)))
 
     @staticmethod
     def _error(view: BidView) -> NDArray[np.float64]:
-        return np.where(np.isinf(view.budget), 0.0, view.elapsed - view.spent_share)
+        error = view.elapsed - view.spent_share
+        error[view.budget == np.inf] = 0.0
+        return error
