@@ -48,13 +48,14 @@ def insert(top: Any, lane: Any, word: Any) -> None:
 
 @inlined
 def select(
-    start: Any, rate: Any, weight: Any, offer: Any, offer_row: Any,
+    start: Any, lanes: Any, rate: Any, weight: Any, offer: Any, offer_row: Any,
     live: Any, cap: Any, click_cap: Any, floor: Any, seen: Any, top: Any,
 ) -> None:  # fmt: skip
-    """Finds the best len(seen) + 1 campaigns of LANES requests at once, branch-free over the lanes.
+    """Finds the best len(seen) + 1 campaigns of `lanes` requests from `start` on, branch-free over the lanes.
 
     top[place, lane] receives their words, best first. A campaign bids rate x live (or its offer), at most its cap; below
-    `floor` it does not take part. `len(seen)` is part of the type, so that the inner loop is unrolled.
+    `floor` it does not take part. `len(seen)` is part of the type, so that the inner loop is unrolled; `lanes` should be a
+    constant where it is called, so that the loop over them becomes vector instructions.
     """
     top[:] = 0
     nobody = np.int64(0)
@@ -62,20 +63,20 @@ def select(
         scale, most = live[k], cap[k]
         if scale <= 0:
             continue
-        r = rate[k, start : start + LANES]
+        r = rate[k, start : start + lanes]
         row = offer_row[k]
         if row >= 0 or weight.size > 0:
-            asked = offer[max(row, 0), start : start + LANES] if row >= 0 else r
-            w = weight[k, start : start + LANES] if weight.size > 0 else r
+            asked = offer[max(row, 0), start : start + lanes] if row >= 0 else r
+            w = weight[k, start : start + lanes] if weight.size > 0 else r
             per_click = click_cap[k]
-            for lane in range(LANES):
+            for lane in range(lanes):
                 bid = min(asked[lane] if row >= 0 else r[lane] * scale, most)
                 if per_click < ENDLESS:  # else 0 x infinity, where a believed rate is 0
                     bid = min(bid, per_click * r[lane])
                 x = word(bid * w[lane] if weight.size > 0 else bid, k) if bid >= floor else nobody
                 insert(top, lane, x)
             continue
-        for lane in range(LANES):
+        for lane in range(lanes):
             bid = min(r[lane] * scale, most)
             x = word(bid, k) if bid >= floor else nobody
             for place in range(len(seen) + 1):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from . import kernel as K
 from .chance import Stream, generator
+from .compiled import entry, inlined, kernel
 from .demand import MICRO, UNLIMITED
 from .errors import PolicyError, suggest
 from .exchange import Exchange
@@ -32,7 +33,10 @@ from .seats import (
 )
 
 Floats = NDArray[np.float64]
-Counts = NDArray[np.int64]
+
+# How many of the fields of `Told` are counts, in the order of the kernel's rows, and how many sums: spend, then the kernel's.
+COUNTS_SEEN, SUMS_SEEN = K.SPEND, 1 + K.SUMS_TOLD
+STANDING = 5  # target, multiplier, budget, budget left, price
 
 
 class _Holding:
@@ -63,15 +67,18 @@ class BidSeat:
         self._holdings = [_Holding(p, held, exchange.market) for p, held in _grouped(exchange, policies)]
         self._price_told = exchange.scenario.auction.price_told
         campaigns = len(exchange.multiplier)
-        self._ints = np.zeros((2, K.COUNTS_TOLD, campaigns), np.int64)  # of the last tick, and of today
-        self._floats = np.zeros((2, K.SUMS_TOLD, campaigns))
-        self._now = np.full((5, campaigns), np.nan)  # target, multiplier, budget, budget left, price
+        self._nothing = np.zeros_like(exchange.state.counts), np.zeros_like(exchange.state.sums)  # told before the first tick
+        self._no_price = np.full(campaigns, np.nan)
+        row = exchange.state.spent
+        self._look = entry(
+            look, row, *self._nothing, *self._nothing, exchange.target, exchange.multiplier, row, row, row, self._no_price,
+            np.empty((0, 0), np.int64), np.empty((0, 0)),
+        )  # fmt: skip
         exchange.on_scores.append(self._ask_for_offers)
 
     def decide(self, day: int, tick: int) -> None:
         """One round of decisions at the start of a tick."""
         changed = False
-        self._look()
         for number, holding in enumerate(self._holdings):
             if isinstance(holding.decision, RequestRule):
                 span = self._exchange.state.rule_state[holding.state_span]
@@ -93,31 +100,26 @@ class BidSeat:
             self._lay_out()
         self._ask_for_offers(int(self._exchange.state.control[K.NEXT] - self._exchange.state.control[K.BASE]))
 
-    def _look(self) -> None:
-        """Writes down what all campaigns together could see now; each holder is shown its columns."""
-        exchange, ledger, state = self._exchange, self._ledger, self._exchange.state
-        closed, ints, floats = ledger.closed, self._ints, self._floats
-        if closed:
-            ints[0], floats[0] = ledger.counts[closed - 1, : K.COUNTS_TOLD], ledger.sums[closed - 1, : K.SUMS_TOLD]
-            if self._price_told:
-                self._now[4] = ledger.market_price[closed - 1]
-        ints[1], floats[1] = ledger.today_counts[: K.COUNTS_TOLD], ledger.today_sums[: K.SUMS_TOLD]
-        self._now[0], self._now[1] = exchange.target, exchange.multiplier
-        _to_currency(state.allowance - exchange.day_spent, self._now[2])
-        _to_currency(state.allowance - state.spent, self._now[3])
-
     def _view(self, holding: _Holding, day: int, tick: int) -> BidView:
         """What the held campaigns see now, in arrays of their own."""
-        exchange, held = self._exchange, holding.held
-        last, today = (Told(*_columns(i, f)) for i, f in zip(self._ints.take(held, 2), self._floats.take(held, 2), strict=True))
-        target, multiplier, budget, left, price = self._now.take(held, 1)
+        exchange, ledger, held = self._exchange, self._ledger, holding.held
+        state, last = exchange.state, ledger.closed - 1
+        ints, floats = np.empty((2 * COUNTS_SEEN, held.size), np.int64), np.empty((2 * SUMS_SEEN + STANDING, held.size))
+        self._look(
+            held, *((ledger.counts[last], ledger.sums[last]) if last >= 0 else self._nothing), ledger.today_counts,
+            ledger.today_sums, exchange.target, exchange.multiplier, state.allowance, exchange.day_spent, state.spent,
+            ledger.market_price[last] if last >= 0 and self._price_told else self._no_price, ints, floats,
+        )  # fmt: skip
+        last_counts, today_counts = ints[:COUNTS_SEEN], ints[COUNTS_SEEN:]
+        last_sums, today_sums, standing = floats[:SUMS_SEEN], floats[SUMS_SEEN : 2 * SUMS_SEEN], floats[2 * SUMS_SEEN :]
+        target, multiplier, budget, left, price = standing
         return BidView(
             day=day,
             tick=tick,
             ticks=exchange.shares.size,
             campaigns=holding.names,
             objectives=holding.objectives,
-            active=exchange.state.active.take(held),
+            active=state.active.take(held),
             target=target,
             value=holding.value,
             prior=holding.prior,
@@ -126,8 +128,8 @@ class BidSeat:
             budget_left=left,
             forecast=exchange.shares,
             forecast_requests=float(exchange.scenario.traffic.requests_per_day),
-            last=last,
-            today=today,
+            last=Told(*last_counts, *last_sums),
+            today=Told(*today_counts, *today_sums),
             market_price=price,
             history=holding.history,
         )
@@ -182,15 +184,32 @@ class BidSeat:
             self._exchange.offer_bound[holding.held] = state.offer[holding.offer_rows, start:].max(axis=1)
 
 
-def _columns(ints: Counts, floats: Floats) -> tuple[Any, ...]:
-    """The fields of `Told` from the rows that campaigns are told."""
-    requests, wins, impressions, clicks, reported, spend, _ = ints
-    return requests, wins, impressions, clicks, reported, spend / MICRO, *floats
+@kernel()
+def look(
+    held: Any, counts: Any, sums: Any, today_counts: Any, today_sums: Any, target: Any, multiplier: Any, allowance: Any,
+    day_spent: Any, spent: Any, price: Any, ints: Any, floats: Any,
+) -> None:  # fmt: skip
+    """Copies what the held campaigns are told: the last tick, today, and how they stand; money becomes currency."""
+    for n in range(held.size):
+        k = held[n]
+        for row in range(COUNTS_SEEN):
+            ints[row, n] = counts[row, k]
+            ints[COUNTS_SEEN + row, n] = today_counts[row, k]
+        floats[0, n] = counts[K.SPEND, k] / MICRO
+        floats[SUMS_SEEN, n] = today_counts[K.SPEND, k] / MICRO
+        for row in range(K.SUMS_TOLD):
+            floats[1 + row, n] = sums[row, k]
+            floats[SUMS_SEEN + 1 + row, n] = today_sums[row, k]
+        standing = floats[2 * SUMS_SEEN :, n]
+        standing[0], standing[1] = target[k], multiplier[k]
+        standing[2], standing[3] = currency(allowance[k] - day_spent[k]), currency(allowance[k] - spent[k])
+        standing[4] = price[k]
 
 
-def _to_currency(money: Counts, out: Floats) -> None:
-    np.divide(money, MICRO, out=out)
-    out[money >= UNLIMITED // 2] = np.inf
+@inlined
+def currency(money: Any) -> Any:
+    """An amount of money; inf where there is no limit."""
+    return np.inf if money >= UNLIMITED // 2 else money / MICRO
 
 
 def _frozen(array: Floats) -> Floats:

@@ -116,7 +116,7 @@ def expected_day(
 ) -> None:  # fmt: skip
     """Adds to totals (3, campaigns) the expected impressions, cost (millionths) and conversions of a block of requests."""
     for start in range(0, rate.shape[1], LANES):
-        select(start, rate, weight, none, no_row, live, endless, endless, reserve, seen, top)
+        select(start, LANES, rate, weight, none, no_row, live, endless, endless, reserve, seen, top)
         for lane in range(LANES):
             for slot in range(len(seen)):
                 winner = top[slot, lane]
@@ -139,7 +139,7 @@ def least_winning_costs(
     """Writes into cost (campaigns, requests) the bid, in millionths, that would win each campaign the last slot."""
     last = len(seen) - 1
     for start in range(0, rate.shape[1], LANES):
-        select(start, rate, weight, none, no_row, live, endless, endless, reserve, seen, top)
+        select(start, LANES, rate, weight, none, no_row, live, endless, endless, reserve, seen, top)
         for lane in range(LANES):
             # Who wins need only beat the best of those who do not; who does not, the last winner.
             outsider, insider = rank_of(top[last, lane]), rank_of(top[last + 1, lane])

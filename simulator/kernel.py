@@ -21,8 +21,9 @@ CHUNK = 1024  # requests scored together, a multiple of LANES
 
 # Places in State.control.
 (
-    NEXT, BASE, SCORED, GROUP, PRICING, RESERVE, TICK_US, LAST_TICK, LEFT_BASE, FAULT, JOURNALED, RECORDED, RECORD_OF, CONTROLS,
-) = range(14)  # fmt: skip
+    NEXT, BASE, SCORED, GROUP, STALE, PRICING, RESERVE, TICK_US, LAST_TICK, LEFT_BASE, FAULT, JOURNALED, RECORDED, RECORD_OF,
+    CONTROLS,
+) = range(15)  # fmt: skip
 # What walk returns.
 REACHED, HUNGRY, FAULTY = range(3)
 # Rows of State.counts and State.sums: the first TOLD of each are what a campaign is told, the rest only a judge may read.
@@ -31,6 +32,7 @@ COUNTS_TOLD = 7
 BELIEVED, OFFERED, DISCOUNT, VALUE, SUMS = range(5)
 SUMS_TOLD = 2
 CPM, CPC, CPA = range(3)
+EVERY_LANE = np.int64(-1)
 ROUNDING = 1 + 1e-6  # by how much less float32 products may exceed the exact ones
 # Columns of the journal and of the record.
 JOURNAL_INTS = ("request", "time_us", "user", "campaign", "ad", "slot", "bid", "price", "clicked", "converted", "report_us")
@@ -166,14 +168,13 @@ def record(
 
 
 @inlined
-def largest_bid(j: Any, live: Any, rate: Any, row: Any) -> Any:
-    """The most that a campaign without offers can bid for an impression in the rest of the block; offers have their bound."""
-    if row >= 0:
-        return np.inf
-    largest = np.float32(0)
-    for later in range(j + 1, rate.size):
-        largest = max(largest, rate[later])
-    return np.float64(live) * np.float64(largest)
+def stale_lanes(j: Any, live: Any, most: Any, rate: Any) -> Any:
+    """The lanes after j of its group, a bit each, in which a campaign would bid more than `most`."""
+    lanes = np.int64(0)
+    for later in range(j + 1, (j // LANES + 1) * LANES):
+        if rate[later] * live > most:
+            lanes |= np.int64(1) << (later % LANES)
+    return lanes
 
 
 @inlined
@@ -184,13 +185,16 @@ def settle(
     true_conversion: Any, value: Any, counts: Any, sums: Any, slot_impressions: Any, threshold: Any, reports: Any,
     owed: Any, delay: Any, top: Any, journal_ints: Any, journal_floats: Any,
 ) -> Any:  # fmt: skip
-    """Sells the slots of request i, charges the winners, draws what the user does. True when a cap has changed."""
+    """Sells the slots of request i, charges the winners, draws what the user does.
+
+    Returns the lanes of this group, a bit each, to be selected anew since a campaign can no longer pay what it bid there.
+    """
     lane = j % LANES
     reserve = np.float64(control[RESERVE])
     to_win = max(rank_of(top[len(seen) - 1, lane]), reserve)
     to_win_again = max(rank_of(top[len(seen), lane]), reserve)
     threshold[0] += to_win
-    exposed, changed = True, False
+    exposed, stale = True, np.int64(0)
     for slot in range(len(seen)):
         winner = top[slot, lane]
         if winner == 0:
@@ -237,10 +241,13 @@ def settle(
             spent[k] += charge
             counts[SPEND, k] += charge
             left = allowance[k] - spent[k]
-            if left < watch[k] and (billing[k] != CPM or left < largest_bid(j, live[k], rate[k], offer_row[k]) * ROUNDING + 1):
+            if left < watch[k]:
                 set_caps(k, billing[k], left, believed_conversion[k], cap, click_cap)
-                live[k] = min(live[k], click_cap[k])
-                changed = True
+                if click_cap[k] < live[k] or offer_row[k] >= 0:
+                    live[k] = min(live[k], click_cap[k])
+                    stale = EVERY_LANE
+                else:
+                    stale |= stale_lanes(j, live[k], cap[k], rate[k])
         if journal_ints.shape[0] > 0:
             row = control[JOURNALED]
             control[JOURNALED] = row + 1
@@ -248,7 +255,7 @@ def settle(
             line[0], line[1], line[2], line[3], line[4], line[5] = i, now, users[j], k, a, slot
             line[6], line[7], line[8], line[9], line[10] = np.int64(bid), cost, clicked, converted, report
             journal_floats[row, 0], journal_floats[row, 1] = believed, true_rate
-    return changed
+    return stale
 
 
 @inlined
@@ -265,10 +272,13 @@ def step(
     """Plays request i: selects anew where caps have changed or a group begins, asks the rules, settles."""
     j = i - control[BASE]
     lane = j % LANES
+    floor = np.float32(control[RESERVE])
     if control[GROUP] != j // LANES:
-        control[GROUP] = j // LANES
-        floor = np.float32(control[RESERVE])
-        select(j // LANES * LANES, rate, weight, offer, offer_row, live, cap, click_cap, floor, seen, top)
+        control[GROUP], control[STALE] = j // LANES, 0
+        select(j // LANES * LANES, LANES, rate, weight, offer, offer_row, live, cap, click_cap, floor, seen, top)
+    elif (control[STALE] >> lane) & 1:
+        one = top[:, lane : lane + 1]
+        select(j, 1, rate, weight, offer, offer_row, live, cap, click_cap, floor, seen, one)
     if rule_campaign.size > 0:
         requests_left = max(control[LEFT_BASE] - i, 0)
         bid_by_rules(
@@ -280,12 +290,11 @@ def step(
             i, j, lane, users[j], control, keys, seen, rate, ad, weight, truth_users, truth_ads, truth_bias, truth_block,
             true_conversion, value, top, record_ints, record_floats,
         )  # fmt: skip
-    if settle(
+    control[STALE] |= settle(
         i, j, now, control, keys, seen, marginal, users, rate, ad, weight, offer_row, truth_users, truth_ads,
         truth_bias, truth_block, live, cap, click_cap, watch, billing, allowance, spent, believed_conversion, true_conversion,
         value, counts, sums, slot_impressions, threshold, reports, owed, delay, top, journal_ints, journal_floats,
-    ):  # fmt: skip
-        control[GROUP] = -1
+    )  # fmt: skip
 
 
 @kernel()

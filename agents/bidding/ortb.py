@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 
 from ...simulator.rules import Rule, rule
 from ...simulator.seats import BidPolicy, BidView, Decision, RequestRule
@@ -72,6 +71,8 @@ class ORTB(BidPolicy):
 
 def fitted(prices: Floats, unit: float) -> float:
     """The c with the least sum of squares between b / (c + b) and the share of prices up to b, over the steps of prices."""
+    from scipy.optimize import minimize_scalar  # here: it takes half a second to import, and few commands need it
+
     won = np.cumsum(prices) / prices.sum()
     bid = unit * np.arange(prices.size)
 

@@ -49,17 +49,17 @@ class PID(BidPolicy):
     def decide(self, view: BidView) -> Decision:
         if view.tick == 0:
             self._sum, self._before = np.zeros_like(view.prior), np.zeros_like(view.prior)
-        error = self._error(view)
+        error = np.where(view.budget < np.inf, view.elapsed - view.spent_share, 0.0)
         bound = math.log(self.reach)
-        self._sum += error
+        push = self.kp * error
         if self.ki > 0:
-            np.clip(self._sum, -bound / self.ki, bound / self.ki, out=self._sum)
-        push = self.kp * error + self.ki * self._sum + self.kd * (error - self._before)
+            self._sum = _within(self._sum + error, bound / self.ki)
+            push += self.ki * self._sum
+        if self.kd > 0:
+            push += self.kd * (error - self._before)
         self._before = error
-        return Multiplier(view.prior * np.exp(np.minimum(np.maximum(push, -bound), bound)))
+        return Multiplier(view.prior * np.exp(_within(push, bound)))
 
-    @staticmethod
-    def _error(view: BidView) -> NDArray[np.float64]:
-        error = view.elapsed - view.spent_share
-        error[view.budget == np.inf] = 0.0
-        return error
+
+def _within(x: NDArray[np.float64], bound: float) -> NDArray[np.float64]:
+    return np.minimum(np.maximum(x, -bound), bound)
