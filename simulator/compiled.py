@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
 from numba.core import config
 
 # Arrays are never made inside a kernel, so none is counted: counting them took five times as long as the work.
@@ -52,5 +53,19 @@ def inlined(function: Callable[..., Any]) -> Any:
 
 def entry(function: Any, *arguments: Any) -> Callable[..., Any]:
     """The machine code of a kernel for arguments of these types, without Numba's look-up at each call (1 us, not 6)."""
-    code: Callable[..., Any] = function.compile(tuple(numba.typeof(a) for a in arguments))
-    return code
+    key = function, _kind(arguments)
+    if key not in _entries:
+        _entries[key] = function.compile(tuple(numba.typeof(a) for a in arguments))
+    return _entries[key]
+
+
+_entries: dict[Any, Callable[..., Any]] = {}  # Numba takes a millisecond to see that it has compiled a function before
+
+
+def _kind(x: Any) -> Any:
+    """All of a value that Numba's type of it depends on."""
+    if isinstance(x, np.ndarray):
+        return x.dtype, x.ndim, x.flags.c_contiguous, x.flags.f_contiguous, x.flags.aligned, x.flags.writeable
+    if isinstance(x, tuple):
+        return type(x), *map(_kind, x)
+    return type(x)

@@ -275,25 +275,31 @@ def _whole(number: Any) -> bool:
 
 
 @cache
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController()
+def _blas() -> list[Any]:
+    """The BLAS libraries of this process."""
+    return [library for library in ThreadpoolController().lib_controllers if library.user_api == "blas"]
 
 
 _blas_lock = threading.Lock()
-_blas_users: list[Any] = []
+_blas_users: list[list[int]] = []  # the numbers of threads before, once for each world that runs
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Holds NumPy's BLAS at one thread while any world runs: products split over threads differ in the last bit."""
     with _blas_lock:
-        if not _blas_users:
-            _blas_users.append(_blas().limit(limits=1, user_api="blas"))
-        _blas_users.append(None)
+        _blas_users.append(_blas_users[0] if _blas_users else [library.get_num_threads() for library in _blas()])
+        if len(_blas_users) == 1:
+            _set_blas_threads([1] * len(_blas()))
     try:
         yield
     finally:
         with _blas_lock:
-            _blas_users.pop()
-            if len(_blas_users) == 1:
-                _blas_users.pop().restore_original_limits()
+            before = _blas_users.pop()
+            if not _blas_users:
+                _set_blas_threads(before)
+
+
+def _set_blas_threads(numbers: list[int]) -> None:
+    for library, number in zip(_blas(), numbers, strict=True):
+        library.set_num_threads(number)

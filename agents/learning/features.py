@@ -6,10 +6,12 @@ The docstring of `AdArena/Bidding-v0` says what each feature is.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...simulator.compiled import inlined, kernel
 from ...simulator.seats import BidView
 
 Floats = NDArray[np.float64]
@@ -23,9 +25,9 @@ FEATURES = (
 BOUND = 5.0  # observations lie from -BOUND to BOUND
 REACH = math.log(4.0)  # of an action of 1, in logs of the multiplier
 RECENT = 3  # ticks that "last3" looks back
-WEIGHT = np.array([[2.0 if name in ("rate", "rate_last3", "rate_now", "traffic_over_forecast") else 1.0] for name in FEATURES])
-# Rows of a tick, each of shape (held,).
-REQUESTS, WINS, REPORTED, SPEND, OFFERED, BIDS, COSTS = range(7)
+# Sums over the requests of a tick, then what holds at its end: the rows of what `fill` is given of a view.
+REQUESTS, WINS, REPORTED, SPEND, OFFERED, BIDS, COSTS, SUMS = range(8)
+MULTIPLIER, BUDGET, LEFT, SPENT = range(SUMS, SUMS + 4)
 
 
 class Observer:
@@ -41,90 +43,94 @@ class Observer:
         """The observation at the start of a tick, shape (held, 22); `view.tick == view.ticks` is the close of the day."""
         if view.tick == 0:
             self._open(view)
-        else:
-            self._note(view)
-        shape = (len(FEATURES), view.target.size)
-        out, ratio = np.zeros(shape), np.ones((2, *shape))  # features are sums of `out` and logs of `ratio`, above over below
-        self._standing(view, out, ratio)
-        if view.tick > 0:
-            self._averages(out, ratio)
-            self._paces(view, out, ratio)
-        out += WEIGHT * _log(*ratio)
-        return np.clip(out.T, -BOUND, BOUND).astype(np.float32)
-
-    def _open(self, view: BidView) -> None:
-        """A new day: nothing is carried over."""
-        self._recent: list[Floats] = []
-        self._day = np.zeros((7, view.target.size))
-        self._usual_rate = np.maximum(view.history.rate, 1e-12)
-        self._usual_bid = view.prior * view.target * self._usual_rate
-        self._limit = self._cpa_limit * view.target
-        self._target = view.target
-
-    def _note(self, view: BidView) -> None:
-        """Adds the tick that has just ended."""
         last = view.last
         bids = last.offered * view.multiplier * self._target  # summed over the tick's requests
         costs = np.where(np.isnan(view.market_price), 0.0, view.market_price) * last.requests
-        row = np.array([last.requests, last.wins, last.conversions_reported, last.spend, last.offered, bids, costs], np.float64)
-        self._recent = [*self._recent[1 - RECENT :], row]
-        self._day = self._day + row
+        facts = np.array(
+            [
+                last.requests, last.wins, last.conversions_reported, last.spend, last.offered, bids, costs,
+                view.multiplier, view.budget, view.budget_left, view.spent_share,
+            ],
+            np.float64,
+        )  # fmt: skip
         self._target = view.target
+        out = np.empty((view.target.size, len(FEATURES)), np.float32)
+        fill(view.tick, view.ticks, self._forecast, view.forecast_requests, facts, self._usual, self._day, self._recent, out)
+        return out
 
-    def _standing(self, view: BidView, out: Floats, ratio: Floats) -> None:
-        """What is known before anything has been played: clock, budget, forecast, the multiplier in force."""
-        self._spent = view.spent_share
-        out[0] = 2 * (1 - view.tick / view.ticks) - 1
-        out[1] = 1 - 2 * self._spent
-        out[13] = math.log(max(view.forecast[min(view.tick, view.ticks - 1)] * view.ticks, 1e-9))
-        if view.tick > 0:  # before, the prior is in force
-            ratio[:, 17] = view.multiplier, view.prior
+    def _open(self, view: BidView) -> None:
+        """A new day: nothing is carried over."""
+        held = view.target.size
+        self._day, self._recent = np.zeros((SUMS, held)), np.zeros((RECENT + 1, SUMS, held))
+        rate = np.maximum(view.history.rate, 1e-12)
+        self._usual = np.array([view.prior, rate, view.prior * view.target * rate, self._cpa_limit * view.target])
+        self._target = view.target
+        self._forecast = np.array(view.forecast)
 
-    def _averages(self, out: Floats, ratio: Floats) -> None:
-        """Means over the requests of the day so far and of the last three ticks (rows in pairs), and of the last tick."""
-        spans = np.stack([self._day, sum(self._recent[1:], start=self._recent[0])], axis=1)  # (7, 2, held)
-        requests = np.maximum(spans[REQUESTS], 1.0)
-        told = spans[COSTS] > 0
-        ratio[:, [2, 3]] = spans[BIDS] / requests, np.broadcast_to(self._usual_bid, requests.shape)
-        ratio[:, [4, 8]] = np.where(told, spans[COSTS] / requests, 1.0), np.where(told, self._usual_bid, 1.0)
-        ratio[:, [5, 9]] = spans[OFFERED] / requests, np.broadcast_to(self._usual_rate, requests.shape)
-        out[[6, 10]] = np.log1p(spans[REPORTED])
-        out[[7, 11]] = 2 * spans[WINS] / requests - 1
-        now = self._recent[-1]
-        ratio[:, 12] = now[OFFERED] / np.maximum(now[REQUESTS], 1.0), self._usual_rate
-        self._last3 = spans[:, 1]
 
-    def _paces(self, view: BidView, out: Floats, ratio: Floats) -> None:
-        """Traffic against its forecast, and spend against what the forecast asks for."""
-        day, last3, elapsed, expected = self._day, self._last3, view.elapsed, view.forecast_requests
-        ratio[0, 14], ratio[1, 14] = last3[REQUESTS] / len(self._recent), expected / view.ticks
-        ratio[0, 19], ratio[1, 19] = day[REQUESTS], expected * elapsed
-        out[15] = 2 * day[REQUESTS] / expected - 1
-        paid = (day[REPORTED] > 0) & (day[SPEND] > 0)
-        ratio[0, 21] = np.where(paid, day[SPEND] / np.maximum(day[REPORTED], 1.0), 1.0)
-        ratio[1, 21] = np.where(paid, self._limit, 1.0)
-        limited = ~np.isinf(view.budget)
-        share = max(float(view.forecast[view.tick - 1]), 1e-9)
-        asked = np.maximum(np.where(limited, view.budget, 1.0) * share, 1e-9)
-        out[16] = np.where(limited, 5 * (elapsed - self._spent), 0.0)
-        out[18] = np.where(limited, self._recent[-1][SPEND] / asked - 1, 0.0)
-        if view.tick < view.ticks:
-            recent = max(float(view.forecast[max(view.tick - RECENT, 0) : view.tick].sum()), 1e-9)
-            ratio[0, 20] = np.where(limited, view.budget_left, 1.0) / np.where(limited, max(1 - elapsed, 1e-9), 1.0)
-            ratio[1, 20] = np.where(limited, last3[SPEND] / recent, 1.0)
+@kernel()
+def fill(tick: Any, ticks: Any, forecast: Any, expected: Any, facts: Any, usual: Any, day: Any, recent: Any, out: Any) -> None:
+    """Writes the observations of all campaigns held, out (held, 22), and adds the tick that has ended to the sums.
+
+    `facts` (rows above, held); `usual` (4, held): prior multiplier, expected rate, its bid, most for a conversion;
+    `day` (SUMS, held) and `recent` (RECENT + 1, SUMS, held) are kept between calls; `expected` requests of the whole day.
+    """
+    coming = max(forecast[min(tick, ticks - 1)], 0.0)
+    elapsed, lately = 0.0, 0.0  # shares of the day's traffic, by the forecast
+    for t in range(tick):
+        elapsed += forecast[t]
+        lately += forecast[t] if t >= tick - RECENT else 0.0
+    for n in range(out.shape[0]):
+        x, now, today = out[n], facts[:, n], day[:, n]
+        prior, rate, bid, limit = usual[:, n]
+        x[:] = 0.0
+        x[0] = 1 - 2 * tick / ticks
+        x[1] = 1 - 2 * now[SPENT]
+        x[13] = math.log(max(coming * ticks, 1e-9))
+        if tick > 0:
+            add(now, today, recent[:, :, n], tick)
+            last3 = recent[RECENT, :, n]
+            requests, requests3 = max(today[REQUESTS], 1.0), max(last3[REQUESTS], 1.0)
+            x[2], x[3] = log_ratio(today[BIDS] / requests, bid), log_ratio(last3[BIDS] / requests3, bid)
+            x[4] = log_ratio(today[COSTS] / requests, bid) if today[COSTS] > 0 else 0.0
+            x[8] = log_ratio(last3[COSTS] / requests3, bid) if last3[COSTS] > 0 else 0.0
+            x[5], x[9] = 2 * log_ratio(today[OFFERED] / requests, rate), 2 * log_ratio(last3[OFFERED] / requests3, rate)
+            x[12] = 2 * log_ratio(now[OFFERED] / max(now[REQUESTS], 1.0), rate)
+            x[6], x[10] = math.log1p(today[REPORTED]), math.log1p(last3[REPORTED])
+            x[7], x[11] = 2 * today[WINS] / requests - 1, 2 * last3[WINS] / requests3 - 1
+            x[14] = log_ratio(last3[REQUESTS] / min(tick, RECENT), expected / ticks)
+            x[15] = 2 * today[REQUESTS] / expected - 1
+            x[17] = log_ratio(now[MULTIPLIER], prior)
+            x[19] = 2 * log_ratio(today[REQUESTS], expected * elapsed)
+            if now[BUDGET] < np.inf:
+                x[16] = 5 * (elapsed - now[SPENT])
+                x[18] = now[SPEND] / max(now[BUDGET] * max(forecast[tick - 1], 1e-9), 1e-9) - 1
+                if tick < ticks:
+                    x[20] = log_ratio(now[LEFT] / max(1 - elapsed, 1e-9), last3[SPEND] / max(lately, 1e-9))
+            if today[REPORTED] > 0 and today[SPEND] > 0:
+                x[21] = log_ratio(today[SPEND] / today[REPORTED], limit)
+        for i in range(x.size):
+            x[i] = min(max(x[i], -BOUND), BOUND)
+
+
+@inlined
+def add(now: Any, today: Any, recent: Any, tick: Any) -> None:
+    """Adds the tick that has ended to the sums of a campaign; `recent` is a ring of ticks and, behind it, their sum."""
+    for row in range(SUMS):
+        today[row] += now[row]
+        recent[tick % RECENT, row] = now[row]
+        recent[RECENT, row] = recent[:RECENT, row].sum()
+
+
+@inlined
+def log_ratio(above: Any, below: Any) -> Any:
+    """log(above / below), at the bounds where either is nothing, 0 where both are."""
+    if above > 0 and below > 0:
+        return math.log(above / below)
+    return BOUND * ((above > 0) - (below > 0))
 
 
 def multipliers(prior: Floats, actions: Floats) -> Floats:
     """What actions from -1 to 1 stand for: prior x exp(log(4) action)."""
     scaled: Floats = prior * np.exp(REACH * actions)
     return scaled
-
-
-def _log(above: Floats, below: Floats) -> Floats:
-    """log(above / below), at the bounds where either is nothing, 0 where both are."""
-    some, other = above > 0, below > 0
-    both = some & other
-    logs: Floats = np.log(np.divide(above, below, out=np.ones_like(above), where=both))
-    if not both.all():
-        logs += BOUND * (1.0 * some - other)
-    return logs
