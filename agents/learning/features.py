@@ -38,6 +38,7 @@ class Observer:
 
     def __init__(self, cpa_limit: float = 1.0) -> None:
         self._cpa_limit = cpa_limit
+        self._forecast = self._target = np.empty(0)
 
     def observe(self, view: BidView) -> NDArray[np.float32]:
         """The observation at the start of a tick, shape (held, 22); `view.tick == view.ticks` is the close of the day."""
