@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 HALVINGS = 5  # of the search's steps, from coarse to fine
 COARSE = range(-3, 4)  # first multipliers tried, in coarse steps from the prior
 FARTHEST = 60  # coarse steps from the prior after which the search gives up
-PEAKS = 2  # how many of the best are refined: value over multiplier has several peaks
+PEAKS = 2  # how many of the best are refined: score over multiplier has several peaks
 # Ranks are float32, so a price may exceed the bid that paid it by half a unit in the last place; the bound rounds down.
 ROUNDING = 1 - 2.0**-22
 
@@ -40,6 +40,7 @@ class StaticHindsight(NamedTuple):
     multiplier: float
     value: float  # true expected value of exposed wins
     spend: float
+    score: float  # what it is the best by: value; with a target CPA, its soft score (see `target_score`)
 
 
 def static_hindsight(
@@ -64,13 +65,15 @@ def static_hindsight(
     k = table.place(campaign)
     if k is None:
         raise MarketError(f"there is no campaign {campaign!r} in scenario {scenario.name!r}")
+    limited = table.listed[k].objective == "target_cpa"
 
     def play(place: int) -> StaticHindsight:
         multiplier = float(table.prior[k]) * (1 + tolerance) ** place
         seat = _with(policies() if callable(policies) else policies, k, table.names, Fixed(multiplier, times_prior=False))
         world = World(scenario, {"bid": seat}, seed=seed)
         world.run()
-        return StaticHindsight(multiplier, float(world.ledger.value()[:, k].sum()), float(world.ledger.spend()[:, k].sum()))
+        value, spend = float(world.ledger.value()[:, k].sum()), float(world.ledger.spend()[:, k].sum())
+        return StaticHindsight(multiplier, value, spend, float(day_scores(world, k).sum()) if limited else value)
 
     return _search(play)
 
@@ -88,17 +91,17 @@ def _with(policies: BidPolicies | None, campaign: int, names: tuple[str, ...], p
 
 
 def _search(play: Callable[[int], StaticHindsight]) -> StaticHindsight:
-    """The place on a fine grid with the most value: from coarse steps to steps of one."""
+    """The place on a fine grid with the best score: from coarse steps to steps of one."""
     tried: dict[int, StaticHindsight] = {}
 
     def best() -> list[int]:
-        return sorted(tried, key=lambda place: (-tried[place].value, place))
+        return sorted(tried, key=lambda place: (-tried[place].score, place))
 
     step = 1 << HALVINGS
     for place in COARSE:
         tried[place * step] = play(place * step)
     while (top := best()[0]) in (min(tried), max(tried)) and abs(top) < FARTHEST * step:
-        worthless = tried[top].value == 0 and top == min(tried)  # then only more can help
+        worthless = tried[top].score == 0 and top == min(tried)  # then only more can help
         beyond = max(tried) + step if worthless or top == max(tried) else min(tried) - step
         if abs(beyond) > FARTHEST * step:
             break

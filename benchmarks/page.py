@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from ..agents.rivals import MIXES
 from . import plots
-from .report import limits_cpa, ranked, signed
+from .report import ranked, signed
 from .statistics import Estimate
 from .store import code_version
 
@@ -25,8 +25,8 @@ Found = Mapping[str, Mapping[str, Estimate]]
 
 YARDSTICKS = {
     "Static hindsight": "The best constant multiplier of that very day, found by playing the day again and again with the "
-    "rivals reacting. It knows the future but cannot adapt, so it is a yardstick and no bound: an adaptive policy may "
-    "exceed it.",
+    "rivals reacting: that with most value, or, under a target CPA, the best score. It knows the future but cannot adapt, so "
+    "it is a yardstick and no bound: an adaptive policy may exceed it.",
     "Clairvoyant bound": "A linear programme that knows every request of the day, given the rivals' bids as they were in the "
     "policy's own run. No policy can exceed it in that run. The share is that of the sums over all days.",
     "Interquartile mean (IQM)": "The mean of the middle half of the days, less swayed by a single wild one.",
@@ -117,7 +117,7 @@ def _number(text: str) -> str:
 
 
 def _table(results: Results, found: Found, reference: str) -> str:
-    cpa = limits_cpa(results)
+    cpa = results.limits_cpa
     names = ("of static hindsight", "IQM", f"minus {reference}", "of clairvoyant bound", "value a day", "budget spent")
     heads = [*names, *(("score", "CPA excess") if cpa else ("overspent",)), "pacing error"]
     shown = "".join(f'<th scope="col" role="columnheader">{escape(head)}</th>' for head in ("policy", *heads))
@@ -156,7 +156,8 @@ def _interval(estimate: Estimate, sign: str = "") -> str:
 
 def _said(results: Results, found: Found) -> str:
     shares = ", ".join(f"{name} {found[name]['share_of_static_hindsight'].mean:.1%}" for name in ranked(found))
-    return f"Value as a share of static hindsight, and pacing error, day by day. Means: {shares}."
+    measured = "Score" if results.limits_cpa else "Value"
+    return f"{measured} as a share of static hindsight, and pacing error, day by day. Means: {shares}."
 
 
 def _figure(wide: Figure, narrow: Figure, caption: str) -> str:
@@ -175,7 +176,7 @@ def _inlined(figure: Figure) -> str:
 
 
 def _yardsticks(results: Results) -> dict[str, str]:
-    return YARDSTICKS | ({"Score": SCORE, "CPA excess": CPA_EXCESS} if limits_cpa(results) else {"Overspent": OVERSPEND})
+    return YARDSTICKS | ({"Score": SCORE, "CPA excess": CPA_EXCESS} if results.limits_cpa else {"Overspent": OVERSPEND})
 
 
 def _facts(results: Results, reference: str) -> dict[str, str]:

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
+from ..simulator.market import build
 from . import statistics
 
 if TYPE_CHECKING:
@@ -172,8 +173,8 @@ def _budgets(axis: Axes, world: World, edges: Floats) -> None:
 def comparison(results: Results, narrow: bool = False) -> Figure:
     """Each policy's share of static hindsight, day by day and on average, beside (narrow: above) how evenly it spent."""
     _style()
-    best = np.array([y.value for y in results.yardsticks])
-    shares = {name: np.array([r.value for r in runs]) / best for name, runs in results.runs.items()}
+    best = np.array([y.score for y in results.yardsticks])
+    shares = {name: np.array([r.score for r in runs]) / best for name, runs in results.runs.items()}
     errors = {name: np.array([r.pacing_error for r in runs]) for name, runs in results.runs.items()}
     names = sorted(shares, key=lambda name: shares[name].mean())
     height = 1.6 + (0.4 if narrow else 0.52) * len(names)
@@ -189,7 +190,7 @@ def comparison(results: Results, narrow: bool = False) -> Figure:
         axis.set_yticks(range(len(names)), names)
     axes[0].axvline(1.0, color=IDEAL, linewidth=1.6)
     axes[0].set_xlim(right=max(1.02, axes[0].get_xlim()[1]))
-    axes[0].set_title("Value as a share of static hindsight")
+    axes[0].set_title(f"{'Score' if results.limits_cpa else 'Value'} as a share of static hindsight")
     axes[0].set_xlabel("share of the day's best constant multiplier (red)")
     axes[1].set_title("Pacing error")
     axes[1].set_xlabel("mean distance from the traffic curve, share of budget")
@@ -225,8 +226,8 @@ def _colours(results: Results) -> dict[str, tuple[float, float, float]]:
 def spending(results: Results, forecast: Floats, most: int = 4, narrow: bool = False) -> Figure:
     """How the best few policies spent the budget on the first days of a comparison, against the forecast's curve."""
     _style()
-    best = np.array([y.value for y in results.yardsticks])
-    names = sorted(results.runs, key=lambda name: -float(np.mean([r.value for r in results.runs[name]] / best)))[:CURVES]
+    best = np.array([y.score for y in results.yardsticks])
+    names = sorted(results.runs, key=lambda name: -float(np.mean([r.score for r in results.runs[name]] / best)))[:CURVES]
     days = min(2 if narrow else most, len(results.cases))
     shape, size = ((days, 1), (4.6, 2.5 * days + 1.4)) if narrow else ((1, days), (3.2 * days + 1.6, 3.6))
     figure, grid = plt.subplots(*shape, figsize=size, sharey=True, squeeze=False, constrained_layout=True)
@@ -234,12 +235,12 @@ def spending(results: Results, forecast: Floats, most: int = 4, narrow: bool = F
     scenario = results.scenario
     hours = np.arange(scenario.days * scenario.ticks_per_day + 1) * scenario.tick_us / 3.6e9
     ideal = np.concatenate([[0.0], np.cumsum(np.tile(forecast, scenario.days))]) / scenario.days
-    palette = _colours(results)
+    palette, names_of = _colours(results), build(scenario).campaigns.names
     for number, axis in enumerate(axes):
         axis.plot(hours, ideal, color=IDEAL, linewidth=4, alpha=0.35, label="the forecast's curve")
         for name in names:
             axis.plot(hours, results.runs[name][number].spend_curve, color=palette[name], linewidth=1.5, label=name)
-        axis.set_title(f"day {number + 1}, campaign {results.cases[number].campaign}")
+        axis.set_title(f"day {number + 1}, campaign {names_of[results.cases[number].campaign]}")
         axis.set_xlim(0, hours[-1])
         if hours[-1] == 24:
             axis.set_xticks(range(0, 25, 6))

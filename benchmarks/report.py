@@ -12,7 +12,6 @@ from rich import box
 from rich.table import Table
 
 from ..simulator import kernel as K
-from ..simulator.market import build
 from ..simulator.world import World
 from . import statistics
 from .statistics import Estimate
@@ -75,9 +74,9 @@ def estimates(results: Results, reference: str) -> dict[str, dict[str, Estimate]
 
     The bootstrap is stratified by the campaign in the seat.
     """
-    best = np.array([y.value for y in results.yardsticks])
+    best = np.array([y.score for y in results.yardsticks])
     drawn = statistics.resamples([case.campaign for case in results.cases])
-    base = np.array([r.value for r in results.runs[reference]]) / best
+    base = np.array([r.score for r in results.runs[reference]]) / best
     out = {}
     for name, runs in results.runs.items():
         value, spend, budget, bound, pacing, conversions, excess, score, frontier = (
@@ -88,9 +87,9 @@ def estimates(results: Results, reference: str) -> dict[str, dict[str, Estimate]
             )
         )  # fmt: skip
         out[name] = {
-            "share_of_static_hindsight": statistics.mean(value / best, drawn),
-            "iqm_share_of_static_hindsight": statistics.iqm(value / best, drawn),
-            "difference_to_reference": statistics.mean(value / best - base, drawn),
+            "share_of_static_hindsight": statistics.mean(score / best, drawn),
+            "iqm_share_of_static_hindsight": statistics.iqm(score / best, drawn),
+            "difference_to_reference": statistics.mean(score / best - base, drawn),
             "share_of_clairvoyant_bound": statistics.ratio(value, bound, drawn),
             "value": statistics.mean(value, drawn),
             "score": statistics.mean(score, drawn),
@@ -105,12 +104,6 @@ def estimates(results: Results, reference: str) -> dict[str, dict[str, Estimate]
     return out
 
 
-def limits_cpa(results: Results) -> bool:
-    """Whether a campaign in the seat has a target CPA."""
-    listed = build(results.scenario).campaigns.listed
-    return any(listed[case.campaign].objective == "target_cpa" for case in results.cases)
-
-
 def ranked(found: Mapping[str, Mapping[str, Estimate]]) -> list[str]:
     """Labels, the largest mean share of static hindsight first."""
     return sorted(found, key=lambda name: -found[name]["share_of_static_hindsight"].mean)
@@ -118,18 +111,19 @@ def ranked(found: Mapping[str, Mapping[str, Estimate]]) -> list[str]:
 
 def comparison_table(results: Results, found: Mapping[str, Mapping[str, Estimate]], reference: str) -> Table:
     """Policies, best first: value beside violation, pacing error and time; never a single score."""
+    cpa = results.limits_cpa
+    score, bound = ("score (value, less above the target CPA)", "frontier") if cpa else ("value", "clairvoyant")
     out = plain_table(
         f"bidding on {results.scenario.name}: {len(results.cases)} days, mean [95% interval]",
         caption=(
-            "of hindsight: value over that of the day's best constant multiplier, rivals reacting (adaptive policies may "
-            "exceed it). IQM: the same, of the middle half of the days. bound: value over the clairvoyant bound, given "
+            f"of hindsight: {score} over that of the day's best constant multiplier, rivals reacting (adaptive policies may "
+            f"exceed it). IQM: the same, of the middle half of the days. bound: the sum over the {bound} bound's, given "
             "the rivals' bids of the policy's own run. Differences are paired by common random numbers; intervals are "
             "stratified by campaign. Pacing: mean distance of spend from the traffic curve. over: money spent beyond the "
             "budget, or, with a target CPA, the share of spend above it."
         ),
     )
     out.padding = (0, 1, 0, 0)  # seldom is a terminal wider than this table
-    cpa = limits_cpa(results)
     out.add_column("policy", overflow="fold")
     for column in ("of hindsight", "IQM", f"minus {reference}", "bound", "spent", "over", "pacing", "s/day"):
         out.add_column(column, justify="right", no_wrap=True)
@@ -140,7 +134,7 @@ def comparison_table(results: Results, found: Mapping[str, Mapping[str, Estimate
             str(row["share_of_static_hindsight"]),
             f"{row['iqm_share_of_static_hindsight'].mean:.3f}",
             "" if name == reference else signed(difference),
-            f"{row['share_of_clairvoyant_bound'].mean:.3f}",
+            f"{row['score_share_of_frontier_bound' if cpa else 'share_of_clairvoyant_bound'].mean:.3f}",
             f"{row['spend_share'].mean:.1%}",
             f"{row['cpa_excess'].mean:.1%}" if cpa else f"{row['budget_violation'].mean:.2f}",
             f"{row['pacing_error'].mean:.1%}",
@@ -174,7 +168,7 @@ def summary(results: Results, found: Mapping[str, Mapping[str, Estimate]], refer
         for metric, estimate in metrics.items()
     ]
     cases = [
-        {"seed": case.seed, "campaign": case.campaign, "hindsight_value": best.value, "hindsight_multiplier": best.multiplier}
+        {"seed": case.seed, "campaign": case.campaign, "hindsight_score": best.score, "hindsight_multiplier": best.multiplier}
         for case, best in zip(results.cases, results.yardsticks, strict=True)
     ]
     return {

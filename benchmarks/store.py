@@ -22,7 +22,7 @@ from ..simulator.errors import MarketError
 from ..simulator.seats import BidPolicy
 
 ROOT = Path(__file__).parents[1]
-VERSION = 1  # of the tables
+VERSION = 2  # of the tables
 KEY = ("code", "scenario", "rivals", "policy", "source", "seed", "campaign")
 TABLES = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS runs (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS hindsight (
     code TEXT, scenario TEXT, rivals TEXT, policy TEXT, source TEXT, seed INTEGER, campaign INTEGER,
-    value REAL, multiplier REAL,
+    score REAL, multiplier REAL,
     PRIMARY KEY (code, scenario, rivals, policy, source, seed, campaign)
 ) WITHOUT ROWID;
 """

@@ -26,7 +26,7 @@ from .suites import bidding
 
 FINALISTS = 6  # configurations that meet again on validation days, beside the policy as given
 DIGITS = 4  # of a searched value: what is written is what was tried
-METRIC = "mean over cases of score over the value of static hindsight (score: value; under a target CPA, with its penalty)"
+METRIC = "mean over cases of score over that of static hindsight (score: value; under a target CPA, with its penalty)"
 
 
 class Tuned(NamedTuple):
@@ -98,7 +98,7 @@ def tune(
         found = bidding.run(
             scenario, {spec: spec for spec in tried}, days, advance, split=split, mix=mix, jobs=jobs, store=store
         )
-        best = np.array([y.value for y in found.yardsticks])
+        best = np.array([y.score for y in found.yardsticks])
         return {spec: float(np.mean(np.array([r.score for r in runs]) / best)) for spec, runs in found.runs.items()}
 
     out = {}

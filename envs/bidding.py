@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from ..agents.hindsight import target_score
 from ..agents.learning.features import BOUND, FEATURES, Observer, multipliers
 from ..simulator import kernel as K
 from ..simulator.demand import MICRO
@@ -62,8 +63,8 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
     ## Rewards
     `value` (default): true expected value of the slots won and seen in the tick (not the luck of clicks), over a tenth of
     the value that the campaign's expected day brings; a day sums to about 10. `tcpa`: F_t - F_(t-1) with
-    F = V min(1, (C V / S)^2), V that value, S the spend in units of a conversion's worth at the limit C, F = 0 at V = 0, on
-    the same scale, so that the undiscounted sum is AuctionNet's score: train with gamma 1. Both are at least 0 under `value`.
+    F = V min(1, (C V / S)^2), V that value, S the spend, C the limit over the value of a conversion, F = 0 at V = 0, on the
+    same scale, so that the undiscounted sum is AuctionNet's score: train with gamma 1. Both are at least 0 under `value`.
     The truth is in the reward, as it is in any simulator's; it is not in the observation.
 
     ## Starting State
@@ -83,7 +84,8 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
     ## Arguments
     - `scenario`: a `Scenario`, or the name of a preset or YAML file.
     - `reward`: "value" or "tcpa".
-    - `cpa_limit`: C as a multiple of the campaign's target (the value of a conversion); used by `tcpa` and feature 21.
+    - `cpa_limit`: C as a multiple of the campaign's target; used by `tcpa` and feature 21. The target is the value of a
+      conversion, or, where the scenario gives it one (`bidding-tcpa`), the target CPA.
     - `days`: range of the days drawn; by default those for training (`simulator.splits`).
     - `engine`: "compiled" or "events"; the same to the last bit.
 
@@ -138,10 +140,10 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         market = build(self.scenario)
         expected = market.expected
         view = self._seat.view
-        self._prior, self._target = float(view.prior[0]), float(view.target[0])
+        self._prior, self._worth = float(view.prior[0]), float(view.value[0])
         self._budget = float(view.budget[0])
-        self._limit = self.cpa_limit * self._target
-        self._scale = max(float(expected.conversions[campaign]), 1.0) * float(market.campaigns.value[campaign]) / 10
+        self._limit = self.cpa_limit * float(view.target[0])
+        self._scale = max(float(expected.conversions[campaign]), 1.0) * self._worth / 10
         self._observer = Observer(self.cpa_limit)
         self._multiplier = self._prior
         self._score = self._value = self._spend = 0.0
@@ -176,14 +178,12 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         if self.reward_kind == "value":
             return value / self._scale
         before = self._score
-        # C V / S with V in conversions is (limit / target) x value / spend with V in currency.
-        within = min(1.0, (self.cpa_limit * self._value / self._spend) ** 2) if self._spend > 0 else 1.0
-        self._score = self._value * within
+        self._score = float(target_score(np.array(self._value), np.array(self._spend), self._limit / self._worth))
         return (self._score - before) / self._scale
 
     def _info(self, value: float, spend: float, conversions: int, reported: int) -> dict[str, Any]:
         assert self._seat is not None
-        cpa = self._spend / (self._value / self._target) if self._value > 0 else 0.0
+        cpa = self._spend / (self._value / self._worth) if self._value > 0 else 0.0
         return {
             "day": self._day, "campaign": self._seat.campaign, "multiplier": self._multiplier,
             "value": value, "spend": spend, "conversions": conversions, "conversions_reported": reported,

@@ -1,8 +1,9 @@
 """What a day without weather should bring: expectations from a sample of requests, for budgets and for history.
 
 Drawn campaigns get budgets as shares of what the day would cost them at multiplier 1, and as `prior` the multiplier at
-which an expected day spends just that budget. Every campaign's expected day is what its history tells (impressions,
-conversions, cost); nothing here looks at a day that is going to be played.
+which an expected day spends just that budget; a target CPA may be a multiple of what they then pay for a conversion.
+Every campaign's expected day is what its history tells (impressions, conversions, cost); nothing here looks at a day that
+is going to be played.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Expectation(NamedTuple):
     conversions: NDArray[np.float64]  # as believed
     spend: NDArray[np.float64]
     rate: NDArray[np.float64]  # mean believed conversions per impression, over all requests
-    unconstrained_spend: NDArray[np.float64]  # at multiplier 1
+    unconstrained_spend: NDArray[np.float64]  # at multiplier 1, before targets were made multiples of a usual CPA
     prices: NDArray[np.float64]  # (campaigns, STEPS + 1) requests of the sample by what would have won the last slot
     price_unit: NDArray[np.float64]  # of those steps
 
@@ -69,6 +70,9 @@ def expectation(scenario: Scenario, table: Campaigns, people: Users, ads: AdVect
             prior = np.clip(prior * np.clip(budget / spend, 0.2, 4.0) ** step, 0.01, 1.0)
         table = table.with_budgets(budget, prior)
     impressions, spend, conversions = day(table.prior)
+    if isinstance(scenario.demand, DrawnDemand) and scenario.demand.target_cpa_share is not None:
+        usual = np.divide(spend / MICRO, conversions, out=table.target.copy(), where=(spend > 0) & (conversions > 0))
+        table = table.with_targets(scenario.demand.target_cpa_share * usual)
     cost = np.empty_like(rate)
     live, reserve = (table.prior * table.target * MICRO).astype(np.float32), np.float32(scenario.auction.reserve * MICRO)
     least_winning_costs(rate, weight, none, no_row, live, endless, reserve, slots, top, cost)

@@ -61,6 +61,15 @@ class Campaigns(NamedTuple):
         )
         return self._replace(listed=listed, budget=micros(budget), prior=prior)
 
+    def with_targets(self, target_cpa: NDArray[np.float64]) -> Campaigns:
+        """The same campaigns with other target CPAs, in currency, and priors such that what they bid stays the same."""
+        prior = self.prior * self.target / target_cpa
+        listed = tuple(
+            c.model_copy(update={"target_cpa": float(t), "prior_multiplier": float(m)})
+            for c, t, m in zip(self.listed, target_cpa, prior, strict=True)
+        )
+        return self._replace(listed=listed, target=target_cpa, prior=prior)
+
 
 def micros(currency: NDArray[np.float64]) -> NDArray[np.int64]:
     """Money as whole millionths, rounded down."""

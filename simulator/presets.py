@@ -62,6 +62,11 @@ def bidding_small() -> Scenario:
     return bidding().override({"name": "bidding-small", "traffic.requests_per_day": 50_000})
 
 
+def bidding_tcpa() -> Scenario:
+    """`bidding-small` with target CPAs: a campaign wants to pay for a conversion no more than on an expected day."""
+    return bidding_small().override({"name": "bidding-tcpa", "demand.objective": "target_cpa", "demand.target_cpa_share": 1.0})
+
+
 def tiny() -> Scenario:
     """Six campaigns, two slots, 2,000 requests in 24 ticks: a day in milliseconds, with everything switched on."""
     return bidding().override(
@@ -106,6 +111,7 @@ def uniform(bidders: int = 2, requests: int = 100_000) -> Scenario:
 PRESETS: dict[str, Callable[..., Scenario]] = {
     "bidding": bidding,
     "bidding-small": bidding_small,
+    "bidding-tcpa": bidding_tcpa,
     "tiny": tiny,
     "uniform": uniform,
 }

@@ -222,6 +222,9 @@ class DrawnDemand(Part):
     billing: Billing = "cpm"
     value_per_conversion: Range = (60.0, 130.0)
     target_roas: Positive = 1.0
+    target_cpa_share: Positive | None = Field(
+        None, description="target CPA as a multiple of what a conversion costs on an expected day; None: a conversion's value"
+    )
     conversion_rate: Annotated[float, Field(gt=0, le=1)] = 0.02
     conversion_sigma: NonNegative = Field(0.25, description="log standard deviation of conversion rates between campaigns")
     budget_share: Positive | None = Field(
@@ -229,6 +232,12 @@ class DrawnDemand(Part):
     )
     budget_sigma: NonNegative = Field(0.5, description="log standard deviation of that share")
     follows_demand: Share = Field(0.75, description="share of campaigns whose value moves with their vertical's demand")
+
+    @model_validator(mode="after")
+    def _check(self) -> DrawnDemand:
+        if self.target_cpa_share is not None and self.objective != "target_cpa":
+            raise ValueError(f"a target_cpa_share is for the objective target_cpa, not for {self.objective}")
+        return self
 
 
 Demand = Annotated[ListedDemand | DrawnDemand, Field(discriminator="kind")]

@@ -19,6 +19,7 @@ from ...agents.catalogue import make_bidder
 from ...agents.hindsight import clairvoyant_bound, day_scores, frontier_bound, static_hindsight
 from ...agents.rivals import contested, rivals
 from ...simulator.errors import MarketError
+from ...simulator.market import build
 from ...simulator.scenario import Scenario
 from ...simulator.seats import BidPolicy
 from ...simulator.splits import Split, checked
@@ -57,7 +58,7 @@ class Run(NamedTuple):
 class Yardstick(NamedTuple):
     """Static hindsight of a case."""
 
-    value: float
+    score: float  # as that of `Run`
     multiplier: float
 
 
@@ -91,6 +92,12 @@ class Results(NamedTuple):
     policies: dict[str, str]  # what each label stands for
     runs: dict[str, list[Run]]
     yardsticks: list[Yardstick]
+
+    @property
+    def limits_cpa(self) -> bool:
+        """Whether a campaign in the seat has a target CPA, so that score is not just value."""
+        listed = build(self.scenario).campaigns.listed
+        return any(listed[case.campaign].objective == "target_cpa" for case in self.cases)
 
 
 def cases(scenario: Scenario, seeds: int, split: Split = "test") -> list[Case]:
@@ -142,7 +149,7 @@ def perform(task: Task) -> Run | Yardstick:
         return play(task.scenario, task.case, _bidder(task.policy, task.source), task.rivals)
     k = task.case.campaign
     best = static_hindsight(task.scenario, rivals(task.scenario, k, task.rivals), k, task.case.seed)
-    return Yardstick(best.value, best.multiplier)
+    return Yardstick(best.score, best.multiplier)
 
 
 def measure(tasks: Sequence[Task], store: Store, jobs: int, advance: Callable[[], None]) -> list[Run | Yardstick]:
@@ -213,7 +220,7 @@ def run(
         for spec in specs:
             by_spec[spec].append(next(outcomes))
     for case, best in zip(chosen, by_spec[None], strict=True):
-        if not best.value > 0:
+        if not best.score > 0:
             raise MarketError(f"no constant multiplier wins campaign {case.campaign} anything on day {case.seed}: no yardstick")
     runs = {label: by_spec[spec] for label, spec in policies.items()}
     return Results(scenario, mix, chosen, dict(policies), runs, by_spec[None])

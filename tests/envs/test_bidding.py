@@ -18,8 +18,10 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
+from adarena.agents.bidding import Fixed
 from adarena.agents.learning.features import BOUND, FEATURES, REACH
 from adarena.agents.rivals import contested, rivals
+from adarena.benchmarks.suites import bidding as suite
 from adarena.envs import bidding
 from adarena.envs.bidding import BiddingEnv
 from adarena.simulator import BidPolicy, MarketError, Multiplier, PolicyError, Scenario, World
@@ -158,6 +160,20 @@ def test_tcpa_rewards_sum_to_the_score(seed: int, cpa_limit: float) -> None:
     score = values.sum() * min(1.0, (info["cpa_limit"] / info["cpa"]) ** 2)
     assert rewards.sum() == pytest.approx(score, rel=1e-9)
     assert info["violation"] == pytest.approx(max(info["cpa"] / info["cpa_limit"] - 1, 0))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_under_a_target_cpa_the_return_is_the_score_of_the_suite(seed: int) -> None:
+    """The same constant bid, once by actions and once by a classic that the suite judges."""
+    limited = TINY.override({"demand.objective": "target_cpa", "demand.target_cpa_share": 0.8})
+    env = BiddingEnv(limited, reward="tcpa")
+    _, info = env.reset(seed=seed)
+    rewards = [env.step(np.zeros(1, np.float32))[1] for _ in range(limited.ticks_per_day)]
+    run = suite.play(limited, suite.Case(info["day"], info["campaign"]), Fixed())
+    expected, value = build(limited).expected, build(limited).campaigns.value
+    scale = max(expected.conversions[info["campaign"]], 1.0) * value[info["campaign"]] / 10
+    assert sum(rewards) * scale == pytest.approx(run.score, rel=1e-9)
+    assert 0 < run.score <= run.value * (1 + 1e-12)
 
 
 @pytest.mark.parametrize("reward", ["value", "tcpa"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from adarena.agents.bidding import Fixed
-from adarena.simulator import Scenario, World
+from adarena.simulator import Scenario, ScenarioError, World
 from adarena.simulator import kernel as K
 from adarena.simulator.calibration import SAMPLE
 from adarena.simulator.market import build
@@ -41,6 +41,22 @@ def test_prior_multipliers_spend_the_budget_of_an_expected_day() -> None:
     assert bound.sum() >= 24
     assert np.median(np.abs(np.log(market.expected.spend[bound] / budget[bound]))) < 0.01
     assert (market.expected.spend[~bound] <= budget[~bound] * 1.05).all()
+
+
+def test_target_cpas_are_multiples_of_the_usual_cost_and_move_no_bid() -> None:
+    """The market stays what it was: same bids at the prior, same budgets; an expected day pays just so much a conversion."""
+    base, limited = (build(Scenario.preset(name)) for name in ("bidding-small", "bidding-tcpa"))
+    np.testing.assert_allclose(
+        limited.campaigns.prior * limited.campaigns.target, base.campaigns.prior * base.campaigns.target, rtol=1e-12
+    )
+    np.testing.assert_array_equal(limited.campaigns.budget, base.campaigns.budget)
+    usual = base.expected.spend / base.expected.conversions
+    np.testing.assert_allclose(limited.campaigns.target, usual, rtol=1e-6)
+    half = build(Scenario.preset("bidding-tcpa").override({"demand.target_cpa_share": 0.5}))
+    np.testing.assert_allclose(half.campaigns.target, usual / 2, rtol=1e-6)
+    assert [c.target_cpa for c in half.campaigns.listed] == list(half.campaigns.target)
+    with pytest.raises(ScenarioError, match="target_cpa_share is for the objective target_cpa, not for max_value"):
+        Scenario.preset("tiny").override({"demand.target_cpa_share": 1.0})
 
 
 def test_beliefs_about_conversions_err_and_the_truth_does_not_move() -> None:

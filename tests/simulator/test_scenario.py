@@ -40,7 +40,7 @@ def test_any_scenario_survives_yaml(scenario: Scenario) -> None:
 
 
 def test_presets_are_the_named_markets() -> None:
-    assert set(PRESETS) == {"tiny", "bidding", "bidding-small", "uniform"}
+    assert set(PRESETS) == {"tiny", "bidding", "bidding-small", "bidding-tcpa", "uniform"}
     for name in PRESETS:
         assert Scenario.preset(name).name == name
     bidding = Scenario.preset("bidding")
