@@ -151,6 +151,26 @@ def events_measures() -> list[Measure]:
     return [Measure("whole loop, events", rate / 1e3, "k requests/s", least=80.0)]
 
 
+def environment_measures() -> list[Measure]:
+    """Steps of `AdArena/Bidding-v0` under a constant action, resets included, one rival mix of three policies."""
+    from ..envs.bidding import BiddingEnv
+
+    env, days = BiddingEnv(), 5
+    stay = np.zeros(1, np.float32)
+
+    def play() -> None:
+        for _ in range(days):
+            env.reset()
+            while not env.step(stay)[2]:
+                pass
+
+    env.reset(seed=0)
+    play()
+    seconds = best(lambda k: processor_seconds(play), 2 * REPEATS)
+    steps = days * env.scenario.ticks_per_day / seconds
+    return [Measure("Bidding-v0", steps, "steps/s", least=1500.0)]
+
+
 def replay_measures() -> list[Measure]:
     """One bidder on a log in memory: a multiplier, and a compiled rule asked auction by auction."""
     auctions = 10_000_000
@@ -295,7 +315,10 @@ def measures(quick: bool) -> list[Callable[[], list[Measure]]]:
     """What is measured, in order."""
     if quick:
         return [loop_measures]
-    return [loop_measures, events_measures, replay_measures, thread_measures, start_measures, scaling_measures]
+    return [
+        loop_measures, events_measures, environment_measures, replay_measures, thread_measures, start_measures,
+        scaling_measures,
+    ]  # fmt: skip
 
 
 def run(quick: bool, advance: Callable[[], None]) -> list[Measure]:
