@@ -29,17 +29,22 @@ class Terms(NamedTuple):
 
 
 def labelled(policies: tuple[str, ...], reference: str) -> dict[str, str]:
-    """What each label stands for: a text stands for itself, `@FILE` for all that a file of tuned policies names.
+    """What each label stands for: a text stands for itself, LABEL=TEXT for what it says, `@FILE` for all that a file names.
 
     The reference is one of the labels, or another policy, which joins the comparison.
     """
     found: dict[str, str] = {}
     for text in policies:
-        named = tuning.read(Path(text[1:])) if text.startswith("@") else {text: text}
-        for label, spec in named.items():
+        for label, spec in (tuning.read(Path(text[1:])) if text.startswith("@") else dict([_named(text)])).items():
             if found.setdefault(label, spec) != spec:
                 raise PolicyError(f"{label!r} is named twice, as {found[label]} and as {spec}; compare one of them by its text")
     return found if reference in found else found | {reference: reference}
+
+
+def _named(text: str) -> tuple[str, str]:
+    """A label and what it stands for; the settings of a policy, name:field=value, are no label."""
+    label, equals, spec = text.partition("=")
+    return (label, spec) if equals and label and ":" not in label else (text, text)
 
 
 def compare(

@@ -31,6 +31,10 @@ CREATE TABLE IF NOT EXISTS runs (
     clairvoyant REAL, frontier REAL, seconds REAL, spend_curve BLOB,
     PRIMARY KEY (code, scenario, rivals, policy, source, seed, campaign)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS trials (
+    code TEXT, scenario TEXT, rivals TEXT, policy TEXT, source TEXT, seed INTEGER, campaign INTEGER, score REAL,
+    PRIMARY KEY (code, scenario, rivals, policy, source, seed, campaign)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS hindsight (
     code TEXT, scenario TEXT, rivals TEXT, policy TEXT, source TEXT, seed INTEGER, campaign INTEGER,
     score REAL, multiplier REAL,
@@ -69,7 +73,7 @@ def source_digest(policy: BidPolicy) -> str:
 
 
 class Store:
-    """The two tables, runs and hindsight, of one file (or of memory). The file is made with its first row."""
+    """The three tables, runs, trials and hindsight, of one file (or of memory). The file is made with its first row."""
 
     def __init__(self, path: Path | None = None) -> None:
         """Opens the file if it is there; None: in memory. Raises `MarketError` if it is something else."""

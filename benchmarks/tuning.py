@@ -95,11 +95,7 @@ def tune(
         raise MarketError(f"a search needs at least one configuration, not {count}")
 
     def scores(tried: Sequence[str], split: Split) -> dict[str, float]:
-        found = bidding.run(
-            scenario, {spec: spec for spec in tried}, days, advance, split=split, mix=mix, jobs=jobs, store=store
-        )
-        best = np.array([y.score for y in found.yardsticks])
-        return {spec: float(np.mean(np.array([r.score for r in runs]) / best)) for spec, runs in found.runs.items()}
+        return bidding.shares(scenario, tried, days, split, advance, mix=mix, jobs=jobs, store=store)
 
     out = {}
     for spec in specs:

@@ -71,6 +71,13 @@ def test_no_run_exceeds_the_bound_of_its_own_record_nor_its_budget(results):
             assert run.spend_curve[-1] == pytest.approx(run.spend / run.budget)
 
 
+def test_a_trial_scores_as_a_run_does(scenario, results):
+    found = bidding.shares(scenario, ["pid", "fixed"], len(results.cases), "test")
+    for name, share in found.items():
+        runs = zip(results.runs[name], results.yardsticks, strict=True)
+        assert share == pytest.approx(np.mean([run.score / best.score for run, best in runs]), rel=1e-12)
+
+
 def test_pacing_error_is_the_distance_from_the_traffic_curve(scenario, results):
     run = results.runs["pid"][0]
     ideal = np.concatenate([[0.0], np.cumsum(bidding.forecast(scenario))])

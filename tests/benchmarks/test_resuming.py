@@ -110,7 +110,7 @@ def test_what_is_stored_is_not_played_again(scenario, tmp_path, monkeypatch):
 
 def test_a_row_is_found_only_by_what_made_it(scenario, monkeypatch):
     case = bidding.cases(scenario, 1)[0]
-    task = bidding.Task(scenario, "mixed", case, "pid", "")
+    task = bidding.Task(scenario, "mixed", case, "pid", "", "runs")
     kept = Store()
     bidding.measure([task], kept, 1, lambda: None)
     others = [
@@ -120,7 +120,8 @@ def test_a_row_is_found_only_by_what_made_it(scenario, monkeypatch):
         task._replace(source="1234"),
         task._replace(case=case._replace(seed=case.seed + 1)),
         task._replace(case=case._replace(campaign=case.campaign + 1)),
-        task._replace(policy=None),
+        task._replace(policy=None, table="hindsight"),
+        task._replace(table="trials"),
     ]
     assert bidding._read(kept, task) is not None
     assert [bidding._read(kept, other) for other in others] == [None] * len(others)
@@ -175,7 +176,7 @@ def test_a_file_that_holds_something_else_is_refused(tmp_path, content):
 
 
 def test_an_error_of_a_worker_is_the_errors_sentence(scenario):
-    task = bidding.Task(scenario, "mixed", bidding.cases(scenario, 1)[0], "pid:kq=1", "")
+    task = bidding.Task(scenario, "mixed", bidding.cases(scenario, 1)[0], "pid:kq=1", "", "runs")
     with pytest.raises(PolicyError, match="kq"):
         list(results(bidding.perform, [task, task], jobs=2))
 

@@ -51,8 +51,8 @@ def gain(spec: str) -> float:
 
 def test_the_search_finds_a_planted_optimum_on_days_that_are_no_test_days(scenario, planted, monkeypatch):
     seen = set()
-    whole = bidding.play
-    monkeypatch.setattr(bidding, "play", lambda s, case, *rest: seen.add(case.seed) or whole(s, case, *rest))
+    whole = bidding.attempt
+    monkeypatch.setattr(bidding, "attempt", lambda s, case, *rest: seen.add(case.seed) or whole(s, case, *rest))
     found = tuning.tune(scenario, [planted], 20, 4, Store())[planted]
     tried = [gain(spec) for spec in tuning.configurations(planted, 20)]
     assert len(tried) == found.configurations == 21
@@ -68,7 +68,7 @@ def test_a_search_is_deterministic_and_resumes_from_its_store(scenario, tmp_path
     with Store(tmp_path / "t.sqlite") as kept:
         first = tuning.tune(scenario, ["dual", "truthful"], 3, 2, kept)
     assert tuning.tune(scenario, ["dual", "truthful"], 3, 2, Store()) == first
-    monkeypatch.setattr(bidding, "play", None)
+    monkeypatch.setattr(bidding, "attempt", None)
     monkeypatch.setattr(bidding, "static_hindsight", None)
     steps = []
     with Store(tmp_path / "t.sqlite") as kept:
@@ -131,6 +131,9 @@ def test_labels_stand_for_one_policy_each(tmp_path, monkeypatch):
         Path(f"{gain}.yaml").write_text(line % gain)
     tuned = {"pid (tuned)": "pid:kp=1", "fixed": "fixed"}
     assert comparing.labelled(("@1.yaml",), "fixed") == comparing.labelled(("@1.yaml", "fixed"), "pid (tuned)") == tuned
+    assert comparing.labelled(("ppo=agent:out/ppo", "dual:step=0.1", "d=dual:step=0.1"), "fixed") == {
+        "ppo": "agent:out/ppo", "dual:step=0.1": "dual:step=0.1", "d": "dual:step=0.1", "fixed": "fixed",
+    }  # fmt: skip
     assert comparing.labelled(("@1.yaml", "pid"), "dual") == {**tuned, "pid": "pid", "dual": "dual"}
     with pytest.raises(PolicyError, match=r"'pid \(tuned\)' is named twice, as pid:kp=1 and as pid:kp=2"):
         comparing.labelled(("@1.yaml", "@2.yaml"), "fixed")
