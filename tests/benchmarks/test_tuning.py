@@ -40,9 +40,11 @@ def scenario():
 
 
 @pytest.fixture
-def planted(tmp_path):
+def planted(tmp_path, monkeypatch):
+    """Its text, from which the search draws its configurations, must not change from run to run."""
     (tmp_path / "planted.py").write_text(PLANTED)
-    return f"{tmp_path / 'planted.py'}:Planted"
+    monkeypatch.chdir(tmp_path)
+    return "planted.py:Planted"
 
 
 def gain(spec: str) -> float:
