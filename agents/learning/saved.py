@@ -76,6 +76,12 @@ def save_agent(path: Path, card: Card, policy: Any) -> None:
     write(path, whole.getvalue())
 
 
+def agent_file(path: str | Path) -> Path:
+    """The file of an agent that is named by it or by the folder of its training."""
+    path = Path(path).expanduser()
+    return path / "agent.zip" if path.is_dir() else path
+
+
 def load_agent(path: str | Path, environment: str | None = None, features: Sequence[str] | None = None) -> Agent:
     """Reads an agent, from its file or from the folder of its training.
 
@@ -87,8 +93,7 @@ def load_agent(path: str | Path, environment: str | None = None, features: Seque
     Raises:
         PolicyError: if there is none, it is damaged, or it was made for something else.
     """
-    path = Path(path).expanduser()
-    file = path / "agent.zip" if path.is_dir() else path
+    file = agent_file(path)
     card, weights = _read(file)
     if environment is not None and card.environment != environment:
         raise PolicyError(f"the agent in {str(file)!r} was trained for {card.environment}, not for {environment}")

@@ -9,7 +9,7 @@ import numpy as np
 from ...simulator.errors import PolicyError
 from ...simulator.seats import BidPolicy, BidView, Decision, Multiplier
 from .features import FEATURES, Observer, multipliers
-from .saved import load_agent
+from .saved import agent_file, load_agent
 
 ENVIRONMENT = "AdArena/Bidding-v0"
 
@@ -27,6 +27,7 @@ class Learned(BidPolicy):
     def __post_init__(self) -> None:
         if not self.path:
             raise PolicyError("an agent is needed: name its file or folder: agent:PATH")
+        self.path = str(agent_file(self.path))  # results depend on the file alone, not on logs beside it
         self._agent = load_agent(self.path, ENVIRONMENT, FEATURES)
 
     def start(self, view: BidView, dice: np.random.Generator) -> None:

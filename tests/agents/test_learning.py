@@ -22,6 +22,7 @@ from adarena.agents.learning.saved import load_agent
 from adarena.agents.learning.settings import ALGORITHMS, PPOSettings, SACSettings, make_settings, parsed
 from adarena.agents.learning.training import train
 from adarena.agents.rivals import contested, rivals
+from adarena.benchmarks.store import source_digest
 from adarena.simulator import PolicyError, Scenario, World
 
 ID = "AdArena/Bidding-v0"
@@ -195,6 +196,12 @@ def test_an_agent_for_something_else_is_refused_in_one_sentence(agent: Path, tmp
         make_bidder("agent:")
 
 
+def test_results_of_an_agent_depend_on_its_file_and_not_on_logs_beside_it(agent: Path) -> None:
+    folder, file = (source_digest(make_bidder(f"agent:{path}")) for path in (agent, agent / "agent.zip"))
+    (agent / "a.log").write_text("noise")
+    assert folder == file == source_digest(make_bidder(f"agent:{agent}")) != ""
+
+
 @pytest.mark.parametrize("case", range(4))
 def test_the_policy_in_a_world_does_what_the_agent_does_in_the_environment(agent: Path, case: int) -> None:
     held = contested(TINY)
@@ -251,8 +258,8 @@ def test_observations_stay_finite_whatever_is_held(agent: Path, changes: dict[st
 
 def test_agents_are_named_by_their_path(agent: Path) -> None:
     policy = make_bidder(f"agent:{agent}")
-    assert describe(policy) == f"agent:{agent}"
-    assert dataclasses.asdict(policy) == {"path": str(agent)}  # type: ignore[call-overload]
+    assert describe(policy) == f"agent:{agent / 'agent.zip'}"
+    assert dataclasses.asdict(policy) == {"path": str(agent / "agent.zip")}  # type: ignore[call-overload]
 
 
 def test_the_command_trains_resumes_and_refuses(
