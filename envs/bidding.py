@@ -58,7 +58,7 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
     | 18 | last tick's spend over the budget's share of its forecast | x - 1 |
     | 19 | requests so far over forecast | 2 log |
     | 20 | spend rate required from here over that of last3 | log |
-    | 21 | cost per reported conversion over the limit | log; 0 before both |
+    | 21 | cost per conversion over the limit, conversions as believed of the impressions won | log; 0 before both |
 
     ## Rewards
     `value` (default): true expected value of the slots won and seen in the tick (not the luck of clicks), over a tenth of

@@ -26,7 +26,7 @@ BOUND = 5.0  # observations lie from -BOUND to BOUND
 REACH = math.log(4.0)  # of an action of 1, in logs of the multiplier
 RECENT = 3  # ticks that "last3" looks back
 # Sums over the requests of a tick, then what holds at its end: the rows of what `fill` is given of a view.
-REQUESTS, WINS, REPORTED, SPEND, OFFERED, BIDS, COSTS, SUMS = range(8)
+REQUESTS, WINS, REPORTED, SPEND, OFFERED, BIDS, COSTS, WON, SUMS = range(9)
 MULTIPLIER, BUDGET, LEFT, SPENT = range(SUMS, SUMS + 4)
 
 
@@ -47,9 +47,10 @@ class Observer:
         last = view.last
         bids = last.offered * view.multiplier * self._target  # summed over the tick's requests
         costs = np.where(np.isnan(view.market_price), 0.0, view.market_price) * last.requests
+        won = last.believed_value / view.value  # conversions that the impressions should bring
         facts = np.array(
             [
-                last.requests, last.wins, last.conversions_reported, last.spend, last.offered, bids, costs,
+                last.requests, last.wins, last.conversions_reported, last.spend, last.offered, bids, costs, won,
                 view.multiplier, view.budget, view.budget_left, view.spent_share,
             ],
             np.float64,
@@ -108,8 +109,8 @@ def fill(tick: Any, ticks: Any, forecast: Any, expected: Any, facts: Any, usual:
                 x[18] = now[SPEND] / max(now[BUDGET] * max(forecast[tick - 1], 1e-9), 1e-9) - 1
                 if tick < ticks:
                     x[20] = log_ratio(now[LEFT] / max(1 - elapsed, 1e-9), last3[SPEND] / max(lately, 1e-9))
-            if today[REPORTED] > 0 and today[SPEND] > 0:
-                x[21] = log_ratio(today[SPEND] / today[REPORTED], limit)
+            if today[WON] > 0 and today[SPEND] > 0:
+                x[21] = log_ratio(today[SPEND] / today[WON], limit)
         for i in range(x.size):
             x[i] = min(max(x[i], -BOUND), BOUND)
 
