@@ -226,7 +226,7 @@ def test_features_say_what_they_say() -> None:
     observation, info = env.reset(seed=11)
     k, prior = info["campaign"], float(build(TINY).campaigns.prior[info["campaign"]])
     target, rate = build(TINY).campaigns.target[k], build(TINY).expected.rate[k]
-    value = build(TINY).campaigns.value[k]
+    worth = build(TINY).campaigns.value[k]
     played: list[float] = []
     for tick, action in enumerate(actions(11), 1):
         observation, *_ = env.step(action)
@@ -248,7 +248,7 @@ def test_features_say_what_they_say() -> None:
             "traffic": 2 * requests / TINY.traffic.requests_per_day - 1,
             "pacing_error": 5 * (forecast[:tick].sum() - spend.sum() / budget),
             "log_multiplier": REACH * float(action[0]),
-            "cpa_over_limit": math.log(spend.sum() / (believed / value) / target) if believed else 0.0,
+            "cpa_over_limit": math.log(spend.sum() / (believed / worth) / target) if believed else 0.0,
             "spend_rate": spend[-1] / (budget * forecast[tick - 1]) - 1,
         }
         for name, value in wanted.items():
