@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="FIELD=VALUE ...")]
 console = Console(width=None if sys.stdout.isatty() else 110)
 
+DEMO_STEPS = 100_000  # a minute or two of training; the README's agents had twice as many
 BENCH_POLICIES = ("truthful", "random", "fixed", "mcpc", "lin", "dual", "pid")
 
 
@@ -240,12 +241,14 @@ def theory(json_: Annotated[bool, tyro.conf.arg(name="json")] = False) -> None:
 
 
 def demo(out: Path = Path("out/demo")) -> None:
-    """Compares the bidders on a small market over 20 days, and draws one day of the large one.
+    """Trains a small agent, compares it with bidders on a small market over 20 days, and draws one day of the large one.
 
     Args:
         out: folder for the files.
     """
-    bench("bidding", out=out)
+    agent = out / "agent"
+    train(timesteps=DEMO_STEPS, out=agent, resume=(agent / "checkpoint.pt").exists())
+    bench("bidding", policies=(*BENCH_POLICIES, f"ppo=agent:{agent}"), jobs=2, out=out)
     simulate(out=out)
 
 

@@ -61,10 +61,10 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
     | 21 | cost per conversion over the limit, conversions as believed of the impressions won | log; 0 before both |
 
     ## Rewards
-    `value` (default): true expected value of the slots won and seen in the tick (not the luck of clicks), over a tenth of
-    the value that the campaign's expected day brings; a day sums to about 10. `tcpa`: F_t - F_(t-1) with
+    `value` (default): true expected value of the slots won and seen in the tick (not the luck of clicks), over the value
+    that the campaign's expected day brings; a day sums to about 1. `tcpa`: F_t - F_(t-1) with
     F = V min(1, (C V / S)^2), V that value, S the spend, C the limit over the value of a conversion, F = 0 at V = 0, on the
-    same scale, so that the undiscounted sum is AuctionNet's score: train with gamma 1. Both are at least 0 under `value`.
+    same scale, so that the undiscounted sum is AuctionNet's score: train with gamma 1.
     The truth is in the reward, as it is in any simulator's; it is not in the observation.
 
     ## Starting State
@@ -143,7 +143,7 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._prior, self._worth = float(view.prior[0]), float(view.value[0])
         self._budget = float(view.budget[0])
         self._limit = self.cpa_limit * float(view.target[0])
-        self._scale = max(float(expected.conversions[campaign]), 1.0) * self._worth / 10
+        self._scale = max(float(expected.conversions[campaign]), 1.0) * self._worth
         self._observer = Observer(self.cpa_limit)
         self._multiplier = self._prior
         self._score = self._value = self._spend = 0.0

@@ -19,14 +19,15 @@ class PPOSettings:
     name: ClassVar[str] = "ppo"
 
     envs: int = 8  # environments stepped in turn
-    n_steps: int = 240  # of each environment between two updates: five days of 48 ticks
-    batch_size: int = 480
-    n_epochs: int = 8  # passes over what was collected
-    learning_rate: float = 3e-4
+    group: int = 4  # of them live through the same days, and learn from what one gains over the others (see `groups`)
+    n_steps: int = 480  # of each environment between two updates: ten days of 48 ticks
+    batch_size: int = 960
+    n_epochs: int = 10  # passes over what was collected
+    learning_rate: float = 5e-4  # at first; it falls in a straight line to 0 at the last step
     gamma: float = 1.0  # a day ends, and the score is its undiscounted sum
-    gae_lambda: float = 0.95
+    gae_lambda: float = 0.97
     ent_coef: float = 0.0
-    log_std_init: float = -1.2  # exploration of .3 around the prior, of a range from -1 to 1
+    log_std_init: float = -1.5  # exploration of .2 around the prior, of a range from -1 to 1
     width: int = 64  # of each of two hidden layers
 
     def __post_init__(self) -> None:
@@ -34,6 +35,8 @@ class PPOSettings:
         if self.envs * self.n_steps % self.batch_size:
             rollout = self.envs * self.n_steps
             raise PolicyError(f"ppo needs a batch_size that divides envs x n_steps = {rollout}, not {self.batch_size}")
+        if self.envs % self.group:
+            raise PolicyError(f"ppo needs a group that divides envs = {self.envs}, not {self.group}")
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class SACSettings:
     learning_rate: float = 5e-4
     gamma: float = 1.0
     tau: float = 0.005  # of the target networks' moving average
-    ent_coef: float = 0.01  # temperature
+    ent_coef: float = 0.001  # temperature
     width: int = 64  # of each of two hidden layers
 
     def __post_init__(self) -> None:

@@ -48,7 +48,8 @@ def train(
         seed: of networks, exploration and the environments' draws.
         out: folder for the files.
         environment_settings: arguments of the environment, as JSON can hold them.
-        resume: go on from the checkpoint in `out`, which must be of the same run; only `timesteps` may differ.
+        resume: go on from the checkpoint in `out`, which must be of the same run; only `timesteps` may differ (and where the
+            learning rate falls with them, the agent is then not that of one longer run).
         checkpoint_every: steps between two checkpoints, at least.
         advance: called with the number of steps trained so far, often.
 
@@ -131,11 +132,25 @@ def _model(settings: Settings, environment: str, arguments: Mapping[str, Any], s
         return Retraced(Monitor(_made(environment, arguments)))
 
     values = dataclasses.asdict(settings)
-    envs = DummyVecEnv([one] * values.pop("envs"))
+    makers = [one] * values.pop("envs")
     shape: dict[str, Any] = {"net_arch": [values.pop("width")] * 2}
     if isinstance(settings, PPOSettings):
+        from .groups import GroupedEnvs, GroupedRollouts
+
+        group, fastest = values.pop("group"), values.pop("learning_rate")
         shape["log_std_init"] = values.pop("log_std_init")
-        return PPO("MlpPolicy", envs, seed=seed, device="cpu", policy_kwargs=shape, **values)
+        return PPO(
+            "MlpPolicy",
+            GroupedEnvs(makers, group),
+            seed=seed,
+            device="cpu",
+            policy_kwargs=shape,
+            learning_rate=lambda left: fastest * max(left, 0.0),  # the last rollout may go beyond the last step
+            rollout_buffer_class=GroupedRollouts,
+            rollout_buffer_kwargs={"group": group},
+            **values,
+        )
+    envs = DummyVecEnv(makers)
     return SAC("MlpPolicy", envs, seed=seed, device="cpu", policy_kwargs=shape, **values)
 
 

@@ -13,23 +13,28 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.callbacks import BaseCallback
 
 from adarena.__main__ import main
 from adarena.agents.bidding import PID
 from adarena.agents.catalogue import describe, make_bidder
 from adarena.agents.learning.features import FEATURES, Observer
+from adarena.agents.learning.groups import GroupedRollouts
 from adarena.agents.learning.saved import load_agent
 from adarena.agents.learning.settings import ALGORITHMS, PPOSettings, SACSettings, make_settings, parsed
-from adarena.agents.learning.training import train
+from adarena.agents.learning.training import _model, train
 from adarena.agents.rivals import contested, rivals
 from adarena.benchmarks.store import source_digest
 from adarena.simulator import PolicyError, Scenario, World
 
 ID = "AdArena/Bidding-v0"
 TINY = Scenario.named("tiny")
+BOX = spaces.Box(-1.0, 1.0, (1,), np.float32)
 # A rollout of 50 or 10 steps ends in the middle of a day of 24.
 SMALL = {
-    "ppo": PPOSettings(envs=2, n_steps=50, batch_size=50, n_epochs=2),
+    "ppo": PPOSettings(envs=2, group=2, n_steps=50, batch_size=50, n_epochs=2),
     "sac": SACSettings(envs=2, learning_starts=60, batch_size=32, train_freq=5, gradient_steps=3),
 }
 every_algorithm = pytest.mark.parametrize("algorithm", sorted(ALGORITHMS))
@@ -59,12 +64,14 @@ def test_a_run_repeats_and_resumes_to_the_last_bit(algorithm: str, tmp_path: Pat
     whole = learn(tmp_path / "whole", algorithm, 400, seed=7)
     again = learn(tmp_path / "again", algorithm, 400, seed=7)
     assert weights(whole) == weights(again)
+    assert weights(learn(tmp_path / "other", algorithm, 400, seed=8)) != weights(whole)
+    if algorithm == "ppo":  # its learning rate falls with the steps to come, of which the first part of a run has fewer
+        return
     parts = learn(tmp_path / "parts", algorithm, 200, seed=7)
     assert weights(parts) != weights(whole)
     learn(parts, algorithm, 400, seed=7, resume=True)
     assert weights(parts) == weights(whole)
     assert load_agent(parts).card == load_agent(whole).card
-    assert weights(learn(tmp_path / "other", algorithm, 400, seed=8)) != weights(whole)
 
 
 @every_algorithm
@@ -82,6 +89,35 @@ def test_a_run_that_was_killed_resumes_to_the_last_bit(algorithm: str, tmp_path:
     learn(tmp_path / "killed", algorithm, 400, checkpoint_every=100, resume=True)
     assert weights(tmp_path / "killed") == weights(whole)
     assert not [path.name for path in (tmp_path / "killed").iterdir() if path.name.startswith(".")]
+
+
+def test_groups_meet_the_same_days_and_learn_what_one_gained_over_the_others() -> None:
+    """Members differ by their actions alone, and the advantages of a group sum to nothing at each step."""
+    settings = PPOSettings(envs=4, group=2, n_steps=48, batch_size=96, n_epochs=1)
+    model = _model(settings, ID, {"scenario": "tiny"}, seed=3)
+    met: list[tuple[int, int]] = []
+
+    class Noted(BaseCallback):
+        def _on_step(self) -> bool:
+            met.extend((info["day"], info["campaign"]) for info in self.locals["infos"])
+            return True
+
+    model.learn(192, callback=Noted())
+    cases = np.array(met).reshape(48, 2, 2, 2)  # step, group, member, (day, campaign)
+    assert (cases[:, :, 0] == cases[:, :, 1]).all()
+    assert len(np.unique(cases[:, :, 0, 0])) == 4  # two days of 24 ticks for each of two groups
+    advantages = model.rollout_buffer.advantages.reshape(2, 2, 48).transpose(2, 0, 1)  # flattened env by env since
+    np.testing.assert_allclose(advantages.sum(axis=2), 0.0, atol=1e-6)
+    assert np.abs(advantages).max() > 1e-4
+
+
+def test_groups_need_episodes_of_one_length() -> None:
+    buffer = GroupedRollouts(3, BOX, BOX, device="cpu", n_envs=2, group=2)
+    for step in range(3):
+        rewards, starts = np.zeros(2), np.array([step == 0, step == 2])
+        buffer.add(np.zeros((2, 1)), np.zeros((2, 1)), rewards, starts, torch.zeros(2), torch.zeros(2))
+    with pytest.raises(PolicyError, match="only if all episodes have one length: set group=1"):
+        buffer.compute_returns_and_advantage(torch.zeros(2), np.zeros(2, bool))
 
 
 def test_learning_learns(tmp_path: Path) -> None:
@@ -114,7 +150,8 @@ def test_what_is_trained_must_be_said_right(tmp_path: Path) -> None:
         ({"n_steps": 0}, "ppo needs a whole number above 0 as n_steps, not 0"),
         ({"n_steps": 2.5}, "ppo needs a whole number above 0 as n_steps, not 2.5"),
         ({"learning_rate": "fast"}, "ppo needs a finite number above 0 as learning_rate, not 'fast'"),
-        ({"batch_size": 7}, "ppo needs a batch_size that divides envs x n_steps = 1920, not 7"),
+        ({"batch_size": 7}, "ppo needs a batch_size that divides envs x n_steps = 3840, not 7"),
+        ({"group": 3}, "ppo needs a group that divides envs = 8, not 3"),
         ({"lerning_rate": 1e-3}, "ppo has no setting 'lerning_rate'; did you mean 'learning_rate'?"),
     ):
         with pytest.raises(PolicyError, match=words.replace("?", r"\?")):
@@ -276,6 +313,7 @@ def test_the_command_trains_resumes_and_refuses(
         "scenario=tiny",
         "--set",
         "envs=2",
+        "group=2",
         "n_steps=50",
         "batch_size=50",
     ]

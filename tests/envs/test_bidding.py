@@ -144,7 +144,7 @@ def test_an_episode_is_a_day_of_the_market(seed: int) -> None:
     world.run()
     value, spend = world.ledger.value()[:, k], world.ledger.spend()[:, k]
     expected = build(TINY).expected.conversions[k] * build(TINY).campaigns.value[k]
-    scale = max(expected, build(TINY).campaigns.value[k]) / 10
+    scale = max(expected, build(TINY).campaigns.value[k])
     np.testing.assert_array_equal(rewards, value / scale)
     assert rewards.sum() == pytest.approx(value.sum() / scale, rel=1e-12)
     assert info["total_value"] == pytest.approx(value.sum(), rel=1e-12)
@@ -171,7 +171,7 @@ def test_under_a_target_cpa_the_return_is_the_score_of_the_suite(seed: int) -> N
     rewards = [env.step(np.zeros(1, np.float32))[1] for _ in range(limited.ticks_per_day)]
     run = suite.play(limited, suite.Case(info["day"], info["campaign"]), Fixed())
     expected, value = build(limited).expected, build(limited).campaigns.value
-    scale = max(expected.conversions[info["campaign"]], 1.0) * value[info["campaign"]] / 10
+    scale = max(expected.conversions[info["campaign"]], 1.0) * value[info["campaign"]]
     assert sum(rewards) * scale == pytest.approx(run.score, rel=1e-9)
     assert 0 < run.score <= run.value * (1 + 1e-12)
 

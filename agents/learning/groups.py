@@ -1,0 +1,56 @@
+"""Environments in groups that live through the same days, so that PPO credits an action with what it gained over others.
+
+A day's weather moves a campaign's return more than any bid does, and no critic can foresee it. The members of a group meet the
+same cases (common random numbers) and differ in their exploration alone, so the mean of their advantages at a tick is what the
+day gave to all. It is taken off: a baseline from the group, as in GRPO (Shao et al. 2024), on top of the critic's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import Env
+from numpy.typing import NDArray
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+from ...simulator.errors import PolicyError
+
+
+class GroupedEnvs(DummyVecEnv):
+    """Environments stepped in turn, of which each `group` in a row are seeded alike."""
+
+    def __init__(self, makers: Sequence[Callable[[], Env[Any, Any]]], group: int) -> None:
+        super().__init__(list(makers))
+        self._group = group
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Seeds group g with seed + g; see `VecEnv.seed`."""
+        seeds = super().seed(seed)
+        self._seeds = [seeds[place // self._group] for place in range(self.num_envs)]
+        return self._seeds
+
+
+class GroupedRollouts(RolloutBuffer):
+    """A rollout buffer whose advantages are what an environment gained over the mean of its group at the same step."""
+
+    def __init__(self, *arguments: Any, group: int, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._group = group
+
+    def compute_returns_and_advantage(self, last_values: torch.Tensor, dones: NDArray[np.bool_]) -> None:
+        """See `RolloutBuffer`; returns, which the critic learns, stay as they are.
+
+        Raises:
+            PolicyError: if the members of a group are not at the same tick of a day.
+        """
+        super().compute_returns_and_advantage(last_values, dones)
+        shape = (self.buffer_size, -1, self._group)
+        starts, advantages = self.episode_starts.reshape(shape), self.advantages.reshape(shape)
+        if (starts != starts[:, :, :1]).any():
+            raise PolicyError("environments learn in groups only if all episodes have one length: set group=1")
+        if self._group > 1:
+            self.advantages = (advantages - advantages.mean(axis=2, keepdims=True)).reshape(self.advantages.shape)
