@@ -20,7 +20,7 @@ FEATURES = (
     "time_left", "budget_left", "bid", "bid_last3", "winning_cost", "rate", "conversions", "win_rate",
     "winning_cost_last3", "rate_last3", "conversions_last3", "win_rate_last3", "rate_now", "traffic_now",
     "traffic_last3", "traffic", "pacing_error", "log_multiplier", "spend_rate", "traffic_over_forecast",
-    "required_rate", "cpa_over_limit",
+    "required_rate", "believed_cpa_over_limit",
 )  # fmt: skip
 BOUND = 5.0  # observations lie from -BOUND to BOUND
 REACH = math.log(4.0)  # of an action of 1, in logs of the multiplier

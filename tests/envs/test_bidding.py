@@ -248,7 +248,7 @@ def test_features_say_what_they_say() -> None:
             "traffic": 2 * requests / TINY.traffic.requests_per_day - 1,
             "pacing_error": 5 * (forecast[:tick].sum() - spend.sum() / budget),
             "log_multiplier": REACH * float(action[0]),
-            "cpa_over_limit": math.log(spend.sum() / (believed / worth) / target) if believed else 0.0,
+            "believed_cpa_over_limit": math.log(spend.sum() / (believed / worth) / target) if believed else 0.0,
             "spend_rate": spend[-1] / (budget * forecast[tick - 1]) - 1,
         }
         for name, value in wanted.items():
