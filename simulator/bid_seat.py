@@ -36,7 +36,7 @@ Floats = NDArray[np.float64]
 
 # How many of the fields of `Told` are counts, in the order of the kernel's rows, and how many sums: spend, then the kernel's.
 COUNTS_SEEN, SUMS_SEEN = K.SPEND, 1 + K.SUMS_TOLD
-STANDING = 5  # target, multiplier, budget, budget left, price
+STANDING = 6  # target, value, multiplier, budget, budget left, price
 
 
 class _Holding:
@@ -53,7 +53,6 @@ class _Holding:
             expected.impressions, expected.conversions, expected.spend, expected.rate, expected.prices, expected.price_unit,
         )  # fmt: skip
         self.history = History(*(_frozen(array[held]) for array in past))
-        self.value = _frozen(market.campaigns.value[held])
         self.decision: Decision | None = None
         self.offer_rows = slice(0, 0)
         self.state_span = slice(0, 0)
@@ -71,7 +70,8 @@ class BidSeat:
         self._no_price = np.full(campaigns, np.nan)
         row = exchange.state.spent
         self._look = entry(
-            look, row, *self._nothing, *self._nothing, exchange.target, exchange.multiplier, row, row, row, self._no_price,
+            look, row, *self._nothing, *self._nothing, exchange.target, exchange.target, exchange.multiplier, row, row, row,
+            self._no_price,
             np.empty((0, 0), np.int64), np.empty((0, 0)),
         )  # fmt: skip
         exchange.on_scores.append(self._ask_for_offers)
@@ -107,12 +107,12 @@ class BidSeat:
         ints, floats = np.empty((2 * COUNTS_SEEN, held.size), np.int64), np.empty((2 * SUMS_SEEN + STANDING, held.size))
         self._look(
             held, *((ledger.counts[last], ledger.sums[last]) if last >= 0 else self._nothing), ledger.today_counts,
-            ledger.today_sums, exchange.target, exchange.multiplier, state.allowance, exchange.day_spent, state.spent,
-            ledger.market_price[last] if last >= 0 and self._price_told else self._no_price, ints, floats,
+            ledger.today_sums, exchange.target, state.value, exchange.multiplier, state.allowance, exchange.day_spent,
+            state.spent, ledger.market_price[last] if last >= 0 and self._price_told else self._no_price, ints, floats,
         )  # fmt: skip
         last_counts, today_counts = ints[:COUNTS_SEEN], ints[COUNTS_SEEN:]
         last_sums, today_sums, standing = floats[:SUMS_SEEN], floats[SUMS_SEEN : 2 * SUMS_SEEN], floats[2 * SUMS_SEEN :]
-        target, multiplier, budget, left, price = standing
+        target, value, multiplier, budget, left, price = standing
         return BidView(
             day=day,
             tick=tick,
@@ -121,7 +121,7 @@ class BidSeat:
             objectives=holding.objectives,
             active=state.active.take(held),
             target=target,
-            value=holding.value,
+            value=value,
             prior=holding.prior,
             multiplier=multiplier,
             budget=budget,
@@ -186,8 +186,8 @@ class BidSeat:
 
 @kernel()
 def look(
-    held: Any, counts: Any, sums: Any, today_counts: Any, today_sums: Any, target: Any, multiplier: Any, allowance: Any,
-    day_spent: Any, spent: Any, price: Any, ints: Any, floats: Any,
+    held: Any, counts: Any, sums: Any, today_counts: Any, today_sums: Any, target: Any, value: Any, multiplier: Any,
+    allowance: Any, day_spent: Any, spent: Any, price: Any, ints: Any, floats: Any,
 ) -> None:  # fmt: skip
     """Copies what the held campaigns are told: the last tick, today, and how they stand; money becomes currency."""
     for n in range(held.size):
@@ -201,9 +201,9 @@ def look(
             floats[1 + row, n] = sums[row, k]
             floats[SUMS_SEEN + 1 + row, n] = today_sums[row, k]
         standing = floats[2 * SUMS_SEEN :, n]
-        standing[0], standing[1] = target[k], multiplier[k]
-        standing[2], standing[3] = currency(allowance[k] - day_spent[k]), currency(allowance[k] - spent[k])
-        standing[4] = price[k]
+        standing[0], standing[1], standing[2] = target[k], value[k], multiplier[k]
+        standing[3], standing[4] = currency(allowance[k] - day_spent[k]), currency(allowance[k] - spent[k])
+        standing[5] = price[k]
 
 
 @inlined

@@ -58,7 +58,7 @@ class BidView:
     objectives: tuple[str, ...]  # of each: max_value, target_cpa, target_roas or utility
     active: NDArray[np.bool_]  # in flight and not paused
     target: Floats  # bid for a conversion at multiplier 1
-    value: Floats  # of a conversion to the campaign, by its own account
+    value: Floats  # of a conversion to the campaign now, by its own account
     prior: Floats  # multiplier of an earlier day
     multiplier: Floats  # in force; NaN where bids come by request
     budget: Floats  # of today; inf: unlimited

@@ -8,17 +8,21 @@ from numbers import Integral, Real
 from ...simulator.errors import PolicyError
 
 
-def check_number(policy: object, field: str, least: float = -math.inf, above: float = -math.inf) -> None:
-    """Refuses a field that is not a finite number, or is below `least` or not above `above`. Raises `PolicyError`."""
+def check_number(
+    policy: object, field: str, least: float = -math.inf, above: float = -math.inf, most: float = math.inf
+) -> None:
+    """Refuses a field that is not a finite number, below `least`, not above `above`, beyond `most`. Raises `PolicyError`."""
     value = getattr(policy, field)
     number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-    if number and value >= least and value > above:
+    if number and least <= value <= most and value > above:
         return
     allowed = "a finite number"
     if least > -math.inf:
         allowed += f" from {least:g} up"
     if above > -math.inf:
         allowed += f" above {above:g}"
+    if most < math.inf:
+        allowed += f" up to {most:g}"
     raise PolicyError(f"{type(policy).__name__} needs {allowed} as {field}, not {value!r}")
 
 

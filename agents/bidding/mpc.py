@@ -19,6 +19,8 @@ Floats = NDArray[np.float64]
 FORECAST_WEIGHT = 0.1  # of a day: so much traffic as forecast is counted with the traffic seen
 NOTHING = 0.01  # of what history would bring: a tick with less of what was expected at first counts as this much
 FLATTEST, STEEPEST = 0.1, 5.0  # elasticities
+PLANS = 65  # multipliers among which a campaign with a target chooses
+TINY = 1e-12  # currency
 
 
 class PowerLaw:
@@ -53,14 +55,16 @@ class RecedingHorizon(BidPolicy):
     Model predictive control. Spend and believed value of a request are modelled as power laws of the multiplier over its
     prior, fitted by least squares to the ticks of the day so far around yesterday's model; before any day around the belief
     that the prior spends the budget, at the history's spend for a conversion. With n requests to come, the forecast scaled by
-    today's traffic so far, the plan is the multiplier with n spend(m) = budget left. A campaign with a target bids no more
-    than what keeps the whole day's spend within target x conversions believed. For falling returns a constant multiplier is
-    the best plan for requests that are all alike, so the first step of the plan is the plan. Without a budget, the target
-    alone decides; without either the prior stays.
+    today's traffic so far, the plan is the multiplier with n spend(m) = budget left. A campaign with a target plans, up to
+    there, for the best score of the whole day: believed value, times (target x conversions believed / spend)^2 where that is
+    below 1 (Su et al., NeurIPS 2024). For falling returns a constant multiplier is the best plan for requests that are all
+    alike, so the first step of the plan is the plan. Without a budget, the target alone decides; without either the prior
+    stays.
     """
 
     SPACE: ClassVar[Mapping[str, Range]] = {
         "elasticity": Uniform(0.3, 3.0),
+        "value_elasticity": Uniform(0.1, 1.5),
         "confidence": LogUniform(0.1, 10.0),
         "forget": Uniform(0.5, 1.0),
         "reach": LogUniform(1.5, 16.0),
@@ -69,14 +73,14 @@ class RecedingHorizon(BidPolicy):
     elasticity: float = 1.0  # of spend to the multiplier, before any day is seen; from 0.1 up
     value_elasticity: float = 0.6  # of believed value; from 0.1 up
     confidence: float = 1.0  # ticks of experience that what is believed beforehand counts for; above 0
-    forget: float = 0.9  # weight of a tick after one more; above 0
+    forget: float = 0.9  # weight of a tick after one more; above 0, at most 1
     reach: float = 8.0  # the multiplier stays from prior / reach to prior x reach; above 1
 
     def __post_init__(self) -> None:
         for field in ("elasticity", "value_elasticity"):
             check_number(self, field, least=FLATTEST)
-        for field in ("confidence", "forget"):
-            check_number(self, field, above=0)
+        check_number(self, "confidence", above=0)
+        check_number(self, "forget", above=0, most=1)
         check_number(self, "reach", above=1)
 
     def decide(self, view: BidView) -> Decision:
@@ -97,14 +101,18 @@ class RecedingHorizon(BidPolicy):
             total: Floats = to_come * np.exp(level + elasticity * np.log(multiplier / view.prior))
             return total
 
-        def over_target(multiplier: Floats) -> Floats:
+        def score(multiplier: Floats) -> Floats:
             worth = to_come * np.exp(worth_level + worth_elasticity * np.log(multiplier / view.prior))
-            over: Floats = view.today.spend + spend(multiplier) - allowed_spend(view.today.believed_value + worth, view)
-            return over
+            worth += view.today.believed_value
+            total = np.maximum(view.today.spend + spend(multiplier), TINY)
+            best: Floats = worth * np.minimum(allowed_spend(worth, view) / total, 1.0) ** 2
+            return best
 
         plan = highest_within(spend, np.where(limited, view.budget_left, np.inf), least, most)
-        kept = highest_within(over_target, np.zeros_like(plan), least, plan)
-        plan = np.where(aims, kept, np.where(limited, plan, view.prior))
+        if aims.any():
+            grid = least * (plan / least) ** np.linspace(0.0, 1.0, PLANS)[:, None]
+            plan = np.where(aims, np.take_along_axis(grid, score(grid).argmax(axis=0)[None], axis=0)[0], plan)
+        plan = np.where(limited | aims, plan, view.prior)
         self._decided = plan
         self._learns = ~limited | (view.budget_left > DEPLETED * view.budget)
         return Multiplier(plan)

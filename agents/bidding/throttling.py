@@ -21,9 +21,9 @@ class Throttling(BidPolicy):
 
     Budget pacing by probabilistic throttling (Agarwal, Ghosh, Wei & You, KDD 2014): ahead is who has spent more than the
     budget times the share of the day's traffic that the forecast puts before now. p lies between `least` and 1, begins the run
-    at `start` and is carried from day to day. Whether a request is sat out is a draw of the request and the campaign's place
-    among those held, from a key of the policy's own dice; asked twice, the answer is the same. Scaling bids instead would
-    bring more value at the same cost. Without a budget p = 1.
+    at `start_share` and is carried from day to day. Whether a request is sat out is a draw of the request and the campaign's
+    place among those held, from a key of the policy's own dice; asked twice, the answer is the same. Scaling bids instead
+    would bring more value at the same cost. Without a budget p = 1.
     """
 
     SPACE: ClassVar[Mapping[str, Range]] = {"step": LogUniform(0.02, 0.5), "multiplier": Uniform(0.3, 1.5)}

@@ -26,7 +26,7 @@ BOUND = 5.0  # observations lie from -BOUND to BOUND
 REACH = math.log(4.0)  # of an action of 1, in logs of the multiplier
 RECENT = 3  # ticks that "last3" looks back
 # Sums over the requests of a tick, then what holds at its end: the rows of what `fill` is given of a view.
-REQUESTS, WINS, REPORTED, SPEND, OFFERED, BIDS, COSTS, WON, SUMS = range(9)
+REQUESTS, WINS, REPORTED, SPEND, OFFERED, BIDS, COSTS, ALLOWED, SUMS = range(9)
 MULTIPLIER, BUDGET, LEFT, SPENT = range(SUMS, SUMS + 4)
 
 
@@ -47,10 +47,10 @@ class Observer:
         last = view.last
         bids = last.offered * view.multiplier * self._target  # summed over the tick's requests
         costs = np.where(np.isnan(view.market_price), 0.0, view.market_price) * last.requests
-        won = last.believed_value / view.value  # conversions that the impressions should bring
+        allowed = self._cpa_limit * last.believed_value * view.target / view.value  # for the conversions they should bring
         facts = np.array(
             [
-                last.requests, last.wins, last.conversions_reported, last.spend, last.offered, bids, costs, won,
+                last.requests, last.wins, last.conversions_reported, last.spend, last.offered, bids, costs, allowed,
                 view.multiplier, view.budget, view.budget_left, view.spent_share,
             ],
             np.float64,
@@ -65,7 +65,7 @@ class Observer:
         held = view.target.size
         self._day, self._recent = np.zeros((SUMS, held)), np.zeros((RECENT + 1, SUMS, held))
         rate = np.maximum(view.history.rate, 1e-12)
-        self._usual = np.array([view.prior, rate, view.prior * view.target * rate, self._cpa_limit * view.target])
+        self._usual = np.array([view.prior, rate, view.prior * view.target * rate])
         self._target = view.target
         self._forecast = np.array(view.forecast)
 
@@ -74,7 +74,7 @@ class Observer:
 def fill(tick: Any, ticks: Any, forecast: Any, expected: Any, facts: Any, usual: Any, day: Any, recent: Any, out: Any) -> None:
     """Writes the observations of all campaigns held, out (held, 22), and adds the tick that has ended to the sums.
 
-    `facts` (rows above, held); `usual` (4, held): prior multiplier, expected rate, its bid, most for a conversion;
+    `facts` (rows above, held); `usual` (3, held): prior multiplier, expected rate and its bid;
     `day` (SUMS, held) and `recent` (RECENT + 1, SUMS, held) are kept between calls; `expected` requests of the whole day.
     """
     coming = max(forecast[min(tick, ticks - 1)], 0.0)
@@ -84,7 +84,7 @@ def fill(tick: Any, ticks: Any, forecast: Any, expected: Any, facts: Any, usual:
         lately += forecast[t] if t >= tick - RECENT else 0.0
     for n in range(out.shape[0]):
         x, now, today = out[n], facts[:, n], day[:, n]
-        prior, rate, bid, limit = usual[:, n]
+        prior, rate, bid = usual[:, n]
         x[:] = 0.0
         x[0] = 1 - 2 * tick / ticks
         x[1] = 1 - 2 * now[SPENT]
@@ -109,8 +109,8 @@ def fill(tick: Any, ticks: Any, forecast: Any, expected: Any, facts: Any, usual:
                 x[18] = now[SPEND] / max(now[BUDGET] * max(forecast[tick - 1], 1e-9), 1e-9) - 1
                 if tick < ticks:
                     x[20] = log_ratio(now[LEFT] / max(1 - elapsed, 1e-9), last3[SPEND] / max(lately, 1e-9))
-            if today[WON] > 0 and today[SPEND] > 0:
-                x[21] = log_ratio(today[SPEND] / today[WON], limit)
+            if today[ALLOWED] > 0 and today[SPEND] > 0:
+                x[21] = log_ratio(today[SPEND], today[ALLOWED])
         for i in range(x.size):
             x[i] = min(max(x[i], -BOUND), BOUND)
 

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from adarena.agents.bidding.budgets import allowed_spend
 from adarena.agents.catalogue import BIDDERS, make_bidder
 from adarena.simulator import BidPolicy, BidView, ChunkBids, Multiplier, Requests, Scenario, World
 from adarena.simulator import kernel as K
+from adarena.simulator.market import build
 
 TINY = Scenario.preset("tiny").override({"days": 2})
+LIMITED = TINY.override({"demand.objective": "target_cpa", "demand.target_cpa_share": 0.7})
 UNLIMITED = TINY.override({"demand.budget_share": None})
 BY_REQUEST = {"ortb", "online_lp", "rlb", "ss_mdp", "shading", "throttling"}
 OWN_DICE = {"random", "throttling"}  # whose dice are one policy's, not one campaign's
@@ -53,19 +56,35 @@ def test_it_holds_any_campaigns(name: str, held: tuple[int, ...]) -> None:
 
 
 @every_bidder
-def test_same_seed_same_bytes_and_no_memory_of_earlier_runs(name: str) -> None:
+@pytest.mark.parametrize("scenario", [TINY, LIMITED], ids=["budget", "target"])
+def test_same_seed_same_bytes_and_no_memory_of_earlier_runs(name: str, scenario: Scenario) -> None:
     policy = make_bidder(name)
-    first = played(policy)
-    played({0: policy, 2: policy}, seed=5)
-    assert same(first, played(policy))
-    assert same(first, played(make_bidder(name)))
-    assert not same(first, played(policy, seed=1))
+    first = played(policy, scenario)
+    played({0: policy, 2: policy}, scenario, seed=5)
+    assert same(first, played(policy, scenario))
 
 
-@pytest.mark.parametrize("name", sorted(BIDDERS.keys() - OWN_DICE))
-def test_holding_many_is_holding_each(name: str) -> None:
-    together, apart = played(make_bidder(name)), played({k: make_bidder(name) for k in range(6)})
-    assert same(together, apart)
+@pytest.mark.parametrize("shock", [False, True])
+def test_target_and_value_move_together(shock: bool) -> None:
+    """With demand and by price shocks; so target over value says what believed value may cost, whatever the tick."""
+    market = build(LIMITED).campaigns
+    assert market.follows_demand.any()
+    seen: list[np.ndarray] = []
+
+    class Spy(BidPolicy):
+        def decide(self, view: BidView) -> Multiplier:
+            seen.append(view.value)
+            allowed = allowed_spend(np.ones(6), view)
+            np.testing.assert_allclose(allowed, market.target / market.value, rtol=1e-12)
+            return Multiplier(view.prior)
+
+    world = World(LIMITED, {"bid": Spy()}, seed=5)
+    world.run(world.scenario.tick_us * 4)
+    if shock:
+        world.scale_value(0, 3.0)
+    world.run()
+    moved = np.ptp(seen[:24], axis=0) > 0
+    assert moved.tolist() == (market.follows_demand | ((np.arange(6) == 0) & shock)).tolist()
 
 
 @every_bidder

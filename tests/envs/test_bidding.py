@@ -220,39 +220,68 @@ def test_the_price_is_seen_only_where_it_is_told() -> None:
     np.testing.assert_array_equal(told[:, rest], silent[:, rest])
 
 
-def test_features_say_what_they_say() -> None:
-    """Recomputed from the books, independently of the observer."""
-    env = BiddingEnv(TINY)
+def log_ratio(above: float, below: float) -> float:
+    """log(above / below), at the bounds where either is nothing, 0 where both are."""
+    if above > 0 and below > 0:
+        return math.log(above / below)
+    return BOUND * (int(above > 0) - int(below > 0))
+
+
+@pytest.mark.parametrize("limited", [False, True])
+def test_features_say_what_they_say(limited: bool) -> None:
+    """All of them, recomputed from the books after every tick, independently of the observer."""
+    changes = {"demand.objective": "target_cpa", "demand.target_cpa_share": 0.9} if limited else {}
+    market = build(scenario := TINY.override(changes))
+    env = BiddingEnv(scenario)
     observation, info = env.reset(seed=11)
-    k, prior = info["campaign"], float(build(TINY).campaigns.prior[info["campaign"]])
-    target, rate = build(TINY).campaigns.target[k], build(TINY).expected.rate[k]
-    worth = build(TINY).campaigns.value[k]
-    played: list[float] = []
+    k, ticks, expected = info["campaign"], scenario.ticks_per_day, scenario.traffic.requests_per_day
+    table = market.campaigns
+    prior, target, worth = float(table.prior[k]), float(table.target[k]), float(table.value[k])
+    rate, budget = float(market.expected.rate[k]), info["budget"]
+    usual, played = prior * target * rate, np.empty(0)
     for tick, action in enumerate(actions(11), 1):
         observation, *_ = env.step(action)
-        played.append(prior * math.exp(REACH * float(action[0])))
-        seat = env._seat
-        assert seat is not None
-        counts, sums = seat.world.ledger.counts[:tick, :, k], seat.world.ledger.sums[:tick, :, k]
-        forecast, spend = seat.world.forecast, counts[:, K.SPEND] / 1e6
-        requests, budget = counts[:, K.REQUESTS].sum(), info["budget"]
-        bid, believed = (sums[:, K.OFFERED] * played).sum() * target / requests, sums[:, K.BELIEVED].sum()
-        found = dict(zip(FEATURES, observation, strict=True))
+        played = np.append(played, prior * 4 ** float(action[0]))
+        assert env._seat is not None
+        ledger, forecast = env._seat.world.ledger, env._seat.world.forecast
+        counts, sums = ledger.counts[:tick, :, k].astype(float), ledger.sums[:tick, :, k]
+        requests, spend, offered = counts[:, K.REQUESTS], counts[:, K.SPEND] / 1e6, sums[:, K.OFFERED]
+        bids, costs = offered * played * target, np.nan_to_num(ledger.market_price[:tick, k]) * requests
+        day, last3, elapsed = slice(None), slice(-3, None), forecast[:tick].sum()
+
+        def mean(of: np.ndarray, span: slice, requests: np.ndarray = requests) -> float:
+            return float(of[span].sum() / max(requests[span].sum(), 1.0))
+
         wanted = {
-            "time_left": 1 - 2 * tick / 24,
+            "time_left": 1 - 2 * tick / ticks,
             "budget_left": 1 - 2 * spend.sum() / budget,
-            "bid": math.log(bid / (prior * target * rate)),
-            "rate_last3": 2 * math.log(sums[-3:, K.OFFERED].sum() / counts[-3:, K.REQUESTS].sum() / rate),
+            "bid": log_ratio(mean(bids, day), usual),
+            "bid_last3": log_ratio(mean(bids, last3), usual),
+            "winning_cost": log_ratio(mean(costs, day), usual),
+            "rate": 2 * log_ratio(mean(offered, day), rate),
             "conversions": math.log1p(counts[:, K.REPORTED].sum()),
-            "win_rate_last3": 2 * counts[-3:, K.WINS].sum() / counts[-3:, K.REQUESTS].sum() - 1,
-            "traffic": 2 * requests / TINY.traffic.requests_per_day - 1,
-            "pacing_error": 5 * (forecast[:tick].sum() - spend.sum() / budget),
+            "win_rate": 2 * mean(counts[:, K.WINS], day) - 1,
+            "winning_cost_last3": log_ratio(mean(costs, last3), usual),
+            "rate_last3": 2 * log_ratio(mean(offered, last3), rate),
+            "conversions_last3": math.log1p(counts[-3:, K.REPORTED].sum()),
+            "win_rate_last3": 2 * mean(counts[:, K.WINS], last3) - 1,
+            "rate_now": 2 * log_ratio(mean(offered, slice(-1, None)), rate),
+            "traffic_now": math.log(forecast[min(tick, ticks - 1)] * ticks),
+            "traffic_last3": log_ratio(requests[-3:].sum() / min(tick, 3), expected / ticks),
+            "traffic": 2 * requests.sum() / expected - 1,
+            "pacing_error": 5 * (elapsed - spend.sum() / budget),
             "log_multiplier": REACH * float(action[0]),
-            "believed_cpa_over_limit": math.log(spend.sum() / (believed / worth) / target) if believed else 0.0,
             "spend_rate": spend[-1] / (budget * forecast[tick - 1]) - 1,
+            "traffic_over_forecast": 2 * log_ratio(requests.sum(), expected * elapsed),
+            "required_rate": log_ratio(
+                (budget - spend.sum()) / (1 - elapsed), spend[-3:].sum() / forecast[max(tick - 3, 0) : tick].sum()
+            )
+            if tick < ticks
+            else 0.0,
+            "believed_cpa_over_limit": log_ratio(spend.sum(), sums[:, K.BELIEVED].sum() / worth * target),
         }
-        for name, value in wanted.items():
-            assert found[name] == pytest.approx(np.clip(value, -BOUND, BOUND), abs=1e-5), (name, tick)
+        assert tuple(wanted) == FEATURES
+        np.testing.assert_allclose(observation, np.clip(list(wanted.values()), -BOUND, BOUND), atol=1e-5, err_msg=str(tick))
 
 
 def test_days_are_drawn_from_the_training_split_unless_said_otherwise() -> None:
