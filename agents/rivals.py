@@ -42,7 +42,7 @@ def rivals(scenario: Scenario, campaign: int, mix: str = "mixed") -> dict[int | 
 
     Raises `MarketError` if there is no such mix.
     """
-    if mix not in MIXES:
+    if not isinstance(mix, str) or mix not in MIXES:
         raise MarketError(f"there is no mix of rivals {mix!r}; known are {', '.join(MIXES)}")
     vertical = build(scenario).campaigns.vertical
     one = {kind: kind() for kind in MIXES[mix]}  # one policy holds all campaigns of its kind

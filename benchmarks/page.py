@@ -98,12 +98,12 @@ SPENDING = "How the budget was spent on the first days, against the forecast's c
 
 
 def _lead(results: Results, found: Found, reference: str) -> str:
-    best = ranked(found)[0]
+    best, size = ranked(found)[0], len(results.runs)
     share = found[best]["share_of_static_hindsight"]
     campaigns = len({case.campaign for case in results.cases})
     said = (
-        f"{len(results.runs)} policies, {len(results.cases)} test days, the seats of {campaigns} campaigns whose budgets bind. "
-        f"<strong>{escape(best)}</strong> reaches {share.mean:.1%} of static hindsight on average"
+        f"{size} policies, {len(results.cases)} test days, the seats of {campaigns} campaigns whose budgets bind. "
+        f"<strong>{escape(best)}</strong> reaches {share.mean:.1%} of static hindsight on average, the most on these days"
     )
     if best == reference:
         return said + "; it is the reference."

@@ -7,6 +7,8 @@ agent then does holds until the next tick. Nothing but `world.run` moves time.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from ..simulator.seats import BidPolicy, BidView, Decision, Told
 from ..simulator.splits import SPLITS
 from ..simulator.world import World
 
+LAST_DAY = SPLITS["test"].stop
 DAYS = (SPLITS["train"].start, SPLITS["train"].stop)  # seeds of the days that episodes are drawn from
 
 
@@ -103,18 +106,20 @@ def drawn_case(
     Raises:
         MarketError: if an option is not known or not allowed.
     """
-    options = options or {}
-    unknown = set(options) - {"campaign", "day", "rivals", "budget_scale"}
+    options = {} if options is None else options
+    if not isinstance(options, Mapping):
+        raise MarketError(f"options are a mapping from names to values, not {options!r}")
+    unknown = [name for name in options if name not in ("campaign", "day", "rivals", "budget_scale")]
     if unknown:
-        raise MarketError(f"there is no option {min(unknown)!r}; known are campaign, day, rivals and budget_scale")
+        raise MarketError(f"there is no option {unknown[0]!r}; known are campaign, day, rivals and budget_scale")
     held = contested(scenario)
     drawn_campaign, drawn_day = held[int(dice.integers(len(held)))], int(dice.integers(*days))
     campaign, day = options.get("campaign", drawn_campaign), options.get("day", drawn_day)
-    if isinstance(campaign, bool) or not isinstance(campaign, int | np.integer) or campaign not in held:
+    if isinstance(campaign, bool) or not isinstance(campaign, Integral) or campaign not in held:
         raise MarketError(f"the campaign must be one whose budget binds, {', '.join(map(str, held))}, not {campaign!r}")
-    if isinstance(day, bool) or not isinstance(day, int | np.integer) or day < 0:
-        raise MarketError(f"the day is a whole number from 0 up, the seed of a world, not {day!r}")
+    if isinstance(day, bool) or not isinstance(day, Integral) or not 0 <= day < LAST_DAY:
+        raise MarketError(f"the day is a whole number from 0 to {LAST_DAY - 1:,}, the seed of a world, not {day!r}")
     scale = options.get("budget_scale", 1.0)
-    if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0.01 <= scale <= 100:
+    if isinstance(scale, bool) or not isinstance(scale, Real) or not 0.01 <= scale <= 100:
         raise MarketError(f"the budget_scale is a number from 0.01 to 100, not {scale!r}")
     return int(campaign), int(day), options.get("rivals", "mixed"), float(scale)

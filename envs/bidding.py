@@ -17,7 +17,7 @@ from ..simulator.demand import MICRO
 from ..simulator.errors import MarketError, PolicyError
 from ..simulator.market import build
 from ..simulator.scenario import Scenario
-from .base import DAYS, OpenSeat, drawn_case
+from .base import DAYS, LAST_DAY, OpenSeat, drawn_case
 
 
 class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
@@ -111,12 +111,11 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
     ) -> None:
         if reward not in ("value", "tcpa"):
             raise MarketError(f"the reward is 'value' or 'tcpa', not {reward!r}")
-        number = isinstance(cpa_limit, int | float) and not isinstance(cpa_limit, bool)
-        if not number or not 0 < cpa_limit < math.inf:
+        if isinstance(cpa_limit, bool) or not isinstance(cpa_limit, int | float | np.number) or not 0 < cpa_limit < math.inf:
             raise MarketError(f"the cpa_limit is a multiple of the target above 0, not {cpa_limit!r}")
-        whole = isinstance(days, tuple | list) and len(days) == 2 and all(type(day) is int for day in days)
-        if not whole or not 0 <= days[0] < days[1]:
-            raise MarketError(f"days are drawn from a range of two whole numbers, from 0 up to a larger one, not from {days!r}")
+        whole = isinstance(days, tuple | list) and len(days) == 2 and all(isinstance(day, int | np.integer) for day in days)
+        if not whole or not 0 <= days[0] < days[1] <= LAST_DAY:
+            raise MarketError(f"days are drawn from a range: two whole numbers from 0 to {LAST_DAY:,}, rising, not {days!r}")
         if engine not in ("compiled", "events"):
             raise MarketError(f"there is no engine {engine!r}; known are compiled and events")
         if not isinstance(scenario, Scenario | str):
@@ -124,7 +123,8 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         self.scenario = Scenario.named(scenario) if isinstance(scenario, str) else scenario
         if self.scenario.days != 1:
             raise MarketError(f"an episode is one day, and scenario {self.scenario.name!r} has {self.scenario.days}")
-        self.reward_kind, self.cpa_limit, self.days, self.engine = reward, cpa_limit, (days[0], days[1]), engine
+        self.reward_kind, self.cpa_limit, self.engine = reward, float(cpa_limit), engine
+        self.days = int(days[0]), int(days[1])
         self.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
         self.observation_space = spaces.Box(-BOUND, BOUND, (len(FEATURES),), np.float32)
         self._seat: OpenSeat | None = None

@@ -64,7 +64,6 @@ class RecedingHorizon(BidPolicy):
 
     SPACE: ClassVar[Mapping[str, Range]] = {
         "elasticity": Uniform(0.3, 3.0),
-        "value_elasticity": Uniform(0.1, 1.5),
         "confidence": LogUniform(0.1, 10.0),
         "forget": Uniform(0.5, 1.0),
         "reach": LogUniform(1.5, 16.0),

@@ -20,6 +20,7 @@ from gymnasium import spaces
 
 from ... import __version__
 from ...simulator.errors import PolicyError
+from ...simulator.splits import SPLITS
 from .checkpoint import Retraced, read_checkpoint, restore, save_checkpoint
 from .saved import Agent, Card, load_agent, save_agent
 from .settings import PPOSettings, Settings
@@ -58,6 +59,7 @@ def train(
     """
     _check(timesteps, seed, checkpoint_every)
     arguments = dict(environment_settings or {})
+    _check_days(arguments)
     run = {
         "algorithm": settings.name, "settings": dataclasses.asdict(settings), "environment": environment,
         "environment_settings": arguments, "seed": seed, "version": __version__,
@@ -80,6 +82,13 @@ def _check(timesteps: int, seed: int, checkpoint_every: int) -> None:
     for name, value, least in (("timesteps", timesteps, 1), ("seed", seed, 0), ("checkpoint_every", checkpoint_every, 1)):
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 2**31:
             raise PolicyError(f"training needs a whole number from {least} up as {name}, not {value!r}")
+
+
+def _check_days(arguments: Mapping[str, Any]) -> None:
+    """Keeps training off the days that agents are chosen and compared on, where an environment draws days at all."""
+    days, kept = arguments.get("days"), SPLITS["train"]
+    if isinstance(days, list | tuple) and not all(isinstance(day, int) and kept.start <= day <= kept.stop for day in days):
+        raise PolicyError(f"training days lie from {kept.start} to {kept.stop:,}, unlike {days!r}: the others are for judging")
 
 
 def _as_json(run: dict[str, Any]) -> dict[str, Any]:
@@ -160,6 +169,8 @@ def _made(environment: str, arguments: Mapping[str, Any]) -> gym.Env[Any, Any]:
     except gym.error.Error as error:
         raise PolicyError(f"there is no environment {environment!r}: {error}") from None
     except TypeError as error:
+        if not arguments:
+            raise
         raise PolicyError(f"{environment} cannot be made with {', '.join(arguments)}: {error}") from None
     seen, done = env.observation_space, env.action_space
     if (

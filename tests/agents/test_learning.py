@@ -168,6 +168,9 @@ def test_what_is_trained_must_be_said_right(tmp_path: Path) -> None:
         train("AdArena/Biding-v0", SMALL["ppo"], 10, 0, tmp_path / "none")
     with pytest.raises(PolicyError, match="Pendulum-v1 does not have flat observations and actions from -1 to 1"):
         train("Pendulum-v1", SMALL["ppo"], 10, 0, tmp_path / "pendulum")
+    for days in ([1_000_000, 1_000_100], (0, 800_001)):
+        with pytest.raises(PolicyError, match="training days lie from 0 to 800,000, unlike"):
+            learn(tmp_path / "peek", env={"days": days})
     with pytest.raises(PolicyError, match="are numbers, text and lists of them"):
         learn(tmp_path / "object", env={"scenario": TINY})
     with pytest.raises(PolicyError, match="cannot be made with"):
