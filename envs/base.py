@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -115,11 +114,11 @@ def drawn_case(
     held = contested(scenario)
     drawn_campaign, drawn_day = held[int(dice.integers(len(held)))], int(dice.integers(*days))
     campaign, day = options.get("campaign", drawn_campaign), options.get("day", drawn_day)
-    if isinstance(campaign, bool) or not isinstance(campaign, Integral) or campaign not in held:
+    if isinstance(campaign, bool) or not isinstance(campaign, int | np.integer) or campaign not in held:
         raise MarketError(f"the campaign must be one whose budget binds, {', '.join(map(str, held))}, not {campaign!r}")
-    if isinstance(day, bool) or not isinstance(day, Integral) or not 0 <= day < LAST_DAY:
+    if isinstance(day, bool) or not isinstance(day, int | np.integer) or not 0 <= day < LAST_DAY:
         raise MarketError(f"the day is a whole number from 0 to {LAST_DAY - 1:,}, the seed of a world, not {day!r}")
     scale = options.get("budget_scale", 1.0)
-    if isinstance(scale, bool) or not isinstance(scale, Real) or not 0.01 <= scale <= 100:
+    if isinstance(scale, bool) or not isinstance(scale, int | float | np.number) or not 0.01 <= scale <= 100:
         raise MarketError(f"the budget_scale is a number from 0.01 to 100, not {scale!r}")
     return int(campaign), int(day), options.get("rivals", "mixed"), float(scale)
