@@ -12,7 +12,8 @@ import pytest
 from scipy.optimize import linprog
 
 from adarena.agents import hindsight
-from adarena.agents.bidding import PID, DualMirrorDescent, Fixed, UniformRandom
+from adarena.agents.bidding import PID, Fixed
+from adarena.agents.catalogue import BIDDERS, make_bidder
 from adarena.agents.hindsight import (
     choice_bound,
     clairvoyant_bound,
@@ -116,7 +117,7 @@ def test_a_worth_of_spend_is_above_0() -> None:
 
 
 def random_market(number: int) -> tuple[Scenario, dict[int | str, BidPolicy], int]:
-    """A small market of any pricing and billing, policies for its five campaigns, and the campaign to record."""
+    """A small market of any pricing and billing, any bidders for its five campaigns, and the campaign to record."""
     dice = np.random.default_rng([number, 1])
     billing = ("cpm", "cpc")[number % 2]
     scenario = Scenario.preset("tiny").override(
@@ -137,8 +138,12 @@ def random_market(number: int) -> tuple[Scenario, dict[int | str, BidPolicy], in
             "rates.belief_noise": float(dice.choice([0.0, 0.3])),
         }
     )
-    kinds = (PID, DualMirrorDescent, Fixed, UniformRandom)
-    policies: dict[int | str, BidPolicy] = {k: kinds[int(dice.integers(4))]() for k in range(5)}
+    if number % 3 == 0 and scenario.demand.budget_share is not None:
+        share = float(dice.uniform(0.5, 1.2))
+        scenario = scenario.override({"demand.objective": "target_cpa", "demand.target_cpa_share": share})
+    names = sorted(BIDDERS)
+    policies: dict[int | str, BidPolicy] = {k: make_bidder(names[int(dice.integers(len(names)))]) for k in range(5)}
+    policies[0] = make_bidder(names[number % len(names)])  # each of them ten times at least
     return scenario, policies, int(dice.integers(5))
 
 
