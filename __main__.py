@@ -89,7 +89,7 @@ def bench(
     Args:
         suite: which decision is compared.
         policies: bidders by name, with settings (dual:step=0.05), your own (mymodule:MyBidder), trained (agent:FOLDER), or
-            @FILE of `adarena tune`; LABEL=BIDDER gives one a shorter name.
+            @FILE of `adarena tune`; LABEL=BIDDER gives one a shorter name, LABEL=BIDDER+BIDDER takes the mean of several.
         scenario: a preset or a YAML file.
         seeds: how many days.
         reference: the policy against which differences are taken.

@@ -29,7 +29,7 @@ class Terms(NamedTuple):
 
 
 def labelled(policies: tuple[str, ...], reference: str) -> dict[str, str]:
-    """What each label stands for: a text stands for itself, LABEL=TEXT for what it says, `@FILE` for all that a file names.
+    """What each label stands for: a text for itself, LABEL=TEXT or LABEL=TEXT+TEXT for what it says, `@FILE` for what it names.
 
     The reference is one of the labels, or another policy, which joins the comparison.
     """
@@ -60,7 +60,7 @@ def compare(
     if seeds < FEWEST:
         raise MarketError(f"a comparison needs at least {FEWEST} seeds, not {seeds}")
     labels = labelled(policies, reference)
-    for spec in labels.values():
+    for spec in (one for text in labels.values() for one in bidding.several(text)):
         make_bidder(spec)
     with (
         Store(folder / "results.sqlite") as store,

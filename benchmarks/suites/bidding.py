@@ -7,6 +7,7 @@ multiplier of that very day (static hindsight), and the clairvoyant bound given 
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -46,7 +47,7 @@ class Run(NamedTuple):
     spend: float
     budget: float
     pacing_error: float  # mean distance of cumulative spend from the forecast traffic curve, as a share of the budget
-    conversions: int  # realised
+    conversions: float  # realised
     cpa_excess: float  # share of spend above target CPA x expected conversions; 0 for campaigns without a target CPA
     score: float  # value; with a target CPA, its soft score: value x min(1, (target CPA / CPA)^2), CPA on expected conversions
     clairvoyant: float  # bound on value, given the rivals' bids of this run
@@ -222,7 +223,7 @@ def run(
 
     Args:
         scenario: the market.
-        policies: what each label stands for, as the catalogue reads it.
+        policies: what each label stands for, as the catalogue reads it, or several such texts joined by +, whose mean counts.
         seeds: how many days.
         split: whose days.
         mix: who the rivals are; see `agents.rivals`.
@@ -233,8 +234,24 @@ def run(
         MarketError: if no campaign's budget binds, or a case has nothing to win.
     """
     chosen = cases(scenario, seeds, split)
-    by_spec, yardsticks = _measured(scenario, "runs", policies.values(), chosen, advance, mix, jobs, store)
-    return Results(scenario, mix, chosen, dict(policies), {label: by_spec[s] for label, s in policies.items()}, yardsticks)
+    members = {label: several(spec) for label, spec in policies.items()}
+    everyone = [spec for specs in members.values() for spec in specs]
+    by_spec, yardsticks = _measured(scenario, "runs", everyone, chosen, advance, mix, jobs, store)
+    runs = {
+        label: [_average(of_case) for of_case in zip(*(by_spec[spec] for spec in specs), strict=True)]
+        for label, specs in members.items()
+    }
+    return Results(scenario, mix, chosen, dict(policies), runs, yardsticks)
+
+
+def several(spec: str) -> list[str]:
+    """The policies that a text joins by +, such as agents trained with different seeds; a sign in a number joins nothing."""
+    return re.split(r"\+(?=[A-Za-z_][\w.]*(?:[:+]|$))", spec)
+
+
+def _average(runs: Sequence[Run]) -> Run:
+    """The mean of what several policies made of one case."""
+    return runs[0] if len(runs) == 1 else Run._make(np.mean(column, axis=0) for column in zip(*runs, strict=True))
 
 
 def shares(
@@ -277,7 +294,7 @@ def _measured(
 
 def steps(policies: Mapping[str, str], seeds: int) -> int:
     """How many steps `run` takes."""
-    return (len(set(policies.values())) + 1) * seeds
+    return (len({spec for text in policies.values() for spec in several(text)}) + 1) * seeds
 
 
 def forecast(scenario: Scenario) -> Floats:

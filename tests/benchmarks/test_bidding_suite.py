@@ -71,6 +71,20 @@ def test_no_run_exceeds_the_bound_of_its_own_record_nor_its_budget(results):
             assert run.spend_curve[-1] == pytest.approx(run.spend / run.budget)
 
 
+def test_several_policies_may_stand_behind_a_label(scenario, results):
+    """The mean of what they make of each case, and nothing more is played."""
+    assert bidding.several("dual:step=1e+3") == ["dual:step=1e+3"]
+    assert bidding.several("agent:a+agent:/b+c.py:D+pid") == ["agent:a", "agent:/b", "c.py:D", "pid"]
+    assert bidding.several("agent:out/c++/x") == ["agent:out/c++/x"]
+    joined = bidding.run(scenario, {"both": "pid+fixed", "pid": "pid"}, len(results.cases))
+    pid, fixed = results.runs["pid"], results.runs["fixed"]
+    for both, one, other in zip(joined.runs["both"], pid, fixed, strict=True):
+        assert both.score == pytest.approx((one.score + other.score) / 2)
+        np.testing.assert_allclose(both.spend_curve, (one.spend_curve + other.spend_curve) / 2)
+    assert bidding.steps(joined.policies, 4) == 12
+    assert [run.score for run in joined.runs["pid"]] == [run.score for run in pid]
+
+
 def test_a_trial_scores_as_a_run_does(scenario, results):
     found = bidding.shares(scenario, ["pid", "fixed"], len(results.cases), "test")
     for name, share in found.items():
