@@ -101,7 +101,7 @@ def _sample(scenario: Scenario, table: Campaigns, people: Users, ads: AdVectors 
     even = Intensity(time, total, rate)
     epochs, times, users = np.empty(SAMPLE), np.empty(SAMPLE, np.int64), np.empty(SAMPLE, np.int64)
     who = (people.segment_share, people.segment_start, people.alias_share, people.alias_user)
-    arrive(keys, 0, True, 0.0, 0, tick_us, *even, *who, epochs, times, users)
+    arrive(keys, 0, True, 0.0, 0, tick_us, *even, *who, np.empty((3, SAMPLE)), epochs, times, users)
     model = rates(scenario.rates, people, ads, len(table.appeal), SAMPLE, keys)
     block = np.empty((len(table.appeal), SAMPLE), np.float32)
     model.fill(0, users, block)

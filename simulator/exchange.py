@@ -58,7 +58,7 @@ class Exchange:
         self._rates = rates(scenario.rates, market.users, market.ads, ads, K.CHUNK, keys)
         self._squashing = np.float32(scenario.auction.squashing - 1)
         self._block = np.zeros((ads, K.CHUNK), np.float32)
-        self._epochs = np.zeros(K.CHUNK)
+        self._epochs, self._draws = np.zeros(K.CHUNK), np.zeros((3, K.CHUNK))
         self._sum = 0.0
         self._bills_conversions = bool((table.billing == K.CPA).any())
         self._counted = 0  # requests whose rates are added up
@@ -143,7 +143,7 @@ class Exchange:
         self._sum = arrive(
             state.keys, first, self.scenario.traffic.arrivals == "even", self._sum, now, self.scenario.tick_us,
             *self.intensity, users.segment_share, users.segment_start, users.alias_share, users.alias_user,
-            self._epochs, state.times, state.users,
+            self._draws, self._epochs, state.times, state.users,
         )  # fmt: skip
         self._rates.fill(first, state.users, self._block)
         if state.ad.size:

@@ -90,28 +90,32 @@ def place(epoch: Any, now: Any, knot: Any, time: Any, total: Any, rate: Any) -> 
 def arrive(
     keys: Any, first: Any, even: Any, sum_before: Any, now: Any, tick_us: Any,
     time: Any, total: Any, rate: Any, segment_share: Any, segment_start: Any, alias_share: Any, alias_user: Any,
-    epochs: Any, times: Any, users: Any,
+    draws: Any, epochs: Any, times: Any, users: Any,
 ) -> Any:  # fmt: skip
     """Draws the next block of requests: fills epochs, times (microseconds) and users; returns the new partial sum.
 
     `segment_share[tick, s]` is cumulative over segments; users are drawn within theirs by Walker's alias method, place and
-    coin from one draw.
+    coin from one draw. All draws come first, into `draws` (3, block), in loops that are vector instructions.
     """
+    for stream in range(3):
+        key, row = keys[(GAP, SEGMENT, USER)[stream]], draws[stream]
+        for j in range(row.size):
+            row[j] = uniform(key, first + j, 0)
+    gap, segment_draw, user_draw = draws
     knot, tick, tick_end = 0, 0, np.int64(-1)
     ticks, segments = segment_share.shape
     for j in range(epochs.size):
-        request = first + j
-        sum_before += 1.0 if even else -math.log(uniform(keys[GAP], request, 0))
+        sum_before += 1.0 if even else -math.log(gap[j])
         epochs[j] = sum_before - 0.5 if even else sum_before
         times[j], knot = place(epochs[j], now, knot, time, total, rate)
         if times[j] >= tick_end and times[j] != NEVER:
             tick = times[j] // tick_us % ticks
             tick_end = (times[j] // tick_us + 1) * tick_us
-        draw, segment = uniform(keys[SEGMENT], request, 0), 0
+        segment = 0
         for s in range(segments - 1):
-            segment += draw >= segment_share[tick, s]
+            segment += segment_draw[j] >= segment_share[tick, s]
         low = segment_start[segment]
-        draw = uniform(keys[USER], request, 0) * (segment_start[segment + 1] - low)
+        draw = user_draw[j] * (segment_start[segment + 1] - low)
         user = low + np.int64(draw)
         other = alias_user[user]
         users[j] = user if draw - np.int64(draw) < alias_share[user] else other
