@@ -27,11 +27,12 @@ class PPOSettings:
     gamma: float = 1.0  # a day ends, and the score is its undiscounted sum
     gae_lambda: float = 0.97
     ent_coef: float = 0.0
-    log_std_init: float = -1.5  # exploration of .2 around the prior, of a range from -1 to 1
+    log_std_init: float = -1.5  # exploration at first: .2, of a range from -1 to 1; then it shrinks in a straight line
+    log_std_end: float = -3.0  # to .05, since what is judged is the policy without it, and noise spends money of its own
     width: int = 64  # of each of two hidden layers
 
     def __post_init__(self) -> None:
-        _check(self, may_be_zero=("gae_lambda", "ent_coef", "log_std_init"))
+        _check(self, may_be_zero=("gae_lambda", "ent_coef", "log_std_init", "log_std_end"))
         if self.envs * self.n_steps % self.batch_size:
             rollout = self.envs * self.n_steps
             raise PolicyError(f"ppo needs a batch_size that divides envs x n_steps = {rollout}, not {self.batch_size}")
@@ -88,7 +89,7 @@ def _check(settings: Settings, may_be_zero: Sequence[str]) -> None:
         value = getattr(settings, field.name)
         whole = field.type == "int"
         number = isinstance(value, int if whole else int | float) and not isinstance(value, bool) and math.isfinite(value)
-        low = -math.inf if field.name == "log_std_init" else 0
+        low = -math.inf if field.name.startswith("log_std") else 0
         high = 1 if field.name in SHARES else math.inf
         if not number or not low <= value <= high or (value == 0 and field.name not in may_be_zero):
             kind = "a whole number" if whole else "a finite number"

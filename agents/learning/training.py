@@ -72,7 +72,8 @@ def train(
         if held is not None:
             restore(held, model)
         if model.num_timesteps < timesteps:
-            _learn(model, timesteps, out, _keeper(out, run, card, checkpoint_every, advance), fresh=held is None)
+            callbacks = _callbacks(settings, out, run, card, checkpoint_every, advance)
+            _learn(model, timesteps, out, callbacks, fresh=held is None)
             _keep(out, run, card, model)
         model.get_env().close()
     return load_agent(out)
@@ -148,6 +149,7 @@ def _model(settings: Settings, environment: str, arguments: Mapping[str, Any], s
 
         group, fastest = values.pop("group"), values.pop("learning_rate")
         shape["log_std_init"] = values.pop("log_std_init")
+        del values["log_std_end"]  # see `_callbacks`
         return PPO(
             "MlpPolicy",
             GroupedEnvs(makers, group),
@@ -197,11 +199,11 @@ def _card(run: Mapping[str, Any], model: Any) -> Card:
     )
 
 
-def _learn(model: Any, timesteps: int, out: Path, keeper: Any, fresh: bool) -> None:
+def _learn(model: Any, timesteps: int, out: Path, callbacks: list[Any], fresh: bool) -> None:
     """Trains up to a number of steps, with the logs open."""
     _log(model, out)
     try:
-        model.learn(timesteps - model.num_timesteps, callback=keeper, reset_num_timesteps=fresh)
+        model.learn(timesteps - model.num_timesteps, callback=callbacks, reset_num_timesteps=fresh)
     finally:
         model.logger.close()
 
@@ -226,8 +228,10 @@ def _keep(out: Path, run: dict[str, Any], card: Card, model: Any) -> None:
     save_checkpoint(out / CHECKPOINT, run, model)
 
 
-def _keeper(out: Path, run: dict[str, Any], card: Card, every: int, advance: Callable[[int], None]) -> Any:
-    """The callback that writes checkpoints between rollouts, and tells how far training is."""
+def _callbacks(
+    settings: Settings, out: Path, run: dict[str, Any], card: Card, every: int, advance: Callable[[int], None]
+) -> list[Any]:
+    """One writes checkpoints between rollouts and tells how far training is; under PPO another sets the exploration."""
     from stable_baselines3.common.callbacks import BaseCallback
 
     class Keeper(BaseCallback):
@@ -245,4 +249,17 @@ def _keeper(out: Path, run: dict[str, Any], card: Card, every: int, advance: Cal
             advance(self.model.num_timesteps)
             return True
 
-    return Keeper()
+    if not isinstance(settings, PPOSettings):
+        return [Keeper()]
+    first, last = settings.log_std_init, settings.log_std_end
+
+    class Quieter(BaseCallback):
+        def _on_rollout_start(self) -> None:
+            done = min(self.model.num_timesteps / self.model._total_timesteps, 1.0)
+            noise: Any = self.model.policy.log_std
+            noise.requires_grad_(False).fill_(first + (last - first) * done)
+
+        def _on_step(self) -> bool:
+            return True
+
+    return [Keeper(), Quieter()]
