@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="FIELD=VALUE ...")]
 console = Console(width=None if sys.stdout.isatty() else 110)
 
-DEMO_STEPS = 100_000  # a minute or two of training; the README's agents had twice as many
+DEMO_STEPS = 100_000  # a minute or two of training; what it takes to beat every classic is in the README
 BENCH_POLICIES = ("truthful", "random", "fixed", "mcpc", "lin", "dual", "pid")
 
 
