@@ -76,6 +76,7 @@ def bench(
     policies: tuple[str, ...] = BENCH_POLICIES,
     scenario: str = "bidding-small",
     seeds: int = 20,
+    skip: int = 0,
     reference: str = "fixed",
     rivals: str = "mixed",
     jobs: int = 1,
@@ -92,6 +93,7 @@ def bench(
             @FILE of `adarena tune`; LABEL=BIDDER gives one a shorter name, LABEL=BIDDER+BIDDER takes the mean of several.
         scenario: a preset or a YAML file.
         seeds: how many days.
+        skip: how many test days to leave out before them, such as those that an earlier comparison has looked at.
         reference: the policy against which differences are taken.
         rivals: who bids for all others: mixed, pid, fixed or dual.
         jobs: processes that share the work.
@@ -101,7 +103,7 @@ def bench(
     from .benchmarks import comparing
 
     market, folder = _scenario(scenario, settings), _folder(out)
-    terms = comparing.Terms(rivals, jobs, _command())
+    terms = comparing.Terms(rivals, jobs, _command(), skip)
     comparing.compare(console, market, policies, seeds, reference, folder, terms)
 
 

@@ -26,6 +26,7 @@ class Terms(NamedTuple):
     rivals: str  # a mix of `agents.rivals`
     jobs: int  # processes
     command: str  # as given, for the record
+    skip: int = 0  # test days left out before the first
 
 
 def labelled(policies: tuple[str, ...], reference: str) -> dict[str, str]:
@@ -66,7 +67,7 @@ def compare(
         Store(folder / "results.sqlite") as store,
         progress(f"bidding on {scenario.name}", bidding.steps(labels, seeds)) as advance,
     ):
-        results = bidding.run(scenario, labels, seeds, advance, mix=terms.rivals, jobs=terms.jobs, store=store)
+        results = bidding.run(scenario, labels, seeds, advance, skip=terms.skip, mix=terms.rivals, jobs=terms.jobs, store=store)
     found = report.estimates(results, reference)
     console.print(report.comparison_table(results, found, reference))
     forecast = bidding.forecast(scenario)

@@ -107,10 +107,16 @@ class Results(NamedTuple):
         return any(listed[case.campaign].objective == "target_cpa" for case in self.cases)
 
 
-def cases(scenario: Scenario, seeds: int, split: Split = "test") -> list[Case]:
-    """The cases of a comparison: the first `seeds` days of a split, the seat rotating."""
+def cases(scenario: Scenario, seeds: int, split: Split = "test", skip: int = 0) -> list[Case]:
+    """The cases of a comparison: the first `seeds` days of a split after `skip` others, the seat rotating.
+
+    Raises `MarketError` if there are not so many.
+    """
+    if seeds < 1 or skip < 0:
+        raise MarketError(f"a comparison has days, of which it skips none or some: not {seeds} after {skip}")
     held = contested(scenario)
-    return [Case(checked(seed, split), held[i % len(held)]) for i, seed in enumerate(seeds_of(split, seeds))]
+    days = list(enumerate(seeds_of(split, skip + seeds)))[skip:]
+    return [Case(checked(seed, split), held[i % len(held)]) for i, seed in days]
 
 
 def _world(scenario: Scenario, case: Case, policy: BidPolicy, mix: str, record: int | None = None) -> World:
@@ -215,6 +221,7 @@ def run(
     advance: Callable[[], None] = lambda: None,
     *,
     split: Split = "test",
+    skip: int = 0,
     mix: str = "mixed",
     jobs: int = 1,
     store: Store | None = None,
@@ -226,6 +233,7 @@ def run(
         policies: what each label stands for, as the catalogue reads it, or several such texts joined by +, whose mean counts.
         seeds: how many days.
         split: whose days.
+        skip: how many of them to leave out first.
         mix: who the rivals are; see `agents.rivals`.
         jobs: processes that share the work; the results are the same.
         store: where rows are kept and looked for.
@@ -233,7 +241,7 @@ def run(
     Raises:
         MarketError: if no campaign's budget binds, or a case has nothing to win.
     """
-    chosen = cases(scenario, seeds, split)
+    chosen = cases(scenario, seeds, split, skip)
     members = {label: several(spec) for label, spec in policies.items()}
     everyone = [spec for specs in members.values() for spec in specs]
     by_spec, yardsticks = _measured(scenario, "runs", everyone, chosen, advance, mix, jobs, store)

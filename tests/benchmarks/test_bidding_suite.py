@@ -85,6 +85,16 @@ def test_several_policies_may_stand_behind_a_label(scenario, results):
     assert [run.score for run in joined.runs["pid"]] == [run.score for run in pid]
 
 
+def test_days_that_were_looked_at_can_be_skipped(scenario):
+    """What remains is the rest of the same list: day, campaign and all."""
+    assert bidding.cases(scenario, 5, skip=7) == bidding.cases(scenario, 12)[7:]
+    for seeds, skip in ((0, 0), (3, -1)):
+        with pytest.raises(MarketError, match=f"not {seeds} after {skip}"):
+            bidding.cases(scenario, seeds, skip=skip)
+    with pytest.raises(MarketError, match="test seeds can be had"):
+        bidding.cases(scenario, 5, skip=999_999)
+
+
 def test_a_trial_scores_as_a_run_does(scenario, results):
     found = bidding.shares(scenario, ["pid", "fixed"], len(results.cases), "test")
     for name, share in found.items():
