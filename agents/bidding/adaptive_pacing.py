@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...simulator.seats import BidPolicy, BidView, Decision, Multiplier
-from .budgets import DEPLETED
+from .budgets import has_money
 from .checks import check_number
 from .space import LogUniform, Range
 
@@ -40,7 +40,7 @@ class AdaptivePacing(BidPolicy):
 
     def decide(self, view: BidView) -> Decision:
         self._mu = np.clip(self._mu - self.step * under_spend(view, self._learns), 0.0, self.most)
-        self._learns = np.isfinite(view.budget) & (view.budget_left > DEPLETED * view.budget)
+        self._learns = has_money(view)
         return Multiplier(np.where(np.isinf(view.budget), view.prior, 1 / (1 + self._mu)))
 
 

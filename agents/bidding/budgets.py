@@ -21,6 +21,28 @@ def requests_to_come(view: BidView) -> float:
     return view.forecast_requests * float(view.forecast[view.tick :].sum())
 
 
+def has_money(view: BidView) -> NDArray[np.bool_]:
+    """Whose spend will say something about its bid: those without a budget, or with more than a rest of it left."""
+    return np.isinf(view.budget) | (view.budget_left > DEPLETED * view.budget)
+
+
+def budget_of_tick(view: BidView) -> Floats:
+    """The budget times the coming tick's share of the forecast traffic, at most what is left; 0 without either."""
+    budget, left = (np.where(np.isinf(view.budget), 0.0, money) for money in (view.budget, view.budget_left))
+    return np.where(left > DEPLETED * budget, np.minimum(budget * view.forecast[view.tick], left), 0.0)
+
+
+def spend_of_tick(view: BidView) -> Floats:
+    """As much of the day's spend, the budget or without one that of the history, as the forecast puts into the coming tick."""
+    daily = np.where(np.isinf(view.budget), view.history.spend, view.budget)
+    return np.where(has_money(view), daily * view.forecast[view.tick], 0.0)
+
+
+def shortfall(wanted: Floats, view: BidView, where: NDArray[np.bool_] | bool = True) -> Floats:
+    """By what share of what was wanted of it the last tick spent less; 0 where nothing was, or not `where`."""
+    return np.divide(wanted - view.last.spend, wanted, out=np.zeros_like(wanted), where=(wanted > 0) & where)
+
+
 def pays_for_itself(view: BidView) -> NDArray[np.bool_]:
     """Which campaigns want a conversion at no more than `target`, or value of so many times its cost."""
     return np.array([objective in ("target_cpa", "target_roas") for objective in view.objectives])

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...simulator.seats import BidPolicy, BidView, Decision, Multiplier
-from .budgets import DEPLETED
+from .budgets import budget_of_tick, shortfall
 from .checks import check_number
 from .space import LogUniform, Range
 
@@ -45,11 +45,7 @@ class DualMirrorDescent(BidPolicy):
         self._wanted = np.zeros_like(view.prior)  # spend of the tick under way; 0: nothing to learn from it
 
     def decide(self, view: BidView) -> Decision:
-        learns = self._wanted > 0
-        under = np.divide(self._wanted - view.last.spend, self._wanted, out=np.zeros_like(self._mu), where=learns)
-        self._mu *= np.exp(-self.step * np.maximum(under, -self.surprise))
+        self._mu *= np.exp(-self.step * np.maximum(shortfall(self._wanted, view), -self.surprise))
         np.clip(self._mu, 1 / (view.prior * self.reach), self.reach / view.prior, out=self._mu)
-        budget = np.where(np.isinf(view.budget), 0.0, view.budget)
-        left = np.where(np.isinf(view.budget), 0.0, view.budget_left)
-        self._wanted = np.where(left > DEPLETED * budget, np.minimum(budget * view.forecast[view.tick], left), 0.0)
+        self._wanted = budget_of_tick(view)
         return Multiplier(1 / self._mu)

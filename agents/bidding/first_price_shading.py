@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...simulator.rules import Rule, rule
 from ...simulator.seats import BidPolicy, BidView, Decision, RequestRule
-from .budgets import DEPLETED
+from .budgets import budget_of_tick, shortfall
 from .checks import check_number
 from .space import LogUniform, Range, Uniform
 
@@ -67,20 +67,15 @@ class FirstPriceShading(BidPolicy):
         self._state[:, SUMS : SUMS + GRID.size] = self._grid / view.rule_unit
 
     def decide(self, view: BidView) -> Decision:
-        learns = self._wanted > 0
-        under = np.divide(self._wanted - view.last.spend, self._wanted, out=np.zeros_like(self._lambda), where=learns)
-        self._lambda *= np.exp(-self.step * np.maximum(under, -self.surprise))
+        self._lambda *= np.exp(-self.step * np.maximum(shortfall(self._wanted, view), -self.surprise))
         np.clip(self._lambda, self._start / self.reach, self._start * self.reach, out=self._lambda)
         expected = self._state[:, SUMS + GRID.size :]
         self._expected = self.forget * self._expected + expected
         self._wins = self.forget * self._wins + view.last.wins * (expected[:, 0] > 0)
         expected[:] = 0.0
-        limited = np.isfinite(view.budget)
-        self._state[:, WORTH] = view.target / np.where(limited, self._lambda, 1.0) / view.rule_unit
+        self._state[:, WORTH] = view.target / np.where(np.isinf(view.budget), 1.0, self._lambda) / view.rule_unit
         self._state[:, C] = self._landscape() / view.rule_unit
-        left = np.where(limited, view.budget_left, 0.0)
-        budget = np.where(limited, view.budget, 0.0)
-        self._wanted = np.where(left > DEPLETED * budget, np.minimum(budget * view.forecast[view.tick], left), 0.0)
+        self._wanted = budget_of_tick(view)
         return RequestRule(shaded(), self._state)
 
     def _landscape(self) -> Floats:

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...simulator.seats import BidPolicy, BidView, Decision, Multiplier
-from .budgets import DEPLETED, allowed_spend, pays_for_itself
+from .budgets import allowed_spend, pays_for_itself, shortfall, spend_of_tick
 from .checks import check_number
 from .space import LogUniform, Range
 
@@ -50,20 +50,15 @@ class MinPacing(BidPolicy):
 
     def decide(self, view: BidView) -> Decision:
         limited, aims = np.isfinite(view.budget), pays_for_itself(view)
-        learns = self._wanted > 0
-        none = np.zeros_like(view.prior)
-        under = np.divide(self._wanted - view.last.spend, self._wanted, out=none.copy(), where=learns & limited)
-        self._pace *= np.exp(self.step * np.maximum(under, -self.surprise))
+        self._pace *= np.exp(self.step * np.maximum(shortfall(self._wanted, view, limited), -self.surprise))
         np.clip(self._pace, view.prior / self.reach, view.prior * self.reach, out=self._pace)
         if view.tick == 0:
             self._mu = np.full_like(view.prior, self.mu_start)
         else:
             room = allowed_spend(view.last.believed_value, view) - view.last.spend
-            slack = np.divide(room, self._wanted, out=none, where=learns & aims)
+            slack = np.divide(room, self._wanted, out=np.zeros_like(room), where=(self._wanted > 0) & aims)
             self._mu *= np.exp(-self.cpa_step * np.clip(slack, -self.surprise, self.surprise))
             np.clip(self._mu, self.reach**-2, self.reach**2, out=self._mu)
-        daily = np.where(limited, view.budget, view.history.spend)
-        has_money = ~limited | (view.budget_left > DEPLETED * view.budget)
-        self._wanted = np.where(has_money, daily * view.forecast[view.tick], 0.0)
+        self._wanted = spend_of_tick(view)
         budget_pace = np.where(limited, self._pace, np.where(aims, np.inf, view.prior))
         return Multiplier(np.minimum(budget_pace, np.where(aims, 1 + 1 / self._mu, np.inf)))

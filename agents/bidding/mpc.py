@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...simulator.seats import BidPolicy, BidView, Decision, Multiplier
-from .budgets import DEPLETED, allowed_spend, highest_within, pays_for_itself, requests_to_come
+from .budgets import allowed_spend, has_money, highest_within, pays_for_itself, requests_to_come
 from .checks import check_number
 from .space import LogUniform, Range, Uniform
 
@@ -113,7 +113,7 @@ class RecedingHorizon(BidPolicy):
             plan = np.where(aims, np.take_along_axis(grid, score(grid).argmax(axis=0)[None], axis=0)[0], plan)
         plan = np.where(limited | aims, plan, view.prior)
         self._decided = plan
-        self._learns = ~limited | (view.budget_left > DEPLETED * view.budget)
+        self._learns = has_money(view)
         return Multiplier(plan)
 
     def start(self, view: BidView, dice: np.random.Generator) -> None:

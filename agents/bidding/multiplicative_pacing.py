@@ -10,7 +10,7 @@ import numpy as np
 
 from ...simulator.seats import BidPolicy, BidView, Decision, Multiplier
 from .adaptive_pacing import under_spend
-from .budgets import DEPLETED
+from .budgets import has_money
 from .checks import check_number
 from .space import LogUniform, Range
 
@@ -41,5 +41,5 @@ class MultiplicativePacing(BidPolicy):
     def decide(self, view: BidView) -> Decision:
         self._lambda *= np.exp(-self.step * under_spend(view, self._learns))
         np.clip(self._lambda, 1 / (view.prior * self.reach), self.reach / view.prior, out=self._lambda)
-        self._learns = np.isfinite(view.budget) & (view.budget_left > DEPLETED * view.budget)
+        self._learns = has_money(view)
         return Multiplier(np.where(np.isinf(view.budget), view.prior, 1 / self._lambda))

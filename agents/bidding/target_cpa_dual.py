@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...simulator.seats import BidPolicy, BidView, Decision, Multiplier
-from .budgets import DEPLETED, allowed_spend, pays_for_itself
+from .budgets import allowed_spend, pays_for_itself, shortfall, spend_of_tick
 from .checks import check_number
 from .space import LogUniform, Range
 
@@ -51,9 +51,7 @@ class TargetCPADual(BidPolicy):
     def decide(self, view: BidView) -> Decision:
         limited, aims = np.isfinite(view.budget), pays_for_itself(view)
         self._learn(view, limited, aims)
-        daily = np.where(limited, view.budget, view.history.spend)
-        has_money = ~limited | (view.budget_left > DEPLETED * view.budget)
-        self._wanted = np.where(has_money, daily * view.forecast[view.tick], 0.0)
+        self._wanted = spend_of_tick(view)
         price = np.where(limited, self._lambda, 0.0) + self._mu
         most = view.prior * self.reach
         multiplier = np.divide(self._worth + self._mu, price, out=most.copy(), where=price > 0)
@@ -62,12 +60,9 @@ class TargetCPADual(BidPolicy):
 
     def _learn(self, view: BidView, limited: np.ndarray, aims: np.ndarray) -> None:
         """One step of both duals by what the last tick spent and brought."""
-        learns = self._wanted > 0
-        none = np.zeros_like(self._mu)
-        under = np.divide(self._wanted - view.last.spend, self._wanted, out=none.copy(), where=learns & limited)
         room = allowed_spend(view.last.believed_value, view) - view.last.spend
-        slack = np.divide(room, self._wanted, out=none, where=learns & aims)
-        self._lambda *= np.exp(-self.step * np.maximum(under, -self.surprise))
+        slack = np.divide(room, self._wanted, out=np.zeros_like(room), where=(self._wanted > 0) & aims)
+        self._lambda *= np.exp(-self.step * np.maximum(shortfall(self._wanted, view, limited), -self.surprise))
         bound = self._worth / view.prior
         np.clip(self._lambda, bound / self.reach, bound * self.reach, out=self._lambda)
         self._mu = np.maximum(0.0, self._mu - self.cpa_step * np.clip(slack, -self.surprise, self.surprise))
