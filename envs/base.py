@@ -98,9 +98,13 @@ def _told(counts: NDArray[np.int64], sums: NDArray[np.float64]) -> Told:
 
 
 def drawn_case(
-    scenario: Scenario, dice: np.random.Generator, options: dict[str, Any] | None, days: tuple[int, int]
+    scenario: Scenario,
+    dice: np.random.Generator,
+    options: dict[str, Any] | None,
+    days: tuple[int, int],
+    mixes: tuple[str, ...],
 ) -> tuple[int, int, str, float]:
-    """Campaign, day, rival mix and budget scale of an episode: from `options` where given, else drawn.
+    """Campaign, day, rival mix and budget scale (1 unless given) of an episode: from `options` where given, else drawn.
 
     Raises:
         MarketError: if an option is not known or not allowed.
@@ -113,6 +117,7 @@ def drawn_case(
         raise MarketError(f"there is no option {unknown[0]!r}; known are campaign, day, rivals and budget_scale")
     held = contested(scenario)
     drawn_campaign, drawn_day = held[int(dice.integers(len(held)))], int(dice.integers(*days))
+    drawn_mix = mixes[int(dice.integers(len(mixes)))] if len(mixes) > 1 else mixes[0]
     campaign, day = options.get("campaign", drawn_campaign), options.get("day", drawn_day)
     if isinstance(campaign, bool) or not isinstance(campaign, int | np.integer) or campaign not in held:
         raise MarketError(f"the campaign must be one whose budget binds, {', '.join(map(str, held))}, not {campaign!r}")
@@ -121,4 +126,4 @@ def drawn_case(
     scale = options.get("budget_scale", 1.0)
     if isinstance(scale, bool) or not isinstance(scale, int | float | np.number) or not 0.01 <= scale <= 100:
         raise MarketError(f"the budget_scale is a number from 0.01 to 100, not {scale!r}")
-    return int(campaign), int(day), options.get("rivals", "mixed"), float(scale)
+    return int(campaign), int(day), options.get("rivals", drawn_mix), float(scale)

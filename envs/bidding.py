@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import gymnasium as gym
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..agents.hindsight import target_score
 from ..agents.learning.features import BOUND, FEATURES, Observer, multipliers
+from ..agents.rivals import MIXES
 from ..simulator import kernel as K
 from ..simulator.demand import MICRO
 from ..simulator.errors import MarketError, PolicyError
@@ -24,9 +26,9 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
     """One campaign's bid seat, drawn per episode from those whose budgets bind, against a mixture of classics.
 
     ## Description
-    A day of an ad market in ticks (48 in `bidding-small`). The campaign wants as much value as its budget buys; rivals are
-    half PID controllers, a quarter repeat an earlier day, a quarter follow dual mirror descent. Traffic, prices and
-    conversion rates have weather that no forecast tells.
+    A day of an ad market in ticks (48 in `bidding-small`). The campaign wants as much value as its budget buys; rivals are,
+    unless other mixes are named, half PID controllers, a quarter repeat an earlier day, a quarter follow dual mirror
+    descent. Traffic, prices and conversion rates have weather that no forecast tells.
 
     ## Action Space
     `Box(-1, 1, (1,), float32)`: a. The campaign bids m x target x believed rate for the coming tick, with
@@ -79,7 +81,7 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     ## Reset options
     `campaign` (place in the market), `day` (seed of the world), `budget_scale` (0.01 to 100), `rivals` (mixed, pid, fixed or
-    dual). What is not given is drawn with `np_random`.
+    dual). What is not given is drawn with `np_random`; the budget stays as it is.
 
     ## Arguments
     - `scenario`: a `Scenario`, or the name of a preset or YAML file.
@@ -88,6 +90,7 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
       conversion, or, where the scenario gives it one (`bidding-tcpa`), the target CPA.
     - `days`: range of the days drawn; by default those for training (`simulator.splits`).
     - `engine`: "compiled" or "events"; the same to the last bit.
+    - `rivals`: a mix of `agents.rivals`, or several of which each episode draws one.
 
     >>> import adarena, gymnasium
     >>> env = gymnasium.make("AdArena/Bidding-v0", scenario="tiny")
@@ -108,6 +111,7 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         cpa_limit: float = 1.0,
         days: tuple[int, int] = DAYS,
         engine: Literal["compiled", "events"] = "compiled",
+        rivals: str | Sequence[str] = "mixed",
     ) -> None:
         if reward not in ("value", "tcpa"):
             raise MarketError(f"the reward is 'value' or 'tcpa', not {reward!r}")
@@ -118,13 +122,16 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
             raise MarketError(f"days are drawn from a range: two whole numbers from 0 to {LAST_DAY:,}, rising, not {days!r}")
         if engine not in ("compiled", "events"):
             raise MarketError(f"there is no engine {engine!r}; known are compiled and events")
+        mixes = (rivals,) if isinstance(rivals, str) else tuple(rivals) if isinstance(rivals, Sequence) else ()
+        if not mixes or not all(isinstance(mix, str) and mix in MIXES for mix in mixes):
+            raise MarketError(f"the rivals are one or more of {', '.join(MIXES)}, not {rivals!r}")
         if not isinstance(scenario, Scenario | str):
             raise MarketError(f"a scenario is a Scenario, or the name of one, not {scenario!r}")
         self.scenario = Scenario.named(scenario) if isinstance(scenario, str) else scenario
         if self.scenario.days != 1:
             raise MarketError(f"an episode is one day, and scenario {self.scenario.name!r} has {self.scenario.days}")
         self.reward_kind, self.cpa_limit, self.engine = reward, float(cpa_limit), engine
-        self.days = int(days[0]), int(days[1])
+        self.days, self.mixes = (int(days[0]), int(days[1])), mixes
         self.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
         self.observation_space = spaces.Box(-BOUND, BOUND, (len(FEATURES),), np.float32)
         self._seat: OpenSeat | None = None
@@ -134,7 +141,7 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Begins a day; see *Reset options*. Raises `MarketError` for options that are not allowed."""
         super().reset(seed=seed)
-        campaign, day, mix, scale = drawn_case(self.scenario, self.np_random, options, self.days)
+        campaign, day, mix, scale = drawn_case(self.scenario, self.np_random, options, self.days, self.mixes)
         self._day = day
         self._seat = OpenSeat(self.scenario, campaign, day, mix, scale, self.engine)
         market = build(self.scenario)

@@ -293,6 +293,25 @@ def test_days_are_drawn_from_the_training_split_unless_said_otherwise() -> None:
     assert BiddingEnv(TINY, days=(5, 6)).reset(seed=0)[1]["day"] == 5
 
 
+def test_episodes_draw_their_rivals_from_the_mixes_named() -> None:
+    env = BiddingEnv(TINY, rivals=("pid", "dual"))
+    case = {"campaign": HELD[0], "day": 3}
+
+    def day(**options: Any) -> float:
+        env.reset(options=case | options)
+        total = 0.0
+        while not (step := env.step(np.zeros(1, np.float32)))[2]:
+            total = step[4]["total_value"]
+        return total
+
+    alone = {day(rivals=mix) for mix in ("pid", "dual")}
+    env.reset(seed=0)
+    drawn = {day() for _ in range(12)}
+    assert len(alone) == 2
+    assert drawn == alone
+    assert BiddingEnv(TINY).mixes == ("mixed",)
+
+
 def test_options_fix_the_case() -> None:
     env = BiddingEnv(TINY)
     k = HELD[-1]
@@ -364,6 +383,9 @@ def after_one_step() -> np.ndarray:
         ({"days": (5, 5)}, "days are drawn from a range"),
         ({"days": 7}, "days are drawn from a range"),
         ({"days": (0.5, 3)}, "days are drawn from a range"),
+        ({"rivals": "nice"}, "the rivals are one or more of mixed, pid, fixed, dual, not 'nice'"),
+        ({"rivals": ()}, "the rivals are one or more of"),
+        ({"rivals": 3}, "the rivals are one or more of"),
         ({"engine": "quick"}, "there is no engine 'quick'"),
         ({"scenario": TINY.override({"days": 2})}, "an episode is one day, and scenario 'tiny' has 2"),
         ({"scenario": 3}, "a scenario is a Scenario, or the name of one, not 3"),
