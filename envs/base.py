@@ -6,7 +6,6 @@ agent then does holds until the next tick. Nothing but `world.run` moves time.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,9 +59,9 @@ class OpenSeat:
         """What nobody is asked about any more: the view after the last tick, with `tick == ticks`."""
         ledger, k, view = self.world.ledger, self.campaign, self._onlooker.view
         last = _told(ledger.counts[ledger.closed - 1, :, k], ledger.sums[ledger.closed - 1, :, k])
-        return dataclasses.replace(
-            view,
+        return view._replace(
             tick=view.ticks,
+            elapsed=float(view.forecast.sum()),
             multiplier=ledger.multiplier[ledger.closed - 1, [k]],
             budget_left=ledger.left[ledger.closed - 1, [k]] / MICRO,
             last=last,

@@ -127,6 +127,7 @@ class BidSeat:
             budget=budget,
             budget_left=left,
             forecast=exchange.shares,
+            elapsed=exchange.elapsed[tick],
             forecast_requests=float(exchange.scenario.traffic.requests_per_day),
             last=Told(*last_counts, *last_sums),
             today=Told(*today_counts, *today_sums),

@@ -51,16 +51,15 @@ class Exchange:
         self.intensity = Intensity.of(scenario, seed)
         self.shares = day_shares(scenario.traffic.curve, scenario.ticks_per_day)
         self.shares.flags.writeable = False  # every policy sees it
-        self._expected_left = [
-            round(scenario.traffic.requests_per_day * self.shares[t:].sum()) for t in range(self.shares.size)
-        ]
+        ticks = range(self.shares.size)
+        self.elapsed = [float(self.shares[:t].sum()) for t in ticks]
+        self._expected_left = [round(scenario.traffic.requests_per_day * self.shares[t:].sum()) for t in ticks]
         keys = stream_keys(seed)
         self._rates = rates(scenario.rates, market.users, market.ads, ads, K.CHUNK, keys)
         self._squashing = np.float32(scenario.auction.squashing - 1)
         self._block = np.zeros((ads, K.CHUNK), np.float32)
         self._epochs, self._draws = np.zeros(K.CHUNK), np.zeros((3, K.CHUNK))
         self._sum = 0.0
-        self._bills_conversions = bool((table.billing == K.CPA).any())
         self._counted = 0  # requests whose rates are added up
         self._ones = np.ones(K.CHUNK, np.float32)
         self.multiplier = np.ones(campaigns)  # NaN: bids by offer or by rule
@@ -73,7 +72,7 @@ class Exchange:
         self.on_block: list[Callable[[], None]] = []  # before a block is drawn over
         self.on_scores: list[Callable[[int], None]] = []  # asks for offers, from a request of the block on
         one_ad = ads == campaigns
-        ticks = scenario.days * scenario.ticks_per_day
+        last_tick = scenario.days * scenario.ticks_per_day
         window = int(scenario.response.window_days * 86_400e6 // scenario.tick_us) + 2
         none = np.zeros((0, 0), np.float32)
         truth = self._rates.truth
@@ -108,8 +107,8 @@ class Exchange:
             sums=np.zeros((K.SUMS, campaigns)),
             slot_impressions=np.zeros(slots, np.int64),
             threshold=np.zeros(1),
-            reports=np.zeros((min(window, ticks + 1), campaigns), np.int64),
-            owed=np.zeros((min(window, ticks + 1), campaigns), np.int64),
+            reports=np.zeros((min(window, last_tick + 1), campaigns), np.int64),
+            owed=np.zeros((min(window, last_tick + 1), campaigns), np.int64),
             delay=delay_table(scenario.response),
             rule_address=np.zeros(0, np.int64),
             rule_campaign=np.zeros(0, np.int64),
@@ -124,7 +123,7 @@ class Exchange:
         control = self.state.control
         control[K.PRICING] = PRICING[scenario.auction.pricing]
         control[K.RESERVE] = _at_least(round(scenario.auction.reserve * MICRO))
-        control[K.TICK_US], control[K.LAST_TICK] = scenario.tick_us, ticks
+        control[K.TICK_US], control[K.LAST_TICK] = scenario.tick_us, last_tick
         control[K.RECORD_OF] = -1
 
         self._refresh = entry(K.refresh, self.multiplier, self.target, self.offer_bound, self._rates.bound, self.state)
@@ -231,19 +230,6 @@ class Exchange:
         np.multiply(self.market.campaigns.value, factor, out=self.state.value)
         np.multiply(self.market.campaigns.target, factor, out=self.target)
 
-    def collect_reports(self, tick: int) -> None:
-        """Reads the conversions reported in a tick (counted from the start) and charges those billed by conversion."""
-        state = self.state
-        row = tick % state.reports.shape[0]
-        state.counts[K.REPORTED] += state.reports[row]
-        state.reports[row] = 0
-        if self._bills_conversions and state.owed[row].any():
-            paid = np.minimum(state.owed[row], state.allowance - state.spent)
-            np.add(state.spent, paid, out=state.spent)
-            state.counts[K.SPEND] += paid
-            state.counts[K.WRITTEN_OFF] += state.owed[row] - paid
-            state.owed[row] = 0
-
     def refresh(self) -> None:
         """Recomputes what each campaign may bid; anything that changes bids, budgets, hours or flights ends here."""
         self._refresh(self.multiplier, self.target, self.offer_bound, self._rates.bound, self.state)
@@ -295,13 +281,6 @@ class Exchange:
         """Starts or stops a campaign, until its flights say otherwise on another day."""
         self.state.active[self.find(campaign)] = active
         self.refresh()
-
-    def told_price(self, requests: int) -> NDArray[np.float64]:
-        """Mean least winning cost of a slot in this tick, currency per impression; NaN without requests."""
-        if requests == 0:
-            return np.full(len(self.multiplier), np.nan)
-        price: NDArray[np.float64] = (self.state.threshold[0] - self.state.sums[K.DISCOUNT]) / (requests * MICRO)
-        return price
 
     def replace(self, **arrays: Any) -> None:
         """Puts other arrays into the state, for what changes size: offers, rules, journal, record."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import kernel as K
-from .compiled import entry, kernel
+from .compiled import entry, inlined, kernel
 from .demand import MICRO, Campaigns
 from .errors import InvariantError
 
@@ -25,9 +25,12 @@ Floats = NDArray[np.float64]
 
 
 class Ledger:
-    """A row per campaign and closed tick; read it with `to_frame`, or through its arrays (ticks, campaigns)."""
+    """A row per campaign and closed tick; read it with `to_frame`, or through its arrays (ticks, campaigns).
 
-    def __init__(self, campaigns: Campaigns, ticks_per_day: int, ticks: int) -> None:
+    It is made for kernels whose state has the types of `state`.
+    """
+
+    def __init__(self, campaigns: Campaigns, ticks_per_day: int, ticks: int, state: K.State) -> None:
         self.campaigns, self.ticks_per_day, self.closed = campaigns, ticks_per_day, 0
         held = len(campaigns.names)
         self.counts = np.zeros((ticks, K.COUNTS, held), np.int64)
@@ -38,24 +41,28 @@ class Ledger:
         self.today_counts = np.zeros((K.COUNTS, held), np.int64)
         self.today_sums = np.zeros((K.SUMS, held))
         self._booked = np.zeros(1, np.int64)
-        ints, floats, row, one = self.today_counts, self.today_sums, self.left[0], np.zeros(1)
-        self._book = entry(book, ints, floats, row, one, row, row, row, ints, floats, row, ints, floats)
+        ints, floats = self.today_counts, self.today_sums
+        own = self._booked, ints, floats, self.left[0], self.multiplier[0], self.market_price[0], ints, floats
+        self._book = entry(book, 0, 0, state, self.multiplier[0], *own)
 
     def open_day(self) -> None:
         """Starts the sums of a new day."""
         self.today_counts[:] = 0
         self.today_sums[:] = 0
 
-    def close_tick(self, state: K.State, multiplier: Floats, market_price: Floats) -> None:
-        """Books the tick that ends and clears the kernel's counters. Raises `InvariantError` if the books do not balance."""
+    def close_tick(self, state: K.State, multiplier: Floats, requests: int) -> None:
+        """Books the tick that ends, in which so many requests came, and clears the kernel's counters.
+
+        Raises:
+            InvariantError: if the books do not balance.
+        """
         tick = self.closed
         fault = self._book(
-            state.counts, state.sums, state.slot_impressions, state.threshold, state.allowance, state.spent, self._booked,
-            self.counts[tick], self.sums[tick], self.left[tick], self.today_counts, self.today_sums,
+            tick, requests, state, multiplier, self._booked, self.counts[tick], self.sums[tick], self.left[tick],
+            self.multiplier[tick], self.market_price[tick], self.today_counts, self.today_sums,
         )  # fmt: skip
         if fault:
             raise InvariantError(FAULTS[fault])
-        self.multiplier[tick], self.market_price[tick] = multiplier, market_price
         self.closed += 1
 
     def spend(self) -> Floats:
@@ -123,35 +130,59 @@ FAULTS = {
 
 @kernel()
 def book(
-    counts: Any, sums: Any, slot_impressions: Any, threshold: Any, allowance: Any, spent: Any, booked: Any,
-    tick_counts: Any, tick_sums: Any, left: Any, today_counts: Any, today_sums: Any,
+    tick: Any, requests: Any, state: Any, multiplier: Any, booked: Any, tick_counts: Any, tick_sums: Any, tick_left: Any,
+    tick_multiplier: Any, tick_price: Any, today_counts: Any, today_sums: Any,
 ) -> Any:  # fmt: skip
-    """Moves a tick's counters into the books and clears them; returns the number of the invariant that fails, or 0."""
+    """Moves a tick's counters into the books and clears them; returns the number of the invariant that fails, or 0.
+
+    `tick` counts from the start. `tick_price` (K,): mean least winning cost of a slot, currency per impression; NaN without
+    requests. The other arrays are as in `Ledger`, `booked` (1,) is all that was ever charged.
+    """
+    counts, sums, allowance, spent = state.counts, state.sums, state.allowance, state.spent
+    row = tick % state.reports.shape[0]
     total_spent, impressions = np.int64(0), np.int64(0)
     for k in range(spent.size):
-        left[k] = allowance[k] - spent[k]
+        collect(k, counts, allowance, spent, state.reports[row], state.owed[row])
+        counts[K.REQUESTS, k] = requests
+        tick_left[k] = allowance[k] - spent[k]
+        tick_multiplier[k] = multiplier[k]
+        cheapest = state.threshold[0] - sums[K.DISCOUNT, k]
+        tick_price[k] = cheapest / (requests * MICRO) if requests > 0 else np.nan
         total_spent += spent[k]
         booked[0] += counts[K.SPEND, k]
         impressions += counts[K.IMPRESSIONS, k]
-        if left[k] < 0:
+        if tick_left[k] < 0:
             return 1
         if counts[K.CLICKS, k] > counts[K.IMPRESSIONS, k] or counts[K.IMPRESSIONS, k] > counts[K.WINS, k]:
             return 2
     if total_spent != booked[0]:
         return 3
-    for slot in range(slot_impressions.size):
-        impressions -= slot_impressions[slot]
-        slot_impressions[slot] = 0
+    for slot in range(state.slot_impressions.size):
+        impressions -= state.slot_impressions[slot]
+        state.slot_impressions[slot] = 0
     if impressions != 0:
         return 4
     for k in range(spent.size):
-        for row in range(counts.shape[0]):
-            tick_counts[row, k] = counts[row, k]
-            today_counts[row, k] += counts[row, k]
-            counts[row, k] = 0
-        for row in range(sums.shape[0]):
-            tick_sums[row, k] = sums[row, k]
-            today_sums[row, k] += sums[row, k]
-            sums[row, k] = 0.0
-    threshold[0] = 0.0
+        for n in range(counts.shape[0]):
+            tick_counts[n, k] = counts[n, k]
+            today_counts[n, k] += counts[n, k]
+            counts[n, k] = 0
+        for n in range(sums.shape[0]):
+            tick_sums[n, k] = sums[n, k]
+            today_sums[n, k] += sums[n, k]
+            sums[n, k] = 0.0
+    state.threshold[0] = 0.0
     return 0
+
+
+@inlined
+def collect(k: Any, counts: Any, allowance: Any, spent: Any, reports: Any, owed: Any) -> None:
+    """Reads the conversions reported in a tick and charges those billed by conversion, up to the budget left."""
+    counts[K.REPORTED, k] += reports[k]
+    reports[k] = 0
+    if owed[k] > 0:
+        paid = min(owed[k], allowance[k] - spent[k])
+        spent[k] += paid
+        counts[K.SPEND, k] += paid
+        counts[K.WRITTEN_OFF, k] += owed[k] - paid
+        owed[k] = 0

@@ -316,6 +316,7 @@ class _Seat:
             budget=np.array([float(self._budget)]),
             budget_left=np.array([float(self._books[LEFT])]),
             forecast=self._forecast,
+            elapsed=float(self._forecast[:tick].sum()),
             forecast_requests=float(self._episode),
             last=_told(self._last, self._target),
             today=_told(self._told, self._target),

@@ -8,7 +8,6 @@ campaign is told: bids, wins, cost, conversions once reported, the forecast of t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,8 +46,7 @@ class History(NamedTuple):
     price_unit: Floats | None = None  # currency; None with `prices`
 
 
-@dataclass(frozen=True, slots=True)
-class BidView:
+class BidView(NamedTuple):
     """What a policy sees at the start of a tick; arrays have shape (held,) unless said otherwise, money in currency."""
 
     day: int
@@ -64,17 +62,13 @@ class BidView:
     budget: Floats  # of today; inf: unlimited
     budget_left: Floats
     forecast: Floats  # (ticks,) expected shares of the day's requests, summing to 1
+    elapsed: float  # sum of those before this tick
     forecast_requests: float  # of the whole day
     last: Told  # the tick that has just ended; zeros in the first tick of all
     today: Told  # the day so far
     market_price: Floats  # mean least winning cost of a slot in the last tick (as a rank if squashed); NaN: not told
     history: History
     rule_unit: float = 1e-6  # what 1 stands for in budgets and bids of a `RequestRule`, in currency
-
-    @property
-    def elapsed(self) -> float:
-        """Share of the day's traffic that the forecast puts before this tick."""
-        return float(self.forecast[: self.tick].sum())
 
     @property
     def spent_share(self) -> Floats:

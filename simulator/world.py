@@ -78,7 +78,8 @@ class World:
         self.scenario, self.seed, self.engine = scenario, int(seed), engine
         self.env = _Clock()
         self._exchange = Exchange(scenario, market.build(scenario), self.seed)
-        self.ledger = Ledger(self.campaigns, scenario.ticks_per_day, scenario.days * scenario.ticks_per_day)
+        ticks = scenario.days * scenario.ticks_per_day
+        self.ledger = Ledger(self.campaigns, scenario.ticks_per_day, ticks, self._exchange.state)
         self._seat = BidSeat(self._exchange, self.ledger, (policies or {}).get("bid"))
         if record is not None:
             self._exchange.record(record)
@@ -195,14 +196,8 @@ class World:
             self._exchange.refresh()
             first = self.played
             yield self._at(self.now + self.scenario.tick_us, TICK)
-            self._close_tick(number, self.played - first)
-
-    def _close_tick(self, number: int, requests: int) -> None:
-        exchange = self._exchange
-        exchange.collect_reports(number)
-        exchange.count_offered()
-        exchange.state.counts[K.REQUESTS] = requests
-        self.ledger.close_tick(exchange.state, exchange.multiplier, exchange.told_price(requests))
+            self._exchange.count_offered()
+            self.ledger.close_tick(self._exchange.state, self._exchange.multiplier, self.played - first)
 
     def _traffic(self) -> Generator[simpy.Event, Any, None]:
         """Engine "compiled": plays everything up to the next event, then sleeps until all of that instant have acted."""

@@ -50,7 +50,7 @@ def train(
         out: folder for the files.
         environment_settings: arguments of the environment, as JSON can hold them.
         resume: go on from the checkpoint in `out`, which must be of the same run; only `timesteps` may differ (and where the
-            learning rate falls with them, the agent is then not that of one longer run).
+            learning rate and exploration fall with them, the agent is then not that of one longer run).
         checkpoint_every: steps between two checkpoints, at least.
         advance: called with the number of steps trained so far, often.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 from functools import cache
@@ -107,7 +106,7 @@ def test_the_rule_bids_the_largest_price_worth_paying() -> None:
 
 def test_a_longer_day_is_read_at_the_same_budget_per_request() -> None:
     seen = view(forecast_requests=50.0, budget=np.full(2, 5.0), budget_left=np.full(2, 5.0), history=PRICED)
-    long, short = ruled(RLB(requests=10), seen), ruled(RLB(requests=10), dataclasses.replace(seen, forecast_requests=10.0))
+    long, short = ruled(RLB(requests=10), seen), ruled(RLB(requests=10), seen._replace(forecast_requests=10.0))
     for rate in (0.001, 0.005, 0.02):
         for left in (1.0, 2.5, 5.0):
             assert bids(long, rate, left, 50) == bids(short, rate, left / 5, 10)
@@ -250,7 +249,7 @@ def test_the_landscape_is_learned_from_wins_and_losses(c: float) -> None:
     for _ in range(6):
         bid = np.array([bids(decision, rate) for rate in 0.02 * dice.lognormal(-0.5, 1.0, 2000)]).T
         wins = (dice.random(bid.shape) < bid / (c + bid)).sum(axis=1)
-        decision = ruled(policy, dataclasses.replace(seen, last=told(wins=wins)), started=True)
+        decision = ruled(policy, seen._replace(last=told(wins=wins)), started=True)
     # About 8,000 effective auctions, of which 100 are the history's: 3% to 6%.
     assert decision.state[:, 1] / 1e6 == pytest.approx([c, c], rel=0.12)
 
