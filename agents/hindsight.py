@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..simulator.delivery import Auction
 from ..simulator.demand import BILLING, MICRO, UNLIMITED
 from ..simulator.errors import MarketError, PolicyError
 from ..simulator.exchange import Recorded
 from ..simulator.kernel import WINS
 from ..simulator.market import build
-from ..simulator.scenario import Auction, Scenario
+from ..simulator.scenario import Scenario
 from ..simulator.seats import BidPolicies, BidPolicy
 from ..simulator.world import World
 from .bidding import Fixed

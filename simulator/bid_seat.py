@@ -157,7 +157,7 @@ class BidSeat:
                     addresses.append(decision.rule.address)
                     first.append(first[-1] + width)
                 states.append(decision.state.ravel())
-        offer = state.offer if len(state.offer) == row else np.zeros((row, K.CHUNK), np.float32)
+        offer = state.offer if len(state.offer) == row else np.zeros((row, state.times.size), np.float32)
         self._exchange.replace(
             offer=offer,
             offer_row=offer_row,
@@ -172,17 +172,21 @@ class BidSeat:
         state = self._exchange.state
         if not state.control[K.SCORED] or start >= K.CHUNK:
             return
+        rest = slice(start, K.CHUNK)
         for holding in self._holdings:
             if not isinstance(holding.decision, ChunkBids):
                 continue
             users = self._exchange.market.users
             requests = Requests(
                 number=np.arange(state.control[K.BASE] + start, state.control[K.SCORED]),
-                segment=users.segment[state.users[start:]],
-                rate=state.rate[holding.held, start:] * state.believed_conversion[holding.held, None],
+                segment=users.segment[state.users[rest]],
+                rate=state.rate[holding.held, rest] * state.believed_conversion[holding.held, None],
             )
-            state.offer[holding.offer_rows, start:] = checked_bids(holding.name, holding.decision, requests) * MICRO
-            self._exchange.offer_bound[holding.held] = state.offer[holding.offer_rows, start:].max(axis=1)
+            offers = state.offer[holding.offer_rows]
+            offers[:, rest] = checked_bids(holding.name, holding.decision, requests) * MICRO
+            # Those of requests that have come and still wait count, too.
+            asked = offers[:, rest] if self._exchange.queue is None else offers
+            self._exchange.offer_bound[holding.held] = asked.max(axis=1)
 
 
 @kernel()

@@ -34,6 +34,8 @@ class Stream(IntEnum):
     CAMPAIGNS = 12  # who advertises
     SAMPLE = 13  # the requests on which a market is calibrated
     POLICY = 14  # a policy's own dice
+    SERVICE = 15  # how long a server works on a request
+    NETWORK = 16  # how long its answer travels
 
 
 def stream_keys(seed: int) -> NDArray[np.uint64]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from . import demand
+from . import demand, serving
 from . import kernel as K
 from .auction import LANES, PRICING
 from .chance import stream_keys
@@ -26,6 +26,9 @@ from .response import delay_table
 from .scenario import Scenario
 from .seats import LARGEST
 from .traffic import NEVER, Intensity, arrive, day_shares, place_anew
+
+# What `State` keeps of a request in its column, for as long as it is under way.
+COLUMNS = ("times", "users", "rate", "ad", "weight", "offer", "truth_block")
 
 
 class Recorded(NamedTuple):
@@ -71,6 +74,8 @@ class Exchange:
         self.day_spent = np.zeros(campaigns, np.int64)  # spent before today
         self.on_block: list[Callable[[], None]] = []  # before a block is drawn over
         self.on_scores: list[Callable[[int], None]] = []  # asks for offers, from a request of the block on
+        self.queue = None if scenario.serving is None else serving.new_queue(scenario.serving)
+        self._demands = None if scenario.serving is None else serving.Demands(scenario.serving, market.users, keys)
         one_ad = ads == campaigns
         last_tick = scenario.days * scenario.ticks_per_day
         window = int(scenario.response.window_days * 86_400e6 // scenario.tick_us) + 2
@@ -83,7 +88,7 @@ class Exchange:
             marginal=np.append(scenario.auction.marginal, 0.0),
             times=np.zeros(K.CHUNK, np.int64),
             users=np.zeros(K.CHUNK, np.int64),
-            rate=self._block if one_ad else np.zeros((campaigns, K.CHUNK), np.float32),
+            rate=self._block if one_ad and self.queue is None else np.zeros((campaigns, K.CHUNK), np.float32),
             ad=np.zeros((0, 0) if one_ad else (campaigns, K.CHUNK), np.int64),
             weight=none if self._squashing == 0 else np.zeros((campaigns, K.CHUNK), np.float32),
             offer=none,
@@ -91,7 +96,7 @@ class Exchange:
             truth_users=truth.users,
             truth_ads=truth.ads,
             truth_bias=truth.bias,
-            truth_block=truth.block,
+            truth_block=truth.block if self.queue is None else truth.block.copy(),
             live=np.zeros(campaigns, np.float32),
             cap=np.zeros(campaigns, np.float32),
             click_cap=np.zeros(campaigns, np.float32),
@@ -132,23 +137,32 @@ class Exchange:
     # Blocks of requests
 
     def score(self) -> None:
-        """Draws and scores the next block; called when the one before is settled to its last request."""
+        """Draws and scores the next block; called when the one before is played to its last request."""
         self.count_offered()
+        if self.queue is not None:
+            self._park(self.queue)
         for before in self.on_block:
             before()
         state, users, control = self.state, self.market.users, self.state.control
         first = int(control[K.SCORED])
-        now = int(state.times[-1]) if first else 0
+        now = int(state.times[K.CHUNK - 1]) if first else 0
         self._sum = arrive(
             state.keys, first, self.scenario.traffic.arrivals == "even", self._sum, now, self.scenario.tick_us,
             *self.intensity, users.segment_share, users.segment_start, users.alias_share, users.alias_user,
             self._draws, self._epochs, state.times, state.users,
         )  # fmt: skip
-        self._rates.fill(first, state.users, self._block)
+        drawn = state.users[: K.CHUNK]
+        self._rates.fill(first, drawn, self._block)
         if state.ad.size:
             best_ads(self._block, self.market.campaigns.first_ad, state.rate, state.ad)
+        elif state.rate is not self._block:
+            state.rate[:, : K.CHUNK] = self._block
         if state.weight.size:
-            np.power(state.rate, self._squashing, out=state.weight)
+            np.power(state.rate[:, : K.CHUNK], self._squashing, out=state.weight[:, : K.CHUNK])
+        if self.queue is not None and self._demands is not None:
+            self._demands.fill(first, drawn, self.queue)
+            if state.truth_block.size:
+                state.truth_block[:, : K.CHUNK] = self._rates.truth.block
         control[K.BASE], control[K.SCORED], control[K.GROUP] = first, first + K.CHUNK, -1
         if len(state.offer):
             for ask in self.on_scores:
@@ -162,9 +176,22 @@ class Exchange:
         if not isinstance(factor, Real) or not 0 <= factor <= 1e9:
             raise MarketError(f"a surge needs a factor from 0 to 1e9, not {factor!r}")
         self.intensity = self.intensity.scaled(now, factor)
-        rest = slice(int(self.state.control[K.NEXT] - self.state.control[K.BASE]), None)
+        rest = slice(int(self.state.control[K.NEXT] - self.state.control[K.BASE]), K.CHUNK)
         if self.state.control[K.SCORED]:
             place_anew(now, self._epochs[rest], self.state.times[rest], *self.intensity)
+
+    def _park(self, queue: serving.Queue) -> None:
+        """Moves requests that are still under way out of the columns that the next block takes."""
+        old = np.flatnonzero(queue.under_way[: K.CHUNK])
+        columns = queue.under_way.size
+        if np.count_nonzero(queue.under_way[K.CHUNK :]) + old.size > columns - K.CHUNK:
+            queue = self.queue = serving.widened(queue, 2 * columns)
+            self.replace(**{name: _widened(getattr(self.state, name), columns) for name in COLUMNS})
+        new = np.flatnonzero(~queue.under_way[K.CHUNK :])[: old.size] + K.CHUNK
+        serving.moved(queue, old, new)
+        for array in (getattr(self.state, name) for name in COLUMNS):
+            if array.size:
+                array[..., new] = array[..., old]
 
     def record(self, campaign: int | str) -> None:
         """Keeps for one campaign what a clairvoyant would want to know of each request (see `kernel.record`)."""
@@ -191,9 +218,9 @@ class Exchange:
 
     def _grow_record(self) -> None:
         rows, used = len(self.state.record_ints), int(self.state.control[K.RECORDED])
-        if rows - used >= K.CHUNK:
+        if rows - used >= self.state.times.size:  # nothing else can be settled before the next block is drawn
             return
-        more = max(rows, 64 * K.CHUNK)
+        more = max(rows, 64 * self.state.times.size)
         self.replace(
             record_ints=np.pad(self.state.record_ints, ((0, more), (0, 0))),
             record_floats=np.pad(self.state.record_floats, ((0, more), (0, 0))),
@@ -202,7 +229,12 @@ class Exchange:
     # Ticks and days
 
     def count_offered(self) -> None:
-        """Adds up the believed conversions of all requests played since the last call, won or lost: what bidders saw."""
+        """Adds up the believed conversions of all requests played since the last call, won or lost: what bidders saw.
+
+        With servers the kernel does it, since requests are then not auctioned as they come.
+        """
+        if self.queue is not None:
+            return
         state = self.state
         base, played = int(state.control[K.BASE]), int(state.control[K.NEXT])
         rows = slice(self._counted - base, played - base)
@@ -285,6 +317,11 @@ class Exchange:
     def replace(self, **arrays: Any) -> None:
         """Puts other arrays into the state, for what changes size: offers, rules, journal, record."""
         self.state = self.state._replace(**arrays)
+
+
+def _widened(array: NDArray[Any], more: int) -> NDArray[Any]:
+    """The same array with more columns; one without any stays so."""
+    return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, more)]) if array.size else array
 
 
 def _money(amount: float) -> np.int64:

@@ -53,11 +53,7 @@ class Journal:
         self._notes: list[tuple[int, str, int, float | None]] = []
         self._requests: list[tuple[Any, ...]] = []
         self._logged = 0
-        rows = ROWS + K.CHUNK * len(exchange.state.seen)
-        exchange.replace(
-            journal_ints=np.zeros((rows, len(K.JOURNAL_INTS)), np.int64),
-            journal_floats=np.zeros((rows, len(K.JOURNAL_FLOATS))),
-        )
+        self._make_room()
         exchange.on_block.append(self._after_block)
 
     def note(self, time_us: int, what: str, campaign: int, amount: float | None) -> None:
@@ -79,6 +75,16 @@ class Journal:
         pq.write_table(pa.table(columns, schema=EVENTS), self._part("events"))
         self._part("events").rename(self.folder / "events.parquet")
 
+    def _make_room(self) -> None:
+        """Room for a row group and for all that can be shown in a block; there is more in flight the longer a queue is."""
+        state = self._exchange.state
+        rows = ROWS + state.times.size * len(state.seen)
+        if len(state.journal_ints) < rows:
+            self._exchange.replace(
+                journal_ints=np.zeros((rows, len(K.JOURNAL_INTS)), np.int64),
+                journal_floats=np.zeros((rows, len(K.JOURNAL_FLOATS))),
+            )
+
     def _part(self, name: str) -> Path:
         return self.folder / f"{name}.parquet.part"
 
@@ -86,8 +92,11 @@ class Journal:
         self._collect_requests()
         if sum(len(block[0]) for block in self._requests) >= ROWS:
             self._write_requests()
-        if self._exchange.state.control[K.JOURNALED] >= ROWS:
+        state = self._exchange.state
+        room = len(state.journal_ints) - state.control[K.JOURNALED]
+        if room < state.times.size * len(state.seen):  # what can be shown before the next block is drawn
             self._write_impressions()
+            self._make_room()
 
     def _collect_requests(self) -> None:
         """Takes over the requests of the block that have been played and are not logged yet."""

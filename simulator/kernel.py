@@ -41,13 +41,16 @@ RECORD_INTS, RECORD_FLOATS = 3, 3  # of the latter the rivals' ranks follow
 
 
 class State(NamedTuple):
-    """Everything a kernel reads and writes. K campaigns, A ads, S slots, n = CHUNK requests; money in millionths."""
+    """Everything a kernel reads and writes. K campaigns, A ads, S slots; money in millionths.
+
+    n = CHUNK requests of the block and, in a market with servers, columns behind them for those that still wait.
+    """
 
     control: NDArray[np.int64]
     keys: NDArray[np.uint64]  # (streams,)
     seen: tuple[float, ...]  # (S,) given the slot before was seen
     marginal: NDArray[np.float64]  # (S + 1,) seen at all, and a closing 0
-    times: NDArray[np.int64]  # (n,) microseconds
+    times: NDArray[np.int64]  # (n,) arrival, microseconds
     users: NDArray[np.int64]  # (n,)
     rate: NDArray[np.float32]  # (K, n) believed click rate of the campaign's best ad
     ad: NDArray[np.int64]  # (K, n) that ad; (0, 0) where each campaign has one
@@ -260,7 +263,7 @@ def settle(
 
 @inlined
 def step(
-    i: Any, now: Any,
+    i: Any, j: Any, now: Any, alone: Any,
     control: Any, keys: Any, seen: Any, marginal: Any, users: Any, rate: Any, ad: Any, weight: Any, offer: Any,
     offer_row: Any, truth_users: Any, truth_ads: Any, truth_bias: Any, truth_block: Any, live: Any, cap: Any,
     click_cap: Any, active: Any, watch: Any, billing: Any, allowance: Any, spent: Any,
@@ -269,16 +272,16 @@ def step(
     rule_first: Any, rule_state: Any, top: Any, journal_ints: Any, journal_floats: Any, record_ints: Any,
     record_floats: Any,
 ) -> None:  # fmt: skip
-    """Plays request i: selects anew where caps have changed or a group begins, asks the rules, settles."""
-    j = i - control[BASE]
+    """Plays request i, in column j: finds the best bids, for it `alone` or for its group at once; asks the rules; settles."""
     lane = j % LANES
     floor = np.float32(control[RESERVE])
-    if control[GROUP] != j // LANES:
-        control[GROUP], control[STALE] = j // LANES, 0
-        select(j // LANES * LANES, LANES, rate, weight, offer, offer_row, live, cap, click_cap, floor, seen, top)
-    elif (control[STALE] >> lane) & 1:
+    together = control[GROUP] == j // LANES
+    if alone or (together and (control[STALE] >> lane) & 1):
         one = top[:, lane : lane + 1]
         select(j, 1, rate, weight, offer, offer_row, live, cap, click_cap, floor, seen, one)
+    elif not together:
+        control[GROUP], control[STALE] = j // LANES, 0
+        select(j // LANES * LANES, LANES, rate, weight, offer, offer_row, live, cap, click_cap, floor, seen, top)
     if rule_campaign.size > 0:
         requests_left = max(control[LEFT_BASE] - i, 0)
         bid_by_rules(
@@ -323,14 +326,35 @@ def walk(until: Any, most: Any, state: Any) -> Any:
         if now >= until:
             return REACHED
         step(
-            i, now, control, keys, seen, marginal, users, rate, ad, weight, offer, offer_row, truth_users,
-            truth_ads, truth_bias, truth_block, live, cap, click_cap, active, watch, billing, allowance, spent,
+            i, i - control[BASE], now, False, control, keys, seen, marginal, users, rate, ad, weight, offer, offer_row,
+            truth_users, truth_ads, truth_bias, truth_block, live, cap, click_cap, active, watch, billing, allowance, spent,
             believed_conversion, true_conversion, value, counts, sums, slot_impressions, threshold, reports,
             owed, delay, rule_address, rule_campaign, rule_first, rule_state, top, journal_ints,
             journal_floats, record_ints, record_floats,
         )  # fmt: skip
         i += 1
         control[NEXT] = i
+
+
+@kernel()
+def play_alone(i: Any, j: Any, now: Any, state: Any) -> None:
+    """Plays one request from column j, where a market with servers keeps it while it waits."""
+    (
+        control, keys, seen, marginal, _, users, rate, ad, weight, offer, offer_row, truth_users,
+        truth_ads, truth_bias, truth_block, live, cap, click_cap, active, watch, billing, allowance, spent,
+        believed_conversion, true_conversion, value, counts, sums, slot_impressions, threshold, reports,
+        owed, delay, rule_address, rule_campaign, rule_first, rule_state, top, journal_ints, journal_floats,
+        record_ints, record_floats,
+    ) = state  # fmt: skip
+    for k in range(counts.shape[1]):
+        sums[OFFERED, k] += rate[k, j] * believed_conversion[k]
+    step(
+        i, j, now, True, control, keys, seen, marginal, users, rate, ad, weight, offer, offer_row, truth_users,
+        truth_ads, truth_bias, truth_block, live, cap, click_cap, active, watch, billing, allowance, spent,
+        believed_conversion, true_conversion, value, counts, sums, slot_impressions, threshold, reports,
+        owed, delay, rule_address, rule_campaign, rule_first, rule_state, top, journal_ints,
+        journal_floats, record_ints, record_floats,
+    )  # fmt: skip
 
 
 @kernel()

@@ -246,7 +246,7 @@ def normal_draw(key: Any, request: Any, whose: Any) -> Any:
 def best_ads(block: Any, first_ad: Any, rate: Any, ad: Any) -> None:
     """For each campaign and request, its ad with the best believed rate (the first of equals) and that rate."""
     for k in range(rate.shape[0]):
-        for j in range(rate.shape[1]):
+        for j in range(block.shape[1]):
             best = first_ad[k]
             for a in range(first_ad[k] + 1, first_ad[k + 1]):
                 if block[a, j] > block[best, j]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .delivery import Auction
 from .scenario import (
     Advertiser,
-    Auction,
     Campaign,
     DelayPart,
     DrawnDemand,
@@ -108,10 +108,23 @@ def uniform(bidders: int = 2, requests: int = 100_000) -> Scenario:
     )
 
 
+def queue(servers: int = 1, requests: int = 100_000) -> Scenario:
+    """A market that does nothing but queue: Poisson arrivals at servers that are busy 80% of the time, one bidder."""
+    return uniform(bidders=1, requests=requests).override(
+        {
+            "name": "queue",
+            "ticks_per_day": 24,
+            "traffic.arrivals": "poisson",
+            "serving": {"servers": servers, "service_s": 0.8 * servers * 86_400 / requests},
+        }
+    )
+
+
 PRESETS: dict[str, Callable[..., Scenario]] = {
     "bidding": bidding,
     "bidding-small": bidding_small,
     "bidding-tcpa": bidding_tcpa,
     "tiny": tiny,
     "uniform": uniform,
+    "queue": queue,
 }

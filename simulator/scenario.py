@@ -11,28 +11,19 @@ import inspect
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from numbers import Integral
-from operator import mul
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from .delivery import Auction, Serving
 from .errors import ScenarioError, suggest
-from .settings import Part, sentence
+from .settings import Count, LogOdds, Money, NonNegative, Part, Positive, Range, Share, sentence
 
 MOST_CAMPAIGNS = 60_000  # a rank carries its campaign in 16 bits
-# Bounds that no market needs to pass keep every product of settings finite.
-Positive = Annotated[float, Field(ge=1e-9, le=1e9)]
-NonNegative = Annotated[float, Field(ge=0, le=20)]
-LogOdds = Annotated[float, Field(ge=-50, le=50)]
-# Below the largest amount that a ledger in millionths can hold.
-Money = Annotated[float, Field(gt=0, lt=1e12)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-Range = tuple[Positive, Positive]
 
 
 class Traffic(Part):
@@ -253,47 +244,6 @@ class Weather(Part):
     drift_sigma: NonNegative = Field(0.0, description="log drift from morning to night")
 
 
-class Auction(Part):
-    """How slots are sold."""
-
-    pricing: Literal["first", "second", "gsp", "vcg"] = Field(
-        "gsp", description="'second' with several slots: every winner pays the best losing bid"
-    )
-    slots: Annotated[int, Field(ge=1, le=16)] = 3
-    exposure: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
-        (1.0, 0.8, 0.6), description="probability that a slot is seen, first slot first; falling"
-    )
-    exposure_draws: Literal["cascade", "repeated"] = Field(
-        "cascade",
-        description="'cascade': slot k+1 only if slot k, marginals as given; 'repeated': AuctionNet's rule, one draw of "
-        "exposure[k] a slot on top of the slot before, so that 1/.8/.6 shows the third with .48",
-    )
-    reserve: Annotated[float, Field(ge=1e-6, lt=1e12)] = Field(1e-6, description="least price of an impression, currency")
-    squashing: NonNegative = Field(1.0, description="rank score = bid per click x believed click rate ^ squashing")
-    price_told: bool = Field(True, description="campaigns are told the least winning cost after the auction")
-
-    @model_validator(mode="after")
-    def _check(self) -> Auction:
-        if len(self.exposure) < self.slots:
-            raise ValueError(f"exposure must name a probability for each of the {self.slots} slots, not {len(self.exposure)}")
-        if self.exposure_draws == "cascade" and any(b > a for a, b in pairwise(self.exposure)):
-            raise ValueError("exposure must not rise from slot to slot")
-        return self
-
-    @property
-    def seen(self) -> tuple[float, ...]:
-        """Probability that a slot is seen given that the one before was, for the slots sold."""
-        if self.exposure_draws == "repeated":
-            return self.exposure[: self.slots]
-        before = (1.0, *self.exposure)
-        return tuple(e / b for e, b in zip(self.exposure, before, strict=False))[: self.slots]
-
-    @property
-    def marginal(self) -> tuple[float, ...]:
-        """Probability that a slot is seen, for the slots sold."""
-        return tuple(accumulate(self.seen, mul))
-
-
 class DelayPart(Part):
     """A Weibull distribution of delays; shape 1 is exponential."""
 
@@ -328,6 +278,7 @@ class Scenario(Part):
     weather: Weather = Weather()
     auction: Auction = Auction()
     response: Response = Response()
+    serving: Serving | None = Field(None, description="None: a request is auctioned the moment it arrives")
 
     @model_validator(mode="after")
     def _check(self) -> Scenario:
@@ -335,6 +286,9 @@ class Scenario(Part):
             raise ValueError(f"ticks_per_day must divide the day's {self.day_s} s into whole microseconds")
         if self.users.segments > self.users.count:
             raise ValueError("users.segments must not exceed users.count")
+        if self.serving is not None and len(self.serving.tiers) not in (0, self.users.segments):
+            tiers, segments = len(self.serving.tiers), self.users.segments
+            raise ValueError(f"serving.tiers must name a tier for each of the {segments} segments, not {tiers}")
         if self.rates.kind == "uniform" and self.rates.belief_noise and self.auction.squashing != 1:
             raise ValueError("auction.squashing other than 1 needs believed rates above zero, so no rates.belief_noise here")
         return self
@@ -356,8 +310,9 @@ class Scenario(Part):
 
     @property
     def digest(self) -> str:
-        """Sixteen hexadecimal digits that name exactly these settings."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        """Sixteen hexadecimal digits that name exactly these settings; parts that a market does not have do not count."""
+        parts = {name: part for name, part in self.model_dump(mode="json").items() if part is not None}
+        text = json.dumps(parts, sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     @classmethod

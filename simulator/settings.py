@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic._internal._model_construction import ModelMetaclass
 
 from .errors import ScenarioError, suggest
+
+# Bounds that no market needs to pass keep every product of settings finite.
+Positive = Annotated[float, Field(ge=1e-9, le=1e9)]
+NonNegative = Annotated[float, Field(ge=0, le=20)]
+LogOdds = Annotated[float, Field(ge=-50, le=50)]
+# Below the largest amount that a ledger in millionths can hold.
+Money = Annotated[float, Field(gt=0, lt=1e12)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Range = tuple[Positive, Positive]
 
 
 class _Sentences(ModelMetaclass):

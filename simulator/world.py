@@ -21,22 +21,27 @@ from simpy.events import NORMAL, EventPriority
 from threadpoolctl import ThreadpoolController
 
 from . import kernel as K
-from . import market
+from . import market, serving
 from .bid_seat import BidSeat
 from .compiled import entry
+from .delivery import Serving
 from .demand import Campaigns
 from .errors import MarketError, PolicyError, suggest
 from .exchange import Exchange, Recorded, next_arrival
+from .fleet import Fleet, Pool
 from .journal import Journal
 from .ledger import Ledger
 from .scenario import Scenario
 from .seats import BidPolicies
+from .serving import ServingBooks
+from .traffic import NEVER
 
 SEATS = {"bid"}
 ALL = 1 << 62
 # Priorities at one instant: the end of a tick, SimPy's own events (0 and 1: control), the end of a run, arrivals. Ticks end
 # first, so that what a process does when a tick or day begins belongs to that one, however long ago it was scheduled.
-TICK, END, ARRIVAL = -1, 1_000, 1_000_000
+# Then come free servers for those who wait, requests that complete, others that leave, and new ones.
+TICK, END, GRANT, DONE, LEAVE, ARRIVAL = -1, 1_000, 2_000, 3_000, 4_000, 1_000_000
 
 
 class World:
@@ -85,6 +90,11 @@ class World:
             self._exchange.record(record)
         self.journal = Journal(journal, self._exchange) if journal is not None else None
         self._walk = entry(K.walk, 0, 0, self._exchange.state)
+        self.serving: ServingBooks | None = None
+        self._fleet: Fleet | None = None
+        self._pool: Pool | None = None
+        if scenario.serving is not None:
+            self._open_servers(scenario.serving, ticks)
         self._exchange.open_day(0)  # here, so that what is done before the first run lasts
         self._chain = 0  # number of the chain of arrivals in force (engine "events")
         self.env.process(self._clock())
@@ -173,6 +183,26 @@ class World:
         self._exchange.set_active(campaign, False)
         self._note("pause", campaign, None)
 
+    def set_servers(self, servers: int) -> None:
+        """How many servers there are from now on, failed ones among them; those too many end the work they have begun."""
+        self._servers("set_servers").own(servers)
+        self._note("set_servers", None, servers)
+
+    def fail_servers(self, servers: int) -> None:
+        """An outage: so many servers end the work they have begun and take up no other."""
+        self._servers("fail_servers").fail(servers)
+        self._note("fail_servers", None, servers)
+
+    def repair_servers(self, servers: int) -> None:
+        """Brings back servers that have failed."""
+        self._servers("repair_servers").repair(servers)
+        self._note("repair_servers", None, servers)
+
+    def _servers(self, what: str) -> Fleet:
+        if self._fleet is None:
+            raise MarketError(f"{what} needs a market with servers, and scenario {self.scenario.name!r} has none")
+        return self._fleet
+
     def surge(self, factor: float) -> None:
         """Multiplies all traffic from now on; call it again with the inverse to end the surge. 0 ends traffic for good."""
         self._exchange.surge(self.now, factor)
@@ -196,18 +226,31 @@ class World:
             self._exchange.refresh()
             first = self.played
             yield self._at(self.now + self.scenario.tick_us, TICK)
-            self._exchange.count_offered()
-            self.ledger.close_tick(self._exchange.state, self._exchange.multiplier, self.played - first)
+            self._close_tick(self.played - first)
+
+    def _close_tick(self, requests: int) -> None:
+        exchange = self._exchange
+        exchange.count_offered()
+        if exchange.queue is not None and self.serving is not None:
+            requests = int(exchange.queue.books[serving.SERVED])
+            self.serving.close_tick(exchange.queue)
+        self.ledger.close_tick(exchange.state, exchange.multiplier, requests)
 
     def _traffic(self) -> Generator[simpy.Event, Any, None]:
         """Engine "compiled": plays everything up to the next event, then sleeps until all of that instant have acted."""
         yield self._at(0, ARRIVAL)
         while (until := self._next_event()) is not None:
-            while (status := self._walk(until, ALL, self._exchange.state)) != K.REACHED:
+            while (status := self._play(until)) != K.REACHED:
                 if status == K.FAULTY:
                     self._blame()
                 self._exchange.score()
             yield self._at(until, ARRIVAL)
+
+    def _play(self, until: int) -> int:
+        exchange = self._exchange
+        if exchange.queue is None:
+            return int(self._walk(until, ALL, exchange.state))
+        return int(self._serve(self.now, until, exchange.state, exchange.queue))
 
     def _arrivals(self, chain: int) -> Generator[simpy.Event, Any, None]:
         """Engine "events": starts a process for each request; a surge starts a new chain, and this one ends."""
@@ -223,7 +266,59 @@ class World:
             yield self._at(arrival, ARRIVAL)
             if chain != self._chain:
                 return
-            yield self.env.process(self._request())
+            if self._pool is None:
+                yield self.env.process(self._request())
+            else:
+                number = int(self._exchange.state.control[K.NEXT])
+                self._enter(number - self._exchange.state.control[K.BASE], number, self._exchange.queue)
+                self._exchange.state.control[K.NEXT] = number + 1
+                self.env.process(self._visit(number, self._pool))
+
+    def _visit(self, number: int, pool: Pool) -> Generator[simpy.Event, Any, None]:
+        """A request that waits for a server, has it for a while, and is auctioned."""
+        column, queue = self._column(number)
+        with pool.request(priority=int(queue.tier[column])) as server:
+            if not server.triggered:
+                deadline = int(queue.control[serving.DEADLINE])
+                yield server if deadline == NEVER else server | self._at(self.now + deadline, LEAVE)
+                column, queue = self._column(number)
+                if not server.triggered:
+                    self._leave(column, queue)
+                    return
+            self._start(column, self.now, self._exchange.state.times, queue)
+            yield self._at(self.now + int(queue.work[column]), DONE)
+        column, queue = self._column(number)
+        self._finish(column, self.now, self._exchange.state, queue)
+        if self._exchange.state.control[K.FAULT]:
+            self._blame()
+
+    def _column(self, number: int) -> tuple[int, serving.Queue]:
+        """Where a request under way is kept now: it moves when a block is drawn."""
+        queue = self._exchange.queue
+        assert queue is not None
+        return int(self._find(number, self._exchange.state.control[K.BASE], queue)), queue
+
+    def _open_servers(self, settings: Serving, ticks: int) -> None:
+        state, queue = self._exchange.state, self._exchange.queue
+        assert queue is not None
+        self.serving = serving.ServingBooks(ticks, self.scenario.tick_us, self.scenario.ticks_per_day)
+        self._fleet = Fleet(self.env, settings, lambda: cast(serving.Queue, self._exchange.queue), self._resize)
+        if self.engine == "compiled":
+            self._serve = entry(serving.serve, 0, 0, state, queue)
+            return
+        self._pool = Pool(self.env, settings.servers)
+        self._find = entry(serving.column_of, 0, 0, queue)
+        self._enter = entry(serving.enter, 0, 0, queue)
+        self._start = entry(serving.start, 0, 0, state.times, queue)
+        self._leave = entry(serving.leave, 0, queue)
+        self._finish = entry(serving.finish, 0, 0, state, queue)
+
+    def _resize(self, servers: int) -> None:
+        """The number of servers that work has changed; the other engine looks at it when this instant's events are done."""
+        if self._pool is not None:
+            self._pool.resize(servers)
+            pool = self._pool
+            cast(Any, self._at(self.now, GRANT).callbacks).append(lambda _: pool.grant())
 
     def _request(self) -> Generator[simpy.Event, Any, None]:
         """A request: without servers to wait for, it is settled as it arrives."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..progress import progress
 from ..report import plain_table
-from . import auctions, budgets, sampling
+from . import auctions, budgets, queues, sampling
 from .check import LIMIT, Check
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ CHECKS: dict[str, Callable[[float], list[Check]]] = {
     "3 revenue": auctions.revenue,
     "4 reserve": auctions.best_reserve,
     "5 GSP and VCG": auctions.positions,
+    "6 Markov queues": queues.markov,
+    "6 fixed service": queues.fixed_service,
+    "6 many servers": queues.many_servers,
     "7 arrivals": sampling.arrivals,
     "8 budget": budgets.shading,
     "9 return target": budgets.return_target,

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from adarena.benchmarks import theory
-from adarena.benchmarks.theory import auctions, budgets, sampling
+from adarena.benchmarks.theory import auctions, budgets, queues, sampling
 from adarena.benchmarks.theory.check import Check, equal, ratio, sampled
 
 # A share of the full effort where a check takes longer than a second or two.
@@ -32,7 +32,7 @@ def test_the_market_agrees_with_theory(name: str) -> None:
 
 
 def test_every_check_is_there() -> None:
-    assert {int(name.split()[0]) for name in theory.CHECKS} == {1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 16, 19}
+    assert {int(name.split()[0]) for name in theory.CHECKS} == {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 16, 19}
 
 
 @pytest.mark.parametrize("biased", [False, True])
@@ -85,6 +85,20 @@ def test_vcg_prices_by_definition() -> None:
 )  # fmt: skip
 def test_pacing_factors(pricing: str, n: int, rho: float, k: float) -> None:
     assert budgets.pacing_factor(pricing, n, rho) == pytest.approx(k, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("servers", "load", "waits"),
+    [(1, 0.8, 0.8), (2, 0.8, 0.711111), (5, 0.8, 0.554113), (10, 0.9, 0.668732), (50, 0.95, 0.629095), (100, 0.95, 0.506457)],
+)
+def test_erlang_c(servers: int, load: float, waits: float) -> None:
+    assert queues.erlang_c(servers, load) == pytest.approx(waits, abs=1e-6)
+
+
+@pytest.mark.parametrize(("beta", "limit"), [(0.5, 0.5045), (1.0, 0.2234), (1.5, 0.0847), (2.0, 0.0269)])
+def test_many_servers_reach_their_limit(beta: float, limit: float) -> None:
+    assert queues.halfin_whitt(beta) == pytest.approx(limit, abs=5e-5)
+    assert queues.erlang_c(1_000_000, 1 - beta / 1000) == pytest.approx(limit, rel=5e-3)
 
 
 def test_largest_of_ten_normals() -> None:
@@ -145,6 +159,7 @@ def mostly_caught(wrong: list[Check], share: float) -> bool:
         (lambda: [c for c in auctions.positions(0.2, gsp="vcg") if c.name.startswith("5 GSP:")], 0.75),
         (lambda: [c for c in auctions.positions(0.2, gsp="first") if c.name.startswith("5 GSP:")], 1.0),
         (lambda: [c for c in budgets.shading(1.0, wrong=1.05) if "a request: spend" in c.name], 1.0),
+        (lambda: queues.fixed_service(0.2, service="exponential"), 1.0),
         (lambda: [c for c in sampling.arrivals(0.25, kind="even") if "variance" in c.name or "KS" in c.name], 0.6),
         (lambda: [c for c in sampling.arrivals(0.25, wrong=1.05) if "requests" in c.name and not c.exact], 1.0),
         (lambda: [c for c in sampling.winners_curse(1.0, noise_believed=0.9) if "/" in c.name], 1.0),
@@ -153,7 +168,7 @@ def mostly_caught(wrong: list[Check], share: float) -> bool:
     ],
     ids=[
         "first price for second", "second price for first", "first price at a reserve", "VCG for GSP", "first price for GSP",
-        "multiplier 5% off", "even arrivals", "surge 5% too strong", "noise misjudged", "step ten times too long",
+        "multiplier 5% off", "random service", "even arrivals", "surge 5% too strong", "noise misjudged", "step ten times too long",
         "budgets that do not bind",
     ],
 )  # fmt: skip

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from adarena.simulator import BidPolicy, BidView, ChunkBids, Multiplier, RequestRule, Scenario, World, rule
 from adarena.simulator import kernel as K
+from adarena.simulator.delivery import Auction, Autoscaling, Outage, Serving
 from adarena.simulator.scenario import (
     Ad,
     Advertiser,
-    Auction,
     Campaign,
     DelayPart,
     Flight,
@@ -60,8 +60,38 @@ def campaigns(draw: st.DrawFn, name: str, days: int, ads: int) -> Campaign:
 
 
 @st.composite
-def scenarios(draw: st.DrawFn, most_requests: int = 1500) -> Scenario:
-    """A market of 1 to 12 campaigns with every setting of the auction, the rates and the response in play."""
+def servers(draw: st.DrawFn, day_s: int, requests: int, segments: int) -> Serving:
+    """Servers at 40 to 200% load, with deadlines from far below a service to none, tiers, outages, scaling."""
+    count = draw(st.sampled_from([1, 2, 7, 40]))
+    service = draw(st.sampled_from([0.4, 0.8, 1.0, 2.0])) * count * day_s / requests
+    outages = tuple(
+        Outage(
+            start_s=draw(st.sampled_from([0.0, 0.1, 0.4, 0.5])) * day_s,
+            duration_s=draw(st.sampled_from([0.05, 0.25])) * day_s,
+            servers=draw(st.sampled_from([1, 2, 50])),
+        )
+        for _ in range(draw(st.integers(0, 2)))
+    )
+    delay = draw(st.sampled_from([0.0, day_s / 9]))
+    scaling = Autoscaling(least=1, most=12, utilisation=0.7, every_s=day_s / 20, delay_s=delay)
+    return Serving(
+        servers=count,
+        service_s=service,
+        service=draw(st.sampled_from(["fixed", "exponential"])),
+        network_s=draw(st.sampled_from([0.0, 0.3])) * service,
+        deadline_s=draw(st.sampled_from([None, 0.2 * service, 1.5 * service, 10 * service])),
+        tiers=draw(st.sampled_from([(), (0, 1, 0)[:segments]])),
+        outages=outages,
+        autoscaling=draw(st.sampled_from([None, scaling])),
+    )
+
+
+@st.composite
+def scenarios(draw: st.DrawFn, most_requests: int = 1500, served: bool = False) -> Scenario:
+    """A market of 1 to 12 campaigns with every setting of the auction, the rates and the response in play.
+
+    With `served` its requests wait for servers.
+    """
     days = draw(st.sampled_from([1, 1, 2, 3]))
     several = draw(st.booleans())
     rates = draw(
@@ -86,14 +116,17 @@ def scenarios(draw: st.DrawFn, most_requests: int = 1500) -> Scenario:
         )
         for k in range(held)
     )
+    day_s = draw(st.sampled_from([60, 3600, 86_400]))
+    requests = draw(st.sampled_from([60, 300, most_requests // days]))
     return Scenario(
         name="random",
         days=days,
-        day_s=draw(st.sampled_from([60, 3600, 86_400])),
+        day_s=day_s,
+        serving=draw(servers(day_s, requests, 3)) if served else None,
         ticks_per_day=draw(st.sampled_from([1, 3, 6, 24])),
         market_seed=draw(st.integers(0, 5)),
         traffic=Traffic(
-            requests_per_day=draw(st.sampled_from([60, 300, most_requests // days])),
+            requests_per_day=requests,
             curve=draw(st.sampled_from([(1.0,), (1.0, 3.0, 0.5), (0.0, 1.0, 0.0, 2.0)])),
             arrivals=draw(st.sampled_from(["poisson", "even"])),
             day_sigma=draw(st.sampled_from([0.0, 0.4])),
@@ -240,6 +273,10 @@ class Action:
         elif self.what == "outage":  # almost nobody comes for a while
             world.surge(1e-9)
             world.process(self._end_outage(world))
+        elif self.what == "set_servers":
+            world.set_servers(int(self.amount * 4))
+        elif self.what == "fail":
+            world.fail_servers(int(self.amount * 4))
         elif self.what == "launch":
             world.launch(self.campaign)
         else:
@@ -275,7 +312,7 @@ def actions(draw: st.DrawFn, scenario: Scenario, instants: list[int]) -> list[Ac
             time = draw(st.sampled_from(instants))
         else:
             time = draw(st.integers(0, scenario.horizon_us))
-        what = draw(st.sampled_from(DEEDS))
+        what = draw(st.sampled_from(DEEDS if scenario.serving is None else [*DEEDS, "set_servers", "fail"]))
         amount = draw(st.sampled_from([0.0, 0.004, 0.5, 1.0, 2.0, 9.0]))
         out.append(Action(time, what, draw(st.integers(0, held - 1)), amount))
     return out

@@ -12,8 +12,9 @@ from markets import campaigns, give_tape, scenarios
 from reference import Bidder, auction, charge, owed
 
 from adarena.simulator import BidPolicy, BidView, ChunkBids, Scenario, World, chance
+from adarena.simulator.delivery import Auction
 from adarena.simulator.demand import BILLING
-from adarena.simulator.scenario import Advertiser, Auction, Campaign, ListedDemand, Traffic, Uniform, Users
+from adarena.simulator.scenario import Advertiser, Campaign, ListedDemand, Traffic, Uniform, Users
 
 MICRO = 1_000_000
 

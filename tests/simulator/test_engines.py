@@ -39,6 +39,9 @@ def assert_same(one: tuple[World, dict[int, Reacting]], two: tuple[World, dict[i
         np.testing.assert_array_equal(a, b, err_msg=name)
     for k, policy in one[1].items():
         assert policy.seen == two[1][k].seen
+    if one[0].serving is not None and two[0].serving is not None:
+        for name in ("counts", "latency", "capacity", "under_way"):
+            np.testing.assert_array_equal(getattr(one[0].serving, name), getattr(two[0].serving, name), err_msg=name)
 
 
 @settings(max_examples=220)
@@ -53,10 +56,22 @@ def test_engines_agree_to_the_last_bit(data: st.DataObject) -> None:
     assert_same(compiled, play(scenario, kinds, deeds, seed, "events"))
 
 
-@settings(max_examples=60)
+@settings(max_examples=220)
+@given(st.data())
+def test_engines_agree_where_requests_wait_for_servers(data: st.DataObject) -> None:
+    scenario = data.draw(scenarios(served=True))
+    seed = data.draw(st.integers(0, 1 << 40))
+    held = len(scenario.demand.advertisers)  # type: ignore[union-attr]
+    kinds = data.draw(st.text("-mcrxMCRX", min_size=held, max_size=held))
+    deeds = data.draw(actions(scenario, arrivals(scenario, seed)))
+    compiled = play(scenario, kinds, deeds, seed, "compiled")
+    assert_same(compiled, play(scenario, kinds, deeds, seed, "events"))
+
+
+@settings(max_examples=120)
 @given(st.data())
 def test_a_run_in_parts_is_the_run(data: st.DataObject) -> None:
-    scenario = data.draw(scenarios(most_requests=600))
+    scenario = data.draw(scenarios(most_requests=600, served=data.draw(st.booleans())))
     seed = data.draw(st.integers(0, 1000))
     held = len(scenario.demand.advertisers)  # type: ignore[union-attr]
     kinds = data.draw(st.text("-mcrX", min_size=held, max_size=held))

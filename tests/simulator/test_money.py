@@ -12,8 +12,9 @@ from markets import Action, Tape, give_tape, policies
 
 from adarena.simulator import BidPolicy, BidView, InvariantError, Multiplier, Scenario, World
 from adarena.simulator import kernel as K
+from adarena.simulator.delivery import Auction
 from adarena.simulator.demand import UNLIMITED
-from adarena.simulator.scenario import Advertiser, Auction, Campaign, DelayPart, ListedDemand, Response, Traffic, Uniform, Users
+from adarena.simulator.scenario import Advertiser, Campaign, DelayPart, ListedDemand, Response, Traffic, Uniform, Users
 
 CPM, CPC, CPA = 0, 1, 2
 MARKETS, DAYS_EACH = 50, 20

@@ -12,8 +12,9 @@ from markets import scenarios
 from pydantic import ValidationError
 
 from adarena.simulator import Scenario, ScenarioError
+from adarena.simulator.delivery import Auction
 from adarena.simulator.presets import PRESETS
-from adarena.simulator.scenario import Auction, Campaign, Flight
+from adarena.simulator.scenario import Campaign, Flight
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))

@@ -1,0 +1,96 @@
+"""How the platform delivers ads: the rules of its auction, and the servers that a request waits for; parts of a scenario."""
+
+from __future__ import annotations
+
+from itertools import accumulate, pairwise
+from operator import mul
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from .settings import NonNegative, Part
+
+Seconds = Annotated[float, Field(ge=1e-6, le=1e9)]
+MOST_SERVERS = 100_000
+
+
+class Auction(Part):
+    """How slots are sold."""
+
+    pricing: Literal["first", "second", "gsp", "vcg"] = Field(
+        "gsp", description="'second' with several slots: every winner pays the best losing bid"
+    )
+    slots: Annotated[int, Field(ge=1, le=16)] = 3
+    exposure: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
+        (1.0, 0.8, 0.6), description="probability that a slot is seen, first slot first; falling"
+    )
+    exposure_draws: Literal["cascade", "repeated"] = Field(
+        "cascade",
+        description="'cascade': slot k+1 only if slot k, marginals as given; 'repeated': AuctionNet's rule, one draw of "
+        "exposure[k] a slot on top of the slot before, so that 1/.8/.6 shows the third with .48",
+    )
+    reserve: Annotated[float, Field(ge=1e-6, lt=1e12)] = Field(1e-6, description="least price of an impression, currency")
+    squashing: NonNegative = Field(1.0, description="rank score = bid per click x believed click rate ^ squashing")
+    price_told: bool = Field(True, description="campaigns are told the least winning cost after the auction")
+
+    @model_validator(mode="after")
+    def _check(self) -> Auction:
+        if len(self.exposure) < self.slots:
+            raise ValueError(f"exposure must name a probability for each of the {self.slots} slots, not {len(self.exposure)}")
+        if self.exposure_draws == "cascade" and any(b > a for a, b in pairwise(self.exposure)):
+            raise ValueError("exposure must not rise from slot to slot")
+        return self
+
+    @property
+    def seen(self) -> tuple[float, ...]:
+        """Probability that a slot is seen given that the one before was, for the slots sold."""
+        if self.exposure_draws == "repeated":
+            return self.exposure[: self.slots]
+        before = (1.0, *self.exposure)
+        return tuple(e / b for e, b in zip(self.exposure, before, strict=False))[: self.slots]
+
+    @property
+    def marginal(self) -> tuple[float, ...]:
+        """Probability that a slot is seen, for the slots sold."""
+        return tuple(accumulate(self.seen, mul))
+
+
+class Outage(Part):
+    """Servers that fail at one time and come back at another."""
+
+    start_s: Annotated[float, Field(ge=0, le=1e9)] = Field(description="from the start of the first day")
+    duration_s: Seconds
+    servers: Annotated[int, Field(ge=1, le=MOST_SERVERS)] = Field(description="how many fail, as far as there are so many")
+
+
+class Autoscaling(Part):
+    """Servers ordered and sent away so that a share of them is busy."""
+
+    least: Annotated[int, Field(ge=1, le=MOST_SERVERS)] = 1
+    most: Annotated[int, Field(ge=1, le=MOST_SERVERS)]
+    utilisation: Annotated[float, Field(ge=0.01, le=1)] = Field(0.6, description="share of the servers' time to be filled")
+    every_s: Seconds = Field(60.0, description="between two decisions, each from the work that arrived in between")
+    delay_s: Annotated[float, Field(ge=0, le=1e9)] = Field(180.0, description="before an ordered server works")
+
+    @model_validator(mode="after")
+    def _check(self) -> Autoscaling:
+        if self.least > self.most:
+            raise ValueError(f"least must not exceed most, and {self.least} does {self.most}")
+        return self
+
+
+class Serving(Part):
+    """A pool of servers: a request is auctioned when one of them has worked on it, and earns nothing if that is too late."""
+
+    servers: Annotated[int, Field(ge=1, le=MOST_SERVERS)]
+    service_s: Seconds = Field(description="mean time that a server works on a request")
+    service: Literal["fixed", "exponential"] = Field("exponential", description="distribution of that time")
+    network_s: Annotated[float, Field(ge=0, le=1e9)] = Field(0.0, description="mean of an answer's way, exponential")
+    deadline_s: Seconds | None = Field(
+        None, description="a request that has waited so long leaves; one answered later than this earns nothing"
+    )
+    tiers: tuple[Annotated[int, Field(ge=0, le=15)], ...] = Field(
+        (), description="tier of each user segment, tier 0 being served first; none: one queue"
+    )
+    outages: tuple[Outage, ...] = ()
+    autoscaling: Autoscaling | None = None

@@ -1,0 +1,95 @@
+"""How many servers work: a SimPy resource whose size changes, and the processes that change it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator
+from typing import Any
+
+import simpy
+
+from .delivery import MOST_SERVERS, Autoscaling, Outage, Serving
+from .errors import MarketError
+from .serving import ASKED, CAPACITY, Queue
+
+
+class Pool(simpy.PriorityResource):
+    """The queue of the engine "events": servers whose number may change; those too many stop when their work is done."""
+
+    def resize(self, servers: int) -> None:
+        """Sets the number of servers; `grant` gives new ones to those who wait."""
+        self._capacity = servers
+
+    def grant(self) -> None:
+        """Gives free servers to those who wait; a SimPy resource by itself gives one."""
+        while self.put_queue and self.count < self.capacity:
+            self._trigger_put(None)
+
+
+class Fleet:
+    """The servers of a world: how many it has, and how many of them have failed.
+
+    `changed` is called with the number that works whenever it changes.
+    """
+
+    def __init__(self, env: simpy.Environment, settings: Serving, queue: Callable[[], Queue], changed: Callable[[int], None]):
+        self._env, self._queue, self._changed = env, queue, changed
+        self.owned, self.failed = settings.servers, 0
+        for outage in settings.outages:
+            env.process(self._outage(outage))
+        if settings.autoscaling is not None:
+            env.process(self._scaling(settings.autoscaling))
+
+    @property
+    def working(self) -> int:
+        """How many servers work."""
+        return max(self.owned - self.failed, 0)
+
+    def own(self, servers: int) -> None:
+        """Sets how many servers there are. Raises `MarketError` for what is not a number of servers."""
+        self.owned = _count(servers)
+        self._update()
+
+    def fail(self, servers: int) -> None:
+        """Takes so many servers down. Raises `MarketError` for what is not a number of servers."""
+        self.failed += _count(servers)
+        self._update()
+
+    def repair(self, servers: int) -> None:
+        """Brings so many servers back. Raises `MarketError` if not so many have failed."""
+        if _count(servers) > self.failed:
+            raise MarketError(f"{servers} servers cannot be repaired: {self.failed} have failed")
+        self.failed -= servers
+        self._update()
+
+    def _update(self) -> None:
+        if self.working != self._queue().control[CAPACITY]:
+            self._queue().control[CAPACITY] = self.working
+            self._changed(self.working)
+
+    def _outage(self, outage: Outage) -> Generator[simpy.Event, Any, None]:
+        yield self._env.timeout(round(outage.start_s * 1e6))
+        self.fail(outage.servers)
+        yield self._env.timeout(round(outage.duration_s * 1e6))
+        self.repair(outage.servers)
+
+    def _scaling(self, rule: Autoscaling) -> Generator[simpy.Event, Any, None]:
+        """Every so often orders as many servers as the work of that time would have filled to the share wanted."""
+        every = round(rule.every_s * 1e6)
+        seen = 0
+        while True:
+            yield self._env.timeout(every)
+            asked = int(self._queue().control[ASKED])
+            wanted = math.ceil((asked - seen) / (every * rule.utilisation))
+            seen = asked
+            self._env.process(self._order(min(max(wanted, rule.least), rule.most), round(rule.delay_s * 1e6)))
+
+    def _order(self, servers: int, delay: int) -> Generator[simpy.Event, Any, None]:
+        yield self._env.timeout(delay)
+        self.own(servers)
+
+
+def _count(servers: Any) -> int:
+    if isinstance(servers, bool) or not isinstance(servers, int) or not 0 <= servers <= MOST_SERVERS:
+        raise MarketError(f"a number of servers is a whole number from 0 to {MOST_SERVERS:,}, not {servers!r}")
+    return servers

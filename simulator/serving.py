@@ -1,0 +1,367 @@
+"""The servers that requests wait for: a queue with deadlines, tiers, outages and scaling, in both engines.
+
+A request is auctioned when a server has worked on it, with the bids and budgets of that instant. It leaves the queue when it
+has waited as long as the deadline; one answered later than that earns nothing and has used its server all the same. The engine
+`compiled` plays the queue as a recursion over its events (`serve`), `events` as a SimPy resource (`fleet.Pool`); what happens
+to a request when it comes, starts, ends or leaves is the same compiled code.
+
+At one instant control events act first, then free servers are granted, requests complete, others leave, and new ones arrive.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import kernel as K
+from .chance import Stream, uniform
+from .compiled import inlined, kernel
+from .delivery import Serving
+from .errors import InvariantError
+from .population import Users
+from .traffic import NEVER
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Integers = NDArray[np.int64]
+
+# Places in Queue.control.
+CAPACITY, BUSY, STARTED, DEADLINE, ASKED, CONTROLS = range(6)  # ASKED: work of all that ever came, microseconds
+# Rows of Queue.books: requests that came, were auctioned, were answered too late, left the queue, had to wait before they
+# started, and started; sums over those that started of wait and work, microseconds.
+ARRIVED, SERVED, LATE, LEFT, WAITED, BEGUN, WAIT_US, WORK_US, BOOKS = range(9)
+OCTAVE = 32  # bins of the latency histogram in a doubling: quantiles are known to 2%
+BINS = 40 * OCTAVE
+
+
+class Queue(NamedTuple):
+    """Requests under way, in the columns of `State`; n columns, T tiers, times in microseconds."""
+
+    control: Integers  # (CONTROLS,)
+    request: Integers  # (n,) its number
+    under_way: NDArray[np.bool_]  # (n,) waits or is served
+    work: Integers  # (n,) how long a server takes
+    network: Integers  # (n,) how long the answer travels
+    tier: Integers  # (n,)
+    waiting: Integers  # (T, n) rings of columns
+    head: Integers  # (T,) place of the first
+    length: Integers  # (T,)
+    done_time: Integers  # (n,) a heap of completions, of control[BUSY] entries: by time, then by order of start
+    done_order: Integers
+    done_column: Integers
+    books: Integers  # (BOOKS,) of the tick under way
+    latency: Integers  # (BINS,) histogram over requests answered, late ones too, by log2 of microseconds
+
+
+def new_queue(settings: Serving) -> Queue:
+    """An empty queue with room for a block of requests."""
+    n, tiers = K.CHUNK, max(settings.tiers, default=0) + 1
+    control = np.zeros(CONTROLS, np.int64)
+    control[CAPACITY] = settings.servers
+    control[DEADLINE] = NEVER if settings.deadline_s is None else round(settings.deadline_s * 1e6)
+    return Queue(
+        control,
+        request=np.zeros(n, np.int64),
+        under_way=np.zeros(n, np.bool_),
+        work=np.zeros(n, np.int64),
+        network=np.zeros(n, np.int64),
+        tier=np.zeros(n, np.int64),
+        waiting=np.zeros((tiers, n), np.int64),
+        head=np.zeros(tiers, np.int64),
+        length=np.zeros(tiers, np.int64),
+        done_time=np.zeros(n, np.int64),
+        done_order=np.zeros(n, np.int64),
+        done_column=np.zeros(n, np.int64),
+        books=np.zeros(BOOKS, np.int64),
+        latency=np.zeros(BINS, np.int64),
+    )
+
+
+def widened(queue: Queue, columns: int) -> Queue:
+    """The same queue with room for so many requests."""
+    more = columns - queue.request.size
+    wide = {
+        name: np.pad(getattr(queue, name), (0, more))
+        for name in ("request", "under_way", "work", "network", "tier", "done_time", "done_order", "done_column")
+    }
+    waiting = np.zeros((len(queue.head), columns), np.int64)
+    for t, (first, length) in enumerate(zip(queue.head, queue.length, strict=True)):
+        waiting[t, :length] = np.take(queue.waiting[t], np.arange(first, first + length), mode="wrap")
+    queue.head[:] = 0
+    return queue._replace(waiting=waiting, **wide)
+
+
+def moved(queue: Queue, old: Integers, new: Integers) -> None:
+    """Requests under way go from columns to other, free ones."""
+    for array in (queue.request, queue.work, queue.network, queue.tier):
+        array[new] = array[old]
+    queue.under_way[old], queue.under_way[new] = False, True
+    goes_to = np.arange(queue.request.size)
+    goes_to[old] = new
+    for column in (queue.waiting, queue.done_column):
+        column[:] = goes_to[column]
+
+
+class Demands:
+    """What the requests of a block will ask of the servers: a function of their numbers and users, and of the seed."""
+
+    def __init__(self, settings: Serving, users: Users, keys: NDArray[np.uint64]) -> None:
+        self._keys, self._segment = keys, users.segment
+        self._service, self._network = settings.service_s * 1e6, settings.network_s * 1e6
+        self._fixed = settings.service == "fixed"
+        self._tiers = np.array(settings.tiers or np.zeros(users.segment.max() + 1), np.int64)
+
+    def fill(self, first: int, users: Integers, queue: Queue) -> None:
+        """Work, way and tier of requests first, first + 1, ... in the first columns."""
+        _demand(
+            self._keys, first, users, self._segment, self._tiers, self._service, self._fixed, self._network,
+            queue.work, queue.network, queue.tier,
+        )  # fmt: skip
+
+
+@kernel()
+def _demand(
+    keys: Any, first: Any, users: Any, segment: Any, tiers: Any, service: Any, fixed: Any, way: Any,
+    work: Any, network: Any, tier: Any,
+) -> None:  # fmt: skip
+    for j in range(users.size):
+        draw = 1.0 if fixed else -np.log(uniform(keys[Stream.SERVICE], first + j, 0))
+        work[j] = max(np.int64(1), np.int64(service * draw))
+        network[j] = np.int64(-way * np.log(uniform(keys[Stream.NETWORK], first + j, 0)))
+        tier[j] = tiers[segment[users[j]]]
+
+
+# What happens to a request; both engines call these, in the order of their own queue.
+
+
+@kernel()
+def enter(column: Any, i: Any, queue: Any) -> None:
+    """Request i has come."""
+    queue.request[column], queue.under_way[column] = i, True
+    queue.books[ARRIVED] += 1
+    queue.control[ASKED] += queue.work[column]
+
+
+@kernel()
+def start(column: Any, now: Any, times: Any, queue: Any) -> None:
+    """A server takes it up."""
+    wait = now - times[column]
+    queue.books[BEGUN] += 1
+    queue.books[WAITED] += wait > 0
+    queue.books[WAIT_US] += wait
+    queue.books[WORK_US] += queue.work[column]
+
+
+@kernel()
+def leave(column: Any, queue: Any) -> None:
+    """It has waited for too long."""
+    queue.under_way[column] = False
+    queue.books[LEFT] += 1
+
+
+@kernel()
+def finish(column: Any, now: Any, state: Any, queue: Any) -> None:
+    """Its service is complete: it is auctioned, if the answer will be in time."""
+    queue.under_way[column] = False
+    latency = now - state.times[column] + queue.network[column]
+    queue.latency[min(np.int64(np.log2(np.float64(latency)) * OCTAVE), BINS - 1)] += 1
+    if latency > queue.control[DEADLINE]:
+        queue.books[LATE] += 1
+        return
+    queue.books[SERVED] += 1
+    K.play_alone(queue.request[column], column, now, state)
+
+
+@kernel()
+def column_of(i: Any, base: Any, queue: Any) -> Any:
+    """The column in which request i is kept."""
+    if i >= base:
+        return i - base
+    for column in range(K.CHUNK, queue.request.size):
+        if queue.request[column] == i and queue.under_way[column]:
+            return column
+    return -1
+
+
+# The queue as a recursion over its events, for the engine "compiled".
+
+
+@inlined
+def begin(column: Any, now: Any, times: Any, queue: Any) -> None:
+    """Starts a service and puts its end on the heap."""
+    start(column, now, times, queue)
+    control, time, order, whose = queue.control, queue.done_time, queue.done_order, queue.done_column
+    place, due, number = control[BUSY], now + queue.work[column], control[STARTED]
+    control[BUSY], control[STARTED] = place + 1, number + 1
+    while place > 0:  # a later start never goes before an equal time
+        above = (place - 1) // 2
+        if time[above] <= due:
+            break
+        time[place], order[place], whose[place] = time[above], order[above], whose[above]
+        place = above
+    time[place], order[place], whose[place] = due, number, column
+
+
+@inlined
+def end(queue: Any) -> Any:
+    """Takes the next completion off the heap; returns its column."""
+    control, time, order, whose = queue.control, queue.done_time, queue.done_order, queue.done_column
+    column = whose[0]
+    last = control[BUSY] - 1
+    control[BUSY] = last
+    due, number, mover = time[last], order[last], whose[last]
+    place = 0
+    while 2 * place + 1 < last:
+        below = 2 * place + 1
+        if below + 1 < last and before(time[below + 1], order[below + 1], time[below], order[below]):
+            below += 1
+        if not before(time[below], order[below], due, number):
+            break
+        time[place], order[place], whose[place] = time[below], order[below], whose[below]
+        place = below
+    time[place], order[place], whose[place] = due, number, mover
+    return column
+
+
+@inlined
+def before(time: Any, order: Any, other_time: Any, other_order: Any) -> Any:
+    """Whether one completion comes before another."""
+    return time < other_time or (time == other_time and order < other_order)
+
+
+@inlined
+def first_waiting(queue: Any) -> Any:
+    """The first tier in which a request waits; -1 if none does."""
+    for tier in range(queue.length.size):
+        if queue.length[tier] > 0:
+            return tier
+    return -1
+
+
+@inlined
+def next_of(tier: Any, queue: Any) -> Any:
+    """Takes the first request off the ring of a tier; returns its column."""
+    place = queue.head[tier]
+    queue.head[tier] = (place + 1) % queue.waiting.shape[1]
+    queue.length[tier] -= 1
+    return queue.waiting[tier, place]
+
+
+@inlined
+def grant(now: Any, times: Any, queue: Any) -> None:
+    """Gives free servers to those who wait."""
+    while queue.control[BUSY] < queue.control[CAPACITY]:
+        tier = first_waiting(queue)
+        if tier < 0:
+            break
+        begin(next_of(tier, queue), now, times, queue)
+
+
+@kernel()
+def serve(now: Any, until: Any, state: Any, queue: Any) -> Any:
+    """Plays all that happens to requests from `now` until before `until`; returns what `kernel.walk` does."""
+    control, times = state.control, state.times
+    grant(now, times, queue)
+    while True:
+        if control[K.FAULT] != 0:
+            return K.FAULTY
+        i = control[K.NEXT]
+        if i >= control[K.SCORED]:
+            return K.HUNGRY
+        column = i - control[K.BASE]
+        arrival = times[column]
+        done = queue.done_time[0] if queue.control[BUSY] > 0 else NEVER
+        gone, whose = NEVER, 0
+        for tier in range(queue.length.size):
+            if queue.length[tier] > 0:
+                patience = times[queue.waiting[tier, queue.head[tier]]] + queue.control[DEADLINE]
+                if patience < gone:
+                    gone, whose = patience, tier
+        if min(done, gone, arrival) >= until:
+            return K.REACHED
+        if done <= gone and done <= arrival:
+            finished = end(queue)
+            grant(done, times, queue)
+            finish(finished, done, state, queue)
+        elif gone <= arrival:
+            leave(next_of(whose, queue), queue)
+        else:
+            enter(column, i, queue)
+            control[K.NEXT] = i + 1
+            if queue.control[BUSY] < queue.control[CAPACITY]:
+                begin(column, arrival, times, queue)
+            else:
+                tier = queue.tier[column]
+                queue.waiting[tier, (queue.head[tier] + queue.length[tier]) % queue.waiting.shape[1]] = column
+                queue.length[tier] += 1
+
+
+class ServingBooks:
+    """What the servers did in each closed tick; read it with `to_frame`, or through its arrays (ticks, ...)."""
+
+    def __init__(self, ticks: int, tick_us: int, ticks_per_day: int) -> None:
+        self.closed, self.tick_us, self.ticks_per_day = 0, tick_us, ticks_per_day
+        self.counts = np.zeros((ticks, BOOKS), np.int64)
+        self.latency = np.zeros((ticks, BINS), np.int32)
+        self.capacity = np.zeros(ticks, np.int64)  # servers at the end of a tick
+        self.under_way = np.zeros(ticks, np.int64)  # requests that wait or are served at the end of a tick
+
+    def close_tick(self, queue: Queue) -> None:
+        """Books the tick that ends and clears the queue's counters. Raises `InvariantError` if a request is lost."""
+        tick = self.closed
+        before = self.under_way[tick - 1] if tick else 0
+        self.counts[tick], self.latency[tick] = queue.books, queue.latency
+        self.capacity[tick], self.under_way[tick] = queue.control[CAPACITY], np.count_nonzero(queue.under_way)
+        gone = queue.books[SERVED] + queue.books[LATE] + queue.books[LEFT]
+        if before + queue.books[ARRIVED] - gone != self.under_way[tick]:
+            raise InvariantError("requests that came, went and are under way do not add up")
+        queue.books[:] = 0
+        queue.latency[:] = 0
+        self.closed += 1
+
+    def quantiles(self, share: float, ticks: slice = slice(None)) -> float:
+        """Milliseconds that a share of the answers of some ticks took at most, to 2%; NaN if there was none."""
+        return quantile_ms(self.latency[: self.closed][ticks].sum(axis=0), share)
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row per tick.
+
+        Columns: day, tick (of the day); requests, served (auctioned), late (answered after the deadline), left (waited as
+        long as the deadline), under_way (at the tick's end); servers (then); load (work begun over the servers' time);
+        waited (share of those begun that had to); wait_ms (mean of those begun); p50_ms, p95_ms, p99_ms of latency,
+        wait, work and way together.
+        """
+        import pandas as pd
+
+        counts, index = self.counts[: self.closed], np.arange(self.closed)
+        begun = np.maximum(counts[:, BEGUN], 1)
+        frame = pd.DataFrame(
+            {
+                "day": index // self.ticks_per_day,
+                "tick": index % self.ticks_per_day,
+                "requests": counts[:, ARRIVED],
+                "served": counts[:, SERVED],
+                "late": counts[:, LATE],
+                "left": counts[:, LEFT],
+                "under_way": self.under_way[: self.closed],
+                "servers": self.capacity[: self.closed],
+                "load": counts[:, WORK_US] / (np.maximum(self.capacity[: self.closed], 1) * self.tick_us),
+                "waited": counts[:, WAITED] / begun,
+                "wait_ms": counts[:, WAIT_US] / begun / 1000,
+            }
+        )
+        for name, share in (("p50_ms", 0.5), ("p95_ms", 0.95), ("p99_ms", 0.99)):
+            frame[name] = [quantile_ms(row, share) for row in self.latency[: self.closed]]
+        return frame
+
+
+def quantile_ms(histogram: NDArray[Any], share: float) -> float:
+    """Milliseconds below which a share of a latency histogram lies, at the middle of its bin; NaN if it is empty."""
+    total = histogram.sum()
+    if total == 0:
+        return float("nan")
+    place = int(np.searchsorted(np.cumsum(histogram), share * total))
+    return float(2 ** ((place + 0.5) / OCTAVE) / 1000)
