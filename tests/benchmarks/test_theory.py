@@ -168,7 +168,8 @@ def mostly_caught(wrong: list[Check], share: float) -> bool:
     ],
     ids=[
         "first price for second", "second price for first", "first price at a reserve", "VCG for GSP", "first price for GSP",
-        "multiplier 5% off", "random service", "even arrivals", "surge 5% too strong", "noise misjudged", "step ten times too long",
+        "multiplier 5% off", "random service", "even arrivals", "surge 5% too strong", "noise misjudged",
+        "step ten times too long",
         "budgets that do not bind",
     ],
 )  # fmt: skip
