@@ -86,6 +86,24 @@ def select(
 
 
 @inlined
+def select_among(
+    j: Any, low: Any, high: Any, rate: Any, who: Any, weight: Any, live: Any, cap: Any, click_cap: Any, floor: Any, top: Any,
+    lane: Any,
+) -> None:  # fmt: skip
+    """Finds the best candidates of one request, rows `low` up to `high` of column j; words name rows, not campaigns."""
+    top[:, lane] = 0
+    for row in range(low, high):
+        k, r = who[row, j], rate[row, j]
+        if live[k] <= 0:
+            continue
+        bid = min(r * live[k], cap[k])
+        if click_cap[k] < ENDLESS:
+            bid = min(bid, click_cap[k] * r)
+        if bid >= floor:
+            insert(top, lane, word(bid * weight[row, j] if weight.size > 0 else bid, row))
+
+
+@inlined
 def first_price(top: Any, lane: Any, slot: Any, marginal: Any) -> Any:
     """The winner pays its own bid."""
     return rank_of(top[slot, lane])

@@ -91,6 +91,8 @@ class BidSeat:
             if decision is None:
                 continue
             check_form(holding.name, decision, holding.held.size)
+            if self._exchange.state.who.size and not isinstance(decision, Multiplier):
+                raise PolicyError(f"{holding.name} bids by request, but behind a funnel a campaign does not meet every request")
             changed |= type(decision) is not Multiplier or type(holding.decision) not in (Multiplier, type(None))
             holding.decision = decision
             self._exchange.multiplier[holding.held] = (

@@ -21,7 +21,8 @@ from .population import AdVectors, Users, rates
 from .scenario import DrawnDemand, Scenario
 from .traffic import Intensity, arrive, day_shares
 
-SAMPLE = 8192  # requests
+SAMPLE = 8192  # requests, at most
+SAMPLED_RATES = 1 << 25  # of all ads together: a large inventory is sampled on fewer requests
 STEPS = 1000  # of a campaign's histogram of prices, from 0 to the largest of the sample
 Floats32 = NDArray[np.float32]
 ROUNDS = 200  # of the fixed point for prior multipliers, with falling steps: campaigns push each other's prices about
@@ -90,20 +91,21 @@ def expectation(scenario: Scenario, table: Campaigns, people: Users, ads: AdVect
 
 
 def _sample(scenario: Scenario, table: Campaigns, people: Users, ads: AdVectors | None) -> tuple[Floats32, Floats32]:
-    """Requests of an even day, (campaigns, SAMPLE): believed conversions per impression of campaigns' best ads, and the weight
+    """Requests of an even day, (campaigns, sample): believed conversions per impression of campaigns' best ads, and the weight
     of their ranks, (0, 0) where all are 1.
     """
+    sample = min(SAMPLE, max(LANES, SAMPLED_RATES // len(table.appeal) // LANES * LANES))
     keys = stream_keys(int(generator(scenario.market_seed, Stream.SAMPLE).integers(1 << 62)))
     tick_us, ticks = scenario.tick_us, scenario.ticks_per_day
-    rate = np.append(SAMPLE * day_shares(scenario.traffic.curve, ticks) / tick_us, 0.0)
+    rate = np.append(sample * day_shares(scenario.traffic.curve, ticks) / tick_us, 0.0)
     time = np.arange(ticks + 1, dtype=np.int64) * tick_us
     total = np.concatenate([[0.0], np.cumsum(rate[:-1] * tick_us)])
     even = Intensity(time, total, rate)
-    epochs, times, users = np.empty(SAMPLE), np.empty(SAMPLE, np.int64), np.empty(SAMPLE, np.int64)
+    epochs, times, users = np.empty(sample), np.empty(sample, np.int64), np.empty(sample, np.int64)
     who = (people.segment_share, people.segment_start, people.alias_share, people.alias_user)
-    arrive(keys, 0, True, 0.0, 0, tick_us, *even, *who, np.empty((3, SAMPLE)), epochs, times, users)
-    model = rates(scenario.rates, people, ads, len(table.appeal), SAMPLE, keys)
-    block = np.empty((len(table.appeal), SAMPLE), np.float32)
+    arrive(keys, 0, True, 0.0, 0, tick_us, *even, *who, np.empty((3, sample)), epochs, times, users)
+    model = rates(scenario.rates, people, ads, len(table.appeal), sample, keys)
+    block = np.empty((len(table.appeal), sample), np.float32)
     model.fill(0, users, block)
     best = np.maximum.reduceat(block, table.first_ad[:-1], axis=0)
     _, believed = conversion_rates(scenario, table)

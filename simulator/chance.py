@@ -36,6 +36,8 @@ class Stream(IntEnum):
     POLICY = 14  # a policy's own dice
     SERVICE = 15  # how long a server works on a request
     NETWORK = 16  # how long its answer travels
+    EXPLORE = 17  # which new ads recall tries
+    STAGE = 18  # what a stage of the funnel takes ads for
 
 
 def stream_keys(seed: int) -> NDArray[np.uint64]:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from .settings import NonNegative, Part
+from .settings import NonNegative, Part, Share
 
 Seconds = Annotated[float, Field(ge=1e-6, le=1e9)]
 MOST_SERVERS = 100_000
@@ -83,7 +83,7 @@ class Serving(Part):
     """A pool of servers: a request is auctioned when one of them has worked on it, and earns nothing if that is too late."""
 
     servers: Annotated[int, Field(ge=1, le=MOST_SERVERS)]
-    service_s: Seconds = Field(description="mean time that a server works on a request")
+    service_s: Seconds = Field(description="mean time that a server works on a request, candidates of a funnel apart")
     service: Literal["fixed", "exponential"] = Field("exponential", description="distribution of that time")
     network_s: Annotated[float, Field(ge=0, le=1e9)] = Field(0.0, description="mean of an answer's way, exponential")
     deadline_s: Seconds | None = Field(
@@ -94,3 +94,62 @@ class Serving(Part):
     )
     outages: tuple[Outage, ...] = ()
     autoscaling: Autoscaling | None = None
+
+
+class Stage(Part):
+    """How sharply a stage of the funnel sees: the first dimensions of what the platform believes, and noise of its own."""
+
+    dimensions: Annotated[int, Field(ge=1, le=256)]
+    noise: NonNegative = Field(0.0, description="noise of its ad vectors, as a share of their length")
+
+
+class Quotas(Part):
+    """How many candidates leave each stage: recall, rough sort, fine sort."""
+
+    recall: Annotated[int, Field(ge=0, le=100_000)] = Field(2_000, description="0: ads cached for the user's segment instead")
+    rough: Annotated[int, Field(ge=0, le=20_000)] = 200
+    fine: Annotated[int, Field(ge=0, le=2_000)] = Field(40, description="0: no ads")
+    after_wait_s: Annotated[float, Field(ge=0, le=1e9)] = Field(0.0, description="of requests that have waited so long")
+
+    @model_validator(mode="after")
+    def _check(self) -> Quotas:
+        if self.recall == 0:
+            if self.rough:
+                raise ValueError(f"cached ads are not sorted again: rough is 0 where recall is, not {self.rough}")
+        elif not self.recall >= self.rough >= self.fine:
+            raise ValueError(f"quotas must not rise from stage to stage, as {self.recall}, {self.rough}, {self.fine} do")
+        return self
+
+
+Cost = Annotated[float, Field(ge=0, le=1e6)]
+
+
+class Funnel(Part):
+    """Which ads come to the auction of a request: recall, rough sort and fine sort under quotas, from all there are."""
+
+    recall: Stage = Stage(dimensions=8, noise=0.3)
+    rough: Stage = Stage(dimensions=16, noise=0.15)
+    popular_share: Share = Field(0.15, description="of recall's quota, for ads that suit everybody")
+    exploring_share: Share = Field(0.05, description="of recall's quota, for new ads drawn at random; for any if none is new")
+    recall_cost_s: Cost = Field(0.0, description="a server's time for each candidate recalled")
+    rough_cost_s: Cost = Field(0.0, description="for each that the rough sort scores: all recalled")
+    fine_cost_s: Cost = Field(0.0, description="for each that the fine sort scores: all that pass the rough sort")
+    new_share: Share = Field(0.0, description="share of ads without a history: believed to be as popular as any")
+    levels: Annotated[tuple[Quotas, ...], Field(min_length=1, max_length=8)] = Field(
+        (Quotas(),), description="quotas in full, then the steps down for requests that have waited"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Funnel:
+        if self.popular_share + self.exploring_share > 1:
+            raise ValueError("popular_share and exploring_share must leave room under recall's quota")
+        if self.levels[0].after_wait_s != 0 or self.levels[0].fine == 0 or self.levels[0].recall == 0:
+            raise ValueError("the first of the levels is the full one: its quotas are above 0, its after_wait_s is 0")
+        for one, next_ in pairwise(self.levels):
+            if next_.after_wait_s <= one.after_wait_s or next_.recall > one.recall:
+                raise ValueError("levels go down: each holds from a longer wait on, with no larger recall")
+        return self
+
+    def service_s(self, quotas: Quotas) -> float:
+        """What the candidates of a request cost a server on average, seconds."""
+        return quotas.recall * (self.recall_cost_s + self.rough_cost_s) + quotas.rough * self.fine_cost_s

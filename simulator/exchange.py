@@ -20,6 +20,7 @@ from .chance import stream_keys
 from .compiled import entry
 from .demand import MICRO, UNLIMITED
 from .errors import MarketError, suggest
+from .funnel import Winnow
 from .market import Market
 from .population import best_ads, rates
 from .response import delay_table
@@ -28,7 +29,7 @@ from .seats import LARGEST
 from .traffic import NEVER, Intensity, arrive, day_shares, place_anew
 
 # What `State` keeps of a request in its column, for as long as it is under way.
-COLUMNS = ("times", "users", "rate", "ad", "weight", "offer", "truth_block")
+COLUMNS = ("times", "users", "rate", "ad", "who", "weight", "offer", "truth_block")
 
 
 class Recorded(NamedTuple):
@@ -60,7 +61,8 @@ class Exchange:
         keys = stream_keys(seed)
         self._rates = rates(scenario.rates, market.users, market.ads, ads, K.CHUNK, keys)
         self._squashing = np.float32(scenario.auction.squashing - 1)
-        self._block = np.zeros((ads, K.CHUNK), np.float32)
+        self._winnow = self._new_winnow(keys)
+        self._block = np.zeros((0 if self._winnow is not None else ads, K.CHUNK), np.float32)
         self._epochs, self._draws = np.zeros(K.CHUNK), np.zeros((3, K.CHUNK))
         self._sum = 0.0
         self._counted = 0  # requests whose rates are added up
@@ -74,9 +76,11 @@ class Exchange:
         self.day_spent = np.zeros(campaigns, np.int64)  # spent before today
         self.on_block: list[Callable[[], None]] = []  # before a block is drawn over
         self.on_scores: list[Callable[[int], None]] = []  # asks for offers, from a request of the block on
-        self.queue = None if scenario.serving is None else serving.new_queue(scenario.serving)
+        rows = np.array([0, campaigns]) if self._winnow is None else self._winnow.first_row
+        self.queue = None if scenario.serving is None else serving.new_queue(scenario.serving, scenario.funnel, rows)
         self._demands = None if scenario.serving is None else serving.Demands(scenario.serving, market.users, keys)
-        one_ad = ads == campaigns
+        one_ad = ads == campaigns and self._winnow is None
+        rate_shape = rows[-1], K.CHUNK
         last_tick = scenario.days * scenario.ticks_per_day
         window = int(scenario.response.window_days * 86_400e6 // scenario.tick_us) + 2
         none = np.zeros((0, 0), np.float32)
@@ -88,9 +92,10 @@ class Exchange:
             marginal=np.append(scenario.auction.marginal, 0.0),
             times=np.zeros(K.CHUNK, np.int64),
             users=np.zeros(K.CHUNK, np.int64),
-            rate=self._block if one_ad and self.queue is None else np.zeros((campaigns, K.CHUNK), np.float32),
-            ad=np.zeros((0, 0) if one_ad else (campaigns, K.CHUNK), np.int64),
-            weight=none if self._squashing == 0 else np.zeros((campaigns, K.CHUNK), np.float32),
+            rate=self._block if one_ad and self.queue is None else np.zeros(rate_shape, np.float32),
+            ad=np.zeros((0, 0) if one_ad else rate_shape, np.int64),
+            who=np.zeros((0, 0) if self._winnow is None else rate_shape, np.int64),
+            weight=none if self._squashing == 0 else np.zeros(rate_shape, np.float32),
             offer=none,
             offer_row=np.full(campaigns, -1),
             truth_users=truth.users,
@@ -152,13 +157,7 @@ class Exchange:
             self._draws, self._epochs, state.times, state.users,
         )  # fmt: skip
         drawn = state.users[: K.CHUNK]
-        self._rates.fill(first, drawn, self._block)
-        if state.ad.size:
-            best_ads(self._block, self.market.campaigns.first_ad, state.rate, state.ad)
-        elif state.rate is not self._block:
-            state.rate[:, : K.CHUNK] = self._block
-        if state.weight.size:
-            np.power(state.rate[:, : K.CHUNK], self._squashing, out=state.weight[:, : K.CHUNK])
+        self._fill(first, 0)
         if self.queue is not None and self._demands is not None:
             self._demands.fill(first, drawn, self.queue)
             if state.truth_block.size:
@@ -170,6 +169,39 @@ class Exchange:
             self.refresh()
         else:
             self._cap_all(state)
+
+    def _fill(self, first: int, start: int) -> None:
+        """Believed rates of the block's requests from place `start` on: of all campaigns, or of a funnel's candidates."""
+        state, drawn, block = self.state, self.state.users[: K.CHUNK], slice(start, K.CHUNK)
+        if self._winnow is not None:
+            self._winnow.fill(first, start, drawn, state.rate, state.ad, state.who)
+        else:
+            self._rates.fill(first, drawn, self._block)
+            if state.ad.size:
+                best_ads(self._block, self.market.campaigns.first_ad, state.rate, state.ad)
+            elif state.rate is not self._block:
+                state.rate[:, : K.CHUNK] = self._block
+        if state.weight.size:
+            rate = state.rate[:, block]
+            np.power(rate, self._squashing, out=state.weight[:, block], where=rate > 0)
+
+    def _new_winnow(self, keys: NDArray[np.uint64]) -> Winnow | None:
+        settings, market = self.scenario.funnel, self.market
+        if settings is None or market.stages is None or market.ads is None:
+            return None
+        if self.scenario.serving is None:  # nobody waits, so that nothing but the full quotas is used
+            settings = settings.model_copy(update={"levels": settings.levels[:1]})
+        return Winnow(settings, market.stages, market.ads, market.users, market.campaigns.ad_campaign, keys)
+
+    def reindex(self) -> None:
+        """Takes the bids of the moment into the funnel's index, and winnows anew what has not come yet of the block."""
+        if self._winnow is None:
+            return
+        self._winnow.refresh(self.state.live)
+        control = self.state.control
+        start = int(control[K.NEXT] - control[K.BASE])
+        if control[K.SCORED] and start < K.CHUNK:
+            self._fill(int(control[K.BASE]), start)
 
     def surge(self, now: int, factor: float) -> None:
         """Multiplies all traffic from now on; requests that have arrived stay, the others are placed anew."""
@@ -195,6 +227,8 @@ class Exchange:
 
     def record(self, campaign: int | str) -> None:
         """Keeps for one campaign what a clairvoyant would want to know of each request (see `kernel.record`)."""
+        if self._winnow is not None:
+            raise MarketError("behind a funnel a campaign does not meet every request, so there is no record of them")
         self.state.control[K.RECORD_OF] = self.find(campaign)
         self.on_block.append(self._grow_record)
         self._grow_record()
@@ -239,6 +273,10 @@ class Exchange:
         base, played = int(state.control[K.BASE]), int(state.control[K.NEXT])
         rows = slice(self._counted - base, played - base)
         self._counted = played
+        if state.who.size:
+            who = state.who[:, rows]
+            np.add.at(state.sums[K.OFFERED], who, state.rate[:, rows] * state.believed_conversion[who])
+            return
         state.sums[K.OFFERED] += np.dot(state.rate[:, rows], self._ones[rows]) * state.believed_conversion
 
     def open_day(self, day: int) -> None:

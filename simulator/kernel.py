@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .auction import ENDLESS, LANES, campaign_of, insert, price_rank, rank_of, select, word
+from .auction import ENDLESS, LANES, campaign_of, insert, price_rank, rank_of, select, select_among, word
 from .chance import Stream, uniform
 from .compiled import inlined, kernel
 from .response import delay_us, true_click_rate
@@ -54,6 +54,7 @@ class State(NamedTuple):
     users: NDArray[np.int64]  # (n,)
     rate: NDArray[np.float32]  # (K, n) believed click rate of the campaign's best ad
     ad: NDArray[np.int64]  # (K, n) that ad; (0, 0) where each campaign has one
+    who: NDArray[np.int64]  # (rows, n) behind a funnel the campaign of each candidate, `rate` and `ad` having rows; else (0, 0)
     weight: NDArray[np.float32]  # (K, n) of the rank; (0, 0) where all are 1
     offer: NDArray[np.float32]  # (rows, n) bids by request of the campaigns that make them
     offer_row: NDArray[np.int64]  # (K,) row of `offer`, or -1
@@ -182,7 +183,7 @@ def stale_lanes(j: Any, live: Any, most: Any, rate: Any) -> Any:
 
 @inlined
 def settle(
-    i: Any, j: Any, now: Any, control: Any, keys: Any, seen: Any, marginal: Any, users: Any, rate: Any, ad: Any,
+    i: Any, j: Any, now: Any, control: Any, keys: Any, seen: Any, marginal: Any, users: Any, rate: Any, ad: Any, who: Any,
     weight: Any, offer_row: Any, truth_users: Any, truth_ads: Any, truth_bias: Any, truth_block: Any, live: Any, cap: Any,
     click_cap: Any, watch: Any, billing: Any, allowance: Any, spent: Any, believed_conversion: Any,
     true_conversion: Any, value: Any, counts: Any, sums: Any, slot_impressions: Any, threshold: Any, reports: Any,
@@ -202,22 +203,23 @@ def settle(
         winner = top[slot, lane]
         if winner == 0:
             break
-        k = campaign_of(winner)
+        row = campaign_of(winner)
+        k = who[row, j] if who.size > 0 else row
         counts[WINS, k] += 1
         sums[DISCOUNT, k] += to_win - to_win_again
         if exposed and seen[slot] < 1.0:
             exposed = uniform(keys[Stream.EXPOSURE], i, slot) < seen[slot]
         if not exposed:
             continue
-        believed = np.float64(rate[k, j])
-        floor = reserve * weight[k, j] if weight.size > 0 else reserve
+        believed = np.float64(rate[row, j])
+        floor = reserve * weight[row, j] if weight.size > 0 else reserve
         bid, price = rank_of(winner), price_rank(control[PRICING], top, lane, slot, marginal, floor)
         if weight.size > 0:
             # The rank was rounded: without its weight it may lie a hair below a bid at the reserve, or above the cap.
-            bid = max(min(bid / weight[k, j], np.float64(cap[k])), reserve)
-            price /= weight[k, j]
+            bid = max(min(bid / weight[row, j], np.float64(cap[k])), reserve)
+            price /= weight[row, j]
         cost = np.int64(min(max(price, reserve), bid))
-        a = ad[k, j] if ad.size > 0 else k
+        a = ad[row, j] if ad.size > 0 else k
         true_rate = true_click_rate(a, users[j], j, truth_users, truth_ads, truth_bias, truth_block)
         clicked = uniform(keys[Stream.CLICK], i, a) < true_rate
         converted = clicked and uniform(keys[Stream.CONVERSION], i, a) < true_conversion[k]
@@ -249,22 +251,22 @@ def settle(
                 if click_cap[k] < live[k] or offer_row[k] >= 0:
                     live[k] = min(live[k], click_cap[k])
                     stale = EVERY_LANE
-                else:
+                elif who.size == 0:  # else every request is selected for alone
                     stale |= stale_lanes(j, live[k], cap[k], rate[k])
         if journal_ints.shape[0] > 0:
-            row = control[JOURNALED]
-            control[JOURNALED] = row + 1
-            line = journal_ints[row]
+            entry = control[JOURNALED]
+            control[JOURNALED] = entry + 1
+            line = journal_ints[entry]
             line[0], line[1], line[2], line[3], line[4], line[5] = i, now, users[j], k, a, slot
             line[6], line[7], line[8], line[9], line[10] = np.int64(bid), cost, clicked, converted, report
-            journal_floats[row, 0], journal_floats[row, 1] = believed, true_rate
+            journal_floats[entry, 0], journal_floats[entry, 1] = believed, true_rate
     return stale
 
 
 @inlined
 def step(
-    i: Any, j: Any, now: Any, alone: Any,
-    control: Any, keys: Any, seen: Any, marginal: Any, users: Any, rate: Any, ad: Any, weight: Any, offer: Any,
+    i: Any, j: Any, now: Any, alone: Any, low: Any, high: Any,
+    control: Any, keys: Any, seen: Any, marginal: Any, users: Any, rate: Any, ad: Any, who: Any, weight: Any, offer: Any,
     offer_row: Any, truth_users: Any, truth_ads: Any, truth_bias: Any, truth_block: Any, live: Any, cap: Any,
     click_cap: Any, active: Any, watch: Any, billing: Any, allowance: Any, spent: Any,
     believed_conversion: Any, true_conversion: Any, value: Any, counts: Any, sums: Any, slot_impressions: Any,
@@ -272,11 +274,16 @@ def step(
     rule_first: Any, rule_state: Any, top: Any, journal_ints: Any, journal_floats: Any, record_ints: Any,
     record_floats: Any,
 ) -> None:  # fmt: skip
-    """Plays request i, in column j: finds the best bids, for it `alone` or for its group at once; asks the rules; settles."""
+    """Plays request i, in column j: finds the best bids, for it `alone` or for its group at once; asks the rules; settles.
+
+    Behind a funnel its candidates are the rows from `low` up to `high`.
+    """
     lane = j % LANES
     floor = np.float32(control[RESERVE])
     together = control[GROUP] == j // LANES
-    if alone or (together and (control[STALE] >> lane) & 1):
+    if who.size > 0:
+        select_among(j, low, high, rate, who, weight, live, cap, click_cap, floor, top, lane)
+    elif alone or (together and (control[STALE] >> lane) & 1):
         one = top[:, lane : lane + 1]
         select(j, 1, rate, weight, offer, offer_row, live, cap, click_cap, floor, seen, one)
     elif not together:
@@ -294,7 +301,7 @@ def step(
             true_conversion, value, top, record_ints, record_floats,
         )  # fmt: skip
     control[STALE] |= settle(
-        i, j, now, control, keys, seen, marginal, users, rate, ad, weight, offer_row, truth_users, truth_ads,
+        i, j, now, control, keys, seen, marginal, users, rate, ad, who, weight, offer_row, truth_users, truth_ads,
         truth_bias, truth_block, live, cap, click_cap, watch, billing, allowance, spent, believed_conversion, true_conversion,
         value, counts, sums, slot_impressions, threshold, reports, owed, delay, top, journal_ints, journal_floats,
     )  # fmt: skip
@@ -307,7 +314,7 @@ def walk(until: Any, most: Any, state: Any) -> Any:
     Says whether it got there (REACHED), needs the next block (HUNGRY) or met a bid that is not allowed (FAULTY).
     """
     (
-        control, keys, seen, marginal, times, users, rate, ad, weight, offer, offer_row, truth_users,
+        control, keys, seen, marginal, times, users, rate, ad, who, weight, offer, offer_row, truth_users,
         truth_ads, truth_bias, truth_block, live, cap, click_cap, active, watch, billing, allowance, spent,
         believed_conversion, true_conversion, value, counts, sums, slot_impressions, threshold, reports,
         owed, delay, rule_address, rule_campaign, rule_first, rule_state, top, journal_ints, journal_floats,
@@ -326,30 +333,31 @@ def walk(until: Any, most: Any, state: Any) -> Any:
         if now >= until:
             return REACHED
         step(
-            i, i - control[BASE], now, False, control, keys, seen, marginal, users, rate, ad, weight, offer, offer_row,
-            truth_users, truth_ads, truth_bias, truth_block, live, cap, click_cap, active, watch, billing, allowance, spent,
-            believed_conversion, true_conversion, value, counts, sums, slot_impressions, threshold, reports,
-            owed, delay, rule_address, rule_campaign, rule_first, rule_state, top, journal_ints,
-            journal_floats, record_ints, record_floats,
+            i, i - control[BASE], now, False, 0, rate.shape[0],
+            control, keys, seen, marginal, users, rate, ad, who, weight, offer, offer_row, truth_users, truth_ads,
+            truth_bias, truth_block, live, cap, click_cap, active, watch, billing, allowance, spent, believed_conversion,
+            true_conversion, value, counts, sums, slot_impressions, threshold, reports, owed, delay, rule_address,
+            rule_campaign, rule_first, rule_state, top, journal_ints, journal_floats, record_ints, record_floats,
         )  # fmt: skip
         i += 1
         control[NEXT] = i
 
 
 @kernel()
-def play_alone(i: Any, j: Any, now: Any, state: Any) -> None:
-    """Plays one request from column j, where a market with servers keeps it while it waits."""
+def play_alone(i: Any, j: Any, now: Any, low: Any, high: Any, state: Any) -> None:
+    """Plays one request from column j, where a market with servers keeps it while it waits; see `step` for `low` and `high`."""
     (
-        control, keys, seen, marginal, _, users, rate, ad, weight, offer, offer_row, truth_users,
+        control, keys, seen, marginal, _, users, rate, ad, who, weight, offer, offer_row, truth_users,
         truth_ads, truth_bias, truth_block, live, cap, click_cap, active, watch, billing, allowance, spent,
         believed_conversion, true_conversion, value, counts, sums, slot_impressions, threshold, reports,
         owed, delay, rule_address, rule_campaign, rule_first, rule_state, top, journal_ints, journal_floats,
         record_ints, record_floats,
     ) = state  # fmt: skip
-    for k in range(counts.shape[1]):
-        sums[OFFERED, k] += rate[k, j] * believed_conversion[k]
+    for row in range(low, high):
+        k = who[row, j] if who.size > 0 else row
+        sums[OFFERED, k] += rate[row, j] * believed_conversion[k]
     step(
-        i, j, now, True, control, keys, seen, marginal, users, rate, ad, weight, offer, offer_row, truth_users,
+        i, j, now, True, low, high, control, keys, seen, marginal, users, rate, ad, who, weight, offer, offer_row, truth_users,
         truth_ads, truth_bias, truth_block, live, cap, click_cap, active, watch, billing, allowance, spent,
         believed_conversion, true_conversion, value, counts, sums, slot_impressions, threshold, reports,
         owed, delay, rule_address, rule_campaign, rule_first, rule_state, top, journal_ints,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from . import demand, population
 from .calibration import Expectation, expectation
 from .demand import Campaigns
+from .funnel import StageView, stage_view
 from .population import AdVectors, Users
 from .scenario import Interests, Scenario
 
@@ -22,6 +23,7 @@ class Market(NamedTuple):
     users: Users
     ads: AdVectors | None  # None where rates are drawn
     expected: Expectation  # of a day without weather, at the prior multipliers
+    stages: tuple[StageView, StageView] | None  # recall and rough sort; None without a funnel
     conversion: NDArray[np.float64]  # (ticks, campaigns) conversions per click by tick of the day
     believed_conversion: NDArray[np.float64]  # (ticks, campaigns) what the platform takes them for
 
@@ -33,4 +35,8 @@ def build(scenario: Scenario) -> Market:
     people = population.users(scenario)
     ads = population.ad_vectors(scenario, scenario.rates, table, people) if isinstance(scenario.rates, Interests) else None
     table, expected = expectation(scenario, table, people, ads)
-    return Market(table, people, ads, expected, *demand.conversion_rates(scenario, table))
+    stages = None
+    if scenario.funnel is not None and ads is not None:
+        recall = stage_view(scenario.market_seed, 0, scenario.funnel.recall, ads, people)
+        stages = recall, stage_view(scenario.market_seed, 1, scenario.funnel.rough, ads, people)
+    return Market(table, people, ads, expected, stages, *demand.conversion_rates(scenario, table))

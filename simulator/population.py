@@ -19,6 +19,9 @@ from .compiled import inlined, kernel
 from .demand import Campaigns
 from .scenario import Interests, Normal, Scenario, Uniform
 
+# Up to so many users all are looked at to see how much they differ about an ad, of more about so many.
+MOST_COMPARED, COMPARED = 20_000, 2_000
+
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 Keys = NDArray[np.uint64]
@@ -92,16 +95,29 @@ def alias_table(weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], Inte
     """Walker's alias method (Vose 1991): keep place j with probability share[j], else take other[j]."""
     share = weights * (len(weights) / weights.sum())
     other = np.arange(len(weights))
-    small = [j for j, w in enumerate(share) if w < 1]
-    large = [j for j, w in enumerate(share) if w >= 1]
-    while small and large:
-        j, k = small.pop(), large[-1]
+    small, stack = np.flatnonzero(share < 1), np.empty_like(other)
+    stack[: small.size] = small
+    _pair_up(share, other, stack, small.size, np.flatnonzero(share >= 1))
+    return share, other
+
+
+@kernel()
+def _pair_up(share: Any, other: Any, stack: Any, waiting: Any, large: Any) -> None:
+    """Fills up each of the `waiting` places on the stack, which have less than 1, from one that has more, last ones first."""
+    left = large.size
+    while waiting > 0 and left > 0:
+        j, k = stack[waiting - 1], large[left - 1]
+        waiting -= 1
         other[j] = k
         share[k] -= 1 - share[j]
         if share[k] < 1:
-            small.append(large.pop())
-    share[small + large] = 1.0
-    return share, other
+            left -= 1
+            stack[waiting] = k
+            waiting += 1
+    for place in range(waiting):
+        share[stack[place]] = 1.0
+    for place in range(left):
+        share[large[place]] = 1.0
 
 
 class AdVectors(NamedTuple):
@@ -111,6 +127,7 @@ class AdVectors(NamedTuple):
     bias: Floats  # (ads,)
     believed_vectors: Floats
     believed_bias: Floats
+    new: NDArray[np.bool_]  # (ads,) without a history
 
 
 def ad_vectors(scenario: Scenario, settings: Interests, table: Campaigns, people: Users) -> AdVectors:
@@ -124,16 +141,21 @@ def ad_vectors(scenario: Scenario, settings: Interests, table: Campaigns, people
     # Scaled so that log-odds differ between users by `affinity`, and centred on the average user.
     interests = people.interests.astype(np.float64)
     # Users who do not differ (a single one, or no spread) click at an ad's average rate.
-    deviation = (interests @ vectors.T).std(axis=0)
+    sample = interests if len(interests) <= MOST_COMPARED else interests[:: len(interests) // COMPARED]
+    deviation = (sample @ vectors.T).std(axis=0)
     vectors *= np.where(deviation > 1e-6, settings.affinity / np.maximum(deviation, 1e-6), 0.0)[:, None]
     popularity = settings.ad_sigma * dice.standard_normal(len(table.names))
     base = math.log(settings.click_rate / (1 - settings.click_rate))
     bias = base + popularity[table.ad_campaign] + table.appeal - interests.mean(axis=0) @ vectors.T
     error = dice.standard_normal(vectors.shape) * settings.belief_noise / math.sqrt(dimensions)
     believed = vectors + error * np.linalg.norm(vectors, axis=1, keepdims=True)
+    share = scenario.funnel.new_share if scenario.funnel is not None else 0.0
+    new = generator(scenario.market_seed, Stream.CAMPAIGNS, 4).random(len(table.appeal)) < share
+    known = np.where(new, 0.0, popularity[table.ad_campaign] + table.appeal)
+    believed_bias = base + known - interests.mean(axis=0) @ vectors.T + settings.belief_bias
     return AdVectors(
         vectors.astype(np.float32), bias.astype(np.float32),
-        np.ascontiguousarray(believed, np.float32), (bias + settings.belief_bias).astype(np.float32),
+        np.ascontiguousarray(believed, np.float32), believed_bias.astype(np.float32), new,
     )  # fmt: skip
 
 

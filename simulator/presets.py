@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .delivery import Auction
+from .delivery import Auction, Funnel, Quotas, Serving, Stage
 from .scenario import (
     Advertiser,
     Campaign,
@@ -120,6 +120,53 @@ def queue(servers: int = 1, requests: int = 100_000) -> Scenario:
     )
 
 
+def feed() -> Scenario:
+    """A short-video feed: 10,000 ads of 2,500 campaigns, a million users, a funnel on servers that are 80% busy at the peak.
+
+    A request costs a server 113 ms on average: 23 for itself, 50 for 2,000 candidates recalled and roughly sorted, 40 for 200
+    finely sorted. Those that have waited for 100 ms get a quarter of it, after 200 ms ads cached for their segment.
+    """
+    return Scenario(
+        name="feed",
+        traffic=Traffic(
+            requests_per_day=1_000_000, curve=DAY, day_sigma=0.1, tick_sigma=0.05, tick_correlation=0.7,
+        ),
+        users=Users(count=1_000_000, segments=12, dimensions=32, spread=1.0, hour_amplitude=0.3),
+        rates=Interests(click_rate=0.01, ad_sigma=0.4, affinity=1.0, belief_noise=0.1),
+        demand=DrawnDemand(
+            campaigns=2_500, verticals=20, ads_per_campaign=4, vertical_spread=1.0, conversion_rate=0.1, follows_demand=0.67,
+            budget_share=0.45,
+        ),
+        weather=Weather(day_sigma=0.2, common_sigma=0.1, tick_sigma=0.1, tick_correlation=0.9, drift_sigma=0.3),
+        auction=Auction(pricing="gsp", slots=3, exposure=(1.0, 0.8, 0.6), reserve=1e-4),
+        response=Response(delay=MINUTES_AND_DAYS, window_days=30.0, hour_amplitude=0.35),
+        funnel=Funnel(
+            recall=Stage(dimensions=8, noise=0.3), rough=Stage(dimensions=16, noise=0.15),
+            recall_cost_s=5e-6, rough_cost_s=20e-6, fine_cost_s=200e-6,
+            levels=(
+                Quotas(recall=2_000, rough=200, fine=40),
+                Quotas(recall=500, rough=50, fine=20, after_wait_s=0.1),
+                Quotas(recall=0, rough=0, fine=10, after_wait_s=0.2),
+                Quotas(recall=0, rough=0, fine=0, after_wait_s=0.3),
+            ),
+        ),
+        serving=Serving(servers=3, service_s=0.023, network_s=0.02, deadline_s=0.4),
+    )  # fmt: skip
+
+
+def overload() -> Scenario:
+    """`feed` on a bad evening: from 21:00 to 23:00 two and a half times the traffic, and one of three servers down."""
+    curve = tuple(2.5 * share if 42 <= piece < 46 else share for piece, share in enumerate(DAY))
+    traffic = {"traffic.curve": curve, "traffic.requests_per_day": round(1_000_000 * sum(curve) / sum(DAY))}
+    outage = {"start_s": 21.5 * 3600, "duration_s": 3600, "servers": 1}
+    return feed().override({"name": "overload", **traffic, "serving.outages": [outage]})
+
+
+def coldstart() -> Scenario:
+    """`feed` in which a third of the ads are new: nobody knows yet how popular they are."""
+    return feed().override({"name": "coldstart", "funnel.new_share": 1 / 3, "funnel.exploring_share": 0.1})
+
+
 PRESETS: dict[str, Callable[..., Scenario]] = {
     "bidding": bidding,
     "bidding-small": bidding_small,
@@ -127,4 +174,7 @@ PRESETS: dict[str, Callable[..., Scenario]] = {
     "tiny": tiny,
     "uniform": uniform,
     "queue": queue,
+    "feed": feed,
+    "overload": overload,
+    "coldstart": coldstart,
 }

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from .delivery import Auction, Serving
+from .delivery import Auction, Funnel, Serving
 from .errors import ScenarioError, suggest
 from .settings import Count, LogOdds, Money, NonNegative, Part, Positive, Range, Share, sentence
 
@@ -279,6 +279,7 @@ class Scenario(Part):
     auction: Auction = Auction()
     response: Response = Response()
     serving: Serving | None = Field(None, description="None: a request is auctioned the moment it arrives")
+    funnel: Funnel | None = Field(None, description="None: every campaign meets every request")
 
     @model_validator(mode="after")
     def _check(self) -> Scenario:
@@ -286,6 +287,8 @@ class Scenario(Part):
             raise ValueError(f"ticks_per_day must divide the day's {self.day_s} s into whole microseconds")
         if self.users.segments > self.users.count:
             raise ValueError("users.segments must not exceed users.count")
+        if self.funnel is not None and self.rates.kind != "interests":
+            raise ValueError(f"a funnel needs rates of kind interests, not {self.rates.kind}")
         if self.serving is not None and len(self.serving.tiers) not in (0, self.users.segments):
             tiers, segments = len(self.serving.tiers), self.users.segments
             raise ValueError(f"serving.tiers must name a tier for each of the {segments} segments, not {tiers}")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from . import kernel as K
 from .chance import Stream, uniform
 from .compiled import inlined, kernel
-from .delivery import Serving
+from .delivery import Funnel, Serving
 from .errors import InvariantError
 from .population import Users
 from .traffic import NEVER
@@ -30,9 +30,9 @@ Integers = NDArray[np.int64]
 
 # Places in Queue.control.
 CAPACITY, BUSY, STARTED, DEADLINE, ASKED, CONTROLS = range(6)  # ASKED: work of all that ever came, microseconds
-# Rows of Queue.books: requests that came, were auctioned, were answered too late, left the queue, had to wait before they
-# started, and started; sums over those that started of wait and work, microseconds.
-ARRIVED, SERVED, LATE, LEFT, WAITED, BEGUN, WAIT_US, WORK_US, BOOKS = range(9)
+# Rows of Queue.books: requests that came, were auctioned, were answered too late, left the queue; of those that started, how
+# many there were, had to wait, and got less than the full quotas, and the sums of their waits and work, microseconds.
+ARRIVED, SERVED, LATE, LEFT, BEGUN, WAITED, STEPPED_DOWN, WAIT_US, WORK_US, BOOKS = range(10)
 OCTAVE = 32  # bins of the latency histogram in a doubling: quantiles are known to 2%
 BINS = 40 * OCTAVE
 
@@ -43,7 +43,9 @@ class Queue(NamedTuple):
     control: Integers  # (CONTROLS,)
     request: Integers  # (n,) its number
     under_way: NDArray[np.bool_]  # (n,) waits or is served
-    work: Integers  # (n,) how long a server takes
+    draw: NDArray[np.float64]  # (n,) how long a server takes, as a multiple of the mean of its level
+    level: Integers  # (n,) of quotas, once it is started
+    work: Integers  # (n,) how long a server takes, once it is started
     network: Integers  # (n,) how long the answer travels
     tier: Integers  # (n,)
     waiting: Integers  # (T, n) rings of columns
@@ -52,13 +54,21 @@ class Queue(NamedTuple):
     done_time: Integers  # (n,) a heap of completions, of control[BUSY] entries: by time, then by order of start
     done_order: Integers
     done_column: Integers
+    service: NDArray[np.float64]  # (levels,) mean of what a server takes
+    after: Integers  # (levels,) from which wait on
+    rows: Integers  # (levels + 1,) first row of a level's candidates in `State`
     books: Integers  # (BOOKS,) of the tick under way
     latency: Integers  # (BINS,) histogram over requests answered, late ones too, by log2 of microseconds
 
 
-def new_queue(settings: Serving) -> Queue:
-    """An empty queue with room for a block of requests."""
+KEPT = ("request", "draw", "level", "work", "network", "tier")  # of a request, in its column
+
+
+def new_queue(settings: Serving, funnel: Funnel | None, rows: Integers) -> Queue:
+    """An empty queue with room for a block of requests; `rows` are those of the levels of quotas, or of all campaigns."""
     n, tiers = K.CHUNK, max(settings.tiers, default=0) + 1
+    levels = funnel.levels if funnel is not None else ()
+    extra = [funnel.service_s(quotas) for quotas in levels] if funnel is not None else [0.0]
     control = np.zeros(CONTROLS, np.int64)
     control[CAPACITY] = settings.servers
     control[DEADLINE] = NEVER if settings.deadline_s is None else round(settings.deadline_s * 1e6)
@@ -66,6 +76,8 @@ def new_queue(settings: Serving) -> Queue:
         control,
         request=np.zeros(n, np.int64),
         under_way=np.zeros(n, np.bool_),
+        draw=np.zeros(n),
+        level=np.zeros(n, np.int64),
         work=np.zeros(n, np.int64),
         network=np.zeros(n, np.int64),
         tier=np.zeros(n, np.int64),
@@ -75,6 +87,9 @@ def new_queue(settings: Serving) -> Queue:
         done_time=np.zeros(n, np.int64),
         done_order=np.zeros(n, np.int64),
         done_column=np.zeros(n, np.int64),
+        service=(settings.service_s + np.array(extra)) * 1e6,
+        after=np.array([round(quotas.after_wait_s * 1e6) for quotas in levels] or [0], np.int64),
+        rows=rows,
         books=np.zeros(BOOKS, np.int64),
         latency=np.zeros(BINS, np.int64),
     )
@@ -84,8 +99,7 @@ def widened(queue: Queue, columns: int) -> Queue:
     """The same queue with room for so many requests."""
     more = columns - queue.request.size
     wide = {
-        name: np.pad(getattr(queue, name), (0, more))
-        for name in ("request", "under_way", "work", "network", "tier", "done_time", "done_order", "done_column")
+        name: np.pad(getattr(queue, name), (0, more)) for name in (*KEPT, "under_way", "done_time", "done_order", "done_column")
     }
     waiting = np.zeros((len(queue.head), columns), np.int64)
     for t, (first, length) in enumerate(zip(queue.head, queue.length, strict=True)):
@@ -96,7 +110,7 @@ def widened(queue: Queue, columns: int) -> Queue:
 
 def moved(queue: Queue, old: Integers, new: Integers) -> None:
     """Requests under way go from columns to other, free ones."""
-    for array in (queue.request, queue.work, queue.network, queue.tier):
+    for array in (getattr(queue, name) for name in KEPT):
         array[new] = array[old]
     queue.under_way[old], queue.under_way[new] = False, True
     goes_to = np.arange(queue.request.size)
@@ -110,26 +124,24 @@ class Demands:
 
     def __init__(self, settings: Serving, users: Users, keys: NDArray[np.uint64]) -> None:
         self._keys, self._segment = keys, users.segment
-        self._service, self._network = settings.service_s * 1e6, settings.network_s * 1e6
+        self._network = settings.network_s * 1e6
         self._fixed = settings.service == "fixed"
         self._tiers = np.array(settings.tiers or np.zeros(users.segment.max() + 1), np.int64)
 
     def fill(self, first: int, users: Integers, queue: Queue) -> None:
-        """Work, way and tier of requests first, first + 1, ... in the first columns."""
+        """Draw, way and tier of requests first, first + 1, ... in the first columns."""
         _demand(
-            self._keys, first, users, self._segment, self._tiers, self._service, self._fixed, self._network,
-            queue.work, queue.network, queue.tier,
+            self._keys, first, users, self._segment, self._tiers, self._fixed, self._network, queue.draw, queue.network,
+            queue.tier,
         )  # fmt: skip
 
 
 @kernel()
 def _demand(
-    keys: Any, first: Any, users: Any, segment: Any, tiers: Any, service: Any, fixed: Any, way: Any,
-    work: Any, network: Any, tier: Any,
-) -> None:  # fmt: skip
+    keys: Any, first: Any, users: Any, segment: Any, tiers: Any, fixed: Any, way: Any, draw: Any, network: Any, tier: Any
+) -> None:
     for j in range(users.size):
-        draw = 1.0 if fixed else -np.log(uniform(keys[Stream.SERVICE], first + j, 0))
-        work[j] = max(np.int64(1), np.int64(service * draw))
+        draw[j] = 1.0 if fixed else -np.log(uniform(keys[Stream.SERVICE], first + j, 0))
         network[j] = np.int64(-way * np.log(uniform(keys[Stream.NETWORK], first + j, 0)))
         tier[j] = tiers[segment[users[j]]]
 
@@ -142,13 +154,18 @@ def enter(column: Any, i: Any, queue: Any) -> None:
     """Request i has come."""
     queue.request[column], queue.under_way[column] = i, True
     queue.books[ARRIVED] += 1
-    queue.control[ASKED] += queue.work[column]
+    queue.control[ASKED] += np.int64(queue.service[0] * queue.draw[column])
 
 
 @kernel()
 def start(column: Any, now: Any, times: Any, queue: Any) -> None:
-    """A server takes it up."""
-    wait = now - times[column]
+    """A server takes it up, and does as much work on it as its wait leaves quotas for."""
+    wait, level = now - times[column], 0
+    while level + 1 < queue.after.size and wait >= queue.after[level + 1]:
+        level += 1
+    queue.level[column] = level
+    queue.work[column] = max(np.int64(1), np.int64(queue.service[level] * queue.draw[column]))
+    queue.books[STEPPED_DOWN] += level > 0
     queue.books[BEGUN] += 1
     queue.books[WAITED] += wait > 0
     queue.books[WAIT_US] += wait
@@ -172,7 +189,8 @@ def finish(column: Any, now: Any, state: Any, queue: Any) -> None:
         queue.books[LATE] += 1
         return
     queue.books[SERVED] += 1
-    K.play_alone(queue.request[column], column, now, state)
+    level = queue.level[column]
+    K.play_alone(queue.request[column], column, now, queue.rows[level], queue.rows[level + 1], state)
 
 
 @kernel()
@@ -331,7 +349,8 @@ class ServingBooks:
 
         Columns: day, tick (of the day); requests, served (auctioned), late (answered after the deadline), left (waited as
         long as the deadline), under_way (at the tick's end); servers (then); load (work begun over the servers' time);
-        waited (share of those begun that had to); wait_ms (mean of those begun); p50_ms, p95_ms, p99_ms of latency,
+        waited (share of those begun that had to); stepped_down (share that got less than the full quotas); wait_ms (mean
+        of those begun); p50_ms, p95_ms, p99_ms of latency,
         wait, work and way together.
         """
         import pandas as pd
@@ -350,6 +369,7 @@ class ServingBooks:
                 "servers": self.capacity[: self.closed],
                 "load": counts[:, WORK_US] / (np.maximum(self.capacity[: self.closed], 1) * self.tick_us),
                 "waited": counts[:, WAITED] / begun,
+                "stepped_down": counts[:, STEPPED_DOWN] / begun,
                 "wait_ms": counts[:, WAIT_US] / begun / 1000,
             }
         )

@@ -224,6 +224,7 @@ class World:
             self._exchange.open_tick(tick)
             self._seat.decide(day, tick)
             self._exchange.refresh()
+            self._exchange.reindex()
             first = self.played
             yield self._at(self.now + self.scenario.tick_us, TICK)
             self._close_tick(self.played - first)

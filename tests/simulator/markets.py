@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from adarena.simulator import BidPolicy, BidView, ChunkBids, Multiplier, RequestRule, Scenario, World, rule
 from adarena.simulator import kernel as K
-from adarena.simulator.delivery import Auction, Autoscaling, Outage, Serving
+from adarena.simulator.delivery import Auction, Autoscaling, Funnel, Outage, Quotas, Serving, Stage
 from adarena.simulator.scenario import (
     Ad,
     Advertiser,
@@ -87,10 +87,28 @@ def servers(draw: st.DrawFn, day_s: int, requests: int, segments: int) -> Servin
 
 
 @st.composite
-def scenarios(draw: st.DrawFn, most_requests: int = 1500, served: bool = False) -> Scenario:
+def funnels(draw: st.DrawFn, service_s: float) -> Funnel:
+    """Funnels that pass all or next to none of at most 36 ads, with the steps down of those who wait: fewer, cached, none."""
+    levels = [Quotas(recall=draw(st.sampled_from([3, 12, 40])), rough=3, fine=draw(st.sampled_from([1, 3])))]
+    lower = [Quotas(recall=3, rough=2, fine=1), Quotas(recall=0, rough=0, fine=4), Quotas(recall=0, rough=0, fine=0)]
+    for number, quotas in enumerate(lower[: draw(st.integers(0, 3))]):
+        levels.append(quotas.model_copy(update={"after_wait_s": service_s * (number + 0.5)}))
+    return Funnel(
+        recall=Stage(dimensions=2, noise=draw(st.sampled_from([0.0, 0.5]))),
+        rough=Stage(dimensions=3, noise=0.1),
+        popular_share=draw(st.sampled_from([0.0, 0.4])),
+        exploring_share=draw(st.sampled_from([0.0, 0.4])),
+        fine_cost_s=service_s / 3,
+        new_share=draw(st.sampled_from([0.0, 0.5])),
+        levels=tuple(levels),
+    )
+
+
+@st.composite
+def scenarios(draw: st.DrawFn, most_requests: int = 1500, served: bool = False, funnel: bool = False) -> Scenario:
     """A market of 1 to 12 campaigns with every setting of the auction, the rates and the response in play.
 
-    With `served` its requests wait for servers.
+    With `served` its requests wait for servers, with `funnel` only some of the ads come to an auction.
     """
     days = draw(st.sampled_from([1, 1, 2, 3]))
     several = draw(st.booleans())
@@ -105,6 +123,8 @@ def scenarios(draw: st.DrawFn, most_requests: int = 1500, served: bool = False) 
             ]
         )
     )
+    if funnel and rates.kind != "interests":
+        rates = Interests(click_rate=0.3, belief_noise=0.2)
     no_squashing = rates.kind == "uniform" and rates.belief_noise > 0
     slots = draw(st.sampled_from([1, 2, 3]))
     held = draw(st.integers(1, 12))
@@ -118,11 +138,13 @@ def scenarios(draw: st.DrawFn, most_requests: int = 1500, served: bool = False) 
     )
     day_s = draw(st.sampled_from([60, 3600, 86_400]))
     requests = draw(st.sampled_from([60, 300, most_requests // days]))
+    serving = draw(servers(day_s, requests, 3)) if served else None
     return Scenario(
         name="random",
         days=days,
         day_s=day_s,
-        serving=draw(servers(day_s, requests, 3)) if served else None,
+        serving=serving,
+        funnel=draw(funnels(day_s / requests if serving is None else serving.service_s)) if funnel else None,
         ticks_per_day=draw(st.sampled_from([1, 3, 6, 24])),
         market_seed=draw(st.integers(0, 5)),
         traffic=Traffic(

@@ -68,6 +68,20 @@ def test_engines_agree_where_requests_wait_for_servers(data: st.DataObject) -> N
     assert_same(compiled, play(scenario, kinds, deeds, seed, "events"))
 
 
+@settings(max_examples=220)
+@given(st.data())
+def test_engines_agree_behind_a_funnel(data: st.DataObject) -> None:
+    scenario = data.draw(scenarios(served=data.draw(st.booleans()), funnel=True))
+    seed = data.draw(st.integers(0, 1 << 40))
+    held = len(scenario.demand.advertisers)  # type: ignore[union-attr]
+    kinds = data.draw(st.text("-mM", min_size=held, max_size=held))
+    deeds = data.draw(actions(scenario, arrivals(scenario, seed)))
+    compiled = play(scenario, kinds, deeds, seed, "compiled")
+    assert_same(compiled, play(scenario, kinds, deeds, seed, "events"))
+    stops = data.draw(st.lists(st.integers(0, scenario.horizon_us), max_size=2))
+    assert_same(compiled, play(scenario, kinds, deeds, seed, "compiled", stops))
+
+
 @settings(max_examples=120)
 @given(st.data())
 def test_a_run_in_parts_is_the_run(data: st.DataObject) -> None:

@@ -1,0 +1,351 @@
+"""The funnel from all ads to those of an auction: recall, rough sort, fine sort, each seeing users and ads more sharply.
+
+Recall scores every ad through a few dimensions and keeps the best of several channels; the rough sort scores those through
+more, the fine sort the best of them with all that the platform believes. A stage ranks by believed worth, log click odds plus
+log bid; bids are those at the last tick, as an index has them, and the auction asks for the ones of the moment. Blocks are
+scored in batches of a fixed height, since a product of another height differs in the last bit.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .chance import Stream, generator, uniform
+from .compiled import inlined, kernel
+from .delivery import Funnel, Stage
+from .population import AdVectors, Users, sigmoid
+
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
+
+NOBODY = np.float32(-1e30)  # the log worth of an ad that takes no part
+REACH = np.float32(40.0)  # log worth so far below the best is as good as nothing
+BINS = 1024  # of the histograms by which the best are found
+SAMPLED = 1024  # scores from which a first threshold is guessed
+BATCH_BYTES = 1 << 22  # of scores that are looked through together: they should stay in the cache
+
+
+class StageView(NamedTuple):
+    """What one stage makes of users and ads: log odds of a click = users . ads + bias."""
+
+    dimensions: int
+    ads: Floats  # (ads, dimensions)
+    bias: Floats  # (ads,)
+
+
+def stage_view(market_seed: int, number: int, stage: Stage, ads: AdVectors, users: Users) -> StageView:
+    """The first dimensions of what the platform believes, with noise of its own; the rest counts as for the average user."""
+    dice = generator(market_seed, Stream.STAGE, number)
+    d = min(stage.dimensions, ads.believed_vectors.shape[1])
+    believed = ads.believed_vectors.astype(np.float64)
+    length = np.linalg.norm(believed[:, :d], axis=1, keepdims=True)
+    seen = believed[:, :d] + stage.noise * length / math.sqrt(d) * dice.standard_normal((len(believed), d))
+    average = users.interests.mean(axis=0, dtype=np.float64)
+    bias = ads.believed_bias + believed @ average - seen @ average[:d]
+    return StageView(d, np.ascontiguousarray(seen, np.float32), bias.astype(np.float32))
+
+
+class Winnow:
+    """Fills blocks with the candidates of each request's auction; one of an exchange, since its index follows the bids.
+
+    Rows of a block are candidates: for each level of quotas as many as its fine sort passes.
+    """
+
+    def __init__(
+        self, settings: Funnel, stages: tuple[StageView, StageView], ads: AdVectors, users: Users, owner: Integers,
+        keys: NDArray[np.uint64],
+    ) -> None:  # fmt: skip
+        self._settings, self._users, self._keys, self._owner = settings, users, keys, owner
+        self._recall, self._rough = stages
+        self._fine = StageView(ads.believed_vectors.shape[1], ads.believed_vectors, ads.believed_bias)
+        count = len(owner)
+        self.batch = max(8, min(64, 1 << int(math.log2(BATCH_BYTES / 4 / count)))) if count < BATCH_BYTES // 32 else 8
+        d = self._recall.dimensions
+        self._index = np.empty((d + 1, count), np.float32)  # the last row: bias and log bid
+        self._index[:d] = self._recall.ads.T
+        self._asks = np.ones((self.batch, d + 1), np.float32)
+        self._scores = np.empty((self.batch, count), np.float32)
+        self._worth = np.zeros(count, np.float32)  # bid per click at the last tick
+        self._offset = np.empty(count, np.float32)  # its log
+        self._fresh = np.flatnonzero(ads.new) if ads.new.any() else np.arange(count)
+        levels = settings.levels
+        self._quotas = np.array([(q.recall, q.rough, q.fine) for q in levels], np.int64)
+        self.first_row = np.concatenate([[0], np.cumsum(self._quotas[:, 2])])
+        full = min(int(self._quotas[0, 0]), count)
+        shares = settings.popular_share, settings.exploring_share
+        self._channels = np.array([full - sum(round(s * full) for s in shares), *(round(s * full) for s in shares)], np.int64)
+        self._popular = np.empty(int(self._channels[1]), np.int64)
+        room = 2 * count + 8
+        self._scratch = Scratch(
+            place=np.empty(room, np.int32), value=np.empty(room, np.float32), bins=np.zeros(BINS, np.int32),
+            ad=np.empty(full + 8, np.int64), recall=np.empty(full + 8, np.float32), rough=np.empty(full + 8, np.float32),
+            chosen=np.empty(full + 8, np.int64), score=np.empty(full + 8, np.float32), click=np.empty(full + 8, np.float32),
+            stamp=np.full(count, -1, np.int64), owner_stamp=np.full(int(owner.max()) + 1, -1, np.int64),
+            owner_best=np.empty(int(owner.max()) + 1, np.int64), serial=np.zeros(1, np.int64),
+        )  # fmt: skip
+        segments = int(users.segment.max()) + 1
+        sums = np.zeros((segments, users.interests.shape[1]))
+        np.add.at(sums, users.segment, users.interests.astype(np.float64))
+        self._typical = (sums / np.bincount(users.segment, minlength=segments)[:, None]).astype(np.float32)
+        most = max((q.fine for q in levels if q.recall == 0), default=0)
+        self._cached_ad, self._cached_rate = np.zeros((segments, most), np.int64), np.zeros((segments, most), np.float32)
+        self.passed = np.zeros((len(levels), 3), np.int64)  # candidates that left each stage, over all requests
+        self.refresh(np.zeros(int(owner.max()) + 1, np.float32))  # nobody has bid yet
+
+    def refresh(self, live: Floats) -> None:
+        """Takes over what campaigns bid for a click now, (campaigns,); 0 takes no part."""
+        np.take(live, self._owner, out=self._worth)
+        self._offset[:] = NOBODY
+        np.log(self._worth, out=self._offset, where=self._worth > 0)
+        np.add(self._recall.bias, self._offset, out=self._index[-1])
+        if self._popular.size:
+            best = np.argpartition(-(self._fine.bias + self._offset), self._popular.size - 1)[: self._popular.size]
+            self._popular[:] = np.sort(best)
+        if self._cached_ad.size:
+            self._cache()
+
+    def _cache(self) -> None:
+        """What a typical user of each segment would be shown."""
+        odds = self._typical @ self._fine.ads.T + self._fine.bias
+        for segment, (row, worth) in enumerate(zip(odds, odds + self._offset, strict=True)):
+            order = np.argsort(-worth, kind="stable")
+            order = order[worth[order] > NOBODY / 2]
+            _, first = np.unique(self._owner[order], return_index=True)  # one ad of each campaign
+            best = order[np.sort(first)][: self._cached_ad.shape[1]]
+            self._cached_ad[segment, : best.size] = best
+            self._cached_rate[segment] = 0
+            self._cached_rate[segment, : best.size] = 1 / (1 + np.exp(-row[best]))
+
+    def fill(self, first: int, start: int, users: Integers, rate: Floats, ad: Integers, who: Integers) -> None:
+        """Candidates of the requests of a block from place `start` on; rows of `rate`, `ad` and `who`, columns by place."""
+        d = self._recall.dimensions
+        for low in range(start // self.batch * self.batch, users.size, self.batch):
+            people = users[low : low + self.batch]
+            self._asks[:, :d] = self._users.interests[people, :d]
+            np.matmul(self._asks, self._index, out=self._scores)
+            winnow(
+                first + low, max(start - low, 0), low, people, self._keys, self._scores, self._popular, self._fresh,
+                self._channels, self._quotas, self.first_row, self._users.interests, self._rough.ads, self._rough.bias,
+                self._fine.ads, self._fine.bias, self._offset, self._owner, self._users.segment,
+                self._cached_ad, self._cached_rate, self._scratch, rate, ad, who, self.passed,
+            )  # fmt: skip
+
+
+class Scratch(NamedTuple):
+    """Room to work in; a stamp says for which request an entry was last used, so that nothing need be cleared."""
+
+    place: NDArray[np.int32]
+    value: Floats
+    bins: NDArray[np.int32]
+    ad: Integers  # recalled
+    recall: Floats  # and their scores
+    rough: Floats
+    chosen: Integers
+    score: Floats
+    click: Floats
+    stamp: Integers  # (ads,)
+    owner_stamp: Integers  # (campaigns,)
+    owner_best: Integers  # (campaigns,) the best of its ads among those chosen
+    serial: Integers  # (1,)
+
+
+@inlined
+def compact(score: Any, size: Any, least: Any, place: Any, value: Any) -> Any:
+    """Writes the places and values of all scores above `least`, without a branch; returns how many."""
+    found = np.int64(0)
+    for i in range(size):
+        place[found], value[found] = i, score[i]
+        found += np.int64(score[i] > least)
+    return found
+
+
+@inlined
+def bin_of(x: Any, low: Any, scale: Any) -> Any:
+    """The bin of a histogram; all that lies below it counts to its first."""
+    return np.int32((max(x, low) - low) * scale)
+
+
+@inlined
+def guess(score: Any, size: Any, wanted: Any, count: Any) -> Any:
+    """A score that a few more than `wanted` exceed, from a sample of them."""
+    stride = max(1, size // SAMPLED)
+    high = NOBODY
+    for i in range(0, size, stride):
+        high = max(high, score[i])
+    low, sampled = high - REACH, 0
+    scale = np.float32(BINS - 1) / REACH
+    count[:] = 0
+    for i in range(0, size, stride):
+        count[bin_of(min(score[i], high), low, scale)] += 1
+        sampled += 1
+    enough = np.int64(1.3 * sampled * wanted / size) + 4
+    place, met = BINS - 1, np.int64(count[BINS - 1])
+    while met < enough and place > 0:
+        place -= 1
+        met += count[place]
+    return low + np.float32(place) / scale if place > 0 else NOBODY
+
+
+@inlined
+def best_of(score: Any, size: Any, wanted: Any, place: Any, value: Any, count: Any) -> Any:
+    """Finds the `wanted` largest of the first `size` scores that are above `NOBODY`: their places and values, in no order.
+
+    Returns how many there are. `place` and `value` need room for 2 x `size`. A threshold guessed from a sample leaves few to
+    look at; a histogram of those finds the bin in which the last place lies, and only that bin is sorted.
+    """
+    least = guess(score, size, wanted, count) if size > 4 * wanted or size > SAMPLED else NOBODY
+    found = compact(score, size, least, place, value)
+    if found < wanted and least > NOBODY:
+        found = compact(score, size, NOBODY, place, value)
+    if found <= wanted:
+        return found
+    low, high = value[0], value[0]
+    for i in range(found):
+        low, high = min(low, value[i]), max(high, value[i])
+    low = max(low, high - REACH)
+    scale = np.float32(BINS - 1) / max(high - low, np.float32(1e-6))
+    count[:] = 0
+    for i in range(found):
+        count[bin_of(value[i], low, scale)] += 1
+    edge, above = BINS - 1, np.int64(0)
+    while above + count[edge] < wanted:
+        above += count[edge]
+        edge -= 1
+    missing, kept, last = wanted - above, np.int64(0), found  # behind `found` the best of the edge's bin, sorted
+    for i in range(found):
+        x, whose = value[i], place[i]
+        its = bin_of(x, low, scale)
+        if its == edge:
+            j = last
+            while j > found and value[j - 1] < x:
+                value[j], place[j] = value[j - 1], place[j - 1]
+                j -= 1
+            value[j], place[j] = x, whose
+            last = min(last + 1, found + missing)
+        value[kept], place[kept] = x, whose
+        kept += np.int64(its > edge)
+    for i in range(missing):
+        value[kept + i], place[kept + i] = value[found + i], place[found + i]
+    return wanted
+
+
+@inlined
+def product(one: Any, other: Any) -> Any:
+    """The inner product of two vectors, of the length of the second."""
+    total = np.float32(0)
+    for i in range(other.size):
+        total += one[i] * other[i]
+    return total
+
+
+@inlined
+def merge(number: Any, scores: Any, popular: Any, fresh: Any, channels: Any, keys: Any, offset: Any, scratch: Any) -> Any:
+    """Recall: the ads of all channels under their quotas, each once; returns how many.
+
+    The best by the index first, then popular ones, whoever asks, then some drawn among the new (or all, if none is).
+    """
+    found = best_of(scores, scores.size, channels[0], scratch.place, scratch.value, scratch.bins)
+    for i in range(found):
+        a = np.int64(scratch.place[i])
+        scratch.ad[i], scratch.recall[i], scratch.stamp[a] = a, scratch.value[i], number
+    for i in range(popular.size):
+        found = add(popular[i], number, scores, offset, scratch, found)
+    for i in range(channels[2]):
+        drawn = fresh[np.int64(uniform(keys[Stream.EXPLORE], number, i) * fresh.size)]
+        found = add(drawn, number, scores, offset, scratch, found)
+    return found
+
+
+@inlined
+def add(a: Any, number: Any, scores: Any, offset: Any, scratch: Any, found: Any) -> Any:
+    """One more recalled ad, unless it is there already or takes no part."""
+    if scratch.stamp[a] == number or offset[a] <= NOBODY:
+        return found
+    scratch.ad[found], scratch.recall[found], scratch.stamp[a] = a, scores[a], number
+    return found + 1
+
+
+@kernel(fastmath={"contract", "reassoc"})
+def winnow(
+    first: Any, skip: Any, column: Any, users: Any, keys: Any, scores: Any, popular: Any, fresh: Any, channels: Any,
+    quotas: Any, first_row: Any, interests: Any, rough_ads: Any, rough_bias: Any, fine_ads: Any, fine_bias: Any,
+    offset: Any, owner: Any, segment: Any, cached_ad: Any, cached_rate: Any, scratch: Any, rate: Any, ad: Any,
+    who: Any, passed: Any,
+) -> None:  # fmt: skip
+    """The funnel of a batch of requests, from their recall scores (requests, ads) to the rows of their auctions.
+
+    The first `skip` requests are left as they are. Lower levels of quotas are given what the full one recalled.
+    """
+    for j in range(skip, users.size):
+        person = interests[users[j]]
+        recalled = merge(first + j, scores[j], popular, fresh, channels, keys, offset, scratch)
+        for i in range(recalled):
+            a = scratch.ad[i]
+            scratch.rough[i] = product(person, rough_ads[a]) + rough_bias[a] + offset[a]
+        for level in range(quotas.shape[0]):
+            if quotas[level, 0] == 0:
+                home = segment[users[j]]
+                for i in range(quotas[level, 2]):
+                    row, a = first_row[level] + i, cached_ad[home, i]
+                    rate[row, column + j], ad[row, column + j], who[row, column + j] = cached_rate[home, i], a, owner[a]
+                continue
+            kept = rough_sort(recalled, level, quotas, scratch)
+            shown = fine_sort(kept, person, fine_ads, fine_bias, offset, owner, quotas[level, 2], scratch)
+            passed[level, 0] += min(recalled, quotas[level, 0])
+            passed[level, 1] += kept
+            passed[level, 2] += shown
+            for i in range(quotas[level, 2]):
+                row = first_row[level] + i
+                if i < shown:
+                    n = scratch.place[i]
+                    a = scratch.chosen[n]
+                    rate[row, column + j], ad[row, column + j], who[row, column + j] = scratch.click[n], a, owner[a]
+                else:
+                    rate[row, column + j] = 0
+
+
+@inlined
+def rough_sort(recalled: Any, level: Any, quotas: Any, scratch: Any) -> Any:
+    """Leaves in `chosen` the best of what is recalled under a level's quotas; returns how many."""
+    score, pool = scratch.rough, recalled
+    if quotas[level, 0] < recalled:
+        pool = best_of(scratch.recall, recalled, quotas[level, 0], scratch.place, scratch.value, scratch.bins)
+        for i in range(pool):
+            scratch.chosen[i] = scratch.place[i]
+        for i in range(pool):
+            scratch.score[i] = scratch.rough[scratch.chosen[i]]
+        score = scratch.score
+    kept = best_of(score, pool, quotas[level, 1], scratch.place, scratch.value, scratch.bins)
+    if pool < recalled:
+        for i in range(kept):
+            scratch.place[i] = np.int32(scratch.chosen[scratch.place[i]])
+    for i in range(kept):
+        scratch.chosen[i] = scratch.ad[scratch.place[i]]
+    return kept
+
+
+@inlined
+def fine_sort(
+    kept: Any, person: Any, fine_ads: Any, fine_bias: Any, offset: Any, owner: Any, quota: Any, scratch: Any
+) -> Any:  # fmt: skip
+    """Leaves in `place` where among `chosen` the best stand, one of each campaign, `click` being their rates."""
+    scratch.serial[0] += 1
+    serial = scratch.serial[0]
+    for i in range(kept):
+        a = scratch.chosen[i]
+        click = np.float32(sigmoid(product(person, fine_ads[a]) + fine_bias[a]))
+        scratch.click[i], scratch.score[i] = click, math.log(click) + offset[a]
+        k = owner[a]
+        if scratch.owner_stamp[k] != serial:
+            scratch.owner_stamp[k], scratch.owner_best[k] = serial, i
+            continue
+        best = scratch.owner_best[k]
+        better = click > scratch.click[best]
+        scratch.score[best if better else i] = NOBODY
+        if better:
+            scratch.owner_best[k] = i
+    return best_of(scratch.score, kept, quota, scratch.place, scratch.value, scratch.bins)
