@@ -216,26 +216,27 @@ def scaling_measures() -> list[Measure]:
 def interleaved_costs(sizes: tuple[int, ...]) -> dict[int, float]:
     """Nanoseconds an auction at each size, over whole days.
 
-    The largest day is played tick by tick, and after each tick of it the other sizes play about as many requests: a
-    machine that is slow for a while is slow for all of them.
+    The largest day is played tick by tick, and after each tick of it the other sizes play about half as many requests: a
+    machine that is slow for a while is slow for all of them, and its worst moments do not count in a median over ticks.
     """
     scenarios = {size: _calm(size) for size in sizes}
     largest = max(sizes)
     ticks = scenarios[largest].ticks_per_day
-    seconds, played = dict.fromkeys(sizes, 0.0), dict.fromkeys(sizes, 0)
+    costs: dict[int, list[float]] = {size: [] for size in sizes}
     long_day = World(scenarios[largest], {"bid": PID()})
     loop_seconds(scenarios[min(sizes)], 0)
     for tick in range(ticks):
-        seconds[largest] += processor_seconds(partial(long_day.run, (tick + 1) * long_day.scenario.tick_us))
+        before = long_day.played
+        took = processor_seconds(partial(long_day.run, (tick + 1) * long_day.scenario.tick_us))
+        costs[largest].append(took / (long_day.played - before))
         for size in sizes:
             # Shares that add up to so many whole days by the last tick, of which at least one is played.
             days = max(1, largest // size // 2)
-            for day in range(days * tick // ticks, days * (tick + 1) // ticks) if size < largest else ():
-                took, met = loop_seconds(scenarios[size], day)
-                seconds[size] += took
-                played[size] += met
-    played[largest] = long_day.played
-    return {size: seconds[size] / played[size] * 1e9 for size in sizes}
+            share = range(days * tick // ticks, days * (tick + 1) // ticks) if size < largest else ()
+            runs = [loop_seconds(scenarios[size], day) for day in share]
+            if runs:
+                costs[size].append(sum(took for took, _ in runs) / sum(met for _, met in runs))
+    return {size: float(np.median(cost)) * 1e9 for size, cost in costs.items()}
 
 
 def _calm(size: int) -> Scenario:

@@ -58,6 +58,7 @@ class OpenSeat:
     def _closing(self) -> BidView:
         """What nobody is asked about any more: the view after the last tick, with `tick == ticks`."""
         ledger, k, view = self.world.ledger, self.campaign, self._onlooker.view
+        today = _told(ledger.today_counts[:, k], ledger.today_sums[:, k])
         last = _told(ledger.counts[ledger.closed - 1, :, k], ledger.sums[ledger.closed - 1, :, k])
         return view._replace(
             tick=view.ticks,
@@ -65,7 +66,8 @@ class OpenSeat:
             multiplier=ledger.multiplier[ledger.closed - 1, [k]],
             budget_left=ledger.left[ledger.closed - 1, [k]] / MICRO,
             last=last,
-            today=_told(ledger.today_counts[:, k], ledger.today_sums[:, k]),
+            today=today,
+            spent_share=today.spend / view.budget if view.budget[0] > 0 else np.ones(1),
             market_price=ledger.market_price[ledger.closed - 1, [k]]
             if self.scenario.auction.price_told
             else np.full(1, np.nan),

@@ -36,7 +36,7 @@ Floats = NDArray[np.float64]
 
 # How many of the fields of `Told` are counts, in the order of the kernel's rows, and how many sums: spend, then the kernel's.
 COUNTS_SEEN, SUMS_SEEN = K.SPEND, 1 + K.SUMS_TOLD
-STANDING = 6  # target, value, multiplier, budget, budget left, price
+STANDING = 7  # target, value, multiplier, budget, budget left, price, share of the budget spent
 
 
 class _Holding:
@@ -114,7 +114,7 @@ class BidSeat:
         )  # fmt: skip
         last_counts, today_counts = ints[:COUNTS_SEEN], ints[COUNTS_SEEN:]
         last_sums, today_sums, standing = floats[:SUMS_SEEN], floats[SUMS_SEEN : 2 * SUMS_SEEN], floats[2 * SUMS_SEEN :]
-        target, value, multiplier, budget, left, price = standing
+        target, value, multiplier, budget, left, price, spent_share = standing
         return BidView(
             day=day,
             tick=tick,
@@ -128,6 +128,7 @@ class BidSeat:
             multiplier=multiplier,
             budget=budget,
             budget_left=left,
+            spent_share=spent_share,
             forecast=exchange.shares,
             elapsed=exchange.elapsed[tick],
             forecast_requests=float(exchange.scenario.traffic.requests_per_day),
@@ -209,8 +210,9 @@ def look(
             floats[SUMS_SEEN + 1 + row, n] = today_sums[row, k]
         standing = floats[2 * SUMS_SEEN :, n]
         standing[0], standing[1], standing[2] = target[k], value[k], multiplier[k]
-        standing[3], standing[4] = currency(allowance[k] - day_spent[k]), currency(allowance[k] - spent[k])
-        standing[5] = price[k]
+        budget = currency(allowance[k] - day_spent[k])
+        standing[3], standing[4], standing[5] = budget, currency(allowance[k] - spent[k]), price[k]
+        standing[6] = floats[SUMS_SEEN, n] / budget if budget > 0 else 1.0
 
 
 @inlined

@@ -290,8 +290,8 @@ class Exchange:
     def open_tick(self, tick: int) -> None:
         """The hour's conversion rates and values, and the forecast of requests left today (`tick` of the day)."""
         state, control = self.state, self.state.control
-        state.true_conversion[:] = self.market.conversion[tick]
-        state.believed_conversion[:] = self.market.believed_conversion[tick]
+        np.copyto(state.true_conversion, self.market.conversion[tick])
+        np.copyto(state.believed_conversion, self.market.believed_conversion[tick])
         self._revalue(tick)
         control[K.LEFT_BASE] = control[K.NEXT] + self._expected_left[tick]
 

@@ -135,6 +135,38 @@ class Winnow:
             )  # fmt: skip
 
 
+    def trace(self, number: int, user: int) -> Trace:
+        """The way of one request through the full quotas, with the index as it is; for judges."""
+        d, rows = self._recall.dimensions, int(self.first_row[-1])
+        self._asks[:, :d] = self._users.interests[user, :d]
+        np.matmul(self._asks, self._index, out=self._scores)
+        before, scratch = self.passed.copy(), self._scratch
+        self.passed[:] = 0
+        full, ad = self._quotas[:1], np.zeros((rows, 1), np.int64)
+        winnow(
+            number, 0, 0, np.array([user]), self._keys, self._scores, self._popular, self._fresh, self._channels, full,
+            self.first_row, self._users.interests, self._rough.ads, self._rough.bias, self._fine.ads, self._fine.bias,
+            self._offset, self._owner, self._users.segment, self._cached_ad, self._cached_rate, scratch,
+            np.zeros((rows, 1), np.float32), ad, np.zeros((rows, 1), np.int64), self.passed,
+        )  # fmt: skip
+        recalled, kept, shown = self.passed[0]
+        self.passed[:] = before
+        return Trace(
+            self._scores[0].copy(), scratch.ad[:recalled].copy(), scratch.rough[:recalled].copy(), scratch.chosen[:kept].copy(),
+            ad[:shown, 0],
+        )  # fmt: skip
+
+
+class Trace(NamedTuple):
+    """What became of the ads on the way to one request's auction."""
+
+    recall_score: Floats  # (ads,) of all, by recall's index
+    recalled: Integers  # ads that left recall
+    rough_score: Floats  # of those, by the rough sort
+    sorted: Integers  # ads that left the rough sort
+    shown: Integers  # ads that left the fine sort
+
+
 class Scratch(NamedTuple):
     """Room to work in; a stamp says for which request an entry was last used, so that nothing need be cleared."""
 

@@ -302,6 +302,7 @@ class _Seat:
             self._state = np.ascontiguousarray(decision.state)  # the policy's own, wherever it can be: a table may be large
 
     def _view(self, number: int, tick: int) -> BidView:
+        today = _told(self._told, self._target)
         return BidView(
             day=number,
             tick=tick,
@@ -315,11 +316,12 @@ class _Seat:
             multiplier=np.array([self._multiplier]),
             budget=np.array([float(self._budget)]),
             budget_left=np.array([float(self._books[LEFT])]),
+            spent_share=today.spend / self._budget if self._budget > 0 else np.ones(1),
             forecast=self._forecast,
             elapsed=float(self._forecast[:tick].sum()),
             forecast_requests=float(self._episode),
             last=_told(self._last, self._target),
-            today=_told(self._told, self._target),
+            today=today,
             market_price=np.full(1, np.nan),
             history=self._past,
             rule_unit=1.0,

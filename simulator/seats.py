@@ -61,6 +61,7 @@ class BidView(NamedTuple):
     multiplier: Floats  # in force; NaN where bids come by request
     budget: Floats  # of today; inf: unlimited
     budget_left: Floats
+    spent_share: Floats  # spend of today over today's budget; 0 where it is unlimited, 1 where there is none to spend
     forecast: Floats  # (ticks,) expected shares of the day's requests, summing to 1
     elapsed: float  # sum of those before this tick
     forecast_requests: float  # of the whole day
@@ -69,15 +70,6 @@ class BidView(NamedTuple):
     market_price: Floats  # mean least winning cost of a slot in the last tick (as a rank if squashed); NaN: not told
     history: History
     rule_unit: float = 1e-6  # what 1 stands for in budgets and bids of a `RequestRule`, in currency
-
-    @property
-    def spent_share(self) -> Floats:
-        """Spend of today over today's budget; 0 where it is unlimited, 1 where there is none to spend."""
-        if self.budget.size and self.budget.min() > 0:
-            return self.today.spend / self.budget
-        share = np.ones_like(self.budget)
-        np.divide(self.today.spend, self.budget, out=share, where=self.budget > 0)
-        return share
 
 
 class Requests(NamedTuple):

@@ -30,12 +30,13 @@ def view(**changes: Any) -> BidView:
     plain = BidView(
         day=0, tick=0, ticks=4, campaigns=("a", "b"), objectives=("max_value",) * 2, active=np.ones(2, np.bool_),
         target=np.array([50.0, 20.0]), value=np.array([50.0, 20.0]), prior=np.array([0.5, 0.25]), multiplier=np.ones(2),
-        budget=np.array([100.0, 200.0]), budget_left=np.array([100.0, 200.0]),
+        spent_share=np.zeros(2), budget=np.array([100.0, 200.0]), budget_left=np.array([100.0, 200.0]),
         forecast=np.array([0.7, 0.1, 0.1, 0.1]), forecast_requests=1000.0, elapsed=0.0,
         last=told(), today=told(), market_price=np.full(2, np.nan), history=history(),
     )  # fmt: skip
     seen = plain._replace(**changes)
-    return seen._replace(elapsed=float(seen.forecast[: seen.tick].sum()))
+    share = np.divide(seen.today.spend, seen.budget, out=np.ones(2), where=seen.budget > 0)
+    return seen._replace(elapsed=float(seen.forecast[: seen.tick].sum()), spent_share=share)
 
 
 def decided(policy: BidPolicy, *views: BidView) -> np.ndarray:

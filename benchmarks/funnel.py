@@ -1,0 +1,102 @@
+"""How good a funnel is: what of the truly best ads each stage lets through, and what that costs. For judges only.
+
+A sample of requests is traced through the stages, with the bids of an expected day, and held against the true worth of all ads:
+true click rate times bid per click, which is what a platform would rank by if it knew.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from ..simulator.chance import Stream, generator, stream_keys
+from ..simulator.delivery import Funnel
+from ..simulator.errors import MarketError
+from ..simulator.funnel import Winnow
+from ..simulator.market import Market, build
+from ..simulator.scenario import Scenario
+
+Floats = NDArray[np.float64]
+STAGES = ("recall", "rough sort", "fine sort")
+
+
+class Audit(NamedTuple):
+    """What each stage (recall, rough sort, fine sort) lets through, means over requests; arrays have shape (stages,)."""
+
+    candidates: Floats  # that leave it
+    recall: Floats  # share of the truly best, as many as the fine sort passes, that have come so far
+    survival: Floats  # share of requests whose truly best ad has come so far
+    consistency: Floats  # Spearman's correlation of its scores with the true worth of what came to it
+    lost: Floats  # share of the worth of the truly best slots that is lost by here
+    cost_s: Floats  # of a server's time a request
+    requests: int
+
+
+def audit(scenario: Scenario, requests: int = 500, seed: int = 0) -> Audit:
+    """Traces a sample of requests. Raises `MarketError` if the scenario has no funnel."""
+    settings, market = scenario.funnel, build(scenario)
+    if settings is None or market.ads is None or market.stages is None:
+        raise MarketError(f"scenario {scenario.name!r} has no funnel to look into")
+    owner = market.campaigns.ad_campaign
+    bid = market.campaigns.prior * market.campaigns.target * market.campaigns.conversion_rate
+    winnow = Winnow(settings, market.stages, market.ads, market.users, owner, stream_keys(seed))
+    winnow.refresh((bid * 1e6).astype(np.float32))
+    slots = np.array(scenario.auction.marginal)
+    users = _users(market, requests, seed)
+    rows = [_one(winnow, market, bid[owner], owner, number, user, slots) for number, user in enumerate(users)]
+    candidates, recall, survival, consistency, lost = np.mean(rows, axis=0)
+    return Audit(candidates, recall, survival, consistency, lost, _costs(settings), requests)
+
+
+def _users(market: Market, requests: int, seed: int) -> NDArray[np.int64]:
+    """Users as active ones come: by alias tables, whatever the hour."""
+    dice = generator(seed, Stream.SAMPLE, 1)
+    drawn = dice.integers(len(market.users.segment), size=requests)
+    stay = dice.random(requests) < market.users.alias_share[drawn]
+    return np.where(stay, drawn, market.users.alias_user[drawn])
+
+
+def _costs(settings: Funnel) -> Floats:
+    full = settings.levels[0]
+    recall, rough = full.recall * settings.recall_cost_s, full.recall * settings.rough_cost_s
+    return np.array([recall, rough, full.rough * settings.fine_cost_s])
+
+
+def _one(winnow: Winnow, market: Market, bid: Floats, owner: NDArray[np.int64], number: int, user: int, slots: Floats) -> Floats:
+    """One request's candidates, recall, survival, consistency and loss, shape (5, stages)."""
+    assert market.ads is not None
+    ads, person = market.ads, market.users.interests[user].astype(np.float64)
+    worth = bid / (1 + np.exp(-(ads.vectors @ person + ads.bias)))
+    trace = winnow.trace(number, user)
+    order = np.argsort(-worth, kind="stable")
+    best = _one_of_each(order, owner, max(len(trace.shown), len(slots)))
+    all_slots = worth[best[: len(slots)]] @ slots[: len(best)]
+    fine = worth_of(market, bid, person, trace.sorted)
+    scores = [trace.recall_score, trace.rough_score, fine]
+    came = [np.arange(len(worth)), trace.recalled, trace.sorted]
+    out = np.empty((5, len(STAGES)))
+    for stage, left in enumerate((trace.recalled, trace.sorted, trace.shown)):
+        here = _one_of_each(left[np.argsort(-worth[left], kind="stable")], owner, len(slots))
+        rank = stats.spearmanr(scores[stage], worth[came[stage]]).statistic if len(came[stage]) > 2 else np.nan
+        out[:, stage] = (
+            len(left), np.isin(best, left).mean(), float(best[0] in left), rank,
+            1 - worth[here] @ slots[: len(here)] / all_slots,
+        )  # fmt: skip
+    return out
+
+
+def worth_of(market: Market, bid: Floats, person: Floats, ads: NDArray[np.int64]) -> Floats:
+    """What the fine sort takes ads to be worth to a user."""
+    assert market.ads is not None
+    odds = market.ads.believed_vectors[ads] @ person + market.ads.believed_bias[ads]
+    worth: Floats = bid[ads] / (1 + np.exp(-odds))
+    return worth
+
+
+def _one_of_each(order: NDArray[np.int64], owner: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """The first ad of each campaign in an order, at most so many."""
+    _, first = np.unique(owner[order], return_index=True)
+    return order[np.sort(first)[:most]]
