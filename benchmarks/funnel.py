@@ -6,6 +6,7 @@ true click rate times bid per click, which is what a platform would rank by if i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from scipy import stats
 from ..simulator.chance import Stream, generator, stream_keys
 from ..simulator.delivery import Funnel
 from ..simulator.errors import MarketError
-from ..simulator.funnel import Winnow
+from ..simulator.funnel import Trace, Winnow
 from ..simulator.market import Market, build
 from ..simulator.scenario import Scenario
 
@@ -35,20 +36,41 @@ class Audit(NamedTuple):
     requests: int
 
 
-def audit(scenario: Scenario, requests: int = 500, seed: int = 0) -> Audit:
-    """Traces a sample of requests. Raises `MarketError` if the scenario has no funnel."""
+class Traced(NamedTuple):
+    """One request on its way through the stages."""
+
+    person: Floats  # (dimensions,) the user's interests
+    worth: Floats  # (ads,) true click rate times bid per click, currency
+    trace: Trace
+
+
+def traced(scenario: Scenario, requests: int, seed: int) -> Iterator[Traced]:
+    """A sample of requests, traced with the bids of an expected day. Raises `MarketError` if the scenario has no funnel."""
     settings, market = scenario.funnel, build(scenario)
     if settings is None or market.ads is None or market.stages is None:
         raise MarketError(f"scenario {scenario.name!r} has no funnel to look into")
-    owner = market.campaigns.ad_campaign
-    bid = market.campaigns.prior * market.campaigns.target * market.campaigns.conversion_rate
+    bid, owner = _bids(market), market.campaigns.ad_campaign
     winnow = Winnow(settings, market.stages, market.ads, market.users, owner, stream_keys(seed))
     winnow.refresh((bid * 1e6).astype(np.float32))
-    slots = np.array(scenario.auction.marginal)
-    users = _users(market, requests, seed)
-    rows = [_one(winnow, market, bid[owner], owner, number, user, slots) for number, user in enumerate(users)]
+    for number, user in enumerate(_users(market, requests, seed)):
+        person = market.users.interests[user].astype(np.float64)
+        worth = bid[owner] / (1 + np.exp(-(market.ads.vectors @ person + market.ads.bias)))
+        yield Traced(person, worth, winnow.trace(number, user))
+
+
+def audit(scenario: Scenario, requests: int = 500, seed: int = 0) -> Audit:
+    """What each stage lets through of a sample of requests. Raises `MarketError` if the scenario has no funnel."""
+    market, slots = build(scenario), np.array(scenario.auction.marginal)
+    rows = [_one(market, slots, request) for request in traced(scenario, requests, seed)]
     candidates, recall, survival, consistency, lost = np.mean(rows, axis=0)
-    return Audit(candidates, recall, survival, consistency, lost, _costs(settings), requests)
+    assert scenario.funnel is not None
+    return Audit(candidates, recall, survival, consistency, lost, _costs(scenario.funnel), requests)
+
+
+def _bids(market: Market) -> Floats:
+    """What campaigns bid for a click on an expected day, currency."""
+    table = market.campaigns
+    return table.prior * table.target * table.conversion_rate
 
 
 def _users(market: Market, requests: int, seed: int) -> NDArray[np.int64]:
@@ -65,17 +87,15 @@ def _costs(settings: Funnel) -> Floats:
     return np.array([recall, rough, full.rough * settings.fine_cost_s])
 
 
-def _one(winnow: Winnow, market: Market, bid: Floats, owner: NDArray[np.int64], number: int, user: int, slots: Floats) -> Floats:
+def _one(market: Market, slots: Floats, request: Traced) -> Floats:
     """One request's candidates, recall, survival, consistency and loss, shape (5, stages)."""
     assert market.ads is not None
-    ads, person = market.ads, market.users.interests[user].astype(np.float64)
-    worth = bid / (1 + np.exp(-(ads.vectors @ person + ads.bias)))
-    trace = winnow.trace(number, user)
-    order = np.argsort(-worth, kind="stable")
-    best = _one_of_each(order, owner, max(len(trace.shown), len(slots)))
+    person, worth, trace = request
+    owner = market.campaigns.ad_campaign
+    best = _one_of_each(np.argsort(-worth, kind="stable"), owner, max(len(trace.shown), len(slots)))
     all_slots = worth[best[: len(slots)]] @ slots[: len(best)]
-    fine = worth_of(market, bid, person, trace.sorted)
-    scores = [trace.recall_score, trace.rough_score, fine]
+    odds = market.ads.believed_vectors[trace.sorted] @ person + market.ads.believed_bias[trace.sorted]
+    scores = [trace.recall_score, trace.rough_score, _bids(market)[owner[trace.sorted]] / (1 + np.exp(-odds))]
     came = [np.arange(len(worth)), trace.recalled, trace.sorted]
     out = np.empty((5, len(STAGES)))
     for stage, left in enumerate((trace.recalled, trace.sorted, trace.shown)):
@@ -86,14 +106,6 @@ def _one(winnow: Winnow, market: Market, bid: Floats, owner: NDArray[np.int64], 
             1 - worth[here] @ slots[: len(here)] / all_slots,
         )  # fmt: skip
     return out
-
-
-def worth_of(market: Market, bid: Floats, person: Floats, ads: NDArray[np.int64]) -> Floats:
-    """What the fine sort takes ads to be worth to a user."""
-    assert market.ads is not None
-    odds = market.ads.believed_vectors[ads] @ person + market.ads.believed_bias[ads]
-    worth: Floats = bid[ads] / (1 + np.exp(-odds))
-    return worth
 
 
 def _one_of_each(order: NDArray[np.int64], owner: NDArray[np.int64], most: int) -> NDArray[np.int64]:

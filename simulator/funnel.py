@@ -134,7 +134,6 @@ class Winnow:
                 self._cached_ad, self._cached_rate, self._scratch, rate, ad, who, self.passed,
             )  # fmt: skip
 
-
     def trace(self, number: int, user: int) -> Trace:
         """The way of one request through the full quotas, with the index as it is; for judges."""
         d, rows = self._recall.dimensions, int(self.first_row[-1])

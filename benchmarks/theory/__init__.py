@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..progress import progress
 from ..report import plain_table
-from . import auctions, budgets, queues, sampling
+from . import auctions, budgets, cascade, queues, sampling
 from .check import LIMIT, Check
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ CHECKS: dict[str, Callable[[float], list[Check]]] = {
     "11 pacing equilibrium": budgets.pacing_equilibrium,
     "11 pacing equilibrium, learned": budgets.learned_equilibrium,
     "16 winner's curse": sampling.winners_curse,
+    "17 cascade": cascade.survivors,
     "19 interference": sampling.interference,
 }
 COLUMNS = ("check", "expected", "measured", "std error", "sigmas", "verdict", "source")

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from adarena.benchmarks import theory
-from adarena.benchmarks.theory import auctions, budgets, queues, sampling
+from adarena.benchmarks.theory import auctions, budgets, cascade, queues, sampling
 from adarena.benchmarks.theory.check import Check, equal, ratio, sampled
 
 # A share of the full effort where a check takes longer than a second or two.
@@ -32,7 +32,7 @@ def test_the_market_agrees_with_theory(name: str) -> None:
 
 
 def test_every_check_is_there() -> None:
-    assert {int(name.split()[0]) for name in theory.CHECKS} == {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 16, 19}
+    assert {int(name.split()[0]) for name in theory.CHECKS} == {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 16, 17, 19}
 
 
 @pytest.mark.parametrize("biased", [False, True])
@@ -159,6 +159,7 @@ def mostly_caught(wrong: list[Check], share: float) -> bool:
         (lambda: [c for c in auctions.positions(0.2, gsp="vcg") if c.name.startswith("5 GSP:")], 0.75),
         (lambda: [c for c in auctions.positions(0.2, gsp="first") if c.name.startswith("5 GSP:")], 1.0),
         (lambda: [c for c in budgets.shading(1.0, wrong=1.05) if "a request: spend" in c.name], 1.0),
+        (lambda: [c for c in cascade.survivors(0.6, wrong=0.7) if "0.6" in c.name], 1.0),
         (lambda: queues.fixed_service(0.2, service="exponential"), 1.0),
         (lambda: [c for c in sampling.arrivals(0.25, kind="even") if "variance" in c.name or "KS" in c.name], 0.6),
         (lambda: [c for c in sampling.arrivals(0.25, wrong=1.05) if "requests" in c.name and not c.exact], 1.0),
@@ -168,7 +169,7 @@ def mostly_caught(wrong: list[Check], share: float) -> bool:
     ],
     ids=[
         "first price for second", "second price for first", "first price at a reserve", "VCG for GSP", "first price for GSP",
-        "multiplier 5% off", "random service", "even arrivals", "surge 5% too strong", "noise misjudged",
+        "multiplier 5% off", "recall too blurred", "random service", "even arrivals", "surge 5% too strong", "noise misjudged",
         "step ten times too long",
         "budgets that do not bind",
     ],

@@ -1,0 +1,247 @@
+"""The funnel: against a slow one written in NumPy, its steps down, and what it lets through as quotas grow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adarena.agents.bidding import PID
+from adarena.benchmarks.funnel import audit
+from adarena.simulator import Scenario, World
+from adarena.simulator import kernel as K
+from adarena.simulator.chance import stream_keys
+from adarena.simulator.compiled import OPTIONS
+from adarena.simulator.demand import weather
+from adarena.simulator.errors import AdArenaError
+from adarena.simulator.funnel import BINS, NOBODY, Winnow, best_of
+from adarena.simulator.market import Market, build
+from adarena.simulator.serving import BEGUN, SERVED, STEPPED_DOWN
+
+FUNNEL: dict[str, Any] = {
+    "recall": {"dimensions": 4, "noise": 0.3},
+    "rough": {"dimensions": 6, "noise": 0.1},
+    "levels": [{"recall": 60, "rough": 20, "fine": 8}],
+}
+
+
+def market(**changes: Any) -> Scenario:
+    """`tiny` with 300 ads of 100 campaigns behind a small funnel."""
+    return Scenario.preset("tiny").override(
+        {
+            "demand.campaigns": 100, "demand.ads_per_campaign": 3, "demand.verticals": 5, "rates.belief_noise": 0.2,
+            "funnel": {**FUNNEL, **changes},
+        }
+    )  # fmt: skip
+
+
+@numba.njit(**OPTIONS)
+def _best(score: Any, size: Any, wanted: Any, place: Any, value: Any, count: Any) -> Any:
+    return best_of(score, size, wanted, place, value, count)
+
+
+@settings(max_examples=300)
+@given(
+    size=st.integers(1, 4_000),
+    share=st.sampled_from([0.001, 0.02, 0.2, 0.5, 1.0]),
+    spread=st.sampled_from([0.0, 1e-7, 1.0, 30.0, 300.0]),
+    grid=st.sampled_from([0.0, 0.5]),
+    out=st.sampled_from([0.0, 0.3, 1.0]),
+    seed=st.integers(0, 1 << 30),
+)
+def test_the_best_of_many_are_the_best(size: int, share: float, spread: float, grid: float, out: float, seed: int) -> None:
+    """Ties, narrow and wide scores, and ads that take no part."""
+    dice = np.random.default_rng(seed)
+    score = (spread * dice.standard_normal(size) - 5).astype(np.float32)
+    if grid:
+        score = (np.round(score / grid) * grid).astype(np.float32)
+    score[dice.random(size) < out] = NOBODY
+    wanted = max(1, int(share * size))
+    place, value = np.zeros(2 * size + 8, np.int32), np.zeros(2 * size + 8, np.float32)
+    found = _best(score, size, wanted, place, value, np.zeros(BINS, np.int32))
+    live = np.sort(score[score > NOBODY])[::-1]
+    assert found == min(wanted, live.size)
+    assert len(set(place[:found].tolist())) == found
+    np.testing.assert_array_equal(score[place[:found]], value[:found])
+    np.testing.assert_array_equal(np.sort(value[:found])[::-1], live[:found])
+
+
+def opened(scenario: Scenario) -> tuple[Market, Winnow, np.ndarray]:
+    """The funnel of a market with some bids in its index, a tenth of the campaigns taking no part, and those bids."""
+    assert scenario.funnel is not None
+    built = build(scenario)
+    assert built.ads is not None
+    assert built.stages is not None
+    winnow = Winnow(scenario.funnel, built.stages, built.ads, built.users, built.campaigns.ad_campaign, stream_keys(7))
+    dice = np.random.default_rng(3)
+    campaigns = len(built.campaigns.names)
+    live = (np.exp(dice.standard_normal(campaigns)) * (dice.random(campaigns) > 0.1)).astype(np.float32)
+    winnow.refresh(live)
+    return built, winnow, live
+
+
+def test_stages_against_a_slow_funnel() -> None:
+    """Each stage keeps the best by its own view of users and ads; campaigns appear once; channels fill their shares."""
+    scenario = market(popular_share=0.2, exploring_share=0.1, new_share=0.3)
+    built, winnow, live = opened(scenario)
+    assert built.ads is not None
+    assert built.stages is not None
+    owner = built.campaigns.ad_campaign
+    with np.errstate(divide="ignore"):
+        offset = np.log(live.astype(np.float64))[owner]
+    recall, rough = built.stages
+    popular = np.argsort(-(built.ads.believed_bias + offset))[:12]
+    explored = 0
+    for number, user in enumerate(range(0, 300, 7)):
+        person = built.users.interests[user].astype(np.float64)
+        trace = winnow.trace(number, user)
+        score = recall.ads @ person[:4] + recall.bias + offset
+        order = np.argsort(-score)
+        best = set(order[:42])
+        kept = set(trace.recalled.tolist())
+        edge = score[order[41]]
+        assert all(score[a] > edge - 1e-4 for a in trace.recalled[:42])
+        assert set(popular[np.isfinite(offset[popular])]) <= kept
+        extra = kept - best - set(popular)
+        explored += len(extra)
+        assert all(built.ads.new[a] for a in extra if abs(score[a] - edge) > 1e-4)
+        assert np.isfinite(offset[trace.recalled]).all()
+        second = rough.ads[trace.recalled] @ person[:6] + rough.bias[trace.recalled] + offset[trace.recalled]
+        np.testing.assert_allclose(trace.rough_score, second, atol=1e-4)
+        assert set(trace.sorted) == set(trace.recalled[np.argsort(-second)[:20]])
+        fine = built.ads.believed_vectors[trace.sorted] @ person + built.ads.believed_bias[trace.sorted]
+        worth = np.log(1 / (1 + np.exp(-fine))) + offset[trace.sorted]
+        by_owner: dict[int, int] = {}
+        for place in np.argsort(-worth):
+            by_owner.setdefault(int(owner[trace.sorted[place]]), int(trace.sorted[place]))
+        assert sorted(trace.shown) == sorted(list(by_owner.values())[:8])
+    assert explored > 50
+
+
+def test_a_world_winnows_as_the_trace_says(tmp_path: Path) -> None:
+    """Whoever wins was a candidate, at the rate that the platform believes of it; the winner of the first slot ranks first."""
+    scenario = market().override({"demand.budget_share": None})
+    world = World(scenario, seed=7, journal=tmp_path)
+    world.run(scenario.tick_us)
+    world.run()
+    built = build(scenario)
+    assert scenario.funnel is not None
+    assert built.ads is not None
+    assert built.stages is not None
+    winnow = Winnow(scenario.funnel, built.stages, built.ads, built.users, built.campaigns.ad_campaign, stream_keys(7))
+    shown = pq.read_table(tmp_path / "impressions.parquet").to_pandas()
+    first = shown[shown["time_us"] < scenario.tick_us]
+    assert len(first) > 50
+    conversion = built.believed_conversion[0]
+    live = (built.campaigns.target * weather(scenario, built.campaigns, 7, 0)[0] * 1e6 * conversion).astype(np.float32)
+    winnow.refresh(live)
+    for _, row in first.iterrows():
+        trace = winnow.trace(int(row["request"]), int(row["user"]))
+        odds = built.ads.believed_vectors[trace.shown] @ built.users.interests[int(row["user"])]
+        rate = 1 / (1 + np.exp(-(odds + built.ads.believed_bias[trace.shown])))
+        order = np.argsort(-live[built.campaigns.ad_campaign[trace.shown]] * rate)
+        place = order[int(row["slot"])]
+        assert trace.shown[place] == row["ad"]
+        assert row["believed_rate"] == pytest.approx(rate[place], rel=1e-4)
+
+
+def served(levels: list[dict[str, Any]], **changes: Any) -> World:
+    """A day of that market on one server that is overloaded by half."""
+    scenario = market(levels=levels).override(
+        {"serving": {"servers": 1, "service_s": 1.5 * 86_400 / 2_000, "service": "fixed"}, **changes}
+    )
+    world = World(scenario, seed=1)
+    world.run()
+    return world
+
+
+FULL = {"recall": 60, "rough": 20, "fine": 8}
+
+
+def test_who_has_waited_gets_less_work_and_fewer_ads(tmp_path: Path) -> None:
+    costs = {"funnel.fine_cost_s": 3.0}  # 60 s for all quotas
+    full = served([FULL], **costs)
+    ladder = served([FULL, {"recall": 30, "rough": 5, "fine": 3, "after_wait_s": 100.0}], **costs)
+    assert full.played == ladder.played
+    assert full.serving is not None
+    assert ladder.serving is not None
+    assert full.serving.counts[:, STEPPED_DOWN].sum() == 0
+    assert ladder.serving.counts[:, STEPPED_DOWN].sum() > 500
+    assert ladder.serving.counts[:, SERVED].sum() > 1.3 * full.serving.counts[:, SERVED].sum()
+    a_request = [w.ledger.value().sum() / w.serving.counts[:, SERVED].sum() for w in (full, ladder) if w.serving is not None]
+    assert a_request[1] < a_request[0]
+
+
+def test_cached_ads_are_worth_less_than_chosen_ones_and_none_nothing() -> None:
+    worth = []
+    for last in ({"recall": 0, "rough": 0, "fine": 8}, {"recall": 0, "rough": 0, "fine": 0}):
+        world = served([FULL, {**last, "after_wait_s": 1e-6}])
+        assert world.serving is not None
+        stepped = world.serving.counts[:, STEPPED_DOWN].sum()
+        assert stepped > 1_000
+        worth.append(world.ledger.value().sum())
+        wins = world.ledger.counts[:, K.WINS].sum()
+        if last["fine"] == 0:
+            assert 0 < wins <= 2 * (world.serving.counts[:, BEGUN].sum() - stepped)
+    everything = served([FULL]).ledger.value().sum()
+    assert everything > 1.05 * worth[0]
+    assert worth[0] > 1.5 * worth[1]
+
+
+def test_more_candidates_lose_less_and_gains_diminish() -> None:
+    quotas = [12, 24, 60, 150]
+    lost = [audit(market(levels=[{"recall": q, "rough": 10, "fine": 5}]), 300).lost[0] for q in quotas]
+    gains = -np.diff(lost)
+    assert (gains > 0).all()
+    assert gains[0] / 12 > gains[1] / 36 > gains[2] / 90
+
+
+def test_audit_of_a_funnel_that_passes_everything() -> None:
+    everything = market(
+        recall={"dimensions": 8}, rough={"dimensions": 8}, levels=[{"recall": 300, "rough": 300, "fine": 100}],
+        popular_share=0.0, exploring_share=0.0,
+    ).override({"rates.belief_noise": 0.0})  # fmt: skip
+    found = audit(everything, 50)
+    np.testing.assert_allclose(found.survival, 1)
+    np.testing.assert_allclose(found.recall, 1)
+    np.testing.assert_allclose(found.lost, 0, atol=1e-6)
+    assert (found.consistency > 0.999).all()
+
+
+def test_new_ads_are_found_by_exploring() -> None:
+    """Without a history a popular new ad looks like any other; what exploring finds is shown to be better."""
+    known, new = market(), market(new_share=1.0)
+    assert audit(new, 200).lost[2] > audit(known, 200).lost[2]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"levels": [{"recall": 10, "rough": 20, "fine": 5}]}, "quotas must not rise from stage to stage, as 10, 20, 5 do"),
+        ({"levels": [{**FULL, "after_wait_s": 1.0}]}, "the first of the levels is the full one"),
+        ({"levels": [FULL, FULL]}, "levels go down"),
+        ({"levels": []}, "funnel.levels cannot be"),
+        ({"popular_share": 0.9, "exploring_share": 0.2}, "must leave room under recall's quota"),
+        ({"recal": {}}, "funnel has no field 'recal'"),
+    ],
+)
+def test_wrong_funnels_are_one_sentence(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(AdArenaError, match=words) as caught:
+        market(**change)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_funnel_needs_interests_and_multipliers() -> None:
+    with pytest.raises(AdArenaError, match="a funnel needs rates of kind interests, not uniform"):
+        Scenario.preset("uniform").override({"funnel": FUNNEL})
+    with pytest.raises(AdArenaError, match="behind a funnel a campaign does not meet every request"):
+        World(market(), record=0)
+    world = World(market(), {"bid": {0: FirstPriceShading(), 1: PID()}})
+    with pytest.raises(AdArenaError, match="FirstPriceShading bids by request, but behind a funnel"):
+        world.run()
