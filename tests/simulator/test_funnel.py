@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adarena.agents.bidding import PID
+from adarena.agents.bidding import PID, FirstPriceShading
 from adarena.benchmarks.funnel import audit
 from adarena.simulator import Scenario, World
 from adarena.simulator import kernel as K
