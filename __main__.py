@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="FIELD=VALUE ...")]
 console = Console(width=None if sys.stdout.isatty() else 110)
 
+TRACED = 200  # requests through a funnel, against the truth
 DEMO_STEPS = 100_000  # a minute or two of training; what it takes to beat every classic is in the README
 BENCH_POLICIES = ("truthful", "random", "fixed", "mcpc", "lin", "dual", "pid")
 
@@ -38,7 +39,7 @@ def simulate(
     """Runs a market, prints its day and draws it.
 
     Args:
-        scenario: a preset (bidding, bidding-small, bidding-tcpa, tiny, uniform) or a YAML file.
+        scenario: a preset (bidding, bidding-small, bidding-tcpa, feed, overload, coldstart, tiny, ...) or a YAML file.
         bidder: who bids for all campaigns, e.g. pid, dual:step=0.05 or mymodule:MyBidder.
         engine: blocks in compiled code, or each request as a SimPy process.
         seed: the days that are lived through.
@@ -49,7 +50,8 @@ def simulate(
         settings: fields of the scenario to change, e.g. auction.slots=1.
     """
     from .agents.catalogue import make_bidder
-    from .benchmarks import report
+    from .benchmarks import delivery, report
+    from .benchmarks.funnel import audit
     from .benchmarks.progress import progress
     from .simulator.world import World
 
@@ -63,12 +65,19 @@ def simulate(
             world.run((tick + 1) * market.tick_us)
             advance()
     console.print(report.day_table(world))
+    if world.serving is not None:
+        console.print(delivery.serving_table(world))
+    if market.funnel is not None:
+        console.print(delivery.funnel_table(audit(market, TRACED, seed)))
     if journal:
         console.print(f"journal: {folder / 'journal'}", soft_wrap=True)
     if figure:
         from .benchmarks import plots
 
         console.print(f"figure: {plots.save(plots.day(world), folder / 'day.png')}", soft_wrap=True)
+        if world.serving is not None or market.funnel is not None:
+            picture = delivery.picture(world, seed)
+            console.print(f"figure: {plots.save(picture, folder / 'delivery.png')}", soft_wrap=True)
 
 
 def bench(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ..simulator.chance import Stream, generator, stream_keys
-from ..simulator.delivery import Funnel
+from ..simulator.delivery import Funnel, Quotas
 from ..simulator.errors import MarketError
 from ..simulator.funnel import Trace, Winnow
 from ..simulator.market import Market, build
@@ -44,11 +44,17 @@ class Traced(NamedTuple):
     trace: Trace
 
 
-def traced(scenario: Scenario, requests: int, seed: int) -> Iterator[Traced]:
-    """A sample of requests, traced with the bids of an expected day. Raises `MarketError` if the scenario has no funnel."""
+def traced(scenario: Scenario, requests: int, seed: int, quotas: Quotas | None = None) -> Iterator[Traced]:
+    """A sample of requests, traced with the bids of an expected day under the full quotas, or others.
+
+    Raises:
+        MarketError: if the scenario has no funnel.
+    """
     settings, market = scenario.funnel, build(scenario)
     if settings is None or market.ads is None or market.stages is None:
         raise MarketError(f"scenario {scenario.name!r} has no funnel to look into")
+    if quotas is not None:
+        settings = settings.model_copy(update={"levels": (quotas,)})
     bid, owner = _bids(market), market.campaigns.ad_campaign
     winnow = Winnow(settings, market.stages, market.ads, market.users, owner, stream_keys(seed))
     winnow.refresh((bid * 1e6).astype(np.float32))
@@ -58,13 +64,13 @@ def traced(scenario: Scenario, requests: int, seed: int) -> Iterator[Traced]:
         yield Traced(person, worth, winnow.trace(number, user))
 
 
-def audit(scenario: Scenario, requests: int = 500, seed: int = 0) -> Audit:
-    """What each stage lets through of a sample of requests. Raises `MarketError` if the scenario has no funnel."""
+def audit(scenario: Scenario, requests: int = 500, seed: int = 0, quotas: Quotas | None = None) -> Audit:
+    """What each stage lets through of a sample of requests; see `traced`."""
     market, slots = build(scenario), np.array(scenario.auction.marginal)
-    rows = [_one(market, slots, request) for request in traced(scenario, requests, seed)]
+    rows = [_one(market, slots, request) for request in traced(scenario, requests, seed, quotas)]
     candidates, recall, survival, consistency, lost = np.mean(rows, axis=0)
     assert scenario.funnel is not None
-    return Audit(candidates, recall, survival, consistency, lost, _costs(scenario.funnel), requests)
+    return Audit(candidates, recall, survival, consistency, lost, _costs(scenario.funnel, quotas), requests)
 
 
 def _bids(market: Market) -> Floats:
@@ -81,8 +87,8 @@ def _users(market: Market, requests: int, seed: int) -> NDArray[np.int64]:
     return np.where(stay, drawn, market.users.alias_user[drawn])
 
 
-def _costs(settings: Funnel) -> Floats:
-    full = settings.levels[0]
+def _costs(settings: Funnel, quotas: Quotas | None) -> Floats:
+    full = settings.levels[0] if quotas is None else quotas
     recall, rough = full.recall * settings.recall_cost_s, full.recall * settings.rough_cost_s
     return np.array([recall, rough, full.rough * settings.fine_cost_s])
 

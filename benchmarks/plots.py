@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from .suites.bidding import Results
 
 Floats = NDArray[np.float64]
+CROWD = 100  # campaigns: of more, bands are drawn and no single curves
 CURVES = 6  # of policies in one panel; more cannot be told apart
 INK, FAINT, IDEAL = "#222222", "#b8b8b8", "#d1495b"
 
 
-def _style() -> None:
+def style() -> None:
     sns.set_theme(
         context="notebook",
         style="whitegrid",
@@ -69,7 +70,7 @@ def close(figure: Figure) -> None:
 
 def day(world: World) -> Figure:
     """Four views of a run: traffic, spend against the ideal, the price of a slot, and budgets running out."""
-    _style()
+    style()
     scenario, ledger = world.scenario, world.ledger
     ticks = ledger.closed
     hours = (np.arange(ticks) + 0.5) * scenario.tick_us / 3.6e9
@@ -115,12 +116,18 @@ def _spend(axis: Axes, world: World, edges: Floats) -> None:
     spend = world.ledger.spend()[:, limited] / (table.budget[limited] / 1e6)
     days = [np.cumsum(part, axis=0) for part in np.split(spend, range(per_day, len(spend), per_day))]
     ideal = np.concatenate([[0.0], np.cumsum(world.forecast)])
+    crowd = limited.sum() > CROWD
     for number, curve in enumerate(days):
         at = edges[number * per_day : number * per_day + len(curve) + 1]
         curve = np.vstack([np.zeros(curve.shape[1]), curve])
-        axis.plot(at, curve, color="#4c72b0", linewidth=0.7, alpha=0.35)
+        if crowd:
+            for low, high in ((5, 95), (25, 75)):
+                axis.fill_between(at, *np.percentile(curve, [low, high], axis=1), color="#4c72b0", alpha=0.25, linewidth=0)
+            axis.plot(at, np.median(curve, axis=1), color="#4c72b0", linewidth=1.6)
+        else:
+            axis.plot(at, curve, color="#4c72b0", linewidth=0.7, alpha=0.35)
         axis.plot(at, ideal[: len(at)], color=IDEAL, linewidth=2)
-    axis.plot([], [], color="#4c72b0", linewidth=1, label="a campaign")
+    axis.plot([], [], color="#4c72b0", linewidth=1, label="median campaign, half and 90% of them" if crowd else "a campaign")
     axis.plot([], [], color=IDEAL, linewidth=2, label="the forecast's curve")
     axis.set_ylabel("share of budget spent")
     axis.yaxis.set_major_formatter(PercentFormatter(1.0))
@@ -172,7 +179,7 @@ def _budgets(axis: Axes, world: World, edges: Floats) -> None:
 
 def comparison(results: Results, narrow: bool = False) -> Figure:
     """Each policy's share of static hindsight, day by day and on average, beside (narrow: above) how evenly it spent."""
-    _style()
+    style()
     best = np.array([y.score for y in results.yardsticks])
     shares = {name: np.array([r.score for r in runs]) / best for name, runs in results.runs.items()}
     errors = {name: np.array([r.pacing_error for r in runs]) for name, runs in results.runs.items()}
@@ -225,7 +232,7 @@ def _colours(results: Results) -> dict[str, tuple[float, float, float]]:
 
 def spending(results: Results, forecast: Floats, most: int = 4, narrow: bool = False) -> Figure:
     """How the best few policies spent the budget on the first days of a comparison, against the forecast's curve."""
-    _style()
+    style()
     best = np.array([y.score for y in results.yardsticks])
     names = sorted(results.runs, key=lambda name: -float(np.mean([r.score for r in results.runs[name]] / best)))[:CURVES]
     days = min(2 if narrow else most, len(results.cases))

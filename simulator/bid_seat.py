@@ -52,7 +52,7 @@ class _Holding:
         past = (
             expected.impressions, expected.conversions, expected.spend, expected.rate, expected.prices, expected.price_unit,
         )  # fmt: skip
-        self.history = History(*(_frozen(array[held]) for array in past))
+        self.history = History(*(None if array is None else _frozen(array[held]) for array in past))
         self.decision: Decision | None = None
         self.offer_rows = slice(0, 0)
         self.state_span = slice(0, 0)

@@ -13,16 +13,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .auction import LANES, PRICING, campaign_of, price_rank, rank_of, select
+from .auction import LANES, PRICING, campaign_of, price_rank, rank_of, select, select_among
 from .chance import Stream, generator, stream_keys
 from .compiled import kernel
 from .demand import MICRO, Campaigns, conversion_rates
+from .funnel import StageView, Winnow
 from .population import AdVectors, Users, rates
 from .scenario import DrawnDemand, Scenario
 from .traffic import Intensity, arrive, day_shares
 
-SAMPLE = 8192  # requests, at most
-SAMPLED_RATES = 1 << 25  # of all ads together: a large inventory is sampled on fewer requests
+SAMPLE = 8192  # requests; behind a funnel see `_sample`
 STEPS = 1000  # of a campaign's histogram of prices, from 0 to the largest of the sample
 Floats32 = NDArray[np.float32]
 ROUNDS = 200  # of the fixed point for prior multipliers, with falling steps: campaigns push each other's prices about
@@ -36,106 +36,160 @@ class Expectation(NamedTuple):
     spend: NDArray[np.float64]
     rate: NDArray[np.float64]  # mean believed conversions per impression, over all requests
     unconstrained_spend: NDArray[np.float64]  # at multiplier 1, before targets were made multiples of a usual CPA
-    prices: NDArray[np.float64]  # (campaigns, STEPS + 1) requests of the sample by what would have won the last slot
-    price_unit: NDArray[np.float64]  # of those steps
+    # (campaigns, STEPS + 1) requests of the sample by what would have won the last slot; None behind a funnel, where a campaign
+    # does not meet every request
+    prices: NDArray[np.float64] | None
+    price_unit: NDArray[np.float64] | None  # of those steps
 
 
-def expectation(scenario: Scenario, table: Campaigns, people: Users, ads: AdVectors | None) -> tuple[Campaigns, Expectation]:
-    """The campaigns with budgets and priors filled in where they are drawn, and what a day should bring them."""
-    rate, weight = _sample(scenario, table, people, ads)
-    requests = scenario.traffic.requests_per_day
+class Sample(NamedTuple):
+    """Requests of an even day; R rows are campaigns, or behind a funnel candidates."""
+
+    rate: Floats32  # (R, requests) believed conversions per impression of the campaign's best ad, or of the candidate
+    who: NDArray[np.int64]  # (R, requests) campaigns of candidates; (0, 0) without a funnel
+    weight: Floats32  # (R, requests) of their ranks; (0, 0) where all are 1
+
+
+def expectation(
+    scenario: Scenario, table: Campaigns, people: Users, ads: AdVectors | None, stages: tuple[StageView, StageView] | None
+) -> tuple[Campaigns, Expectation]:
+    """The campaigns with budgets and priors filled in where they are drawn, and what a day should bring them.
+
+    Behind a funnel the candidates of the sample depend on the bids in its index: they are drawn at multiplier 1 and, once
+    priors are known, again.
+    """
+    requests, count = scenario.traffic.requests_per_day, len(table.names)
     slots = scenario.auction.seen
     marginal = np.append(scenario.auction.marginal, 0.0)
-    none, no_row = np.empty((0, 0), np.float32), np.full(len(table.names), -1)
-    endless = np.full(len(table.names), np.inf, np.float32)
+    none, no_row = np.empty((0, 0), np.float32), np.full(count, -1)
+    endless = np.full(count, np.inf, np.float32)
     top = np.zeros((len(slots) + 1, LANES), np.int64)
+    reserve, pricing = np.float32(scenario.auction.reserve * MICRO), PRICING[scenario.auction.pricing]
 
-    def day(multiplier: NDArray[np.float64]) -> NDArray[np.float64]:
+    def day(sample: Sample, multiplier: NDArray[np.float64]) -> NDArray[np.float64]:
         live = (multiplier * table.target * MICRO).astype(np.float32)
-        reserve = np.float32(scenario.auction.reserve * MICRO)
-        totals = np.zeros((3, len(live)))
-        pricing = PRICING[scenario.auction.pricing]
-        expected_day(rate, weight, none, no_row, live, endless, reserve, pricing, slots, marginal, top, totals)
-        totals *= requests / rate.shape[1]
+        totals = np.zeros((3, count))
+        expected_day(*sample, none, no_row, live, endless, reserve, pricing, slots, marginal, top, totals)
+        totals *= requests / sample.rate.shape[1]
         return totals
 
-    unconstrained = day(np.ones(len(table.names)))[1] / MICRO
-    if isinstance(scenario.demand, DrawnDemand) and scenario.demand.budget_share is not None:
-        dice = generator(scenario.market_seed, Stream.CAMPAIGNS, 2)
-        share = scenario.demand.budget_share * np.exp(scenario.demand.budget_sigma * dice.standard_normal(len(table.names)))
-        budget = np.maximum(share * unconstrained, table.target)  # of one conversion at least
-        prior = np.ones(len(table.names))
+    def priors(sample: Sample, budget: NDArray[np.float64], prior: NDArray[np.float64]) -> NDArray[np.float64]:
         for number in range(ROUNDS):
-            spend = np.maximum(day(prior)[1] / MICRO, 1e-9)
+            spend = np.maximum(day(sample, prior)[1] / MICRO, 1e-9)
             step = 0.6 / (1 + number / 20)
             prior = np.clip(prior * np.clip(budget / spend, 0.2, 4.0) ** step, 0.01, 1.0)
-        table = table.with_budgets(budget, prior)
-    impressions, spend, conversions = day(table.prior)
+        return prior
+
+    sample = _sample(scenario, table, people, ads, stages)
+    unconstrained = day(sample, np.ones(count))[1] / MICRO
+    if isinstance(scenario.demand, DrawnDemand) and scenario.demand.budget_share is not None:
+        dice = generator(scenario.market_seed, Stream.CAMPAIGNS, 2)
+        share = scenario.demand.budget_share * np.exp(scenario.demand.budget_sigma * dice.standard_normal(count))
+        budget = np.maximum(share * unconstrained, table.target)  # of one conversion at least
+        table = table.with_budgets(budget, prior := priors(sample, budget, np.ones(count)))
+        if stages is not None:
+            sample = _sample(scenario, table, people, ads, stages)
+            table = table.with_budgets(budget, priors(sample, budget, prior))
+    impressions, spend, conversions = day(sample, table.prior)
     if isinstance(scenario.demand, DrawnDemand) and scenario.demand.target_cpa_share is not None:
         usual = np.divide(spend / MICRO, conversions, out=table.target.copy(), where=(spend > 0) & (conversions > 0))
         table = table.with_targets(scenario.demand.target_cpa_share * usual)
-    cost = np.empty_like(rate)
-    live, reserve = (table.prior * table.target * MICRO).astype(np.float32), np.float32(scenario.auction.reserve * MICRO)
-    least_winning_costs(rate, weight, none, no_row, live, endless, reserve, slots, top, cost)
-    price_unit = np.maximum(cost.max(axis=1).astype(np.float64), 1.0) / STEPS
-    steps = np.ceil(cost / price_unit[:, None] * (1 - 1e-12)).astype(np.int64)
+    prices = unit = None
+    if stages is None:
+        cost = np.empty_like(sample.rate)
+        live = (table.prior * table.target * MICRO).astype(np.float32)
+        least_winning_costs(sample.rate, sample.weight, none, no_row, live, endless, reserve, slots, top, cost)
+        price_unit = np.maximum(cost.max(axis=1).astype(np.float64), 1.0) / STEPS
+        steps = np.ceil(cost / price_unit[:, None] * (1 - 1e-12)).astype(np.int64)
+        prices = np.array([np.bincount(row, minlength=STEPS + 1) for row in steps], np.float64)
+        unit = price_unit / MICRO
     return table, Expectation(
         impressions=impressions,
         conversions=conversions,
         spend=spend / MICRO,
-        rate=rate.mean(axis=1, dtype=np.float64),
+        rate=sample.rate.mean(axis=1, dtype=np.float64) if stages is None else _mean_rates(sample, count),
         unconstrained_spend=unconstrained,
-        prices=np.array([np.bincount(row, minlength=STEPS + 1) for row in steps], np.float64),
-        price_unit=price_unit / MICRO,
+        prices=prices,
+        price_unit=unit,
     )
 
 
-def _sample(scenario: Scenario, table: Campaigns, people: Users, ads: AdVectors | None) -> tuple[Floats32, Floats32]:
-    """Requests of an even day, (campaigns, sample): believed conversions per impression of campaigns' best ads, and the weight
-    of their ranks, (0, 0) where all are 1.
-    """
-    sample = min(SAMPLE, max(LANES, SAMPLED_RATES // len(table.appeal) // LANES * LANES))
+def _mean_rates(sample: Sample, campaigns: int) -> NDArray[np.float64]:
+    """Believed conversions per request of each campaign, where it is a candidate."""
+    total: NDArray[np.float64] = np.bincount(sample.who.ravel(), sample.rate.ravel(), minlength=campaigns)
+    return total / sample.rate.shape[1]
+
+
+def _sample(
+    scenario: Scenario, table: Campaigns, people: Users, ads: AdVectors | None, stages: tuple[StageView, StageView] | None
+) -> Sample:
+    """Requests of an even day, and the candidates of a funnel whose index holds the bids of `table`'s priors."""
     keys = stream_keys(int(generator(scenario.market_seed, Stream.SAMPLE).integers(1 << 62)))
+    count = SAMPLE if stages is None else LANES * min(max(len(table.names) // 2, 16), 512)  # 32 requests for each campaign
+    users, ticks = _requests(scenario, people, keys, count)
+    _, believed = conversion_rates(scenario, table)
+    squashing = scenario.auction.squashing
+    if stages is None or ads is None or scenario.funnel is None:
+        model = rates(scenario.rates, people, ads, len(table.appeal), count, keys)
+        block = np.empty((len(table.appeal), count), np.float32)
+        model.fill(0, users, block)
+        click, who = np.maximum.reduceat(block, table.first_ad[:-1], axis=0), np.empty((0, 0), np.int64)
+        per_click = believed[ticks].T
+    else:
+        full = scenario.funnel.model_copy(update={"levels": scenario.funnel.levels[:1]})
+        winnow = Winnow(full, stages, ads, people, table.ad_campaign, keys)
+        winnow.refresh((table.prior * table.target * MICRO * believed.mean(axis=0)).astype(np.float32))
+        shape = int(winnow.first_row[-1]), count
+        click, who = np.zeros(shape, np.float32), np.zeros(shape, np.int64)
+        winnow.fill(0, 0, users, click, np.zeros(shape, np.int64), who)
+        per_click = believed[ticks, who]
+    weight = np.empty((0, 0), np.float32)
+    if squashing != 1:
+        weight = np.power(click, np.float32(squashing - 1), out=np.zeros_like(click), where=click > 0)
+    return Sample(np.ascontiguousarray(click * per_click, np.float32), who, weight)
+
+
+def _requests(
+    scenario: Scenario, people: Users, keys: NDArray[np.uint64], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Users and ticks of so many requests that come evenly over a day."""
     tick_us, ticks = scenario.tick_us, scenario.ticks_per_day
-    rate = np.append(sample * day_shares(scenario.traffic.curve, ticks) / tick_us, 0.0)
+    rate = np.append(count * day_shares(scenario.traffic.curve, ticks) / tick_us, 0.0)
     time = np.arange(ticks + 1, dtype=np.int64) * tick_us
     total = np.concatenate([[0.0], np.cumsum(rate[:-1] * tick_us)])
     even = Intensity(time, total, rate)
-    epochs, times, users = np.empty(sample), np.empty(sample, np.int64), np.empty(sample, np.int64)
+    epochs, times, users = np.empty(count), np.empty(count, np.int64), np.empty(count, np.int64)
     who = (people.segment_share, people.segment_start, people.alias_share, people.alias_user)
-    arrive(keys, 0, True, 0.0, 0, tick_us, *even, *who, np.empty((3, sample)), epochs, times, users)
-    model = rates(scenario.rates, people, ads, len(table.appeal), sample, keys)
-    block = np.empty((len(table.appeal), sample), np.float32)
-    model.fill(0, users, block)
-    best = np.maximum.reduceat(block, table.first_ad[:-1], axis=0)
-    _, believed = conversion_rates(scenario, table)
-    per_click = believed[times // tick_us % ticks].T
-    squashing = scenario.auction.squashing
-    weight = np.empty((0, 0), np.float32) if squashing == 1 else best ** np.float32(squashing - 1)
-    return np.ascontiguousarray(best * per_click, np.float32), weight
+    arrive(keys, 0, True, 0.0, 0, tick_us, *even, *who, np.empty((3, count)), epochs, times, users)
+    return users, times // tick_us % ticks
 
 
 @kernel()
 def expected_day(
-    rate: Any, weight: Any, none: Any, no_row: Any, live: Any, endless: Any, reserve: Any, pricing: Any, seen: Any,
+    rate: Any, who: Any, weight: Any, none: Any, no_row: Any, live: Any, endless: Any, reserve: Any, pricing: Any, seen: Any,
     marginal: Any, top: Any, totals: Any,
 ) -> None:  # fmt: skip
     """Adds to totals (3, campaigns) the expected impressions, cost (millionths) and conversions of a block of requests."""
+    floor = np.float64(reserve)
     for start in range(0, rate.shape[1], LANES):
-        select(start, LANES, rate, weight, none, no_row, live, endless, endless, reserve, seen, top)
+        if who.size > 0:
+            for lane in range(LANES):
+                select_among(start + lane, 0, rate.shape[0], rate, who, weight, live, endless, endless, reserve, top, lane)
+        else:
+            select(start, LANES, rate, weight, none, no_row, live, endless, endless, reserve, seen, top)
         for lane in range(LANES):
             for slot in range(len(seen)):
                 winner = top[slot, lane]
                 if winner == 0:
                     break
-                k = campaign_of(winner)
-                floor = np.float64(reserve)
-                w = np.float64(weight[k, start + lane]) if weight.size > 0 else 1.0
+                row = campaign_of(winner)
+                k = who[row, start + lane] if who.size > 0 else row
+                w = np.float64(weight[row, start + lane]) if weight.size > 0 else 1.0
                 price = price_rank(pricing, top, lane, slot, marginal, floor * w) / w
                 price = min(max(price, floor), rank_of(winner) / w)
                 totals[0, k] += marginal[slot]
                 totals[1, k] += marginal[slot] * price
-                totals[2, k] += marginal[slot] * rate[k, start + lane]
+                totals[2, k] += marginal[slot] * rate[row, start + lane]
 
 
 @kernel()

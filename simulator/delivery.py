@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import accumulate, pairwise
 from operator import mul
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -105,6 +105,8 @@ class Stage(Part):
 
 class Quotas(Part):
     """How many candidates leave each stage: recall, rough sort, fine sort."""
+
+    STAGES: ClassVar[tuple[str, ...]] = ("recall", "rough", "fine")
 
     recall: Annotated[int, Field(ge=0, le=100_000)] = Field(2_000, description="0: ads cached for the user's segment instead")
     rough: Annotated[int, Field(ge=0, le=20_000)] = 200

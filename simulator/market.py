@@ -34,9 +34,9 @@ def build(scenario: Scenario) -> Market:
     table = demand.campaigns(scenario)
     people = population.users(scenario)
     ads = population.ad_vectors(scenario, scenario.rates, table, people) if isinstance(scenario.rates, Interests) else None
-    table, expected = expectation(scenario, table, people, ads)
     stages = None
     if scenario.funnel is not None and ads is not None:
         recall = stage_view(scenario.market_seed, 0, scenario.funnel.recall, ads, people)
         stages = recall, stage_view(scenario.market_seed, 1, scenario.funnel.rough, ads, people)
+    table, expected = expectation(scenario, table, people, ads, stages)
     return Market(table, people, ads, expected, stages, *demand.conversion_rates(scenario, table))

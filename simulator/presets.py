@@ -132,10 +132,9 @@ def feed() -> Scenario:
             requests_per_day=1_000_000, curve=DAY, day_sigma=0.1, tick_sigma=0.05, tick_correlation=0.7,
         ),
         users=Users(count=1_000_000, segments=12, dimensions=32, spread=1.0, hour_amplitude=0.3),
-        rates=Interests(click_rate=0.01, ad_sigma=0.4, affinity=1.0, belief_noise=0.1),
+        rates=Interests(click_rate=0.0008, ad_sigma=0.4, affinity=1.0, belief_noise=0.1),
         demand=DrawnDemand(
             campaigns=2_500, verticals=20, ads_per_campaign=4, vertical_spread=1.0, conversion_rate=0.1, follows_demand=0.67,
-            budget_share=0.45,
         ),
         weather=Weather(day_sigma=0.2, common_sigma=0.1, tick_sigma=0.1, tick_correlation=0.9, drift_sigma=0.3),
         auction=Auction(pricing="gsp", slots=3, exposure=(1.0, 0.8, 0.6), reserve=1e-4),
@@ -150,7 +149,7 @@ def feed() -> Scenario:
                 Quotas(recall=0, rough=0, fine=0, after_wait_s=0.3),
             ),
         ),
-        serving=Serving(servers=3, service_s=0.023, network_s=0.02, deadline_s=0.4),
+        serving=Serving(servers=3, service_s=0.023, network_s=0.02, deadline_s=0.5),
     )  # fmt: skip
 
 
