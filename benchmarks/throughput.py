@@ -171,6 +171,36 @@ def environment_measures() -> list[Measure]:
     return [Measure("Bidding-v0", steps, "steps/s", least=1500.0)]
 
 
+def serving_measures() -> list[Measure]:
+    """The bidding market with servers that are busy 80% of the time, in both engines."""
+    scenario = Scenario.preset("bidding-small")
+    busy = {"servers": 4, "service_s": 0.8 * 4 * scenario.day_s / scenario.traffic.requests_per_day}
+    scenario = scenario.override({"serving": busy})
+    compiled, events = (whole_loop(engine, scenario) for engine in ("compiled", "events"))
+    return [
+        Measure("with servers at 80% load, compiled", compiled / 1e6, "M requests/s"),
+        Measure("with servers at 80% load, events", events / 1e3, "k requests/s", least=30.0),
+    ]
+
+
+LARGE = {"demand.campaigns": 10_000, "demand.ads_per_campaign": 10, "users.count": 200_000}
+
+
+def funnel_measures() -> list[Measure]:
+    """The preset `feed` as it comes, all channels, ladder and servers, at 10,000 ads and at 100,000, searched exactly."""
+    found = []
+    for name, changes, least in (("10,000", {}, 10_000.0), ("100,000", LARGE, 3_000.0)):
+        world = World(Scenario.preset("feed").override(changes), {"bid": PID()})
+        world.run(5 * 3600 * 1_000_000)  # past the night, so that a tick is some thousands of requests
+
+        def rate(k: int, world: World = world) -> float:
+            before = world.played
+            return processor_seconds(partial(world.run, world.now + world.scenario.tick_us)) / (world.played - before)
+
+        found.append(Measure(f"feed, {name} ads", 1 / best(rate), "requests/s", least=least))
+    return found
+
+
 def replay_measures() -> list[Measure]:
     """One bidder on a log in memory: a multiplier, and a compiled rule asked auction by auction."""
     auctions = 10_000_000
@@ -317,8 +347,8 @@ def measures(quick: bool) -> list[Callable[[], list[Measure]]]:
     if quick:
         return [loop_measures]
     return [
-        loop_measures, events_measures, environment_measures, replay_measures, thread_measures, start_measures,
-        scaling_measures,
+        loop_measures, events_measures, serving_measures, environment_measures, replay_measures, thread_measures,
+        start_measures, funnel_measures, scaling_measures,
     ]  # fmt: skip
 
 

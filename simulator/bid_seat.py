@@ -49,10 +49,14 @@ class _Holding:
         self.objectives = tuple(market.campaigns.listed[k].objective for k in held)
         self.prior = _frozen(market.campaigns.prior[held])
         expected = market.expected
-        past = (
-            expected.impressions, expected.conversions, expected.spend, expected.rate, expected.prices, expected.price_unit,
-        )  # fmt: skip
-        self.history = History(*(None if array is None else _frozen(array[held]) for array in past))
+        self.history = History(
+            impressions=_frozen(expected.impressions[held]),
+            conversions=_frozen(expected.conversions[held]),
+            spend=_frozen(expected.spend[held]),
+            rate=_frozen(expected.rate[held]),
+            prices=None if expected.prices is None else _frozen(expected.prices[held]),
+            price_unit=None if expected.price_unit is None else _frozen(expected.price_unit[held]),
+        )
         self.decision: Decision | None = None
         self.offer_rows = slice(0, 0)
         self.state_span = slice(0, 0)

@@ -116,8 +116,8 @@ def expectation(
 
 def _mean_rates(sample: Sample, campaigns: int) -> NDArray[np.float64]:
     """Believed conversions per request of each campaign, where it is a candidate."""
-    total: NDArray[np.float64] = np.bincount(sample.who.ravel(), sample.rate.ravel(), minlength=campaigns)
-    return total / sample.rate.shape[1]
+    total = np.bincount(sample.who.ravel(), sample.rate.ravel(), minlength=campaigns).astype(np.float64)
+    return total / np.float64(sample.rate.shape[1])
 
 
 def _sample(

@@ -63,7 +63,7 @@ class Winnow:
         self._recall, self._rough = stages
         self._fine = StageView(ads.believed_vectors.shape[1], ads.believed_vectors, ads.believed_bias)
         count = len(owner)
-        self.batch = max(8, min(64, 1 << int(math.log2(BATCH_BYTES / 4 / count)))) if count < BATCH_BYTES // 32 else 8
+        self.batch = 1 << max(8, min(64, BATCH_BYTES // 4 // count)).bit_length() - 1
         d = self._recall.dimensions
         self._index = np.empty((d + 1, count), np.float32)  # the last row: bias and log bid
         self._index[:d] = self._recall.ads.T
