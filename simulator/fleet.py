@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Callable, Generator
+from operator import attrgetter
 from typing import Any
 
 import simpy
+from simpy.resources.resource import SortedQueue
 
 from .delivery import MOST_SERVERS, Autoscaling, Outage, Serving
 from .errors import MarketError
 from .serving import ASKED, CAPACITY, Queue
 
 
+class Line(SortedQueue):
+    """Those who wait, by priority and then as they came; SimPy's own is sorted anew by each who comes."""
+
+    def append(self, item: Any) -> None:
+        """Puts one in its place, behind its equals."""
+        bisect.insort(self, item, key=attrgetter("key"))
+
+
 class Pool(simpy.PriorityResource):
     """The queue of the engine "events": servers whose number may change; those too many stop when their work is done."""
+
+    PutQueue = Line
 
     def resize(self, servers: int) -> None:
         """Sets the number of servers; `grant` gives new ones to those who wait."""
