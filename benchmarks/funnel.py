@@ -6,12 +6,12 @@ true click rate times bid per click, which is what a platform would rank by if i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from ..simulator.chance import Stream, generator, stream_keys
 from ..simulator.delivery import Funnel, Quotas
@@ -106,12 +106,18 @@ def _one(market: Market, slots: Floats, request: Traced) -> Floats:
     out = np.empty((5, len(STAGES)))
     for stage, left in enumerate((trace.recalled, trace.sorted, trace.shown)):
         here = _one_of_each(left[np.argsort(-worth[left], kind="stable")], owner, len(slots))
-        rank = stats.spearmanr(scores[stage], worth[came[stage]]).statistic if len(came[stage]) > 2 else np.nan
         out[:, stage] = (
-            len(left), np.isin(best, left).mean(), float(best[0] in left), rank,
+            len(left), np.isin(best, left).mean(), float(best[0] in left), _consistency(scores[stage], worth[came[stage]]),
             1 - worth[here] @ slots[: len(here)] / all_slots,
         )  # fmt: skip
     return out
+
+
+def _consistency(score: NDArray[np.floating], worth: Floats) -> float:
+    """Spearman's rank correlation; NaN of fewer than three."""
+    from scipy import stats  # half a second, which a market without a funnel need not wait for
+
+    return float(stats.spearmanr(score, worth).statistic) if len(score) > 2 else math.nan
 
 
 def _one_of_each(order: NDArray[np.int64], owner: NDArray[np.int64], most: int) -> NDArray[np.int64]:

@@ -349,7 +349,7 @@ def measures(quick: bool) -> list[Callable[[], list[Measure]]]:
         return [loop_measures]
     return [
         loop_measures, events_measures, serving_measures, environment_measures, replay_measures, thread_measures,
-        start_measures, funnel_measures, scaling_measures,
+        start_measures, scaling_measures, funnel_measures,
     ]  # fmt: skip
 
 
