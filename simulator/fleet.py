@@ -8,12 +8,15 @@ from collections.abc import Callable, Generator
 from operator import attrgetter
 from typing import Any
 
+import numpy as np
 import simpy
+from numpy.typing import NDArray
 from simpy.resources.resource import SortedQueue
 
 from .delivery import MOST_SERVERS, Autoscaling, Outage, Serving
 from .errors import MarketError
-from .serving import ASKED, CAPACITY, Queue
+from .exchange import Exchange
+from .serving import ASKED, CAPACITY
 
 
 class Line(SortedQueue):
@@ -33,8 +36,8 @@ class Pool(simpy.PriorityResource):
         """Sets the number of servers; `grant` gives new ones to those who wait."""
         self._capacity = servers
 
-    def grant(self) -> None:
-        """Gives free servers to those who wait; a SimPy resource by itself gives one."""
+    def grant(self, event: simpy.Event) -> None:
+        """Gives free servers to those who wait, as a callback of an event; a SimPy resource by itself gives one."""
         while self.put_queue and self.count < self.capacity:
             self._trigger_put(None)
 
@@ -45,8 +48,8 @@ class Fleet:
     `changed` is called with the number that works whenever it changes.
     """
 
-    def __init__(self, env: simpy.Environment, settings: Serving, queue: Callable[[], Queue], changed: Callable[[int], None]):
-        self._env, self._queue, self._changed = env, queue, changed
+    def __init__(self, env: simpy.Environment, settings: Serving, exchange: Exchange, changed: Callable[[int], None]) -> None:
+        self._env, self._exchange, self._changed = env, exchange, changed
         self.owned, self.failed = settings.servers, 0
         for outage in settings.outages:
             env.process(self._outage(outage))
@@ -76,9 +79,14 @@ class Fleet:
         self._update()
 
     def _update(self) -> None:
-        if self.working != self._queue().control[CAPACITY]:
-            self._queue().control[CAPACITY] = self.working
+        if self.working != self._control[CAPACITY]:
+            self._control[CAPACITY] = self.working
             self._changed(self.working)
+
+    @property
+    def _control(self) -> NDArray[np.int64]:
+        assert self._exchange.queue is not None
+        return self._exchange.queue.control
 
     def _outage(self, outage: Outage) -> Generator[simpy.Event, Any, None]:
         yield self._env.timeout(round(outage.start_s * 1e6))
@@ -92,7 +100,7 @@ class Fleet:
         seen = 0
         while True:
             yield self._env.timeout(every)
-            asked = int(self._queue().control[ASKED])
+            asked = int(self._control[ASKED])
             wanted = math.ceil((asked - seen) / (every * rule.utilisation))
             seen = asked
             self._env.process(self._order(min(max(wanted, rule.least), rule.most), round(rule.delay_s * 1e6)))

@@ -1,8 +1,7 @@
 """A world: the SimPy environment that owns time, and the processes that live in it.
 
-Everything that can change the market is a process. Traffic is one too: it asks for the time of the next event, has the
-kernel play every request before it, and sleeps until then, last in line at that instant. In the `events` engine each
-request is a process of its own; both settle with the same compiled step and keep the same books to the last bit.
+Everything that can change the market is a process: the clock that opens and closes ticks and days, the servers' outages and
+scaling, a user's own. Between two of their events one of the `engines` plays the requests.
 """
 
 from __future__ import annotations
@@ -12,36 +11,29 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import simpy
 from numpy.typing import NDArray
-from simpy.events import NORMAL, EventPriority
 from threadpoolctl import ThreadpoolController
 
 from . import kernel as K
-from . import market, serving
+from . import market
 from .bid_seat import BidSeat
-from .compiled import entry
-from .delivery import Serving
+from .clock import END, TICK, Clock
 from .demand import Campaigns
+from .engines import ENGINES, Engine
 from .errors import MarketError, PolicyError, suggest
-from .exchange import Exchange, Recorded, next_arrival
-from .fleet import Fleet, Pool
+from .exchange import Exchange, Recorded
+from .fleet import Fleet
 from .journal import Journal
 from .ledger import Ledger
 from .scenario import Scenario
 from .seats import BidPolicies
-from .serving import ServingBooks
-from .traffic import NEVER
+from .serving import SERVED, ServingBooks
 
 SEATS = {"bid"}
-ALL = 1 << 62
-# Priorities at one instant: the end of a tick, SimPy's own events (0 and 1: control), the end of a run, arrivals. Ticks end
-# first, so that what a process does when a tick or day begins belongs to that one, however long ago it was scheduled.
-# Then come free servers for those who wait, requests that complete, others that leave, and new ones.
-TICK, END, GRANT, DONE, LEAVE, ARRIVAL = -1, 1_000, 2_000, 3_000, 4_000, 1_000_000
 
 
 class World:
@@ -71,8 +63,8 @@ class World:
     ) -> None:
         if not isinstance(scenario, Scenario):
             raise MarketError(f"a world is made from a Scenario, not from {scenario!r}")
-        if engine not in ("compiled", "events"):
-            raise MarketError(f"there is no engine {engine!r}; known are compiled and events")
+        if engine not in ENGINES:
+            raise MarketError(f"there is no engine {engine!r}; known are {' and '.join(ENGINES)}")
         if not _whole(seed) or seed < 0:
             raise MarketError(f"a seed is a whole number from 0 up, not {seed!r}")
         if policies is not None and not isinstance(policies, Mapping):
@@ -81,7 +73,7 @@ class World:
             if seat not in SEATS:
                 raise PolicyError(f"there is no seat {seat!r}{suggest(str(seat), SEATS)}")
         self.scenario, self.seed, self.engine = scenario, int(seed), engine
-        self.env = _Clock()
+        self.env = Clock()
         self._exchange = Exchange(scenario, market.build(scenario), self.seed)
         ticks = scenario.days * scenario.ticks_per_day
         self.ledger = Ledger(self.campaigns, scenario.ticks_per_day, ticks, self._exchange.state)
@@ -89,19 +81,14 @@ class World:
         if record is not None:
             self._exchange.record(record)
         self.journal = Journal(journal, self._exchange) if journal is not None else None
-        self._walk = entry(K.walk, 0, 0, self._exchange.state)
         self.serving: ServingBooks | None = None
         self._fleet: Fleet | None = None
-        self._pool: Pool | None = None
         if scenario.serving is not None:
-            self._open_servers(scenario.serving, ticks)
+            self.serving = ServingBooks(ticks, scenario.tick_us, scenario.ticks_per_day)
+            self._fleet = Fleet(self.env, scenario.serving, self._exchange, lambda servers: self._engine.resized(servers))
         self._exchange.open_day(0)  # here, so that what is done before the first run lasts
-        self._chain = 0  # number of the chain of arrivals in force (engine "events")
         self.env.process(self._clock())
-        if engine == "compiled":
-            self.env.process(self._traffic())
-        else:
-            self.env.process(self._arrivals(self._chain))
+        self._engine: Engine = ENGINES[engine](self.env, self._exchange)
 
     # The public face
 
@@ -143,7 +130,7 @@ class World:
         end = horizon if until is None else until
         if not _whole(end) or not self.now <= end <= horizon:
             raise MarketError(f"a run ends at a whole number of microseconds from now ({self.now}) to {horizon}, not {until!r}")
-        stop = self._at(int(end), END)
+        stop = self.env.at(int(end), END)
         with one_blas_thread():
             try:
                 self.env.run(until=stop)
@@ -206,9 +193,7 @@ class World:
     def surge(self, factor: float) -> None:
         """Multiplies all traffic from now on; call it again with the inverse to end the surge. 0 ends traffic for good."""
         self._exchange.surge(self.now, factor)
-        if self.engine == "events":
-            self._chain += 1
-            self.env.process(self._arrivals(self._chain))
+        self._engine.placed_anew()
         self._note("surge", None, factor)
 
     # Processes
@@ -226,136 +211,20 @@ class World:
             self._exchange.refresh()
             self._exchange.reindex()
             first = self.played
-            yield self._at(self.now + self.scenario.tick_us, TICK)
+            yield self.env.at(self.now + self.scenario.tick_us, TICK)
             self._close_tick(self.played - first)
 
     def _close_tick(self, requests: int) -> None:
         exchange = self._exchange
         exchange.count_offered()
         if exchange.queue is not None and self.serving is not None:
-            requests = int(exchange.queue.books[serving.SERVED])
+            requests = int(exchange.queue.books[SERVED])
             self.serving.close_tick(exchange.queue)
         self.ledger.close_tick(exchange.state, exchange.multiplier, requests)
-
-    def _traffic(self) -> Generator[simpy.Event, Any, None]:
-        """Engine "compiled": plays everything up to the next event, then sleeps until all of that instant have acted."""
-        yield self._at(0, ARRIVAL)
-        while (until := self._next_event()) is not None:
-            while (status := self._play(until)) != K.REACHED:
-                if status == K.FAULTY:
-                    self._blame()
-                self._exchange.score()
-            yield self._at(until, ARRIVAL)
-
-    def _play(self, until: int) -> int:
-        exchange = self._exchange
-        if exchange.queue is None:
-            return int(self._walk(until, ALL, exchange.state))
-        return int(self._serve(self.now, until, exchange.state, exchange.queue))
-
-    def _arrivals(self, chain: int) -> Generator[simpy.Event, Any, None]:
-        """Engine "events": starts a process for each request; a surge starts a new chain, and this one ends."""
-        if self.now == 0:
-            yield self._at(0, ARRIVAL)
-        while True:
-            control = self._exchange.state.control
-            if control[K.NEXT] == control[K.SCORED]:
-                self._exchange.score()
-            arrival = next_arrival(self._exchange.state)
-            if arrival is None:
-                return
-            yield self._at(arrival, ARRIVAL)
-            if chain != self._chain:
-                return
-            if self._pool is None:
-                yield self.env.process(self._request())
-            else:
-                number = int(self._exchange.state.control[K.NEXT])
-                self._enter(number - self._exchange.state.control[K.BASE], number, self._exchange.queue)
-                self._exchange.state.control[K.NEXT] = number + 1
-                self.env.process(self._visit(number, self._pool))
-
-    def _visit(self, number: int, pool: Pool) -> Generator[simpy.Event, Any, None]:
-        """A request that waits for a server, has it for a while, and is auctioned."""
-        column, queue = self._column(number)
-        with pool.request(priority=int(queue.tier[column])) as server:
-            if not server.triggered:
-                deadline = int(queue.control[serving.DEADLINE])
-                yield server if deadline == NEVER else server | self._at(self.now + deadline, LEAVE)
-                column, queue = self._column(number)
-                if not server.triggered:
-                    self._leave(column, queue)
-                    return
-            self._start(column, self.now, self._exchange.state.times, queue)
-            yield self._at(self.now + int(queue.work[column]), DONE)
-        column, queue = self._column(number)
-        self._finish(column, self.now, self._exchange.state, queue)
-        if self._exchange.state.control[K.FAULT]:
-            self._blame()
-
-    def _column(self, number: int) -> tuple[int, serving.Queue]:
-        """Where a request under way is kept now: it moves when a block is drawn."""
-        queue = self._exchange.queue
-        assert queue is not None
-        return int(self._find(number, self._exchange.state.control[K.BASE], queue)), queue
-
-    def _open_servers(self, settings: Serving, ticks: int) -> None:
-        state, queue = self._exchange.state, self._exchange.queue
-        assert queue is not None
-        self.serving = serving.ServingBooks(ticks, self.scenario.tick_us, self.scenario.ticks_per_day)
-        self._fleet = Fleet(self.env, settings, lambda: cast(serving.Queue, self._exchange.queue), self._resize)
-        if self.engine == "compiled":
-            self._serve = entry(serving.serve, 0, 0, state, queue)
-            return
-        self._pool = Pool(self.env, settings.servers)
-        self._find = entry(serving.column_of, 0, 0, queue)
-        self._enter = entry(serving.enter, 0, 0, queue)
-        self._start = entry(serving.start, 0, 0, state.times, queue)
-        self._leave = entry(serving.leave, 0, queue)
-        self._finish = entry(serving.finish, 0, 0, state, queue)
-
-    def _resize(self, servers: int) -> None:
-        """The number of servers that work has changed; the other engine looks at it when this instant's events are done."""
-        if self._pool is not None:
-            self._pool.resize(servers)
-            pool = self._pool
-            cast(Any, self._at(self.now, GRANT).callbacks).append(lambda _: pool.grant())
-
-    def _request(self) -> Generator[simpy.Event, Any, None]:
-        """A request: without servers to wait for, it is settled as it arrives."""
-        if self._walk(self.env.now + 1, 1, self._exchange.state) == K.FAULTY:
-            self._blame()
-        return
-        yield
-
-    def _at(self, time: int, priority: int) -> simpy.Event:
-        """An event at a time, ordered against others of that instant."""
-        event = simpy.Event(self.env)
-        event._ok, event._value = True, None
-        self.env.schedule(event, cast(EventPriority, priority), time - self.env.now)
-        return event
-
-    def _next_event(self) -> int | None:
-        until = self.env.peek()
-        return None if until == float("inf") else cast(int, until)
-
-    def _blame(self) -> None:
-        k = int(self._exchange.state.control[K.FAULT]) - 1
-        raise PolicyError(f"the rule of campaign {self.campaigns.names[k]!r} bid a negative or non-finite amount")
 
     def _note(self, what: str, campaign: int | str | None, amount: float | None) -> None:
         if self.journal is not None:
             self.journal.note(self.now, what, -1 if campaign is None else self._exchange.find(campaign), amount)
-
-
-class _Clock(simpy.Environment):
-    """SimPy's environment with time in whole microseconds: a float would make `now` one for everybody."""
-
-    def schedule(self, event: simpy.Event, priority: EventPriority = NORMAL, delay: float = 0) -> None:
-        """See `simpy.Environment.schedule`. Raises `MarketError` where a process waits for anything but a whole number."""
-        if type(delay) is not int:
-            raise MarketError(f"a process waits for a whole number of microseconds, an int from 0 up, not {delay!r}")
-        super().schedule(event, priority, delay)
 
 
 def _whole(number: Any) -> bool:

@@ -1,0 +1,37 @@
+"""SimPy's environment with time in whole microseconds, and who acts first at one instant."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import simpy
+from simpy.events import NORMAL, EventPriority
+
+from .errors import MarketError
+
+# Priorities at one instant: the end of a tick, SimPy's own events (0 and 1: control), the end of a run, arrivals. Ticks end
+# first, so that what a process does when a tick or day begins belongs to that one, however long ago it was scheduled.
+# Then come free servers for those who wait, requests that complete, others that leave, and new ones.
+TICK, END, GRANT, DONE, LEAVE, ARRIVAL = -1, 1_000, 2_000, 3_000, 4_000, 1_000_000
+
+
+class Clock(simpy.Environment):
+    """An environment whose time is an int: a float would make `now` one for everybody."""
+
+    def schedule(self, event: simpy.Event, priority: EventPriority = NORMAL, delay: float = 0) -> None:
+        """See `simpy.Environment.schedule`. Raises `MarketError` where a process waits for anything but a whole number."""
+        if type(delay) is not int:
+            raise MarketError(f"a process waits for a whole number of microseconds, an int from 0 up, not {delay!r}")
+        super().schedule(event, priority, delay)
+
+    def at(self, time: int, priority: int) -> simpy.Event:
+        """An event at a time, ordered against others of that instant."""
+        event = simpy.Event(self)
+        event._ok, event._value = True, None
+        self.schedule(event, cast(EventPriority, priority), time - self.now)
+        return event
+
+    def next_event(self) -> int | None:
+        """When the next event is due; None if there is none."""
+        until = self.peek()
+        return None if until == float("inf") else cast(int, until)
