@@ -87,13 +87,12 @@ class Winnow:
             stamp=np.full(count, -1, np.int64), owner_stamp=np.full(int(owner.max()) + 1, -1, np.int64),
             owner_best=np.empty(int(owner.max()) + 1, np.int64), serial=np.zeros(1, np.int64),
         )  # fmt: skip
-        segments = int(users.segment.max()) + 1
-        sums = np.zeros((segments, users.interests.shape[1]))
-        np.add.at(sums, users.segment, users.interests.astype(np.float64))
-        self._typical = (sums / np.bincount(users.segment, minlength=segments)[:, None]).astype(np.float32)
+        segments = len(users.segment_start) - 1
+        sums = np.add.reduceat(users.interests, users.segment_start[:-1], axis=0, dtype=np.float64)
+        self._typical = (sums / np.diff(users.segment_start)[:, None]).astype(np.float32)
         most = max((q.fine for q in levels if q.recall == 0), default=0)
         self._cached_ad, self._cached_rate = np.zeros((segments, most), np.int64), np.zeros((segments, most), np.float32)
-        self.passed = np.zeros((len(levels), 3), np.int64)  # candidates that left each stage, over all requests
+        self._passed = np.zeros((len(levels), 3), np.int64)
         self.refresh(np.zeros(int(owner.max()) + 1, np.float32))  # nobody has bid yet
 
     def refresh(self, live: Floats) -> None:
@@ -131,7 +130,7 @@ class Winnow:
                 first + low, max(start - low, 0), low, people, self._keys, self._scores, self._popular, self._fresh,
                 self._channels, self._quotas, self.first_row, self._users.interests, self._rough.ads, self._rough.bias,
                 self._fine.ads, self._fine.bias, self._offset, self._owner, self._users.segment,
-                self._cached_ad, self._cached_rate, self._scratch, rate, ad, who, self.passed,
+                self._cached_ad, self._cached_rate, self._scratch, rate, ad, who, self._passed,
             )  # fmt: skip
 
     def trace(self, number: int, user: int) -> Trace:
@@ -139,17 +138,15 @@ class Winnow:
         d, rows = self._recall.dimensions, int(self.first_row[-1])
         self._asks[:, :d] = self._users.interests[user, :d]
         np.matmul(self._asks, self._index, out=self._scores)
-        before, scratch = self.passed.copy(), self._scratch
-        self.passed[:] = 0
+        scratch, passed = self._scratch, np.zeros((1, 3), np.int64)
         full, ad = self._quotas[:1], np.zeros((rows, 1), np.int64)
         winnow(
             number, 0, 0, np.array([user]), self._keys, self._scores, self._popular, self._fresh, self._channels, full,
             self.first_row, self._users.interests, self._rough.ads, self._rough.bias, self._fine.ads, self._fine.bias,
             self._offset, self._owner, self._users.segment, self._cached_ad, self._cached_rate, scratch,
-            np.zeros((rows, 1), np.float32), ad, np.zeros((rows, 1), np.int64), self.passed,
+            np.zeros((rows, 1), np.float32), ad, np.zeros((rows, 1), np.int64), passed,
         )  # fmt: skip
-        recalled, kept, shown = self.passed[0]
-        self.passed[:] = before
+        recalled, kept, shown = passed[0]
         return Trace(
             self._scores[0].copy(), scratch.ad[:recalled].copy(), scratch.rough[:recalled].copy(), scratch.chosen[:kept].copy(),
             ad[:shown, 0],
@@ -167,7 +164,7 @@ class Trace(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Room to work in; a stamp says for which request an entry was last used, so that nothing need be cleared."""
+    """Room to work in; a stamp says for which piece of work an entry was last used, so that nothing need be cleared."""
 
     place: NDArray[np.int32]
     value: Floats
@@ -279,24 +276,26 @@ def merge(number: Any, scores: Any, popular: Any, fresh: Any, channels: Any, key
 
     The best by the index first, then popular ones, whoever asks, then some drawn among the new (or all, if none is).
     """
+    scratch.serial[0] += 1
+    serial = scratch.serial[0]
     found = best_of(scores, scores.size, channels[0], scratch.place, scratch.value, scratch.bins)
     for i in range(found):
         a = np.int64(scratch.place[i])
-        scratch.ad[i], scratch.recall[i], scratch.stamp[a] = a, scratch.value[i], number
+        scratch.ad[i], scratch.recall[i], scratch.stamp[a] = a, scratch.value[i], serial
     for i in range(popular.size):
-        found = add(popular[i], number, scores, offset, scratch, found)
+        found = add(popular[i], serial, scores, offset, scratch, found)
     for i in range(channels[2]):
         drawn = fresh[np.int64(uniform(keys[Stream.EXPLORE], number, i) * fresh.size)]
-        found = add(drawn, number, scores, offset, scratch, found)
+        found = add(drawn, serial, scores, offset, scratch, found)
     return found
 
 
 @inlined
-def add(a: Any, number: Any, scores: Any, offset: Any, scratch: Any, found: Any) -> Any:
+def add(a: Any, serial: Any, scores: Any, offset: Any, scratch: Any, found: Any) -> Any:
     """One more recalled ad, unless it is there already or takes no part."""
-    if scratch.stamp[a] == number or offset[a] <= NOBODY:
+    if scratch.stamp[a] == serial or offset[a] <= NOBODY:
         return found
-    scratch.ad[found], scratch.recall[found], scratch.stamp[a] = a, scores[a], number
+    scratch.ad[found], scratch.recall[found], scratch.stamp[a] = a, scores[a], serial
     return found + 1
 
 
