@@ -249,19 +249,14 @@ def test_a_funnel_needs_interests_and_multipliers() -> None:
 
 def test_winnowing_again_forgets_the_first_time() -> None:
     """At a tick the rest of a block goes through the funnel once more, as if for the first time."""
-    scenario = market(popular_share=0.3, exploring_share=0.2, levels=[{"recall": 60, "rough": 60, "fine": 60}])
-    built, winnow, _ = opened(scenario)
-    rows, users = int(winnow.first_row[-1]), np.arange(K.CHUNK) % 300
+    scenario = market(popular_share=0.3, exploring_share=0.2)
+    built, winnow, live = opened(scenario)
     other = np.linspace(2.0, 0.1, len(built.campaigns.names), dtype=np.float32)
-
-    def filled(one: Winnow) -> list[np.ndarray]:
-        block = [np.zeros((rows, K.CHUNK), kind) for kind in (np.float32, np.int64, np.int64)]
-        one.fill(0, 0, users, *block)
-        return block
-
-    filled(winnow)
-    winnow.refresh(other)
     _, fresh, _ = opened(scenario)
     fresh.refresh(other)
-    for again, first in zip(filled(winnow), filled(fresh), strict=True):
-        np.testing.assert_array_equal(again, first)
+    for number, user in enumerate(range(0, 300, 11)):
+        winnow.refresh(live)
+        winnow.trace(number, user)
+        winnow.refresh(other)
+        for again, first in zip(winnow.trace(number, user), fresh.trace(number, user), strict=True):
+            np.testing.assert_array_equal(again, first)
