@@ -41,7 +41,8 @@ def test_any_scenario_survives_yaml(scenario: Scenario) -> None:
 
 
 def test_presets_are_the_named_markets() -> None:
-    assert set(PRESETS) == {"tiny", "bidding", "bidding-small", "bidding-tcpa", "uniform"}
+    names = {"tiny", "bidding", "bidding-small", "bidding-tcpa", "uniform", "queue", "feed", "overload", "coldstart"}
+    assert set(PRESETS) == names
     for name in PRESETS:
         assert Scenario.preset(name).name == name
     bidding = Scenario.preset("bidding")
@@ -53,6 +54,26 @@ def test_presets_are_the_named_markets() -> None:
     uniform = Scenario.preset("uniform", bidders=7, requests=99)
     assert len(uniform.demand.advertisers) == 7  # type: ignore[union-attr]
     assert uniform.traffic.requests_per_day == 99
+
+
+def test_feed_is_as_large_and_as_busy_as_it_says() -> None:
+    feed = Scenario.preset("feed")
+    assert feed.funnel is not None
+    assert feed.serving is not None
+    assert feed.demand.campaigns * feed.demand.ads_per_campaign == 10_000  # type: ignore[union-attr]
+    assert feed.users.count == 1_000_000
+    full = feed.funnel.levels[0]
+    assert (full.recall, full.rough, full.fine) == (2_000, 200, 40)
+    busiest = max(feed.traffic.curve) / sum(feed.traffic.curve) * feed.traffic.requests_per_day / feed.tick_us * 1e6
+    service = feed.serving.service_s + feed.funnel.service_s(full)
+    assert busiest * service / feed.serving.servers == pytest.approx(0.8, abs=0.005)
+    late = Scenario.preset("overload")
+    assert late.traffic.requests_per_day == pytest.approx(1_172_000, rel=0.01)
+    assert late.serving is not None
+    assert len(late.serving.outages) == 1
+    new = Scenario.preset("coldstart")
+    assert new.funnel is not None
+    assert new.funnel.new_share == pytest.approx(1 / 3)
 
 
 def test_the_digest_is_stable_and_names_every_setting() -> None:
