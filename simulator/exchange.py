@@ -271,6 +271,8 @@ class Exchange:
             return
         state = self.state
         base, played = int(state.control[K.BASE]), int(state.control[K.NEXT])
+        if played == self._counted:
+            return
         rows = slice(self._counted - base, played - base)
         self._counted = played
         if state.who.size:

@@ -133,7 +133,7 @@ def checked_multipliers(who: str, decision: Multiplier, held: int) -> Floats:
             values = np.broadcast_to(values, (held,))
     except (TypeError, ValueError):
         raise PolicyError(f"{who} must decide a number for each of its {held} campaigns, not {decision.values!r}") from None
-    if held and not 0 <= values.min() <= values.max() <= LARGEST:
+    if held and not 0 <= np.minimum.reduce(values) <= np.maximum.reduce(values) <= LARGEST:
         bad = values[~((values >= 0) & (values <= LARGEST))][0]
         raise PolicyError(f"{who} decided the multiplier {bad}: numbers from 0 to {LARGEST:g} are allowed")
     return values
