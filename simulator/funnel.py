@@ -59,7 +59,7 @@ class Winnow:
         self, settings: Funnel, stages: tuple[StageView, StageView], ads: AdVectors, users: Users, owner: Integers,
         keys: NDArray[np.uint64],
     ) -> None:  # fmt: skip
-        self._settings, self._users, self._keys, self._owner = settings, users, keys, owner
+        self._users, self._keys, self._owner = users, keys, owner
         self._recall, self._rough = stages
         self._fine = StageView(ads.believed_vectors.shape[1], ads.believed_vectors, ads.believed_bias)
         count = len(owner)
@@ -121,35 +121,33 @@ class Winnow:
 
     def fill(self, first: int, start: int, users: Integers, rate: Floats, ad: Integers, who: Integers) -> None:
         """Candidates of the requests of a block from place `start` on; rows of `rate`, `ad` and `who`, columns by place."""
-        d = self._recall.dimensions
         for low in range(start // self.batch * self.batch, users.size, self.batch):
             people = users[low : low + self.batch]
-            self._asks[:, :d] = self._users.interests[people, :d]
-            np.matmul(self._asks, self._index, out=self._scores)
-            winnow(
-                first + low, max(start - low, 0), low, people, self._keys, self._scores, self._popular, self._fresh,
-                self._channels, self._quotas, self.first_row, self._users.interests, self._rough.ads, self._rough.bias,
-                self._fine.ads, self._fine.bias, self._offset, self._owner, self._users.segment,
-                self._cached_ad, self._cached_rate, self._scratch, rate, ad, who, self._passed,
-            )  # fmt: skip
+            self._pass(first + low, max(start - low, 0), low, people, self._quotas, rate, ad, who, self._passed)
 
     def trace(self, number: int, user: int) -> Trace:
         """The way of one request through the full quotas, with the index as it is; for judges."""
-        d, rows = self._recall.dimensions, int(self.first_row[-1])
-        self._asks[:, :d] = self._users.interests[user, :d]
-        np.matmul(self._asks, self._index, out=self._scores)
-        scratch, passed = self._scratch, np.zeros((1, 3), np.int64)
-        full, ad = self._quotas[:1], np.zeros((rows, 1), np.int64)
-        winnow(
-            number, 0, 0, np.array([user]), self._keys, self._scores, self._popular, self._fresh, self._channels, full,
-            self.first_row, self._users.interests, self._rough.ads, self._rough.bias, self._fine.ads, self._fine.bias,
-            self._offset, self._owner, self._users.segment, self._cached_ad, self._cached_rate, scratch,
-            np.zeros((rows, 1), np.float32), ad, np.zeros((rows, 1), np.int64), passed,
-        )  # fmt: skip
+        rows, scratch, passed = int(self._quotas[0, 2]), self._scratch, np.zeros((1, 3), np.int64)
+        rate, ad, who = np.zeros((rows, 1), np.float32), np.zeros((rows, 1), np.int64), np.zeros((rows, 1), np.int64)
+        self._pass(number, 0, 0, np.array([user]), self._quotas[:1], rate, ad, who, passed)
         recalled, kept, shown = passed[0]
         return Trace(
             self._scores[0].copy(), scratch.ad[:recalled].copy(), scratch.rough[:recalled].copy(), scratch.chosen[:kept].copy(),
             ad[:shown, 0],
+        )  # fmt: skip
+
+    def _pass(
+        self, first: int, skip: int, column: int, users: Integers, quotas: Integers, rate: Floats, ad: Integers, who: Integers,
+        passed: Integers,
+    ) -> None:  # fmt: skip
+        """Scores one batch of users, or a single user, against the index and winnows; see `winnow`."""
+        self._asks[:, :-1] = self._users.interests[users, : self._recall.dimensions]
+        np.matmul(self._asks, self._index, out=self._scores)
+        winnow(
+            first, skip, column, users, self._keys, self._scores, self._popular, self._fresh, self._channels, quotas,
+            self.first_row, self._users.interests, self._rough.ads, self._rough.bias, self._fine.ads, self._fine.bias,
+            self._offset, self._owner, self._users.segment, self._cached_ad, self._cached_rate, self._scratch, rate, ad, who,
+            passed,
         )  # fmt: skip
 
 
