@@ -44,42 +44,36 @@ def assert_same(one: tuple[World, dict[int, Reacting]], two: tuple[World, dict[i
             np.testing.assert_array_equal(getattr(one[0].serving, name), getattr(two[0].serving, name), err_msg=name)
 
 
+def drawn(data: st.DataObject, scenario: Scenario, letters: str) -> tuple[Scenario, str, list[Action], int]:
+    """A seed, a kind of bidder for each campaign, and deeds, to go with a scenario: what `play` takes."""
+    seed = data.draw(st.integers(0, 1 << 40))
+    held = len(scenario.demand.advertisers)  # type: ignore[union-attr]
+    kinds = data.draw(st.text(letters, min_size=held, max_size=held))
+    return scenario, kinds, data.draw(actions(scenario, arrivals(scenario, seed))), seed
+
+
 @settings(max_examples=220)
 @given(st.data())
 def test_engines_agree_to_the_last_bit(data: st.DataObject) -> None:
-    scenario = data.draw(scenarios())
-    seed = data.draw(st.integers(0, 1 << 40))
-    held = len(scenario.demand.advertisers)  # type: ignore[union-attr]
-    kinds = data.draw(st.text("-mcrxMCRX", min_size=held, max_size=held))
-    deeds = data.draw(actions(scenario, arrivals(scenario, seed)))
-    compiled = play(scenario, kinds, deeds, seed, "compiled")
-    assert_same(compiled, play(scenario, kinds, deeds, seed, "events"))
+    case = drawn(data, data.draw(scenarios()), "-mcrxMCRX")
+    assert_same(play(*case, "compiled"), play(*case, "events"))
 
 
 @settings(max_examples=220)
 @given(st.data())
 def test_engines_agree_where_requests_wait_for_servers(data: st.DataObject) -> None:
-    scenario = data.draw(scenarios(served=True))
-    seed = data.draw(st.integers(0, 1 << 40))
-    held = len(scenario.demand.advertisers)  # type: ignore[union-attr]
-    kinds = data.draw(st.text("-mcrxMCRX", min_size=held, max_size=held))
-    deeds = data.draw(actions(scenario, arrivals(scenario, seed)))
-    compiled = play(scenario, kinds, deeds, seed, "compiled")
-    assert_same(compiled, play(scenario, kinds, deeds, seed, "events"))
+    case = drawn(data, data.draw(scenarios(served=True)), "-mcrxMCRX")
+    assert_same(play(*case, "compiled"), play(*case, "events"))
 
 
 @settings(max_examples=220)
 @given(st.data())
 def test_engines_agree_behind_a_funnel(data: st.DataObject) -> None:
-    scenario = data.draw(scenarios(served=data.draw(st.booleans()), funnel=True))
-    seed = data.draw(st.integers(0, 1 << 40))
-    held = len(scenario.demand.advertisers)  # type: ignore[union-attr]
-    kinds = data.draw(st.text("-mM", min_size=held, max_size=held))
-    deeds = data.draw(actions(scenario, arrivals(scenario, seed)))
-    compiled = play(scenario, kinds, deeds, seed, "compiled")
-    assert_same(compiled, play(scenario, kinds, deeds, seed, "events"))
-    stops = data.draw(st.lists(st.integers(0, scenario.horizon_us), max_size=2))
-    assert_same(compiled, play(scenario, kinds, deeds, seed, "compiled", stops))
+    case = drawn(data, data.draw(scenarios(served=data.draw(st.booleans()), funnel=True)), "-mM")
+    compiled = play(*case, "compiled")
+    assert_same(compiled, play(*case, "events"))
+    stops = data.draw(st.lists(st.integers(0, case[0].horizon_us), max_size=2))
+    assert_same(compiled, play(*case, "compiled", stops))
 
 
 @settings(max_examples=120)
