@@ -66,7 +66,6 @@ class Exchange:
         self._epochs, self._draws = np.zeros(K.CHUNK), np.zeros((3, K.CHUNK))
         self._sum = 0.0
         self._counted = 0  # requests whose rates are added up
-        self._ones = np.ones(K.CHUNK, np.float32)
         self.multiplier = np.ones(campaigns)  # NaN: bids by offer or by rule
         self.offer_bound = np.zeros(campaigns)
         self.daily = table.budget.copy()
@@ -279,7 +278,8 @@ class Exchange:
             who = state.who[:, rows]
             np.add.at(state.sums[K.OFFERED], who, state.rate[:, rows] * state.believed_conversion[who])
             return
-        state.sums[K.OFFERED] += np.dot(state.rate[:, rows], self._ones[rows]) * state.believed_conversion
+        # Not a product with ones: OpenBLAS then multiplies what lies on its stack, and NumPy warns of an invalid value.
+        state.sums[K.OFFERED] += np.einsum("ij->i", state.rate[:, rows]) * state.believed_conversion
 
     def open_day(self, day: int) -> None:
         """New budgets, flights and weather."""
