@@ -1,7 +1,7 @@
 """The compiled walk over a block of requests: select, price, charge, and what people do, in the order of time.
 
 Both engines call `walk`: `compiled` for all requests before the next event of the SimPy world, `events` for one at a time.
-State lives in the arrays of `State`, unpacked once a call: a NamedTuple inside the loop costs 40% more.
+State lives in the arrays of `State`.
 """
 
 from __future__ import annotations
@@ -113,61 +113,58 @@ def set_caps(k: Any, billing: Any, left: Any, believed_conversion: Any, cap: Any
 
 
 @inlined
-def bid_by_rules(
-    j: Any, lane: Any, requests_left: Any, control: Any, rate: Any, weight: Any, active: Any, allowance: Any, spent: Any,
-    believed_conversion: Any, billing: Any, rule_address: Any, rule_campaign: Any, rule_first: Any,
-    rule_state: Any, cap: Any, click_cap: Any, top: Any,
-) -> None:  # fmt: skip
+def bid_by_rules(j: Any, lane: Any, requests_left: Any, state: Any) -> None:
     """Asks the campaigns that bid by a compiled rule, and puts their bids among the best."""
-    for n in range(rule_campaign.size):
-        k = rule_campaign[n]
-        if not active[k]:
+    for n in range(state.rule_campaign.size):
+        k = state.rule_campaign[n]
+        if not state.active[k]:
             continue
-        left = allowance[k] - spent[k]
-        first = rule_first[n]
-        state: Any = pointer_to(rule_state, first)
-        width = rule_first[n + 1] - first
-        bid = call_rule(rule_address[n], rate[k, j] * believed_conversion[k], left, requests_left, state, width)
+        left = state.allowance[k] - state.spent[k]
+        first = state.rule_first[n]
+        memory: Any = pointer_to(state.rule_state, first)
+        width = state.rule_first[n + 1] - first
+        rate = state.rate[k, j] * state.believed_conversion[k]
+        bid = call_rule(state.rule_address[n], rate, left, requests_left, memory, width)
         if not 0.0 <= bid < np.inf:
-            control[FAULT] = k + 1
+            state.control[FAULT] = k + 1
             continue
-        set_caps(k, billing[k], left, believed_conversion[k], cap, click_cap)
-        e = min(below(bid), cap[k])
-        if click_cap[k] < ENDLESS:
-            e = min(e, click_cap[k] * rate[k, j])
-        if e >= np.float32(control[RESERVE]):
-            insert(top, lane, word(e * weight[k, j] if weight.size > 0 else e, k))
+        set_caps(k, state.billing[k], left, state.believed_conversion[k], state.cap, state.click_cap)
+        e = min(below(bid), state.cap[k])
+        if state.click_cap[k] < ENDLESS:
+            e = min(e, state.click_cap[k] * state.rate[k, j])
+        if e >= np.float32(state.control[RESERVE]):
+            insert(state.top, lane, word(e * state.weight[k, j] if state.weight.size > 0 else e, k))
 
 
 @inlined
-def record(
-    i: Any, j: Any, lane: Any, user: Any, control: Any, keys: Any, seen: Any, rate: Any, ad: Any, weight: Any,
-    truth_users: Any, truth_ads: Any, truth_bias: Any, truth_block: Any, true_conversion: Any, value: Any, top: Any,
-    record_ints: Any, record_floats: Any,
-) -> None:  # fmt: skip
+def click_rate_of(a: Any, j: Any, state: Any) -> Any:
+    """The true click rate of ad a for the request in column j, once its slot is seen."""
+    truth = state.truth_users, state.truth_ads, state.truth_bias, state.truth_block
+    return true_click_rate(a, state.users[j], j, *truth)
+
+
+@inlined
+def record(i: Any, j: Any, lane: Any, state: Any) -> None:
     """Notes for one campaign what a clairvoyant would want to know of this request: its rivals' ranks and the luck."""
-    k = control[RECORD_OF]
-    if k < 0:
-        return
-    row = control[RECORDED]
-    control[RECORDED] = row + 1
-    a = ad[k, j] if ad.size > 0 else k
-    true_rate = true_click_rate(a, user, j, truth_users, truth_ads, truth_bias, truth_block)
+    k, row, seen, top = state.control[RECORD_OF], state.control[RECORDED], state.seen, state.top
+    state.control[RECORDED] = row + 1
+    a = state.ad[k, j] if state.ad.size > 0 else k
+    true_rate = click_rate_of(a, j, state)
     depth = 0
-    while depth < len(seen) and (seen[depth] >= 1.0 or uniform(keys[Stream.EXPOSURE], i, depth) < seen[depth]):
+    while depth < len(seen) and (seen[depth] >= 1.0 or uniform(state.keys[Stream.EXPOSURE], i, depth) < seen[depth]):
         depth += 1
-    record_ints[row, 0] = i
-    record_ints[row, 1] = depth
-    record_ints[row, 2] = uniform(keys[Stream.CLICK], i, a) < true_rate
-    record_floats[row, 0] = rate[k, j]
-    record_floats[row, 1] = true_rate * true_conversion[k] * value[k]
-    w = np.float64(weight[k, j]) if weight.size > 0 else 1.0
-    record_floats[row, 2] = w
+    state.record_ints[row, 0] = i
+    state.record_ints[row, 1] = depth
+    state.record_ints[row, 2] = uniform(state.keys[Stream.CLICK], i, a) < true_rate
+    state.record_floats[row, 0] = state.rate[k, j]
+    state.record_floats[row, 1] = true_rate * state.true_conversion[k] * state.value[k]
+    w = np.float64(state.weight[k, j]) if state.weight.size > 0 else 1.0
+    state.record_floats[row, 2] = w
     place = 0
     for rival in range(len(seen)):
         if campaign_of(top[place, lane]) == k and top[place, lane] != 0:
             place += 1
-        record_floats[row, 3 + rival] = rank_of(top[place, lane]) / w
+        state.record_floats[row, 3 + rival] = rank_of(top[place, lane]) / w
         place += 1
 
 
@@ -182,129 +179,105 @@ def stale_lanes(j: Any, live: Any, most: Any, rate: Any) -> Any:
 
 
 @inlined
-def settle(
-    i: Any, j: Any, now: Any, control: Any, keys: Any, seen: Any, marginal: Any, users: Any, rate: Any, ad: Any, who: Any,
-    weight: Any, offer_row: Any, truth_users: Any, truth_ads: Any, truth_bias: Any, truth_block: Any, live: Any, cap: Any,
-    click_cap: Any, watch: Any, billing: Any, allowance: Any, spent: Any, believed_conversion: Any,
-    true_conversion: Any, value: Any, counts: Any, sums: Any, slot_impressions: Any, threshold: Any, reports: Any,
-    owed: Any, delay: Any, top: Any, journal_ints: Any, journal_floats: Any,
-) -> Any:  # fmt: skip
+def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
     """Sells the slots of request i, charges the winners, draws what the user does.
 
     Returns the lanes of this group, a bit each, to be selected anew since a campaign can no longer pay what it bid there.
     """
-    lane = j % LANES
-    reserve = np.float64(control[RESERVE])
+    lane, seen, top, weight = j % LANES, state.seen, state.top, state.weight
+    reserve = np.float64(state.control[RESERVE])
     to_win = max(rank_of(top[len(seen) - 1, lane]), reserve)
     to_win_again = max(rank_of(top[len(seen), lane]), reserve)
-    threshold[0] += to_win
+    state.threshold[0] += to_win
     exposed, stale = True, np.int64(0)
     for slot in range(len(seen)):
         winner = top[slot, lane]
         if winner == 0:
             break
         row = campaign_of(winner)
-        k = who[row, j] if who.size > 0 else row
-        counts[WINS, k] += 1
-        sums[DISCOUNT, k] += to_win - to_win_again
+        k = state.who[row, j] if state.who.size > 0 else row
+        state.counts[WINS, k] += 1
+        state.sums[DISCOUNT, k] += to_win - to_win_again
         if exposed and seen[slot] < 1.0:
-            exposed = uniform(keys[Stream.EXPOSURE], i, slot) < seen[slot]
+            exposed = uniform(state.keys[Stream.EXPOSURE], i, slot) < seen[slot]
         if not exposed:
             continue
-        believed = np.float64(rate[row, j])
+        believed = np.float64(state.rate[row, j])
         floor = reserve * weight[row, j] if weight.size > 0 else reserve
-        bid, price = rank_of(winner), price_rank(control[PRICING], top, lane, slot, marginal, floor)
+        bid, price = rank_of(winner), price_rank(state.control[PRICING], top, lane, slot, state.marginal, floor)
         if weight.size > 0:
             # The rank was rounded: without its weight it may lie a hair below a bid at the reserve, or above the cap.
-            bid = max(min(bid / weight[row, j], np.float64(cap[k])), reserve)
+            bid = max(min(bid / weight[row, j], np.float64(state.cap[k])), reserve)
             price /= weight[row, j]
         cost = np.int64(min(max(price, reserve), bid))
-        a = ad[row, j] if ad.size > 0 else k
-        true_rate = true_click_rate(a, users[j], j, truth_users, truth_ads, truth_bias, truth_block)
-        clicked = uniform(keys[Stream.CLICK], i, a) < true_rate
-        converted = clicked and uniform(keys[Stream.CONVERSION], i, a) < true_conversion[k]
-        counts[IMPRESSIONS, k] += 1
-        slot_impressions[slot] += 1
-        sums[BELIEVED, k] += believed * believed_conversion[k] * value[k]
-        sums[VALUE, k] += true_rate * true_conversion[k] * value[k]
+        a = state.ad[row, j] if state.ad.size > 0 else k
+        true_rate = click_rate_of(a, j, state)
+        clicked = uniform(state.keys[Stream.CLICK], i, a) < true_rate
+        converted = clicked and uniform(state.keys[Stream.CONVERSION], i, a) < state.true_conversion[k]
+        state.counts[IMPRESSIONS, k] += 1
+        state.slot_impressions[slot] += 1
+        state.sums[BELIEVED, k] += believed * state.believed_conversion[k] * state.value[k]
+        state.sums[VALUE, k] += true_rate * state.true_conversion[k] * state.value[k]
         charge, report = np.int64(0), np.int64(-1)
-        if billing[k] == CPM:
+        if state.billing[k] == CPM:
             charge = cost
         if clicked:
-            counts[CLICKS, k] += 1
-            per_click = min(cost / believed, np.float64(click_cap[k]))
-            if billing[k] == CPC:
+            state.counts[CLICKS, k] += 1
+            per_click = min(cost / believed, np.float64(state.click_cap[k]))
+            if state.billing[k] == CPC:
                 charge = np.int64(per_click)
             if converted:
-                counts[CONVERSIONS, k] += 1
-                report = now + delay_us(delay, uniform(keys[Stream.DELAY], i, a))
-                tick = min(report // control[TICK_US], control[LAST_TICK]) % reports.shape[0]
-                reports[tick, k] += 1
-                if billing[k] == CPA:
-                    owed[tick, k] += np.int64(per_click / believed_conversion[k])
+                state.counts[CONVERSIONS, k] += 1
+                report = now + delay_us(state.delay, uniform(state.keys[Stream.DELAY], i, a))
+                tick = min(report // state.control[TICK_US], state.control[LAST_TICK]) % state.reports.shape[0]
+                state.reports[tick, k] += 1
+                if state.billing[k] == CPA:
+                    state.owed[tick, k] += np.int64(per_click / state.believed_conversion[k])
         if charge > 0:
-            spent[k] += charge
-            counts[SPEND, k] += charge
-            left = allowance[k] - spent[k]
-            if left < watch[k]:
-                set_caps(k, billing[k], left, believed_conversion[k], cap, click_cap)
-                if click_cap[k] < live[k] or offer_row[k] >= 0:
-                    live[k] = min(live[k], click_cap[k])
+            state.spent[k] += charge
+            state.counts[SPEND, k] += charge
+            left = state.allowance[k] - state.spent[k]
+            if left < state.watch[k]:
+                set_caps(k, state.billing[k], left, state.believed_conversion[k], state.cap, state.click_cap)
+                if state.click_cap[k] < state.live[k] or state.offer_row[k] >= 0:
+                    state.live[k] = min(state.live[k], state.click_cap[k])
                     stale = EVERY_LANE
-                elif who.size == 0:  # else every request is selected for alone
-                    stale |= stale_lanes(j, live[k], cap[k], rate[k])
-        if journal_ints.shape[0] > 0:
-            entry = control[JOURNALED]
-            control[JOURNALED] = entry + 1
-            line = journal_ints[entry]
-            line[0], line[1], line[2], line[3], line[4], line[5] = i, now, users[j], k, a, slot
+                elif state.who.size == 0:  # else every request is selected for alone
+                    stale |= stale_lanes(j, state.live[k], state.cap[k], state.rate[k])
+        if state.journal_ints.shape[0] > 0:
+            entry = state.control[JOURNALED]
+            state.control[JOURNALED] = entry + 1
+            line = state.journal_ints[entry]
+            line[0], line[1], line[2], line[3], line[4], line[5] = i, now, state.users[j], k, a, slot
             line[6], line[7], line[8], line[9], line[10] = np.int64(bid), cost, clicked, converted, report
-            journal_floats[entry, 0], journal_floats[entry, 1] = believed, true_rate
+            state.journal_floats[entry, 0], state.journal_floats[entry, 1] = believed, true_rate
     return stale
 
 
 @inlined
-def step(
-    i: Any, j: Any, now: Any, alone: Any, low: Any, high: Any,
-    control: Any, keys: Any, seen: Any, marginal: Any, users: Any, rate: Any, ad: Any, who: Any, weight: Any, offer: Any,
-    offer_row: Any, truth_users: Any, truth_ads: Any, truth_bias: Any, truth_block: Any, live: Any, cap: Any,
-    click_cap: Any, active: Any, watch: Any, billing: Any, allowance: Any, spent: Any,
-    believed_conversion: Any, true_conversion: Any, value: Any, counts: Any, sums: Any, slot_impressions: Any,
-    threshold: Any, reports: Any, owed: Any, delay: Any, rule_address: Any, rule_campaign: Any,
-    rule_first: Any, rule_state: Any, top: Any, journal_ints: Any, journal_floats: Any, record_ints: Any,
-    record_floats: Any,
-) -> None:  # fmt: skip
+def step(i: Any, j: Any, now: Any, alone: Any, low: Any, high: Any, state: Any) -> None:
     """Plays request i, in column j: finds the best bids, for it `alone` or for its group at once; asks the rules; settles.
 
     Behind a funnel its candidates are the rows from `low` up to `high`.
     """
-    lane = j % LANES
+    lane, control, top, rate, weight = j % LANES, state.control, state.top, state.rate, state.weight
+    live, cap, click_cap, offer, offer_row = state.live, state.cap, state.click_cap, state.offer, state.offer_row
     floor = np.float32(control[RESERVE])
     together = control[GROUP] == j // LANES
-    if who.size > 0:
-        select_among(j, low, high, rate, who, weight, live, cap, click_cap, floor, top, lane)
+    if state.who.size > 0:
+        select_among(j, low, high, rate, state.who, weight, live, cap, click_cap, floor, top, lane)
     elif alone or (together and (control[STALE] >> lane) & 1):
         one = top[:, lane : lane + 1]
-        select(j, 1, rate, weight, offer, offer_row, live, cap, click_cap, floor, seen, one)
+        select(j, 1, rate, weight, offer, offer_row, live, cap, click_cap, floor, state.seen, one)
     elif not together:
         control[GROUP], control[STALE] = j // LANES, 0
-        select(j // LANES * LANES, LANES, rate, weight, offer, offer_row, live, cap, click_cap, floor, seen, top)
-    if rule_campaign.size > 0:
+        select(j // LANES * LANES, LANES, rate, weight, offer, offer_row, live, cap, click_cap, floor, state.seen, top)
+    if state.rule_campaign.size > 0:
         requests_left = max(control[LEFT_BASE] - i, 0)
-        bid_by_rules(
-            j, lane, requests_left, control, rate, weight, active, allowance, spent, believed_conversion, billing,
-            rule_address, rule_campaign, rule_first, rule_state, cap, click_cap, top,
-        )  # fmt: skip
+        bid_by_rules(j, lane, requests_left, state)
     if control[RECORD_OF] >= 0:
-        record(
-            i, j, lane, users[j], control, keys, seen, rate, ad, weight, truth_users, truth_ads, truth_bias, truth_block,
-            true_conversion, value, top, record_ints, record_floats,
-        )  # fmt: skip
-    control[STALE] |= settle(
-        i, j, now, control, keys, seen, marginal, users, rate, ad, who, weight, offer_row, truth_users, truth_ads,
-        truth_bias, truth_block, live, cap, click_cap, watch, billing, allowance, spent, believed_conversion, true_conversion,
-        value, counts, sums, slot_impressions, threshold, reports, owed, delay, top, journal_ints, journal_floats,
-    )  # fmt: skip
+        record(i, j, lane, state)
+    control[STALE] |= settle(i, j, now, state)
 
 
 @kernel()
@@ -313,56 +286,30 @@ def walk(until: Any, most: Any, state: Any) -> Any:
 
     Says whether it got there (REACHED), needs the next block (HUNGRY) or met a bid that is not allowed (FAULTY).
     """
-    (
-        control, keys, seen, marginal, times, users, rate, ad, who, weight, offer, offer_row, truth_users,
-        truth_ads, truth_bias, truth_block, live, cap, click_cap, active, watch, billing, allowance, spent,
-        believed_conversion, true_conversion, value, counts, sums, slot_impressions, threshold, reports,
-        owed, delay, rule_address, rule_campaign, rule_first, rule_state, top, journal_ints, journal_floats,
-        record_ints, record_floats,
-    ) = state  # fmt: skip
-    i = control[NEXT]
+    i = state.control[NEXT]
     end = i + most
     while True:
-        if control[FAULT] != 0:
+        if state.control[FAULT] != 0:
             return FAULTY
         if i >= end:
             return REACHED
-        if i >= control[SCORED]:
+        if i >= state.control[SCORED]:
             return HUNGRY
-        now = times[i - control[BASE]]
+        now = state.times[i - state.control[BASE]]
         if now >= until:
             return REACHED
-        step(
-            i, i - control[BASE], now, False, 0, rate.shape[0],
-            control, keys, seen, marginal, users, rate, ad, who, weight, offer, offer_row, truth_users, truth_ads,
-            truth_bias, truth_block, live, cap, click_cap, active, watch, billing, allowance, spent, believed_conversion,
-            true_conversion, value, counts, sums, slot_impressions, threshold, reports, owed, delay, rule_address,
-            rule_campaign, rule_first, rule_state, top, journal_ints, journal_floats, record_ints, record_floats,
-        )  # fmt: skip
+        step(i, i - state.control[BASE], now, False, 0, state.rate.shape[0], state)
         i += 1
-        control[NEXT] = i
+        state.control[NEXT] = i
 
 
 @kernel()
 def play_alone(i: Any, j: Any, now: Any, low: Any, high: Any, state: Any) -> None:
     """Plays one request from column j, where a market with servers keeps it while it waits; see `step` for `low` and `high`."""
-    (
-        control, keys, seen, marginal, _, users, rate, ad, who, weight, offer, offer_row, truth_users,
-        truth_ads, truth_bias, truth_block, live, cap, click_cap, active, watch, billing, allowance, spent,
-        believed_conversion, true_conversion, value, counts, sums, slot_impressions, threshold, reports,
-        owed, delay, rule_address, rule_campaign, rule_first, rule_state, top, journal_ints, journal_floats,
-        record_ints, record_floats,
-    ) = state  # fmt: skip
     for row in range(low, high):
-        k = who[row, j] if who.size > 0 else row
-        sums[OFFERED, k] += rate[row, j] * believed_conversion[k]
-    step(
-        i, j, now, True, low, high, control, keys, seen, marginal, users, rate, ad, who, weight, offer, offer_row, truth_users,
-        truth_ads, truth_bias, truth_block, live, cap, click_cap, active, watch, billing, allowance, spent,
-        believed_conversion, true_conversion, value, counts, sums, slot_impressions, threshold, reports,
-        owed, delay, rule_address, rule_campaign, rule_first, rule_state, top, journal_ints,
-        journal_floats, record_ints, record_floats,
-    )  # fmt: skip
+        k = state.who[row, j] if state.who.size > 0 else row
+        state.sums[OFFERED, k] += state.rate[row, j] * state.believed_conversion[k]
+    step(i, j, now, True, low, high, state)
 
 
 @kernel()
