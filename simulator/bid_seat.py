@@ -172,6 +172,7 @@ class BidSeat:
             rule_campaign=np.array(campaigns, np.int64),
             rule_first=np.array(first, np.int64),
             rule_state=np.concatenate(states) if states else np.zeros(0),
+            rule_word=np.zeros(len(addresses), np.int64),
         )
 
     def _ask_for_offers(self, start: int) -> None:

@@ -58,7 +58,7 @@ def expectation(
     Behind a funnel the candidates of the sample depend on the bids in its index: they are drawn at multiplier 1 and, once
     priors are known, again.
     """
-    requests, count = scenario.traffic.requests_per_day, len(table.names)
+    requests, count = scenario.expected_requests, len(table.names)
     slots = scenario.auction.seen
     marginal = np.append(scenario.auction.marginal, 0.0)
     none, no_row = np.empty((0, 0), np.float32), np.full(count, -1)

@@ -38,6 +38,13 @@ class Stream(IntEnum):
     NETWORK = 16  # how long its answer travels
     EXPLORE = 17  # which new ads recall tries
     STAGE = 18  # what a stage of the funnel takes ads for
+    QUERY = 19  # which query a request asks
+    VOCABULARY = 20  # what queries and keywords there are
+    LENGTH = 21  # is there another request in a session
+    DWELL = 22  # how long its user watches before that
+    VISIT = 23  # does a satisfied user come
+    LEAVE = 24  # does a bored user leave
+    CONTENT = 25  # what the videos around a request are worth
 
 
 def stream_keys(seed: int) -> NDArray[np.uint64]:

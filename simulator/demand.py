@@ -119,6 +119,7 @@ def _drawn(demand: DrawnDemand, dice: np.random.Generator) -> list[Advertiser]:
             target_cpa=float(values[k]) if demand.objective == "target_cpa" else None,
             target_roas=demand.target_roas if demand.objective == "target_roas" else None,
             billing=demand.billing,
+            frequency_cap=demand.frequency_cap,
             conversion_rate=float(min(rates[k], 1.0)),
             follows_demand=k >= steady,
             ads=ads,

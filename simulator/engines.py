@@ -77,7 +77,7 @@ class Events:
         self._pool: Pool | None = None
         if (queue := exchange.queue) is not None:
             self._pool = Pool(env, int(queue.control[S.CAPACITY]))
-            self._find, self._enter = entry(S.column_of, 0, 0, queue), entry(S.enter, 0, 0, queue)
+            self._find, self._enter = entry(S.column_of, 0, 0, queue), entry(S.enter, 0, 0, exchange.state, queue)
             self._start, self._leave = entry(S.start, 0, 0, exchange.state.times, queue), entry(S.leave, 0, queue)
             self._finish = entry(S.finish, 0, 0, exchange.state, queue)
         self._chain = 0  # number of the chain of arrivals in force
@@ -113,9 +113,9 @@ class Events:
                 yield env.process(self._request())
                 continue
             number = int(control[K.NEXT])
-            self._enter(number - control[K.BASE], number, exchange.queue)
             control[K.NEXT] = number + 1
-            env.process(self._visit(number, self._pool))
+            if self._enter(number - control[K.BASE], number, exchange.state, exchange.queue):
+                env.process(self._visit(number, self._pool))
 
     def _request(self) -> Generator[simpy.Event, Any, None]:
         """A request without servers to wait for: it is settled as it arrives."""

@@ -22,14 +22,17 @@ from .demand import MICRO, UNLIMITED
 from .errors import MarketError, suggest
 from .funnel import Winnow
 from .market import Market
+from .memory import new_memory, with_room
 from .population import best_ads, rates
 from .response import delay_table
 from .scenario import Scenario
 from .seats import LARGEST
+from .sessions import Planner, new_visits
+from .sessions import with_room as with_place
 from .traffic import NEVER, Intensity, arrive, day_shares, place_anew
 
 # What `State` keeps of a request in its column, for as long as it is under way.
-COLUMNS = ("times", "users", "rate", "ad", "who", "weight", "offer", "truth_block")
+COLUMNS = ("times", "users", "session", "rate", "ad", "who", "weight", "offer", "truth_block")
 
 
 class Recorded(NamedTuple):
@@ -57,8 +60,13 @@ class Exchange:
         self.shares.flags.writeable = False  # every policy sees it
         ticks = range(self.shares.size)
         self.elapsed = [float(self.shares[:t].sum()) for t in ticks]
-        self._expected_left = [round(scenario.traffic.requests_per_day * self.shares[t:].sum()) for t in ticks]
+        self._expected_left = [round(scenario.expected_requests * self.shares[t:].sum()) for t in ticks]
         keys = stream_keys(seed)
+        self._planner: Planner | None = None
+        if scenario.sessions is not None:
+            even = scenario.traffic.arrivals == "even"
+            self._planner = Planner(scenario.sessions, even, keys, market.users, scenario.tick_us)
+        in_block = np.zeros(0 if self._planner is None else K.CHUNK, np.int64)
         self._rates = rates(scenario.rates, market.users, market.ads, ads, K.CHUNK, keys)
         self._squashing = np.float32(scenario.auction.squashing - 1)
         self._winnow = self._new_winnow(keys)
@@ -91,6 +99,9 @@ class Exchange:
             marginal=np.append(scenario.auction.marginal, 0.0),
             times=np.zeros(K.CHUNK, np.int64),
             users=np.zeros(K.CHUNK, np.int64),
+            session=in_block,
+            page=in_block.copy(),
+            present=in_block.astype(np.float32),
             rate=self._block if one_ad and self.queue is None else np.zeros(rate_shape, np.float32),
             ad=np.zeros((0, 0) if one_ad else rate_shape, np.int64),
             who=np.zeros((0, 0) if self._winnow is None else rate_shape, np.int64),
@@ -119,10 +130,13 @@ class Exchange:
             reports=np.zeros((min(window, last_tick + 1), campaigns), np.int64),
             owed=np.zeros((min(window, last_tick + 1), campaigns), np.int64),
             delay=delay_table(scenario.response),
+            memory=new_memory(scenario, table),
+            visits=new_visits(scenario.sessions, len(market.users.segment)),
             rule_address=np.zeros(0, np.int64),
             rule_campaign=np.zeros(0, np.int64),
             rule_first=np.zeros(1, np.int64),
             rule_state=np.zeros(0),
+            rule_word=np.zeros(0, np.int64),
             top=np.zeros((slots + 1, LANES), np.int64),
             journal_ints=np.zeros((0, len(K.JOURNAL_INTS)), np.int64),
             journal_floats=np.zeros((0, len(K.JOURNAL_FLOATS))),
@@ -150,17 +164,20 @@ class Exchange:
         state, users, control = self.state, self.market.users, self.state.control
         first = int(control[K.SCORED])
         now = int(state.times[K.CHUNK - 1]) if first else 0
-        self._sum = arrive(
-            state.keys, first, self.scenario.traffic.arrivals == "even", self._sum, now, self.scenario.tick_us,
-            *self.intensity, users.segment_share, users.segment_start, users.alias_share, users.alias_user,
-            self._draws, self._epochs, state.times, state.users,
-        )  # fmt: skip
-        drawn = state.users[: K.CHUNK]
-        self._fill(first, 0)
-        if self.queue is not None and self._demands is not None:
-            self._demands.fill(first, drawn, self.queue)
-            if state.truth_block.size:
-                state.truth_block[:, : K.CHUNK] = self._rates.truth.block
+        if self._planner is not None:
+            oldest = self._oldest_session(self._planner)
+            self._planner.next_block(self.intensity, now, *self._plan())
+            self.replace(visits=with_place(state.visits, oldest, self._planner.started))
+        else:
+            self._sum = arrive(
+                state.keys, first, self.scenario.traffic.arrivals == "even", self._sum, now, self.scenario.tick_us,
+                *self.intensity, users.segment_share, users.segment_start, users.alias_share, users.alias_user,
+                self._draws, self._epochs, state.times, state.users,
+            )  # fmt: skip
+        room = state.times.size * len(state.seen) * 2  # each slot adds an ad and a campaign at most
+        self.replace(memory=with_room(state.memory, room, now))
+        self._rate(first, 0)
+        state = self.state
         control[K.BASE], control[K.SCORED], control[K.GROUP] = first, first + K.CHUNK, -1
         if len(state.offer):
             for ask in self.on_scores:
@@ -168,6 +185,26 @@ class Exchange:
             self.refresh()
         else:
             self._cap_all(state)
+
+    def _plan(self) -> tuple[NDArray[np.int64], ...]:
+        """The columns of the block that say who comes when."""
+        state, block = self.state, slice(K.CHUNK)
+        return state.times[block], state.users[block], state.session[block], state.page
+
+    def _oldest_session(self, planner: Planner) -> int:
+        """The first session of which a request is still to be played or under way."""
+        oldest = planner.oldest()
+        if self.queue is not None and self.queue.under_way.any():
+            oldest = min(oldest, int(self.state.session[self.queue.under_way].min()))
+        return oldest
+
+    def _rate(self, first: int, start: int) -> None:
+        """All that follows from who asks, for the block's requests from place `start` on."""
+        self._fill(first, start)
+        if self.queue is not None and self._demands is not None:
+            self._demands.fill(first, self.state.users[: K.CHUNK], self.queue)
+            if self.state.truth_block.size:
+                self.state.truth_block[:, : K.CHUNK] = self._rates.truth.block
 
     def _fill(self, first: int, start: int) -> None:
         """Believed rates of the block's requests from place `start` on: of all campaigns, or of a funnel's candidates."""
@@ -207,9 +244,21 @@ class Exchange:
         if not isinstance(factor, Real) or not 0 <= factor <= 1e9:
             raise MarketError(f"a surge needs a factor from 0 to 1e9, not {factor!r}")
         self.intensity = self.intensity.scaled(now, factor)
-        rest = slice(int(self.state.control[K.NEXT] - self.state.control[K.BASE]), K.CHUNK)
-        if self.state.control[K.SCORED]:
-            place_anew(now, self._epochs[rest], self.state.times[rest], *self.intensity)
+        control = self.state.control
+        base, start = int(control[K.BASE]), int(control[K.NEXT] - control[K.BASE])
+        if not control[K.SCORED]:
+            return
+        if self._planner is None:
+            place_anew(now, self._epochs[start:], self.state.times[start : K.CHUNK], *self.intensity)
+            return
+        oldest = min(self._oldest_session(self._planner), int(self.state.session[: K.CHUNK].min()))
+        self._planner.again(self.intensity, start, now, *self._plan())  # sessions start at other times, so others are next
+        self.replace(visits=with_place(self.state.visits, oldest, self._planner.started))
+        self._rate(base, start)
+        control[K.GROUP] = -1
+        for ask in self.on_scores if len(self.state.offer) else ():
+            ask(start)
+        self.refresh()
 
     def _park(self, queue: serving.Queue) -> None:
         """Moves requests that are still under way out of the columns that the next block takes."""
@@ -228,6 +277,8 @@ class Exchange:
         """Keeps for one campaign what a clairvoyant would want to know of each request (see `kernel.record`)."""
         if self._winnow is not None:
             raise MarketError("behind a funnel a campaign does not meet every request, so there is no record of them")
+        if self.state.memory.whose.size or self.state.session.size:
+            raise MarketError("where users tire or leave, what a request is worth depends on those before: there is no record")
         self.state.control[K.RECORD_OF] = self.find(campaign)
         self.on_block.append(self._grow_record)
         self._grow_record()
@@ -274,16 +325,20 @@ class Exchange:
             return
         rows = slice(self._counted - base, played - base)
         self._counted = played
+        rate = state.rate[:, rows]
+        if state.present.size:
+            rate = rate * state.present[rows]
         if state.who.size:
             who = state.who[:, rows]
-            np.add.at(state.sums[K.OFFERED], who, state.rate[:, rows] * state.believed_conversion[who])
+            np.add.at(state.sums[K.OFFERED], who, rate * state.believed_conversion[who])
             return
         # Not a product with ones: OpenBLAS then multiplies what lies on its stack, and NumPy warns of an invalid value.
-        state.sums[K.OFFERED] += np.einsum("ij->i", state.rate[:, rows]) * state.believed_conversion
+        state.sums[K.OFFERED] += np.einsum("ij->i", rate) * state.believed_conversion
 
     def open_day(self, day: int) -> None:
-        """New budgets, flights and weather."""
+        """New budgets, flights and weather; users have slept over what they saw."""
         state, table = self.state, self.market.campaigns
+        np.copyto(state.visits.at_midnight, state.visits.satisfaction)
         state.active[:] = table.active(day)
         self.day_spent[:] = state.spent
         state.allowance[:] = state.spent + self.daily

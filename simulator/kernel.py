@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from .auction import ENDLESS, LANES, campaign_of, insert, price_rank, rank_of, select, select_among, word
 from .chance import Stream, uniform
 from .compiled import inlined, kernel
+from .memory import Memory, appetite, see, shown_today
 from .response import delay_us, true_click_rate
 from .rules import call_rule, pointer_to
+from .sessions import Visits, comes, suffer
 
 CHUNK = 1024  # requests scored together, a multiple of LANES
 
@@ -52,6 +54,9 @@ class State(NamedTuple):
     marginal: NDArray[np.float64]  # (S + 1,) seen at all, and a closing 0
     times: NDArray[np.int64]  # (n,) arrival, microseconds
     users: NDArray[np.int64]  # (n,)
+    session: NDArray[np.int64]  # (n,) its number; (0,) where requests come by themselves
+    page: NDArray[np.int64]  # (CHUNK,) place in the session, or (0,)
+    present: NDArray[np.float32]  # (CHUNK,) 1: made, 0: its user had left; or (0,)
     rate: NDArray[np.float32]  # (K, n) believed click rate of the campaign's best ad
     ad: NDArray[np.int64]  # (K, n) that ad; (0, 0) where each campaign has one
     who: NDArray[np.int64]  # (rows, n) behind a funnel the campaign of each candidate, `rate` and `ad` having rows; else (0, 0)
@@ -80,10 +85,13 @@ class State(NamedTuple):
     reports: NDArray[np.int64]  # (ticks, K) calendar of conversions to be reported
     owed: NDArray[np.int64]  # (ticks, K) and of what they cost
     delay: NDArray[np.float64]  # (parts, 4)
+    memory: Memory
+    visits: Visits
     rule_address: NDArray[np.int64]  # (R,) where the compiled rules are
     rule_campaign: NDArray[np.int64]  # (R,) campaigns that bid by rule
     rule_first: NDArray[np.int64]  # (R + 1,) where its state starts
     rule_state: NDArray[np.float64]
+    rule_word: NDArray[np.int64]  # (R,) what they bid for the request being played, as `auction.word` has it
     top: NDArray[np.int64]  # (S + 1, LANES)
     journal_ints: NDArray[np.int64]  # (rows, 11); no rows: no journal
     journal_floats: NDArray[np.float64]  # (rows, 2)
@@ -117,6 +125,7 @@ def bid_by_rules(j: Any, lane: Any, requests_left: Any, state: Any) -> None:
     """Asks the campaigns that bid by a compiled rule, and puts their bids among the best."""
     for n in range(state.rule_campaign.size):
         k = state.rule_campaign[n]
+        state.rule_word[n] = 0
         if not state.active[k]:
             continue
         left = state.allowance[k] - state.spent[k]
@@ -133,7 +142,8 @@ def bid_by_rules(j: Any, lane: Any, requests_left: Any, state: Any) -> None:
         if state.click_cap[k] < ENDLESS:
             e = min(e, state.click_cap[k] * state.rate[k, j])
         if e >= np.float32(state.control[RESERVE]):
-            insert(state.top, lane, word(e * state.weight[k, j] if state.weight.size > 0 else e, k))
+            state.rule_word[n] = word(e * state.weight[k, j] if state.weight.size > 0 else e, k)
+            insert(state.top, lane, state.rule_word[n])
 
 
 @inlined
@@ -189,7 +199,7 @@ def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
     to_win = max(rank_of(top[len(seen) - 1, lane]), reserve)
     to_win_again = max(rank_of(top[len(seen), lane]), reserve)
     state.threshold[0] += to_win
-    exposed, stale = True, np.int64(0)
+    exposed, stale, boring = True, np.int64(0), 0
     for slot in range(len(seen)):
         winner = top[slot, lane]
         if winner == 0:
@@ -212,12 +222,15 @@ def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
         cost = np.int64(min(max(price, reserve), bid))
         a = state.ad[row, j] if state.ad.size > 0 else k
         true_rate = click_rate_of(a, j, state)
+        if state.memory.whose.size > 0:
+            true_rate *= remember(k, a, state.users[j], now, state)
         clicked = uniform(state.keys[Stream.CLICK], i, a) < true_rate
         converted = clicked and uniform(state.keys[Stream.CONVERSION], i, a) < state.true_conversion[k]
         state.counts[IMPRESSIONS, k] += 1
         state.slot_impressions[slot] += 1
         state.sums[BELIEVED, k] += believed * state.believed_conversion[k] * state.value[k]
         state.sums[VALUE, k] += true_rate * state.true_conversion[k] * state.value[k]
+        boring += not clicked
         charge, report = np.int64(0), np.int64(-1)
         if state.billing[k] == CPM:
             charge = cost
@@ -251,19 +264,31 @@ def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
             line[0], line[1], line[2], line[3], line[4], line[5] = i, now, state.users[j], k, a, slot
             line[6], line[7], line[8], line[9], line[10] = np.int64(bid), cost, clicked, converted, report
             state.journal_floats[entry, 0], state.journal_floats[entry, 1] = believed, true_rate
+    if boring > 0 and state.session.size > 0:
+        suffer(j, boring, state)
     return stale
 
 
 @inlined
-def step(i: Any, j: Any, now: Any, alone: Any, low: Any, high: Any, state: Any) -> None:
-    """Plays request i, in column j: finds the best bids, for it `alone` or for its group at once; asks the rules; settles.
+def remember(k: Any, a: Any, user: Any, now: Any, state: Any) -> Any:
+    """Notes that a user sees ad a of campaign k; returns how many times as likely a click is as on first sight."""
+    memory, campaigns = state.memory, state.live.size
+    width, factor = campaigns + memory.ads, 1.0
+    if memory.cap.size > 0 and memory.cap[k] > 0:
+        see(user, k, width, now, memory)
+    if memory.exponent > 0:
+        factor = appetite(user, campaigns + a, width, now, memory)
+        see(user, campaigns + a, width, now, memory)
+    return factor
 
-    Behind a funnel its candidates are the rows from `low` up to `high`.
-    """
+
+@inlined
+def find(j: Any, alone: Any, low: Any, high: Any, state: Any) -> None:
+    """Finds the best bids for the request in column j, for it `alone` or for its group at once; those of rules apart."""
     lane, control, top, rate, weight = j % LANES, state.control, state.top, state.rate, state.weight
-    live, cap, click_cap, offer, offer_row = state.live, state.cap, state.click_cap, state.offer, state.offer_row
     floor = np.float32(control[RESERVE])
     together = control[GROUP] == j // LANES
+    live, cap, click_cap, offer, offer_row = state.live, state.cap, state.click_cap, state.offer, state.offer_row
     if state.who.size > 0:
         select_among(j, low, high, rate, state.who, weight, live, cap, click_cap, floor, top, lane)
     elif alone or (together and (control[STALE] >> lane) & 1):
@@ -272,12 +297,49 @@ def step(i: Any, j: Any, now: Any, alone: Any, low: Any, high: Any, state: Any) 
     elif not together:
         control[GROUP], control[STALE] = j // LANES, 0
         select(j // LANES * LANES, LANES, rate, weight, offer, offer_row, live, cap, click_cap, floor, state.seen, top)
+
+
+@inlined
+def find_others(j: Any, now: Any, low: Any, high: Any, state: Any) -> None:
+    """Finds the best bids without the campaigns of which this user has seen enough today."""
+    lane, top, memory, live, active = j % LANES, state.top, state.memory, state.live, state.active
+    barred, width = 0, live.size + memory.ads
+    while True:
+        before = barred
+        for place in range(len(state.seen) + 1):
+            if top[place, lane] == 0:
+                break
+            row = campaign_of(top[place, lane])
+            k = state.who[row, j] if state.who.size > 0 else row
+            if memory.cap[k] > 0 and shown_today(state.users[j], k, width, now, memory) >= memory.cap[k]:
+                memory.barred[barred], memory.barred_live[barred], memory.barred_active[barred] = k, live[k], active[k]
+                live[k], active[k] = 0, False
+                barred += 1
+        if barred == before:
+            break
+        find(j, True, low, high, state)
+        for n in range(state.rule_campaign.size):  # a rule is asked once for a request
+            if active[state.rule_campaign[n]]:
+                insert(top, lane, state.rule_word[n])
+    for n in range(barred):
+        k = memory.barred[n]
+        live[k], active[k] = memory.barred_live[n], memory.barred_active[n]
+
+
+@inlined
+def step(i: Any, j: Any, now: Any, alone: Any, low: Any, high: Any, state: Any) -> None:
+    """Plays request i, in column j: finds the best bids, for it `alone` or for its group at once; asks the rules; settles.
+
+    Behind a funnel its candidates are the rows from `low` up to `high`.
+    """
+    find(j, alone, low, high, state)
     if state.rule_campaign.size > 0:
-        requests_left = max(control[LEFT_BASE] - i, 0)
-        bid_by_rules(j, lane, requests_left, state)
-    if control[RECORD_OF] >= 0:
-        record(i, j, lane, state)
-    control[STALE] |= settle(i, j, now, state)
+        bid_by_rules(j, j % LANES, max(state.control[LEFT_BASE] - i, 0), state)
+    if state.memory.cap.size > 0:
+        find_others(j, now, low, high, state)
+    if state.control[RECORD_OF] >= 0:
+        record(i, j, j % LANES, state)
+    state.control[STALE] |= settle(i, j, now, state)
 
 
 @kernel()
@@ -298,7 +360,9 @@ def walk(until: Any, most: Any, state: Any) -> Any:
         now = state.times[i - state.control[BASE]]
         if now >= until:
             return REACHED
-        step(i, i - state.control[BASE], now, False, 0, state.rate.shape[0], state)
+        j = i - state.control[BASE]
+        if state.session.size == 0 or comes(i, j, state):
+            step(i, j, now, False, 0, state.rate.shape[0], state)
         i += 1
         state.control[NEXT] = i
 

@@ -21,6 +21,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from .delivery import Auction, Funnel, Serving
 from .errors import ScenarioError, suggest
+from .habits import Fatigue, Sessions
 from .settings import Count, LogOdds, Money, NonNegative, Part, Positive, Range, Share, sentence
 
 MOST_CAMPAIGNS = 60_000  # a rank carries its campaign in 16 bits
@@ -111,6 +112,7 @@ Rates = Annotated[Interests | Uniform | Normal, Field(discriminator="kind")]
 
 Objective = Literal["max_value", "target_cpa", "target_roas", "utility"]
 Billing = Literal["cpm", "cpc", "cpa"]
+Cap = Annotated[int, Field(ge=1, le=10_000, description="most impressions that a user is shown in a day of the market")]
 
 
 class Flight(Part):
@@ -143,6 +145,7 @@ class Campaign(Part):
     target_roas: Positive | None = Field(None, description="least value it wants for a unit of spend")
     budget_per_day: Money | None = Field(None, description="None: unlimited")
     billing: Billing = "cpm"
+    frequency_cap: Cap | None = None
     conversion_rate: Annotated[float, Field(gt=0, le=1)] = Field(1.0, description="conversions per click")
     prior_multiplier: Positive = Field(1.0, description="the multiplier it used on an earlier day")
     follows_demand: bool = Field(False, description="its value moves with its vertical's demand")
@@ -211,6 +214,7 @@ class DrawnDemand(Part):
     vertical_spread: NonNegative = Field(0.6, description="standard deviation of ad vectors around a vertical's centre")
     objective: Objective = "max_value"
     billing: Billing = "cpm"
+    frequency_cap: Cap | None = None
     value_per_conversion: Range = (60.0, 130.0)
     target_roas: Positive = 1.0
     target_cpa_share: Positive | None = Field(
@@ -280,6 +284,8 @@ class Scenario(Part):
     response: Response = Response()
     serving: Serving | None = Field(None, description="None: a request is auctioned the moment it arrives")
     funnel: Funnel | None = Field(None, description="None: every campaign meets every request")
+    sessions: Sessions | None = Field(None, description="None: requests come one by one, and nobody stays away")
+    fatigue: Fatigue | None = Field(None, description="None: an ad is clicked as often the tenth time as the first")
 
     @model_validator(mode="after")
     def _check(self) -> Scenario:
@@ -312,10 +318,15 @@ class Scenario(Part):
         return self.days * self.day_us
 
     @property
+    def expected_requests(self) -> float:
+        """Requests of an expected day: fewer than are planned where ads cut sessions short."""
+        made = 1.0 if self.sessions is None else self.sessions.expected_share(sum(self.auction.marginal))
+        return self.traffic.requests_per_day * made
+
+    @property
     def digest(self) -> str:
-        """Sixteen hexadecimal digits that name exactly these settings; parts that a market does not have do not count."""
-        parts = {name: part for name, part in self.model_dump(mode="json").items() if part is not None}
-        text = json.dumps(parts, sort_keys=True)
+        """Sixteen hexadecimal digits that name exactly these settings; those that are None do not count."""
+        text = json.dumps(self.model_dump(mode="json", exclude_none=True), sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     @classmethod

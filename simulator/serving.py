@@ -21,6 +21,7 @@ from .compiled import inlined, kernel
 from .delivery import Funnel, Serving
 from .errors import InvariantError
 from .population import Users
+from .sessions import comes
 from .traffic import NEVER
 
 if TYPE_CHECKING:
@@ -150,11 +151,14 @@ def _demand(
 
 
 @kernel()
-def enter(column: Any, i: Any, queue: Any) -> None:
-    """Request i has come."""
+def enter(column: Any, i: Any, state: Any, queue: Any) -> Any:
+    """Request i is due; returns whether it comes."""
+    if state.session.size > 0 and not comes(i, column, state):
+        return False
     queue.request[column], queue.under_way[column] = i, True
     queue.books[ARRIVED] += 1
     queue.control[ASKED] += np.int64(queue.service[0] * queue.draw[column])
+    return True
 
 
 @kernel()
@@ -307,8 +311,9 @@ def serve(now: Any, until: Any, state: Any, queue: Any) -> Any:
         elif gone <= arrival:
             leave(next_of(whose, queue), queue)
         else:
-            enter(column, i, queue)
             control[K.NEXT] = i + 1
+            if not enter(column, i, state, queue):
+                continue
             if queue.control[BUSY] < queue.control[CAPACITY]:
                 begin(column, arrival, times, queue)
             else:

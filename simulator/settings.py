@@ -60,6 +60,8 @@ def _fields(model: Any, location: tuple[Any, ...]) -> list[str]:
         options = getattr(model, "model_fields", {})
         if key in options:
             model = options[key].annotation
+            parts = [part for part in getattr(model, "__args__", ()) if hasattr(part, "model_fields")]
+            model = parts[0] if len(parts) == 1 else model  # of an optional part
             continue
         for candidate in getattr(model, "__args__", ()):
             kinds = getattr(candidate, "model_fields", {}).get("kind")

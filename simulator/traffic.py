@@ -86,6 +86,28 @@ def place(epoch: Any, now: Any, knot: Any, time: Any, total: Any, rate: Any) -> 
     return max(now, time[knot] + np.int64((epoch - total[knot]) / rate[knot])), knot
 
 
+@inlined
+def pick(segment_draw: Any, user_draw: Any, share: Any, segment_start: Any, alias_share: Any, alias_user: Any) -> Any:
+    """The user whom two uniform draws name; `share` (segments,) is cumulative."""
+    segment = 0
+    for s in range(share.size - 1):
+        segment += segment_draw >= share[s]
+    low = segment_start[segment]
+    draw = user_draw * (segment_start[segment + 1] - low)
+    user = low + np.int64(draw)
+    other = alias_user[user]
+    return user if draw - np.int64(draw) < alias_share[user] else other
+
+
+@inlined
+def user_of(
+    keys: Any, number: Any, tick: Any, segment_share: Any, segment_start: Any, alias_share: Any, alias_user: Any
+) -> Any:
+    """The user of request (or session) `number`, made in a tick."""
+    draws = uniform(keys[SEGMENT], number, 0), uniform(keys[USER], number, 0)
+    return pick(*draws, segment_share[tick % segment_share.shape[0]], segment_start, alias_share, alias_user)
+
+
 @kernel()
 def arrive(
     keys: Any, first: Any, even: Any, sum_before: Any, now: Any, tick_us: Any,
@@ -103,7 +125,7 @@ def arrive(
             row[j] = uniform(key, first + j, 0)
     gap, segment_draw, user_draw = draws
     knot, tick, tick_end = 0, 0, np.int64(-1)
-    ticks, segments = segment_share.shape
+    ticks = segment_share.shape[0]
     for j in range(epochs.size):
         sum_before += 1.0 if even else -math.log(gap[j])
         epochs[j] = sum_before - 0.5 if even else sum_before
@@ -111,14 +133,8 @@ def arrive(
         if times[j] >= tick_end and times[j] != NEVER:
             tick = times[j] // tick_us % ticks
             tick_end = (times[j] // tick_us + 1) * tick_us
-        segment = 0
-        for s in range(segments - 1):
-            segment += segment_draw[j] >= segment_share[tick, s]
-        low = segment_start[segment]
-        draw = user_draw[j] * (segment_start[segment + 1] - low)
-        user = low + np.int64(draw)
-        other = alias_user[user]
-        users[j] = user if draw - np.int64(draw) < alias_share[user] else other
+        who = segment_share[tick], segment_start, alias_share, alias_user
+        users[j] = pick(segment_draw[j], user_draw[j], *who)
     return sum_before
 
 

@@ -32,6 +32,7 @@ from .ledger import Ledger
 from .scenario import Scenario
 from .seats import BidPolicies
 from .serving import SERVED, ServingBooks
+from .sessions import MADE, VisitBooks
 
 SEATS = {"bid"}
 
@@ -86,6 +87,7 @@ class World:
         if scenario.serving is not None:
             self.serving = ServingBooks(ticks, scenario.tick_us, scenario.ticks_per_day)
             self._fleet = Fleet(self.env, scenario.serving, self._exchange, lambda servers: self._engine.resized(servers))
+        self.visits = None if scenario.sessions is None else VisitBooks(ticks, scenario.ticks_per_day)
         self._exchange.open_day(0)  # here, so that what is done before the first run lasts
         self.env.process(self._clock())
         self._engine: Engine = ENGINES[engine](self.env, self._exchange)
@@ -217,6 +219,9 @@ class World:
     def _close_tick(self, requests: int) -> None:
         exchange = self._exchange
         exchange.count_offered()
+        if self.visits is not None:
+            requests = int(exchange.state.visits.counts[MADE])
+            self.visits.close_tick(exchange.state.visits)
         if exchange.queue is not None and self.serving is not None:
             requests = int(exchange.queue.books[SERVED])
             self.serving.close_tick(exchange.queue)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from adarena.simulator import BidPolicy, BidView, ChunkBids, Multiplier, RequestRule, Scenario, World, rule
 from adarena.simulator import kernel as K
 from adarena.simulator.delivery import Auction, Autoscaling, Funnel, Outage, Quotas, Serving, Stage
+from adarena.simulator.habits import Fatigue, Sessions
 from adarena.simulator.scenario import (
     Ad,
     Advertiser,
@@ -37,8 +38,8 @@ EXPOSURES = {1: [(1.0,), (0.5,)], 2: [(1.0, 0.7), (0.9, 0.9)], 3: [(1.0, 0.8, 0.
 
 
 @st.composite
-def campaigns(draw: st.DrawFn, name: str, days: int, ads: int) -> Campaign:
-    """A campaign with any objective, billing and budget: none, huge, tight, or less than one price."""
+def campaigns(draw: st.DrawFn, name: str, days: int, ads: int, remembered: bool = False) -> Campaign:
+    """A campaign with any objective, billing and budget: none, huge, tight, or less than one price; perhaps with a cap."""
     objective = draw(st.sampled_from(["max_value", "target_cpa", "target_roas", "utility"]))
     flights: tuple[Flight, ...] = ()
     if days > 1 and draw(st.booleans()):
@@ -52,6 +53,7 @@ def campaigns(draw: st.DrawFn, name: str, days: int, ads: int) -> Campaign:
         target_roas=1.25 if objective == "target_roas" else None,
         budget_per_day=draw(st.sampled_from([None, 1e9, 20.0, 5.0, 1.0, 0.3, 0.01, 2e-6])),
         billing=draw(st.sampled_from(["cpm", "cpc", "cpa"])),
+        frequency_cap=draw(st.sampled_from([None, 1, 3])) if remembered else None,
         conversion_rate=draw(st.sampled_from([1.0, 0.6, 0.1])),
         follows_demand=draw(st.booleans()),
         flights=flights,
@@ -105,10 +107,28 @@ def funnels(draw: st.DrawFn, service_s: float) -> Funnel:
 
 
 @st.composite
-def scenarios(draw: st.DrawFn, most_requests: int = 1500, served: bool = False, funnel: bool = False) -> Scenario:
+def sessions(draw: st.DrawFn, day_s: int) -> Sessions:
+    """Sessions of one request or of many, in a moment or over half a day, of users whom ads bore a little or very much."""
+    return Sessions(
+        mean_requests=draw(st.sampled_from([1.0, 3.0, 40.0])),
+        videos=draw(st.sampled_from([1, 3])),
+        video_s=draw(st.sampled_from([1e-5, 0.002, 0.05])) * day_s,
+        leave_rate=draw(st.sampled_from([0.0, 0.05, 1.0])),
+        boredom_kept=draw(st.sampled_from([0.0, 0.7, 1.0])),
+        ad_annoyance=draw(st.sampled_from([0.0, 0.5])),
+        satisfaction_rate=draw(st.sampled_from([0.02, 0.5])),
+        visit_share=draw(st.sampled_from([0.6, 0.95])),
+    )
+
+
+@st.composite
+def scenarios(
+    draw: st.DrawFn, most_requests: int = 1500, served: bool = False, funnel: bool = False, people: bool = False
+) -> Scenario:
     """A market of 1 to 12 campaigns with every setting of the auction, the rates and the response in play.
 
-    With `served` its requests wait for servers, with `funnel` only some of the ads come to an auction.
+    With `served` its requests wait for servers, with `funnel` only some of the ads come to an auction, with `people` they come
+    in sessions, and users remember and tire.
     """
     days = draw(st.sampled_from([1, 1, 2, 3]))
     several = draw(st.booleans())
@@ -132,7 +152,7 @@ def scenarios(draw: st.DrawFn, most_requests: int = 1500, served: bool = False, 
         Advertiser(
             name=f"a{k}",
             vertical=k % 3,
-            campaigns=(draw(campaigns(f"c{k}", days, draw(st.sampled_from([1, 2, 3])) if several else 1)),),
+            campaigns=(draw(campaigns(f"c{k}", days, draw(st.sampled_from([1, 2, 3])) if several else 1, people)),),
         )
         for k in range(held)
     )
@@ -144,6 +164,8 @@ def scenarios(draw: st.DrawFn, most_requests: int = 1500, served: bool = False, 
         days=days,
         day_s=day_s,
         serving=serving,
+        sessions=draw(sessions(day_s)) if people and draw(st.integers(0, 3)) else None,
+        fatigue=draw(st.sampled_from([None, Fatigue(), Fatigue(exponent=1.0, half_life_s=day_s / 4)])) if people else None,
         funnel=draw(funnels(day_s / requests if serving is None else serving.service_s)) if funnel else None,
         ticks_per_day=draw(st.sampled_from([1, 3, 6, 24])),
         market_seed=draw(st.integers(0, 5)),

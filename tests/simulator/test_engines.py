@@ -37,6 +37,15 @@ def assert_same(one: tuple[World, dict[int, Reacting]], two: tuple[World, dict[i
     for name in ("spent", "allowance", "reports", "owed", "rule_state", "active"):
         a, b = getattr(one[0]._exchange.state, name), getattr(two[0]._exchange.state, name)
         np.testing.assert_array_equal(a, b, err_msg=name)
+    for name in ("gone", "boredom", "satisfaction", "at_midnight"):
+        a, b = getattr(one[0]._exchange.state.visits, name), getattr(two[0]._exchange.state.visits, name)
+        np.testing.assert_array_equal(a, b, err_msg=name)
+    for name in ("whose", "shown", "last", "today", "used"):
+        a, b = getattr(one[0]._exchange.state.memory, name), getattr(two[0]._exchange.state.memory, name)
+        np.testing.assert_array_equal(a, b, err_msg=name)
+    if one[0].visits is not None and two[0].visits is not None:
+        for name in ("counts", "sums"):
+            np.testing.assert_array_equal(getattr(one[0].visits, name), getattr(two[0].visits, name), err_msg=name)
     for k, policy in one[1].items():
         assert policy.seen == two[1][k].seen
     if one[0].serving is not None and two[0].serving is not None:
@@ -64,6 +73,18 @@ def test_engines_agree_to_the_last_bit(data: st.DataObject) -> None:
 def test_engines_agree_where_requests_wait_for_servers(data: st.DataObject) -> None:
     case = drawn(data, data.draw(scenarios(served=True)), "-mcrxMCRX")
     assert_same(play(*case, "compiled"), play(*case, "events"))
+
+
+@settings(max_examples=220)
+@given(st.data())
+def test_engines_agree_where_users_come_in_sessions_and_tire(data: st.DataObject) -> None:
+    funnel = data.draw(st.booleans())
+    scenario = data.draw(scenarios(served=data.draw(st.booleans()), funnel=funnel, people=True))
+    case = drawn(data, scenario, "-mM" if funnel else "-mcrxMCRX")
+    compiled = play(*case, "compiled")
+    assert_same(compiled, play(*case, "events"))
+    stops = data.draw(st.lists(st.integers(0, scenario.horizon_us), max_size=2))
+    assert_same(compiled, play(*case, "compiled", stops))
 
 
 @settings(max_examples=220)

@@ -1,0 +1,159 @@
+"""What users remember of ads: exposures that fade, and those of the day, for fatigue and for frequency caps.
+
+A hash table (open addressing, linear probing) holds what each user has seen of each campaign with a cap, and of each ad. The
+kernel adds to it and never lets it grow: `Exchange.score` makes room for a block beforehand, and forgets what has faded.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .chance import mix
+from .compiled import inlined, kernel
+from .demand import Campaigns
+from .scenario import Scenario
+
+FAINT = 1e-3  # exposures that count for less are forgotten when room is made
+FREE = np.int64(-1)
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Memory(NamedTuple):
+    """n places, a power of two, or none where users neither tire nor are protected by caps. K campaigns, A ads."""
+
+    whose: Integers  # (n,) user x (K + A) + campaign, or + K + ad; FREE
+    shown: Floats  # (n,) exposures as they counted at `last`
+    last: Integers  # (n,) time of the last one, microseconds
+    today: Integers  # (n,) exposures on the day of `last`
+    used: Integers  # (1,) places taken
+    ads: int
+    cap: Integers  # (K,) most exposures a user and day, 0: any number; none at all: (0,)
+    barred: Integers  # (K,) room to work in: the campaigns that a request may not show
+    barred_live: NDArray[np.float32]  # (K,) and their bids
+    barred_active: NDArray[np.bool_]
+    exponent: float
+    fading: float  # rate at which exposures fade, 1 / microsecond
+    day_us: int
+
+
+def new_memory(scenario: Scenario, table: Campaigns) -> Memory:
+    """An empty memory; without places where a market needs none."""
+    fatigue = scenario.fatigue
+    cap = np.array([c.frequency_cap or 0 for c in table.listed], np.int64)
+    capped = cap if cap.any() else np.zeros(0, np.int64)
+    places = 0 if fatigue is None and capped.size == 0 else 1 << 14
+    return Memory(
+        whose=np.full(places, FREE),
+        shown=np.zeros(places),
+        last=np.zeros(places, np.int64),
+        today=np.zeros(places, np.int64),
+        used=np.zeros(1, np.int64),
+        ads=len(table.appeal),
+        cap=capped,
+        barred=np.zeros(capped.size, np.int64),
+        barred_live=np.zeros(capped.size, np.float32),
+        barred_active=np.zeros(capped.size, np.bool_),
+        exponent=0.0 if fatigue is None else fatigue.exponent,
+        fading=0.0 if fatigue is None else math.log(2) / (fatigue.half_life_s * 1e6),
+        day_us=scenario.day_us,
+    )
+
+
+def with_room(memory: Memory, more: int, now: int) -> Memory:
+    """A memory with room for `more` new entries: itself, or a larger one from which what has faded is gone."""
+    if memory.whose.size == 0 or 2 * (int(memory.used[0]) + more) <= memory.whose.size:
+        return memory
+    places = memory.whose.size
+    alive = int(still_counts(memory, now))
+    while 2 * (alive + more) > places // 2:  # so that room lasts
+        places *= 2
+    larger = memory._replace(
+        whose=np.full(places, FREE), shown=np.zeros(places), last=np.zeros(places, np.int64),
+        today=np.zeros(places, np.int64), used=np.zeros(1, np.int64),
+    )  # fmt: skip
+    remember_all(memory, larger, now)
+    return larger
+
+
+@inlined
+def place_of(whose: Any, memory: Any) -> Any:
+    """Where an entry is, or the free place where it would be."""
+    mask = memory.whose.size - 1
+    place = np.int64(mix(np.uint64(whose)) & np.uint64(mask))
+    while memory.whose[place] != whose and memory.whose[place] != FREE:
+        place = (place + 1) & mask
+    return place
+
+
+@inlined
+def faded(place: Any, now: Any, memory: Any) -> Any:
+    """Exposures of an entry as they count now."""
+    return memory.shown[place] * math.exp(-memory.fading * (now - memory.last[place]))
+
+
+@inlined
+def shown_today(user: Any, what: Any, width: Any, now: Any, memory: Any) -> Any:
+    """How often a user has seen something on the day of `now`; `what` of `width` things to be remembered for each user."""
+    place = place_of(user * width + what, memory)
+    if memory.whose[place] == FREE or memory.last[place] // memory.day_us != now // memory.day_us:
+        return np.int64(0)
+    return memory.today[place]
+
+
+@inlined
+def appetite(user: Any, what: Any, width: Any, now: Any, memory: Any) -> Any:
+    """How many times as likely a click is as on first sight: (1 + exposures)^-exponent."""
+    place = place_of(user * width + what, memory)
+    if memory.whose[place] == FREE:
+        return 1.0
+    return (1.0 + faded(place, now, memory)) ** -memory.exponent
+
+
+@inlined
+def see(user: Any, what: Any, width: Any, now: Any, memory: Any) -> None:
+    """One exposure more."""
+    place = place_of(user * width + what, memory)
+    if memory.whose[place] == FREE:
+        memory.whose[place] = user * width + what
+        memory.shown[place], memory.today[place] = 0.0, 0
+        memory.used[0] += 1
+    elif memory.last[place] // memory.day_us != now // memory.day_us:
+        memory.today[place] = 0
+    memory.shown[place] = faded(place, now, memory) + 1.0
+    memory.today[place] += 1
+    memory.last[place] = now
+
+
+@inlined
+def counts(place: Any, now: Any, memory: Any) -> Any:
+    """Whether an entry can still change anything."""
+    if memory.whose[place] == FREE:
+        return False
+    return memory.last[place] // memory.day_us == now // memory.day_us or faded(place, now, memory) >= FAINT
+
+
+@kernel()
+def still_counts(memory: Any, now: Any) -> Any:
+    """How many entries can still change anything."""
+    found = 0
+    for place in range(memory.whose.size):
+        found += counts(place, now, memory)
+    return found
+
+
+@kernel()
+def remember_all(memory: Any, larger: Any, now: Any) -> None:
+    """Puts all that still counts into another memory."""
+    for place in range(memory.whose.size):
+        if not counts(place, now, memory):
+            continue
+        free = place_of(memory.whose[place], larger)
+        larger.whose[free], larger.shown[free] = memory.whose[place], memory.shown[place]
+        larger.last[free], larger.today[free] = memory.last[place], memory.today[place]
+        larger.used[0] += 1

@@ -1,0 +1,206 @@
+"""Users who remember, tire, are protected by caps and leave: against a slow copy of the rules, kept by hand from a log."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markets import give_tape, policies, scenarios
+
+from adarena.simulator import MarketError, Scenario, ScenarioError, World
+from adarena.simulator.habits import Sessions
+from adarena.simulator.memory import FAINT
+
+DAY_US = 86_400_000_000
+
+
+def base_rates(world: World, users: Any, ads: Any) -> Any:
+    """True click rates on first sight."""
+    vectors, people = world._exchange.market.ads, world._exchange.market.users
+    assert vectors is not None
+    who, what = people.interests[users].astype(float), vectors.vectors[ads].astype(float)
+    odds = vectors.bias[ads] + np.einsum("nd,nd->n", who, what)
+    return 1 / (1 + np.exp(-odds))
+
+
+@pytest.mark.parametrize("users", [5, 5_000])  # few entries, seen often; and more than the memory starts with
+def test_clicks_become_rarer_as_exposures_add_up_and_fade(users: int) -> None:
+    half_life_s = 20_000.0
+    scenario = Scenario.preset("tiny").override(
+        {"days": 2, "fatigue": {"exponent": 0.5, "half_life_s": half_life_s}, "users.count": users,
+         "traffic.requests_per_day": 12_000}
+    )  # fmt: skip
+    world = World(scenario, seed=5)
+    read = give_tape(world, 60_000)
+    world.run()
+    tape = read()
+    assert users == 5 or world._exchange.state.memory.whose.size > 1 << 14
+    user, ad, time = (tape.column(name) for name in ("user", "ad", "time_us"))
+    remembered: dict[tuple[int, int], tuple[float, int]] = {}
+    factors = []
+    for u, a, now in zip(user.tolist(), ad.tolist(), time.tolist(), strict=True):
+        count, last = remembered.get((u, a), (0.0, now))
+        count *= 0.5 ** ((now - last) / 1e6 / half_life_s)
+        factors.append((1 + count) ** -0.5)
+        remembered[u, a] = count + 1, now
+    assert len(remembered) < len(factors)
+    # What has faded below `FAINT` may be forgotten when room is made.
+    np.testing.assert_allclose(tape.true, base_rates(world, user, ad) * factors, rtol=FAINT if users > 5 else 1e-9)
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_no_user_sees_more_of_a_campaign_in_a_day_than_its_cap(data: st.DataObject) -> None:
+    scenario = data.draw(scenarios(served=data.draw(st.booleans()), funnel=data.draw(st.booleans()), people=True))
+    held = [c for a in scenario.demand.advertisers for c in a.campaigns]  # type: ignore[union-attr]
+    letters = "-mM" if scenario.funnel is not None else "-mcrxMCRX"
+    kinds = data.draw(st.text(letters, min_size=len(held), max_size=len(held)))
+    world = World(scenario, {"bid": policies(kinds)}, seed=data.draw(st.integers(0, 1000)))
+    read = give_tape(world, 20_000)
+    world.run()
+    tape = read()
+    day = tape.column("time_us") // scenario.day_us
+    seen = Counter(zip(tape.column("user").tolist(), tape.column("campaign").tolist(), day.tolist(), strict=True))
+    for (_, k, _), times in seen.items():
+        assert times <= (held[k].frequency_cap or times)
+    # A campaign that was passed over for one user bids on for the next.
+    assert (world._exchange.state.active == world.campaigns.active(scenario.days - 1)).all()
+
+
+def two_bidders(cap: int | None) -> Scenario:
+    """One user; the first campaign always outbids the second, and pays what that bids."""
+    scenario = Scenario.preset("uniform", bidders=2, requests=50).override(
+        {"days": 3, "ticks_per_day": 50, "rates": {"kind": "interests", "click_rate": 0.5, "ad_sigma": 0, "affinity": 0}}
+    )
+    tree = scenario.model_dump(mode="json")
+    tree["demand"]["advertisers"][0]["campaigns"][0].update(value_per_conversion=2.0, frequency_cap=cap)
+    return Scenario.from_tree(tree)
+
+
+def test_whoever_has_reached_its_cap_neither_wins_nor_sets_a_price() -> None:
+    world = World(two_bidders(7))
+    world.run()
+    impressions, spend = world.ledger.impressions(), world.ledger.spend()
+    first_places = np.arange(150) % 50 < 7  # of each day
+    np.testing.assert_array_equal(impressions[:, 0], first_places)
+    np.testing.assert_array_equal(impressions[:, 1], ~first_places)
+    np.testing.assert_allclose(spend[first_places, 0], 0.5, atol=1e-6)
+    np.testing.assert_allclose(spend[~first_places, 1], 1e-6)  # the reserve: nobody else bids
+
+
+def test_without_a_cap_nothing_is_remembered() -> None:
+    world = World(two_bidders(None))
+    world.run()
+    assert world.ledger.impressions()[:, 0].sum() == 150
+    assert world._exchange.state.memory.whose.size == 0
+
+
+def sessions_of(world: World, blocks: int) -> list[tuple[int, int, int, int]]:
+    """(time, session, page, user) of the requests planned in the first blocks of a world that is thrown away."""
+    out = []
+    for _ in range(blocks):
+        world._exchange.score()
+        state = world._exchange.state
+        columns = state.times[:1024], state.session[:1024], state.page, state.users[:1024]
+        out += [tuple(int(x) for x in row) for row in zip(*columns, strict=True)]
+    return out
+
+
+def test_the_plan_of_sessions_has_its_rate_lengths_and_dwell() -> None:
+    scenario = Scenario.preset("tiny").override(
+        {"days": 10, "traffic.requests_per_day": 100_000, "traffic.day_sigma": 0, "traffic.tick_sigma": 0,
+         "traffic.surge_probability": 0, "traffic.curve": [1.0],
+         "sessions": {"mean_requests": 8.0, "videos": 3, "video_s": 10.0}}
+    )  # fmt: skip
+    rows = sessions_of(World(scenario, seed=2), 200)
+    times = [t for t, *_ in rows]
+    assert times == sorted(times)
+    by_session: dict[int, list[tuple[int, int, int]]] = {}
+    for time, number, page, user in rows:
+        by_session.setdefault(number, []).append((time, page, user))
+    whole = [visit for number, visit in by_session.items() if number < len(by_session) * 0.9]
+    assert all([page for _, page, _ in visit] == list(range(len(visit))) for visit in whole)
+    assert all(len({user for _, _, user in visit}) == 1 for visit in whole)
+    lengths = np.array([len(visit) for visit in whole])
+    assert abs(lengths.mean() - 8) < 4 * lengths.std() / len(lengths) ** 0.5
+    assert abs((lengths == 1).mean() - 1 / 8) < 4 * (7 / 64 / len(lengths)) ** 0.5
+    gaps = np.array([b[0] - a[0] for visit in whole for a, b in pairwise(visit)]) / 1e6
+    assert abs(gaps.mean() - 30) < 4 * gaps.std() / len(gaps) ** 0.5
+    assert abs(gaps.var() / 300 - 1) < 0.05  # of three exponentials
+    starts = np.array([visit[0][0] for visit in whole]) / DAY_US
+    assert abs(len(starts) / starts.max() - 12_500) < 4 * len(starts) ** 0.5 / starts.max()
+
+
+def test_ads_shorten_sessions_and_keep_users_away() -> None:
+    """The same plan with and without ads: whoever stays in one stays in the other."""
+    plan: dict[str, Any] = {"days": 3, "sessions": {"leave_rate": 0.1, "ad_annoyance": 0.3, "satisfaction_rate": 0.1}}
+    scenario = Scenario.preset("tiny").override(plan)
+    full, empty = World(scenario, seed=1), World(scenario.override({"auction.reserve": 1e9}), seed=1)
+    for world in (full, empty):
+        world.run()
+    assert full.visits is not None
+    assert empty.visits is not None
+    one, other = full.visits.to_frame(), empty.visits.to_frame()
+    assert (one["sessions"] == other["sessions"]).all()
+    assert (one["requests_planned"] == other["requests_planned"]).all()
+    assert other["cut"].sum() == 0
+    assert other["boring_ads"].sum() == 0
+    assert one["cut"].sum() > 50
+    assert (one["visits"] <= other["visits"]).all()
+    assert one["visits"].sum() < other["visits"].sum()
+    assert one["requests"].sum() < 0.8 * other["requests"].sum()
+    assert one["content"].sum() < other["content"].sum()
+    assert one["satisfaction"].iloc[-1] < 0.95 < other["satisfaction"].iloc[-1]
+    np.testing.assert_array_equal(full.ledger.requests(), one["requests"])
+
+
+@pytest.mark.parametrize("engine", ["compiled", "events"])
+def test_a_surge_starts_more_sessions_and_leaves_those_under_way(engine: Any) -> None:
+    scenario = Scenario.preset("tiny").override({"sessions": {"mean_requests": 6.0}, "traffic.requests_per_day": 5_000})
+    calm, busy = World(scenario, seed=4, engine=engine), World(scenario, seed=4, engine=engine)
+    noon = DAY_US // 2
+    for world in (calm, busy):
+        world.run(noon)
+    busy.surge(3.0)
+    for world in (calm, busy):
+        world.run()
+    assert calm.visits is not None
+    assert busy.visits is not None
+    before, after = calm.visits.counts, busy.visits.counts
+    np.testing.assert_array_equal(before[:12], after[:12])
+    ratio = after[12:, 0].sum() / before[12:, 0].sum()
+    assert abs(ratio - 3) < 4 * 3 / before[12:, 0].sum() ** 0.5
+
+
+def test_the_share_of_requests_made_is_foreseen() -> None:
+    """What forecasts and budgets are based on, beside what comes of it on the first day under full slots."""
+    scenario = Scenario.preset("tiny").override(
+        {"sessions": {"leave_rate": 0.05}, "traffic.requests_per_day": 50_000, "demand.budget_share": None,
+         "auction.reserve": 1e-6, "auction.exposure": [1.0, 1.0], "rates.click_rate": 0.001,
+         "traffic.day_sigma": 0, "traffic.tick_sigma": 0, "traffic.surge_probability": 0}
+    )  # fmt: skip
+    world = World(scenario, seed=0)
+    world.run()
+    assert world.visits is not None
+    planned, made = world.visits.to_frame()[["requests_planned", "requests"]].sum()
+    assert abs(made / planned - scenario.expected_requests / 50_000) < 0.01
+
+
+def test_who_remembers_is_not_recorded() -> None:
+    for changes in ({"fatigue": {}}, {"sessions": {}}, {"demand.frequency_cap": 3}):
+        with pytest.raises(MarketError, match="there is no record"):
+            World(Scenario.preset("tiny").override(changes), record=0)
+
+
+def test_wrong_settings_get_a_sentence() -> None:
+    with pytest.raises(ScenarioError, match=r"mean_requests cannot be 0\.5"):
+        Sessions(mean_requests=0.5)
+    with pytest.raises(ScenarioError, match="frequency_cap cannot be 0:"):
+        Scenario.preset("tiny").override({"demand.frequency_cap": 0})
+    with pytest.raises(ScenarioError, match=r"no field 'half_live_s'.*half_life_s"):
+        Scenario.preset("tiny").override({"fatigue": {"half_live_s": 3}})
