@@ -38,6 +38,8 @@ class Stream(IntEnum):
     NETWORK = 16  # how long its answer travels
     EXPLORE = 17  # which new ads recall tries
     STAGE = 18  # what a stage of the funnel takes ads for
+    QUERY = 19  # which query a request asks
+    VOCABULARY = 20  # words, queries and keywords
 
 
 def stream_keys(seed: int) -> NDArray[np.uint64]:
