@@ -314,7 +314,9 @@ class Scenario(Part):
     @property
     def digest(self) -> str:
         """Sixteen hexadecimal digits that name exactly these settings; parts that a market does not have do not count."""
-        parts = {name: part for name, part in self.model_dump(mode="json").items() if part is not None}
+        absent = {"funnel": {"index"}} if self.funnel is not None and self.funnel.index is None else None
+        tree = self.model_dump(mode="json", exclude=absent)
+        parts = {name: part for name, part in tree.items() if part is not None}
         text = json.dumps(parts, sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
