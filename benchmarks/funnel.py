@@ -50,11 +50,15 @@ def traced(scenario: Scenario, requests: int, seed: int, quotas: Quotas | None =
     Raises:
         MarketError: if the scenario has no funnel.
     """
-    settings, market = scenario.funnel, build(scenario)
-    if settings is None or market.ads is None or market.stages is None:
+    if scenario.funnel is None:
         raise MarketError(f"scenario {scenario.name!r} has no funnel to look into")
-    if quotas is not None:
-        settings = settings.model_copy(update={"levels": (quotas,)})
+    settings = scenario.funnel if quotas is None else scenario.funnel.model_copy(update={"levels": (quotas,)})
+    yield from _traced(build(scenario), settings, requests, seed)
+
+
+def _traced(market: Market, settings: Funnel, requests: int, seed: int) -> Iterator[Traced]:
+    assert market.ads is not None
+    assert market.stages is not None
     bid, owner = _bids(market), market.campaigns.ad_campaign
     winnow = Winnow(settings, market.stages, market.ads, market.users, owner, stream_keys(seed))
     winnow.refresh((bid * 1e6).astype(np.float32))
@@ -71,6 +75,27 @@ def audit(scenario: Scenario, requests: int = 500, seed: int = 0, quotas: Quotas
     candidates, recall, survival, consistency, lost = np.mean(rows, axis=0)
     assert scenario.funnel is not None
     return Audit(candidates, recall, survival, consistency, lost, _costs(scenario.funnel, quotas), requests)
+
+
+def index_recall(scenario: Scenario, requests: int = 500, seed: int = 0) -> float:
+    """How much an approximate index finds of the ads that scoring every ad would, as many as recall's quota leaves to it.
+
+    A mean over requests, by recall's own scores, without popular ads and exploration.
+
+    Raises:
+        MarketError: if the scenario has no approximate index, or its package is not installed.
+    """
+    settings = scenario.funnel
+    if settings is None or settings.index is None:
+        raise MarketError(f"scenario {scenario.name!r} has no approximate index")
+    full = settings.levels[0].recall
+    wanted = full - sum(round(share * full) for share in (settings.popular_share, settings.exploring_share))
+    alone = {"popular_share": 0.0, "exploring_share": 0.0, "levels": (Quotas(recall=wanted, rough=1, fine=1),)}
+    found = []
+    for _, _, trace in _traced(build(scenario), settings.model_copy(update=alone), requests, seed):
+        best = np.argsort(-trace.recall_score, kind="stable")[:wanted]
+        found.append(np.isin(best, trace.recalled).mean())
+    return float(np.mean(found))
 
 
 def _bids(market: Market) -> Floats:

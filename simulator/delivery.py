@@ -123,6 +123,24 @@ class Quotas(Part):
         return self
 
 
+class Index(Part):
+    """Recall that looks only at ads in the lists nearest to a request (an inverted file, IVF), not at all of them."""
+
+    lists: Annotated[int, Field(ge=1, le=65_536)] = Field(
+        512,
+        description="into which k-means puts ads that are alike, anew at each tick; some more than the root of their number",
+    )
+    probed: Annotated[int, Field(ge=1, le=65_536)] = Field(
+        40, description="lists that a request looks through; more of them find more of the best ads and take longer"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Index:
+        if self.probed > self.lists:
+            raise ValueError(f"probed must not exceed lists, and {self.probed} does {self.lists}")
+        return self
+
+
 Cost = Annotated[float, Field(ge=0, le=1e6)]
 
 
@@ -131,6 +149,7 @@ class Funnel(Part):
 
     recall: Stage = Stage(dimensions=8, noise=0.3)
     rough: Stage = Stage(dimensions=16, noise=0.15)
+    index: Index | None = Field(None, description="by which recall finds the best ads; None: it scores every ad")
     popular_share: Share = Field(0.15, description="of recall's quota, for ads that suit everybody")
     exploring_share: Share = Field(0.05, description="of recall's quota, for new ads drawn at random; for any if none is new")
     recall_cost_s: Cost = Field(0.0, description="a server's time for each candidate recalled")

@@ -3,7 +3,8 @@
 Recall scores every ad through a few dimensions and keeps the best of several channels; the rough sort scores those through
 more, the fine sort the best of them with all that the platform believes. A stage ranks by believed worth, log click odds plus
 log bid; bids are those at the last tick, as an index has them, and the auction asks for the ones of the moment. Blocks are
-scored in batches of a fixed height, since a product of another height differs in the last bit.
+scored in batches of a fixed height, since a product of another height differs in the last bit. With an index recall scores
+only the ads that this finds.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from .chance import Stream, generator, uniform
 from .compiled import inlined, kernel
 from .delivery import Funnel, Stage
+from .index import Lists
 from .population import AdVectors, Users, sigmoid
 
 Floats = NDArray[np.float32]
@@ -26,6 +28,7 @@ NOBODY = np.float32(-1e30)  # the log worth of an ad that takes no part
 REACH = np.float32(40.0)  # log worth so far below the best is as good as nothing
 BINS = 1024  # of the histograms by which the best are found
 SAMPLED = 1024  # scores from which a first threshold is guessed
+BATCH = 64  # the most requests in a batch, a divisor of every block
 BATCH_BYTES = 1 << 22  # of scores that are looked through together: they should stay in the cache
 
 
@@ -63,12 +66,12 @@ class Winnow:
         self._recall, self._rough = stages
         self._fine = StageView(ads.believed_vectors.shape[1], ads.believed_vectors, ads.believed_bias)
         count = len(owner)
-        self.batch = 1 << max(8, min(64, BATCH_BYTES // 4 // count)).bit_length() - 1
+        self.batch = 1 << max(8, min(BATCH, BATCH_BYTES // 4 // count)).bit_length() - 1 if settings.index is None else BATCH
         d = self._recall.dimensions
         self._index = np.empty((d + 1, count), np.float32)  # the last row: bias and log bid
         self._index[:d] = self._recall.ads.T
         self._asks = np.ones((self.batch, d + 1), np.float32)
-        self._scores = np.empty((self.batch, count), np.float32)
+        self._scores = np.empty((self.batch, count if settings.index is None else 0), np.float32)
         self._worth = np.zeros(count, np.float32)  # bid per click at the last tick
         self._offset = np.empty(count, np.float32)  # its log
         self._fresh = np.flatnonzero(ads.new) if ads.new.any() else np.arange(count)
@@ -79,6 +82,10 @@ class Winnow:
         shares = settings.popular_share, settings.exploring_share
         self._channels = np.array([full - sum(round(s * full) for s in shares), *(round(s * full) for s in shares)], np.int64)
         self._popular = np.empty(int(self._channels[1]), np.int64)
+        self._lists: Lists | None = None
+        if settings.index is not None:
+            self._lists = Lists(settings.index, self._recall.ads, users.interests[:, :d])
+        self._nearest = np.empty((self.batch, 0 if self._lists is None else int(self._channels[0])), np.int64)
         room = 2 * count + 8
         self._scratch = Scratch(
             place=np.empty(room, np.int32), value=np.empty(room, np.float32), bins=np.zeros(BINS, np.int32),
@@ -101,6 +108,8 @@ class Winnow:
         self._offset[:] = NOBODY
         np.log(self._worth, out=self._offset, where=self._worth > 0)
         np.add(self._recall.bias, self._offset, out=self._index[-1])
+        if self._lists is not None:
+            self._lists.refresh(self._index[-1], self._worth > 0)
         if self._popular.size:
             best = np.argpartition(-(self._fine.bias + self._offset), self._popular.size - 1)[: self._popular.size]
             self._popular[:] = np.sort(best)
@@ -131,8 +140,9 @@ class Winnow:
         rate, ad, who = np.zeros((rows, 1), np.float32), np.zeros((rows, 1), np.int64), np.zeros((rows, 1), np.int64)
         self._pass(number, 0, 0, np.array([user]), self._quotas[:1], rate, ad, who, passed)
         recalled, kept, shown = passed[0]
+        scores = self._scores[0] if self._lists is None else self._asks[0] @ self._index
         return Trace(
-            self._scores[0].copy(), scratch.ad[:recalled].copy(), scratch.rough[:recalled].copy(), scratch.chosen[:kept].copy(),
+            scores.copy(), scratch.ad[:recalled].copy(), scratch.rough[:recalled].copy(), scratch.chosen[:kept].copy(),
             ad[:shown, 0],
         )  # fmt: skip
 
@@ -142,19 +152,22 @@ class Winnow:
     ) -> None:  # fmt: skip
         """Scores one batch of users, or a single user, against the index and winnows; see `winnow`."""
         self._asks[:, :-1] = self._users.interests[users, : self._recall.dimensions]
-        np.matmul(self._asks, self._index, out=self._scores)
+        if self._lists is None:
+            np.matmul(self._asks, self._index, out=self._scores)
+        else:
+            self._lists.search(self._asks[:, :-1], self._nearest)
         winnow(
-            first, skip, column, users, self._keys, self._scores, self._popular, self._fresh, self._channels, quotas,
-            self.first_row, self._users.interests, self._rough.ads, self._rough.bias, self._fine.ads, self._fine.bias,
-            self._offset, self._owner, self._users.segment, self._cached_ad, self._cached_rate, self._scratch, rate, ad, who,
-            passed,
+            first, skip, column, users, self._keys, self._scores, self._nearest, self._popular, self._fresh, self._channels,
+            quotas, self.first_row, self._users.interests, self._recall.ads, self._recall.bias, self._rough.ads,
+            self._rough.bias, self._fine.ads, self._fine.bias, self._offset, self._owner, self._users.segment, self._cached_ad,
+            self._cached_rate, self._scratch, rate, ad, who, passed,
         )  # fmt: skip
 
 
 class Trace(NamedTuple):
     """What became of the ads on the way to one request's auction."""
 
-    recall_score: Floats  # (ads,) of all, by recall's index
+    recall_score: Floats  # (ads,) of all, as recall sees them
     recalled: Integers  # ads that left recall
     rough_score: Floats  # of those, by the rough sort
     sorted: Integers  # ads that left the rough sort
@@ -269,48 +282,64 @@ def product(one: Any, other: Any) -> Any:
 
 
 @inlined
-def merge(number: Any, scores: Any, popular: Any, fresh: Any, channels: Any, keys: Any, offset: Any, scratch: Any) -> Any:
+def merge(
+    number: Any, scores: Any, nearest: Any, person: Any, recall_ads: Any, recall_bias: Any, popular: Any, fresh: Any,
+    channels: Any, keys: Any, offset: Any, scratch: Any,
+) -> Any:  # fmt: skip
     """Recall: the ads of all channels under their quotas, each once; returns how many.
 
-    The best by the index first, then popular ones, whoever asks, then some drawn among the new (or all, if none is).
+    The best by all scores first, or where there are none the nearest by the index; then popular ones, whoever asks, then some
+    drawn among the new (or all, if none is).
     """
     scratch.serial[0] += 1
-    serial = scratch.serial[0]
-    found = best_of(scores, scores.size, channels[0], scratch.place, scratch.value, scratch.bins)
-    for i in range(found):
-        a = np.int64(scratch.place[i])
-        scratch.ad[i], scratch.recall[i], scratch.stamp[a] = a, scratch.value[i], serial
+    serial, found = scratch.serial[0], np.int64(0)
+    if scores.size > 0:
+        found = best_of(scores, scores.size, channels[0], scratch.place, scratch.value, scratch.bins)
+        for i in range(found):
+            a = np.int64(scratch.place[i])
+            scratch.ad[i], scratch.recall[i], scratch.stamp[a] = a, scratch.value[i], serial
+    else:
+        for i in range(nearest.size):
+            if nearest[i] >= 0:
+                found = add(nearest[i], serial, scores, person, recall_ads, recall_bias, offset, scratch, found)
     for i in range(popular.size):
-        found = add(popular[i], serial, scores, offset, scratch, found)
+        found = add(popular[i], serial, scores, person, recall_ads, recall_bias, offset, scratch, found)
     for i in range(channels[2]):
         drawn = fresh[np.int64(uniform(keys[Stream.EXPLORE], number, i) * fresh.size)]
-        found = add(drawn, serial, scores, offset, scratch, found)
+        found = add(drawn, serial, scores, person, recall_ads, recall_bias, offset, scratch, found)
     return found
 
 
 @inlined
-def add(a: Any, serial: Any, scores: Any, offset: Any, scratch: Any, found: Any) -> Any:
+def add(
+    a: Any, serial: Any, scores: Any, person: Any, recall_ads: Any, recall_bias: Any, offset: Any, scratch: Any, found: Any
+) -> Any:  # fmt: skip
     """One more recalled ad, unless it is there already or takes no part."""
     if scratch.stamp[a] == serial or offset[a] <= NOBODY:
         return found
-    scratch.ad[found], scratch.recall[found], scratch.stamp[a] = a, scores[a], serial
+    score = scores[a] if scores.size > 0 else product(person, recall_ads[a]) + recall_bias[a] + offset[a]
+    scratch.ad[found], scratch.recall[found], scratch.stamp[a] = a, score, serial
     return found + 1
 
 
 @kernel(fastmath={"contract", "reassoc"})
 def winnow(
-    first: Any, skip: Any, column: Any, users: Any, keys: Any, scores: Any, popular: Any, fresh: Any, channels: Any,
-    quotas: Any, first_row: Any, interests: Any, rough_ads: Any, rough_bias: Any, fine_ads: Any, fine_bias: Any,
-    offset: Any, owner: Any, segment: Any, cached_ad: Any, cached_rate: Any, scratch: Any, rate: Any, ad: Any,
-    who: Any, passed: Any,
+    first: Any, skip: Any, column: Any, users: Any, keys: Any, scores: Any, nearest: Any, popular: Any, fresh: Any,
+    channels: Any, quotas: Any, first_row: Any, interests: Any, recall_ads: Any, recall_bias: Any, rough_ads: Any,
+    rough_bias: Any, fine_ads: Any, fine_bias: Any, offset: Any, owner: Any, segment: Any, cached_ad: Any, cached_rate: Any,
+    scratch: Any, rate: Any, ad: Any, who: Any, passed: Any,
 ) -> None:  # fmt: skip
     """The funnel of a batch of requests, from their recall scores (requests, ads) to the rows of their auctions.
+
+    Where an index has found the `nearest` ads (requests, recalled), -1 behind them, there are no scores: shape (requests, 0).
 
     The first `skip` requests are left as they are. Lower levels of quotas are given what the full one recalled.
     """
     for j in range(skip, users.size):
         person = interests[users[j]]
-        recalled = merge(first + j, scores[j], popular, fresh, channels, keys, offset, scratch)
+        recalled = merge(
+            first + j, scores[j], nearest[j], person, recall_ads, recall_bias, popular, fresh, channels, keys, offset, scratch
+        )
         for i in range(recalled):
             a = scratch.ad[i]
             scratch.rough[i] = product(person, rough_ads[a]) + rough_bias[a] + offset[a]
