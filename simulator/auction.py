@@ -104,46 +104,46 @@ def select_among(
 
 
 @inlined
-def first_price(top: Any, lane: Any, slot: Any, marginal: Any) -> Any:
+def first_price(top: Any, lane: Any, slot: Any) -> Any:
     """The winner pays its own bid."""
     return rank_of(top[slot, lane])
 
 
 @inlined
-def second_price(top: Any, lane: Any, slot: Any, marginal: Any) -> Any:
+def second_price(top: Any, lane: Any, depth: Any) -> Any:
     """Every winner pays the best losing bid (Vickrey 1961; with several slots, the uniform price)."""
-    return rank_of(top[marginal.size - 1, lane])
+    return rank_of(top[depth, lane])
 
 
 @inlined
-def generalised_second_price(top: Any, lane: Any, slot: Any, marginal: Any) -> Any:
+def generalised_second_price(top: Any, lane: Any, slot: Any) -> Any:
     """The winner of a slot pays the bid of the next (Edelman, Ostrovsky & Schwarz 2007)."""
     return rank_of(top[slot + 1, lane])
 
 
 @inlined
-def vickrey_clarke_groves(top: Any, lane: Any, slot: Any, marginal: Any, floor: Any) -> Any:
+def vickrey_clarke_groves(top: Any, lane: Any, slot: Any, depth: Any, marginal: Any, floor: Any) -> Any:
     """The winner pays the value others lose by its presence, per exposure: each below would move up by one slot.
 
     The seller is one of the others and values a slot at its reserve, `floor` as a rank: without that the payment for a
     slot would not be what outbids for it, and truth not the best bid (Myerson 1981).
     """
     harm = 0.0
-    for below in range(slot, marginal.size - 1):
+    for below in range(slot, depth):
         harm += (marginal[below] - marginal[below + 1]) * max(rank_of(top[below + 1, lane]), floor)
     return harm / marginal[slot]
 
 
 @inlined
-def price_rank(pricing: Any, top: Any, lane: Any, slot: Any, marginal: Any, floor: Any) -> Any:
+def price_rank(pricing: Any, top: Any, lane: Any, slot: Any, depth: Any, marginal: Any, floor: Any) -> Any:
     """The rank at which the winner of a slot is charged, before the reserve.
 
-    `marginal` are the slots' exposures and a closing 0, `floor` the rank of a bid of the winner's at the reserve.
+    `marginal` are the exposures of the `depth` slots and a closing 0, `floor` the rank of a bid of the winner's at the reserve.
     """
     if pricing == FIRST:
-        return first_price(top, lane, slot, marginal)
+        return first_price(top, lane, slot)
     if pricing == SECOND:
-        return second_price(top, lane, slot, marginal)
+        return second_price(top, lane, depth)
     if pricing == GSP:
-        return generalised_second_price(top, lane, slot, marginal)
-    return vickrey_clarke_groves(top, lane, slot, marginal, floor)
+        return generalised_second_price(top, lane, slot)
+    return vickrey_clarke_groves(top, lane, slot, depth, marginal, floor)

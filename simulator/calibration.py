@@ -20,6 +20,8 @@ from .demand import MICRO, Campaigns, conversion_rates
 from .funnel import StageView, Winnow
 from .population import AdVectors, Users, rates
 from .scenario import DrawnDemand, Scenario
+from .search import Language
+from .surfaces import Asking, lifted, new_surfaces
 from .traffic import Intensity, arrive, day_shares
 
 SAMPLE = 8192  # requests; behind a funnel see `_sample`
@@ -48,11 +50,13 @@ class Sample(NamedTuple):
     rate: Floats32  # (R, requests) believed conversions per impression of the campaign's best ad, or of the candidate
     who: NDArray[np.int64]  # (R, requests) campaigns of candidates; (0, 0) without a funnel
     weight: Floats32  # (R, requests) of their ranks; (0, 0) where all are 1
+    surface: NDArray[np.int64]  # (requests,), or (0,) where there is but one
 
 
 def expectation(
-    scenario: Scenario, table: Campaigns, people: Users, ads: AdVectors | None, stages: tuple[StageView, StageView] | None
-) -> tuple[Campaigns, Expectation]:
+    scenario: Scenario, table: Campaigns, people: Users, ads: AdVectors | None, language: Language | None,
+    stages: tuple[StageView, StageView] | None,
+) -> tuple[Campaigns, Expectation]:  # fmt: skip
     """The campaigns with budgets and priors filled in where they are drawn, and what a day should bring them.
 
     Behind a funnel the candidates of the sample depend on the bids in its index: they are drawn at multiplier 1 and, once
@@ -60,7 +64,6 @@ def expectation(
     """
     requests, count = scenario.expected_requests, len(table.names)
     slots = scenario.auction.seen
-    marginal = np.append(scenario.auction.marginal, 0.0)
     none, no_row = np.empty((0, 0), np.float32), np.full(count, -1)
     endless = np.full(count, np.inf, np.float32)
     top = np.zeros((len(slots) + 1, LANES), np.int64)
@@ -69,7 +72,7 @@ def expectation(
     def day(sample: Sample, multiplier: NDArray[np.float64]) -> NDArray[np.float64]:
         live = (multiplier * table.target * MICRO).astype(np.float32)
         totals = np.zeros((3, count))
-        expected_day(*sample, none, no_row, live, endless, reserve, pricing, slots, marginal, top, totals)
+        expected_day(*sample, surfaces, none, no_row, live, endless, reserve, pricing, slots, top, totals)
         totals *= requests / sample.rate.shape[1]
         return totals
 
@@ -80,7 +83,8 @@ def expectation(
             prior = np.clip(prior * np.clip(budget / spend, 0.2, 4.0) ** step, 0.01, 1.0)
         return prior
 
-    sample = _sample(scenario, table, people, ads, stages)
+    surfaces = new_surfaces(scenario, language)
+    sample = _sample(scenario, table, people, ads, language, stages)
     unconstrained = day(sample, np.ones(count))[1] / MICRO
     if isinstance(scenario.demand, DrawnDemand) and scenario.demand.budget_share is not None:
         dice = generator(scenario.market_seed, Stream.CAMPAIGNS, 2)
@@ -88,7 +92,7 @@ def expectation(
         budget = np.maximum(share * unconstrained, table.target)  # of one conversion at least
         table = table.with_budgets(budget, prior := priors(sample, budget, np.ones(count)))
         if stages is not None:
-            sample = _sample(scenario, table, people, ads, stages)
+            sample = _sample(scenario, table, people, ads, language, stages)
             table = table.with_budgets(budget, priors(sample, budget, prior))
     impressions, spend, conversions = day(sample, table.prior)
     if isinstance(scenario.demand, DrawnDemand) and scenario.demand.target_cpa_share is not None:
@@ -98,7 +102,8 @@ def expectation(
     if stages is None:
         cost = np.empty_like(sample.rate)
         live = (table.prior * table.target * MICRO).astype(np.float32)
-        least_winning_costs(sample.rate, sample.weight, none, no_row, live, endless, reserve, slots, top, cost)
+        costs = sample.rate, sample.weight, sample.surface, surfaces, none, no_row, live, endless, reserve, slots, top, cost
+        least_winning_costs(*costs)
         price_unit = np.maximum(cost.max(axis=1).astype(np.float64), 1.0) / STEPS
         steps = np.ceil(cost / price_unit[:, None] * (1 - 1e-12)).astype(np.int64)
         prices = np.array([np.bincount(row, minlength=STEPS + 1) for row in steps], np.float64)
@@ -121,18 +126,26 @@ def _mean_rates(sample: Sample, campaigns: int) -> NDArray[np.float64]:
 
 
 def _sample(
-    scenario: Scenario, table: Campaigns, people: Users, ads: AdVectors | None, stages: tuple[StageView, StageView] | None
-) -> Sample:
+    scenario: Scenario, table: Campaigns, people: Users, ads: AdVectors | None, language: Language | None,
+    stages: tuple[StageView, StageView] | None,
+) -> Sample:  # fmt: skip
     """Requests of an even day, and the candidates of a funnel whose index holds the bids of `table`'s priors."""
     keys = stream_keys(int(generator(scenario.market_seed, Stream.SAMPLE).integers(1 << 62)))
     count = SAMPLE if stages is None else LANES * min(max(len(table.names) // 2, 16), 512)  # 32 requests for each campaign
     users, ticks = _requests(scenario, people, keys, count)
-    _, believed = conversion_rates(scenario, table)
+    believed = lifted(scenario, language, conversion_rates(scenario, table)[1])
+    surfaces = new_surfaces(scenario, language)
+    surface, query = np.zeros((2, count if scenario.asks else 0), np.int64)
+    asked = None
+    if scenario.asks:
+        asking = Asking(surfaces, language, people.interests.shape[1], keys)
+        asking.draw(0, surface, query)
+        asked = asking.asked(surface, query)
     squashing = scenario.auction.squashing
     if stages is None or ads is None or scenario.funnel is None:
         model = rates(scenario.rates, people, ads, len(table.appeal), count, keys)
         block = np.empty((len(table.appeal), count), np.float32)
-        model.fill(0, users, block)
+        model.fill(0, users, asked, block)
         click, who = np.maximum.reduceat(block, table.first_ad[:-1], axis=0), np.empty((0, 0), np.int64)
         per_click = believed[ticks].T
     else:
@@ -146,7 +159,7 @@ def _sample(
     weight = np.empty((0, 0), np.float32)
     if squashing != 1:
         weight = np.power(click, np.float32(squashing - 1), out=np.zeros_like(click), where=click > 0)
-    return Sample(np.ascontiguousarray(click * per_click, np.float32), who, weight)
+    return Sample(np.ascontiguousarray(click * per_click, np.float32), who, weight, surface)
 
 
 def _requests(
@@ -166,8 +179,8 @@ def _requests(
 
 @kernel()
 def expected_day(
-    rate: Any, who: Any, weight: Any, none: Any, no_row: Any, live: Any, endless: Any, reserve: Any, pricing: Any, seen: Any,
-    marginal: Any, top: Any, totals: Any,
+    rate: Any, who: Any, weight: Any, surface: Any, surfaces: Any, none: Any, no_row: Any, live: Any, endless: Any,
+    reserve: Any, pricing: Any, seen: Any, top: Any, totals: Any,
 ) -> None:  # fmt: skip
     """Adds to totals (3, campaigns) the expected impressions, cost (millionths) and conversions of a block of requests."""
     floor = np.float64(reserve)
@@ -178,30 +191,33 @@ def expected_day(
         else:
             select(start, LANES, rate, weight, none, no_row, live, endless, endless, reserve, seen, top)
         for lane in range(LANES):
-            for slot in range(len(seen)):
+            place = surface[start + lane] if surface.size > 0 else 0
+            depth, exposure = surfaces.slots[place], surfaces.marginal[place]
+            for slot in range(depth):
                 winner = top[slot, lane]
                 if winner == 0:
                     break
                 row = campaign_of(winner)
                 k = who[row, start + lane] if who.size > 0 else row
                 w = np.float64(weight[row, start + lane]) if weight.size > 0 else 1.0
-                price = price_rank(pricing, top, lane, slot, marginal, floor * w) / w
+                price = price_rank(pricing, top, lane, slot, depth, exposure, floor * w) / w
                 price = min(max(price, floor), rank_of(winner) / w)
-                totals[0, k] += marginal[slot]
-                totals[1, k] += marginal[slot] * price
-                totals[2, k] += marginal[slot] * rate[row, start + lane]
+                totals[0, k] += exposure[slot]
+                totals[1, k] += exposure[slot] * price
+                totals[2, k] += exposure[slot] * rate[row, start + lane]
 
 
 @kernel()
 def least_winning_costs(
-    rate: Any, weight: Any, none: Any, no_row: Any, live: Any, endless: Any, reserve: Any, seen: Any, top: Any, cost: Any
-) -> None:
+    rate: Any, weight: Any, surface: Any, surfaces: Any, none: Any, no_row: Any, live: Any, endless: Any, reserve: Any,
+    seen: Any, top: Any, cost: Any,
+) -> None:  # fmt: skip
     """Writes into cost (campaigns, requests) the bid, in millionths, that would win each campaign the last slot."""
-    last = len(seen) - 1
     for start in range(0, rate.shape[1], LANES):
         select(start, LANES, rate, weight, none, no_row, live, endless, endless, reserve, seen, top)
         for lane in range(LANES):
             # Who wins need only beat the best of those who do not; who does not, the last winner.
+            last = surfaces.slots[surface[start + lane] if surface.size > 0 else 0] - 1
             outsider, insider = rank_of(top[last, lane]), rank_of(top[last + 1, lane])
             for k in range(rate.shape[0]):
                 cost[k, start + lane] = np.float32(outsider)

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from .settings import NonNegative, Part, Share
+from .settings import LogOdds, NonNegative, Part, Positive, Share
 
 Seconds = Annotated[float, Field(ge=1e-6, le=1e9)]
 MOST_SERVERS = 100_000
@@ -53,6 +53,26 @@ class Auction(Part):
     def marginal(self) -> tuple[float, ...]:
         """Probability that a slot is seen, for the slots sold."""
         return tuple(accumulate(self.seen, mul))
+
+
+class Surface(Part):
+    """A place where ads are shown: its share of the requests, its slots and how people behave there."""
+
+    name: str
+    share: Positive = Field(description="of the requests, relative to the other surfaces")
+    asks: bool = Field(False, description="requests come with a query, which needs the scenario's part search")
+    exposure: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1, max_length=16)] = Field(
+        description="probability that a slot is seen, first slot first; falling; as many as the surface has slots"
+    )
+    deadline_s: Seconds | None = Field(None, description="an answer later than this earns nothing; None: serving.deadline_s")
+    click: LogOdds = Field(0.0, description="log-odds of a click over rates.click_rate")
+    conversion: Annotated[float, Field(ge=1e-3, le=1e3)] = Field(1.0, description="factor on conversions per click")
+
+    @model_validator(mode="after")
+    def _check(self) -> Surface:
+        if any(b > a for a, b in pairwise(self.exposure)):
+            raise ValueError("exposure must not rise from slot to slot")
+        return self
 
 
 class Outage(Part):

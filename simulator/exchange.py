@@ -29,10 +29,11 @@ from .scenario import Scenario
 from .seats import LARGEST
 from .sessions import Planner, new_visits
 from .sessions import with_room as with_place
+from .surfaces import Asking, new_surfaces
 from .traffic import NEVER, Intensity, arrive, day_shares, place_anew
 
 # What `State` keeps of a request in its column, for as long as it is under way.
-COLUMNS = ("times", "users", "session", "rate", "ad", "who", "weight", "offer", "truth_block")
+COLUMNS = ("times", "users", "session", "surface", "query", "rate", "ad", "who", "weight", "offer", "truth_block")
 
 
 class Recorded(NamedTuple):
@@ -66,6 +67,11 @@ class Exchange:
         if scenario.sessions is not None:
             even = scenario.traffic.arrivals == "even"
             self._planner = Planner(scenario.sessions, even, keys, market.users, scenario.tick_us)
+        surfaces = new_surfaces(scenario, market.language)
+        self._asking: Asking | None = None
+        if scenario.asks:
+            self._asking = Asking(surfaces, market.language, market.users.interests.shape[1], keys)
+        asks = np.zeros(K.CHUNK if scenario.asks else 0, np.int64)
         in_block = np.zeros(0 if self._planner is None else K.CHUNK, np.int64)
         self._rates = rates(scenario.rates, market.users, market.ads, ads, K.CHUNK, keys)
         self._squashing = np.float32(scenario.auction.squashing - 1)
@@ -96,10 +102,11 @@ class Exchange:
             control=np.zeros(K.CONTROLS, np.int64),
             keys=keys,
             seen=scenario.auction.seen,
-            marginal=np.append(scenario.auction.marginal, 0.0),
             times=np.zeros(K.CHUNK, np.int64),
             users=np.zeros(K.CHUNK, np.int64),
             session=in_block,
+            surface=asks,
+            query=asks.copy(),
             page=in_block.copy(),
             present=in_block.astype(np.float32),
             rate=self._block if one_ad and self.queue is None else np.zeros(rate_shape, np.float32),
@@ -132,6 +139,7 @@ class Exchange:
             delay=delay_table(scenario.response),
             memory=new_memory(scenario, table),
             visits=new_visits(scenario.sessions, len(market.users.segment)),
+            surfaces=surfaces,
             rule_address=np.zeros(0, np.int64),
             rule_campaign=np.zeros(0, np.int64),
             rule_first=np.zeros(1, np.int64),
@@ -200,6 +208,8 @@ class Exchange:
 
     def _rate(self, first: int, start: int) -> None:
         """All that follows from who asks, for the block's requests from place `start` on."""
+        if self._asking is not None:
+            self._asking.draw(first, self.state.surface[: K.CHUNK], self.state.query[: K.CHUNK])
         self._fill(first, start)
         if self.queue is not None and self._demands is not None:
             self._demands.fill(first, self.state.users[: K.CHUNK], self.queue)
@@ -209,10 +219,11 @@ class Exchange:
     def _fill(self, first: int, start: int) -> None:
         """Believed rates of the block's requests from place `start` on: of all campaigns, or of a funnel's candidates."""
         state, drawn, block = self.state, self.state.users[: K.CHUNK], slice(start, K.CHUNK)
+        asked = None if self._asking is None else self._asking.asked(state.surface[: K.CHUNK], state.query[: K.CHUNK])
         if self._winnow is not None:
             self._winnow.fill(first, start, drawn, state.rate, state.ad, state.who)
         else:
-            self._rates.fill(first, drawn, self._block)
+            self._rates.fill(first, drawn, asked, self._block)
             if state.ad.size:
                 best_ads(self._block, self.market.campaigns.first_ad, state.rate, state.ad)
             elif state.rate is not self._block:
@@ -279,6 +290,8 @@ class Exchange:
             raise MarketError("behind a funnel a campaign does not meet every request, so there is no record of them")
         if self.state.memory.whose.size or self.state.session.size:
             raise MarketError("where users tire or leave, what a request is worth depends on those before: there is no record")
+        if self.state.surface.size:
+            raise MarketError("where surfaces and queries differ, slots and conversions do too: there is no record of them")
         self.state.control[K.RECORD_OF] = self.find(campaign)
         self.on_block.append(self._grow_record)
         self._grow_record()

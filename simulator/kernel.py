@@ -18,6 +18,7 @@ from .memory import Memory, appetite, see, shown_today
 from .response import delay_us, true_click_rate
 from .rules import call_rule, pointer_to
 from .sessions import Visits, comes, suffer
+from .surfaces import Surfaces, lift_of, odds_of
 
 CHUNK = 1024  # requests scored together, a multiple of LANES
 
@@ -51,10 +52,11 @@ class State(NamedTuple):
     control: NDArray[np.int64]
     keys: NDArray[np.uint64]  # (streams,)
     seen: tuple[float, ...]  # (S,) given the slot before was seen
-    marginal: NDArray[np.float64]  # (S + 1,) seen at all, and a closing 0
     times: NDArray[np.int64]  # (n,) arrival, microseconds
     users: NDArray[np.int64]  # (n,)
     session: NDArray[np.int64]  # (n,) its number; (0,) where requests come by themselves
+    surface: NDArray[np.int64]  # (n,) where it is made; (0,) where there is but one and nobody asks
+    query: NDArray[np.int64]  # (n,) what it asks, -1 for nothing; or (0,)
     page: NDArray[np.int64]  # (CHUNK,) place in the session, or (0,)
     present: NDArray[np.float32]  # (CHUNK,) 1: made, 0: its user had left; or (0,)
     rate: NDArray[np.float32]  # (K, n) believed click rate of the campaign's best ad
@@ -87,6 +89,7 @@ class State(NamedTuple):
     delay: NDArray[np.float64]  # (parts, 4)
     memory: Memory
     visits: Visits
+    surfaces: Surfaces
     rule_address: NDArray[np.int64]  # (R,) where the compiled rules are
     rule_campaign: NDArray[np.int64]  # (R,) campaigns that bid by rule
     rule_first: NDArray[np.int64]  # (R + 1,) where its state starts
@@ -149,8 +152,9 @@ def bid_by_rules(j: Any, lane: Any, requests_left: Any, state: Any) -> None:
 @inlined
 def click_rate_of(a: Any, j: Any, state: Any) -> Any:
     """The true click rate of ad a for the request in column j, once its slot is seen."""
+    odds = odds_of(a, j, state) if state.surface.size > 0 else 0.0
     truth = state.truth_users, state.truth_ads, state.truth_bias, state.truth_block
-    return true_click_rate(a, state.users[j], j, *truth)
+    return true_click_rate(a, state.users[j], j, odds, *truth)
 
 
 @inlined
@@ -195,12 +199,14 @@ def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
     Returns the lanes of this group, a bit each, to be selected anew since a campaign can no longer pay what it bid there.
     """
     lane, seen, top, weight = j % LANES, state.seen, state.top, state.weight
-    reserve = np.float64(state.control[RESERVE])
-    to_win = max(rank_of(top[len(seen) - 1, lane]), reserve)
-    to_win_again = max(rank_of(top[len(seen), lane]), reserve)
+    reserve, asks = np.float64(state.control[RESERVE]), state.surface.size > 0
+    place, lift = state.surface[j] if asks else 0, lift_of(j, state) if asks else 1.0
+    depth, marginal = state.surfaces.slots[place] if asks else len(seen), state.surfaces.marginal[place]
+    to_win = max(rank_of(top[depth - 1, lane]), reserve)
+    to_win_again = max(rank_of(top[depth, lane]), reserve)
     state.threshold[0] += to_win
     exposed, stale, boring = True, np.int64(0), 0
-    for slot in range(len(seen)):
+    for slot in range(depth):
         winner = top[slot, lane]
         if winner == 0:
             break
@@ -208,13 +214,14 @@ def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
         k = state.who[row, j] if state.who.size > 0 else row
         state.counts[WINS, k] += 1
         state.sums[DISCOUNT, k] += to_win - to_win_again
-        if exposed and seen[slot] < 1.0:
-            exposed = uniform(state.keys[Stream.EXPOSURE], i, slot) < seen[slot]
+        likely = state.surfaces.seen[place, slot] if asks else seen[slot]
+        if exposed and likely < 1.0:
+            exposed = uniform(state.keys[Stream.EXPOSURE], i, slot) < likely
         if not exposed:
             continue
         believed = np.float64(state.rate[row, j])
         floor = reserve * weight[row, j] if weight.size > 0 else reserve
-        bid, price = rank_of(winner), price_rank(state.control[PRICING], top, lane, slot, state.marginal, floor)
+        bid, price = rank_of(winner), price_rank(state.control[PRICING], top, lane, slot, depth, marginal, floor)
         if weight.size > 0:
             # The rank was rounded: without its weight it may lie a hair below a bid at the reserve, or above the cap.
             bid = max(min(bid / weight[row, j], np.float64(state.cap[k])), reserve)
@@ -225,18 +232,19 @@ def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
         if state.memory.whose.size > 0:
             true_rate *= remember(k, a, state.users[j], now, state)
         clicked = uniform(state.keys[Stream.CLICK], i, a) < true_rate
-        converted = clicked and uniform(state.keys[Stream.CONVERSION], i, a) < state.true_conversion[k]
+        true_conversion = state.true_conversion[k] * lift
+        converted = clicked and uniform(state.keys[Stream.CONVERSION], i, a) < true_conversion
         state.counts[IMPRESSIONS, k] += 1
         state.slot_impressions[slot] += 1
         state.sums[BELIEVED, k] += believed * state.believed_conversion[k] * state.value[k]
-        state.sums[VALUE, k] += true_rate * state.true_conversion[k] * state.value[k]
+        state.sums[VALUE, k] += true_rate * true_conversion * state.value[k]
         boring += not clicked
         charge, report = np.int64(0), np.int64(-1)
         if state.billing[k] == CPM:
             charge = cost
         if clicked:
             state.counts[CLICKS, k] += 1
-            per_click = min(cost / believed, np.float64(state.click_cap[k]))
+            per_click = min(cost / believed * lift, np.float64(state.click_cap[k]))
             if state.billing[k] == CPC:
                 charge = np.int64(per_click)
             if converted:
@@ -245,7 +253,7 @@ def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
                 tick = min(report // state.control[TICK_US], state.control[LAST_TICK]) % state.reports.shape[0]
                 state.reports[tick, k] += 1
                 if state.billing[k] == CPA:
-                    state.owed[tick, k] += np.int64(per_click / state.believed_conversion[k])
+                    state.owed[tick, k] += np.int64(per_click / (state.believed_conversion[k] * lift))
         if charge > 0:
             state.spent[k] += charge
             state.counts[SPEND, k] += charge
@@ -263,7 +271,7 @@ def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
             line = state.journal_ints[entry]
             line[0], line[1], line[2], line[3], line[4], line[5] = i, now, state.users[j], k, a, slot
             line[6], line[7], line[8], line[9], line[10] = np.int64(bid), cost, clicked, converted, report
-            state.journal_floats[entry, 0], state.journal_floats[entry, 1] = believed, true_rate
+            state.journal_floats[entry, 0], state.journal_floats[entry, 1] = believed / lift, true_rate
     if boring > 0 and state.session.size > 0:
         suffer(j, boring, state)
     return stale

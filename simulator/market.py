@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import demand, population
+from . import search as searching
 from .calibration import Expectation, expectation
 from .demand import Campaigns
 from .funnel import StageView, stage_view
 from .population import AdVectors, Users
 from .scenario import Interests, Scenario
+from .search import Language
+from .surfaces import lifted
 
 
 class Market(NamedTuple):
@@ -23,8 +26,9 @@ class Market(NamedTuple):
     users: Users
     ads: AdVectors | None  # None where rates are drawn
     expected: Expectation  # of a day without weather, at the prior multipliers
+    language: Language | None  # of search traffic
     stages: tuple[StageView, StageView] | None  # recall and rough sort; None without a funnel
-    conversion: NDArray[np.float64]  # (ticks, campaigns) conversions per click by tick of the day
+    conversion: NDArray[np.float64]  # (ticks, campaigns) conversions per click by tick of the day, at the largest lift
     believed_conversion: NDArray[np.float64]  # (ticks, campaigns) what the platform takes them for
 
 
@@ -34,9 +38,12 @@ def build(scenario: Scenario) -> Market:
     table = demand.campaigns(scenario)
     people = population.users(scenario)
     ads = population.ad_vectors(scenario, scenario.rates, table, people) if isinstance(scenario.rates, Interests) else None
-    stages = None
+    language = stages = None
+    if scenario.search is not None and ads is not None and isinstance(scenario.rates, Interests):
+        language = searching.language(scenario.search, scenario.rates, table, ads, scenario.market_seed)
     if scenario.funnel is not None and ads is not None:
         recall = stage_view(scenario.market_seed, 0, scenario.funnel.recall, ads, people)
         stages = recall, stage_view(scenario.market_seed, 1, scenario.funnel.rough, ads, people)
-    table, expected = expectation(scenario, table, people, ads, stages)
-    return Market(table, people, ads, expected, stages, *demand.conversion_rates(scenario, table))
+    table, expected = expectation(scenario, table, people, ads, language, stages)
+    conversion = (lifted(scenario, language, rate) for rate in demand.conversion_rates(scenario, table))
+    return Market(table, people, ads, expected, language, stages, *conversion)

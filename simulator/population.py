@@ -47,14 +47,22 @@ class Truth(NamedTuple):
     block: Floats  # (ads, chunk), or (0, 0) where vectors tell
 
 
+class Asked(NamedTuple):
+    """What a block of n requests brings beside its users, as the platform believes it; see `surfaces`."""
+
+    vectors: Floats  # (n, dimensions) of the queries; 0 where none is asked
+    odds: Floats  # (n,) of a click, on any ad
+    lift: Floats  # (n,)
+
+
 class Rates(Protocol):
     """Fills blocks of believed click rates."""
 
     truth: Truth
     bound: float  # no believed rate is larger
 
-    def fill(self, first: int, users: Integers, out: Floats) -> None:
-        """Believed click rates of all ads for requests first, first + 1, ... from `users`; out has shape (ads, n)."""
+    def fill(self, first: int, users: Integers, asked: Asked | None, out: Floats) -> None:
+        """Believed click rates (times lift) of all ads for requests first, first + 1, ... from `users`; out: (ads, n)."""
 
 
 def users(scenario: Scenario) -> Users:
@@ -99,6 +107,14 @@ def alias_table(weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], Inte
     stack[: small.size] = small
     _pair_up(share, other, stack, small.size, np.flatnonzero(share >= 1))
     return share, other
+
+
+@inlined
+def alias_draw(draw: Any, low: Any, high: Any, share: Any, other: Any) -> Any:
+    """The place from `low` up to, not including, `high` that one uniform draw finds by Walker's alias method."""
+    at = draw * (high - low)
+    place = low + np.int64(at)
+    return place if at - np.int64(at) < share[place] else other[place]
 
 
 @kernel()
@@ -181,12 +197,18 @@ class InterestRates:
         self._rows = np.empty((chunk, dimensions), np.float32)
         self._columns = np.empty((dimensions, chunk), np.float32)
 
-    def fill(self, first: int, users: Integers, out: Floats) -> None:
+    def fill(self, first: int, users: Integers, asked: Asked | None, out: Floats) -> None:
         """See `Rates.fill`. The height of the product is fixed: other heights differ in the last bit."""
         np.take(self._users, users, axis=0, out=self._rows, mode="clip")
+        if asked is not None:
+            self._rows += asked.vectors
         np.copyto(self._columns, self._rows.T)
         np.matmul(self._ads, self._columns, out=out)
+        if asked is not None:
+            out += asked.odds
         add_bias_and_squash(out, self._bias)
+        if asked is not None:
+            out *= asked.lift
 
 
 class DrawnRates:
@@ -203,8 +225,8 @@ class DrawnRates:
         none = np.empty((0, 0), np.float32)
         self.truth = Truth(none, none, np.empty(0, np.float32), np.empty((ads, chunk), np.float32))
 
-    def fill(self, first: int, users: Integers, out: Floats) -> None:
-        """See `Rates.fill`."""
+    def fill(self, first: int, users: Integers, asked: Asked | None, out: Floats) -> None:
+        """See `Rates.fill`; whatever is asked, nobody's rates depend on it."""
         draw_rates(self._keys, first, self._normal, self._location, self._scale, self._noise, self.truth.block, out)
 
 

@@ -19,9 +19,10 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from .delivery import Auction, Funnel, Serving
+from .delivery import Auction, Funnel, Serving, Surface
 from .errors import ScenarioError, suggest
 from .habits import Fatigue, Sessions
+from .querying import Search
 from .settings import Count, LogOdds, Money, NonNegative, Part, Positive, Range, Share, sentence
 
 MOST_CAMPAIGNS = 60_000  # a rank carries its campaign in 16 bits
@@ -287,8 +288,14 @@ class Scenario(Part):
     sessions: Sessions | None = Field(None, description="None: requests come one by one, and nobody stays away")
     fatigue: Fatigue | None = Field(None, description="None: an ad is clicked as often the tenth time as the first")
 
+    search: Search | None = Field(None, description="None: nobody asks for anything")
+    surfaces: Annotated[tuple[Surface, ...], Field(min_length=1, max_length=16)] | None = Field(
+        None, description="None: one, as the auction says, where requests ask if there is search"
+    )
+
     @model_validator(mode="after")
     def _check(self) -> Scenario:
+        self._check_surfaces()
         if self.day_s * 1_000_000 % self.ticks_per_day:
             raise ValueError(f"ticks_per_day must divide the day's {self.day_s} s into whole microseconds")
         if self.users.segments > self.users.count:
@@ -301,6 +308,35 @@ class Scenario(Part):
         if self.rates.kind == "uniform" and self.rates.belief_noise and self.auction.squashing != 1:
             raise ValueError("auction.squashing other than 1 needs believed rates above zero, so no rates.belief_noise here")
         return self
+
+    def _check_surfaces(self) -> None:
+        surfaces = self.surfaces or ()
+        if (self.search is not None or self.surfaces is not None) and self.rates.kind != "interests":
+            raise ValueError(f"search and surfaces need rates of kind interests, not {self.rates.kind}")
+        twice = [name for name, count in Counter(s.name for s in surfaces).items() if count > 1]
+        if twice:
+            raise ValueError(f"names of surfaces must differ, and {min(twice)!r} stands twice")
+        if surfaces and (self.search is not None) != any(s.asks for s in surfaces):
+            raise ValueError("surfaces where requests ask need the part search, and search such a surface")
+        for surface in surfaces:
+            if len(surface.exposure) > self.auction.slots:
+                held, most = len(surface.exposure), self.auction.slots
+                raise ValueError(f"surface {surface.name!r} has {held} slots, more than the {most} of auction.slots")
+            patience = None if self.serving is None else self.serving.deadline_s
+            if surface.deadline_s is not None and (patience is None or surface.deadline_s > patience):
+                raise ValueError(f"surface {surface.name!r} needs a deadline_s within serving.deadline_s")
+
+    @property
+    def asks(self) -> bool:
+        """Whether requests differ in more than who makes them: in their surface, or in what they ask."""
+        return self.search is not None or self.surfaces is not None
+
+    @property
+    def ads_per_request(self) -> float:
+        """Ads that a user sees in a request if all slots are sold, on average over the surfaces."""
+        if self.surfaces is None:
+            return sum(self.auction.marginal)
+        return sum(s.share * sum(s.exposure) for s in self.surfaces) / sum(s.share for s in self.surfaces)
 
     @property
     def day_us(self) -> int:
@@ -320,7 +356,7 @@ class Scenario(Part):
     @property
     def expected_requests(self) -> float:
         """Requests of an expected day: fewer than are planned where ads cut sessions short."""
-        made = 1.0 if self.sessions is None else self.sessions.expected_share(sum(self.auction.marginal))
+        made = 1.0 if self.sessions is None else self.sessions.expected_share(self.ads_per_request)
         return self.traffic.requests_per_day * made
 
     @property

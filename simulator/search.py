@@ -18,7 +18,7 @@ from .compiled import inlined, kernel
 from .demand import Campaigns
 from .errors import MarketError, ScenarioError
 from .matching import MATCH_TYPES, NOTHING, Keywords, Matches, Places, build_trie, concept_sets, match
-from .population import AdVectors, alias_table
+from .population import AdVectors, alias_draw, alias_table
 from .querying import Search
 from .scenario import Interests
 
@@ -311,14 +311,6 @@ def choose_keywords(
                     place += 1
                 best = order[place]
             stamp[best], phrase[k, w] = k, best
-
-
-@inlined
-def alias_draw(draw: Any, low: Any, high: Any, share: Any, other: Any) -> Any:
-    """The place from `low` up to, not including, `high` that one uniform draw finds by Walker's alias method."""
-    at = draw * (high - low)
-    place = low + np.int64(at)
-    return place if at - np.int64(at) < share[place] else other[place]
 
 
 @inlined

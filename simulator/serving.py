@@ -189,7 +189,10 @@ def finish(column: Any, now: Any, state: Any, queue: Any) -> None:
     queue.under_way[column] = False
     latency = now - state.times[column] + queue.network[column]
     queue.latency[min(np.int64(np.log2(np.float64(latency)) * OCTAVE), BINS - 1)] += 1
-    if latency > queue.control[DEADLINE]:
+    limit = queue.control[DEADLINE]
+    if state.surface.size > 0:
+        limit = state.surfaces.deadline[state.surface[column]]
+    if latency > limit:
         queue.books[LATE] += 1
         return
     queue.books[SERVED] += 1

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .chance import Stream, autoregression, generator, uniform
 from .compiled import inlined, kernel
+from .population import alias_draw
 from .scenario import Scenario
 
 NEVER = np.int64(1 << 62)
@@ -92,11 +93,7 @@ def pick(segment_draw: Any, user_draw: Any, share: Any, segment_start: Any, alia
     segment = 0
     for s in range(share.size - 1):
         segment += segment_draw >= share[s]
-    low = segment_start[segment]
-    draw = user_draw * (segment_start[segment + 1] - low)
-    user = low + np.int64(draw)
-    other = alias_user[user]
-    return user if draw - np.int64(draw) < alias_share[user] else other
+    return alias_draw(user_draw, segment_start[segment], segment_start[segment + 1], alias_share, alias_user)
 
 
 @inlined

@@ -1,0 +1,142 @@
+"""Where requests are made and what they ask: surfaces with slots of their own, queries, and how both change what is expected.
+
+A request's click log-odds are bias + (user + query) . ad + those of its surface and of its query's intent. Surface and intent
+also change how many clicks convert; that factor, relative to the largest there is, is the request's `lift`. A believed rate
+in a block is click rate x lift, and conversions per click are those at the largest lift, so that a bid per conversion is worth
+what it should on every request.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .chance import Stream, uniform
+from .compiled import inlined, kernel
+from .errors import ScenarioError
+from .population import Asked
+from .scenario import Scenario
+from .search import Language, drawn_query
+from .traffic import NEVER
+
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
+Doubles = NDArray[np.float64]
+
+
+class Surfaces(NamedTuple):
+    """What the kernel knows of surfaces and queries: P surfaces of up to S slots, at least one; Q queries."""
+
+    slots: Integers  # (P,)
+    seen: Doubles  # (P, S) probability that a slot is seen, given the one before was
+    marginal: Doubles  # (P, S + 1) that it is seen at all, and closing zeros
+    share: Doubles  # (P,) cumulative
+    asks: NDArray[np.bool_]  # (P,)
+    deadline: Integers  # (P,) microseconds
+    click: Doubles  # (P,) log-odds
+    lift: Doubles  # (P,)
+    query_click: Floats  # (Q,) log-odds
+    query_lift: Doubles  # (Q,)
+    vectors: Floats  # (Q, dimensions) the truth
+
+
+def new_surfaces(scenario: Scenario, language: Language | None) -> Surfaces:
+    """The surfaces of a scenario as arrays."""
+    slots, auction = scenario.auction.slots, scenario.auction
+    listed = scenario.surfaces or ()
+    exposures = [s.exposure for s in listed] or [auction.marginal]
+    marginal = np.array([(*e, *(0.0,) * (slots + 1 - len(e))) for e in exposures]).reshape(len(exposures), slots + 1)
+    before = np.column_stack([np.ones(len(exposures)), marginal[:, :-2]])
+    patience = None if scenario.serving is None else scenario.serving.deadline_s
+    deadlines = [s.deadline_s or patience for s in listed] or [patience]
+    lift = np.array([s.conversion for s in listed] or [1.0])
+    share = np.cumsum([s.share for s in listed] or [1.0])
+    none = np.zeros((0, 0), np.float32)
+    queries = None if language is None else language.queries
+    return Surfaces(
+        slots=np.array([len(e) for e in exposures], np.int64),
+        seen=np.divide(marginal[:, :-1], before, out=np.zeros((len(exposures), slots)), where=before > 0),
+        marginal=marginal,
+        share=share / share[-1],
+        asks=np.array([s.asks for s in listed] or [language is not None], np.bool_),
+        deadline=np.array([NEVER if d is None else round(d * 1e6) for d in deadlines], np.int64),
+        click=np.array([s.click for s in listed] or [0.0]),
+        lift=lift / lift.max(),
+        query_click=np.zeros(0, np.float32) if queries is None else queries.click,
+        query_lift=np.zeros(0) if queries is None else queries.conversion / queries.conversion.max(),
+        vectors=none if queries is None else queries.vectors,
+    )
+
+
+def lifted(scenario: Scenario, language: Language | None, conversion: Doubles) -> Doubles:
+    """Conversions per click where surface and intent make most of them, from the campaigns' own rates, (ticks, campaigns).
+
+    Raises `ScenarioError` where that is more than one.
+    """
+    lift = max((s.conversion for s in scenario.surfaces or ()), default=1.0)
+    lift *= 1.0 if language is None else float(language.queries.conversion.max())
+    if lift * conversion.max() > 1 and lift > 1:
+        raise ScenarioError(
+            f"conversions per click come to {lift * conversion.max():.3g} where surface and intent favour them most: lower "
+            "demand.conversion_rate, or the factors"
+        )
+    return conversion * lift if lift != 1 else conversion
+
+
+class Asking:
+    """Says on which surface requests are made and what they ask, and what the platform makes of it."""
+
+    def __init__(self, surfaces: Surfaces, language: Language | None, dimensions: int, keys: NDArray[np.uint64]) -> None:
+        self._surfaces, self._keys, self._dimensions = surfaces, keys, dimensions
+        none = np.zeros(0)
+        self._alias = (none, none.astype(np.int64)) if language is None else language.queries[5:7]
+        self._believed = np.zeros((0, dimensions), np.float32) if language is None else language.queries.believed_vectors
+
+    def draw(self, first: int, surface: Integers, query: Integers) -> None:
+        """Surfaces and queries (-1: none) of requests first, first + 1, ..., as many as there is room for."""
+        draw_asks(self._keys, first, self._surfaces.share, self._surfaces.asks, *self._alias, surface, query)
+
+    def asked(self, surface: Integers, query: Integers) -> Asked:
+        """What the platform makes of them, shapes (n,)."""
+        s, odds, lift = self._surfaces, self._surfaces.click[surface], self._surfaces.lift[surface]
+        vectors = np.zeros((query.size, self._dimensions), np.float32)
+        asks = query >= 0
+        vectors[asks] = self._believed[query[asks]]
+        odds[asks] += s.query_click[query[asks]]
+        lift[asks] *= s.query_lift[query[asks]]
+        return Asked(vectors, odds.astype(np.float32), lift.astype(np.float32))
+
+
+@kernel()
+def draw_asks(
+    keys: Any, first: Any, share: Any, asks: Any, alias_share: Any, alias_query: Any, surface: Any, query: Any
+) -> None:
+    """See `Asking.draw`."""
+    for j in range(surface.size):
+        draw, place = uniform(keys[Stream.SURFACE], first + j, 0), 0
+        while draw >= share[place]:
+            place += 1
+        surface[j] = place
+        query[j] = drawn_query(keys, first + j, alias_share, alias_query) if asks[place] else -1
+
+
+@inlined
+def lift_of(j: Any, state: Any) -> Any:
+    """How readily clicks of the request in column j convert, relative to where they do most."""
+    places, query = state.surfaces, state.query[j]
+    lift = places.lift[state.surface[j]]
+    return lift * places.query_lift[query] if query >= 0 else lift
+
+
+@inlined
+def odds_of(a: Any, j: Any, state: Any) -> Any:
+    """What surface and query of the request in column j truly add to the click log-odds of ad a."""
+    places, query = state.surfaces, state.query[j]
+    odds = places.click[state.surface[j]]
+    if query >= 0:
+        odds += places.query_click[query]
+        for d in range(places.vectors.shape[1]):
+            odds += np.float64(places.vectors[query, d]) * np.float64(state.truth_ads[a, d])
+    return odds
