@@ -45,7 +45,7 @@ class Traced(NamedTuple):
 
 
 def traced(scenario: Scenario, requests: int, seed: int, quotas: Quotas | None = None) -> Iterator[Traced]:
-    """A sample of requests, traced with the bids of an expected day under the full quotas, or others.
+    """A sample of requests, traced with the bids of an expected day under the full quotas of their tiers, or others for all.
 
     Raises:
         MarketError: if the scenario has no funnel.
@@ -54,7 +54,7 @@ def traced(scenario: Scenario, requests: int, seed: int, quotas: Quotas | None =
     if settings is None or market.ads is None or market.stages is None:
         raise MarketError(f"scenario {scenario.name!r} has no funnel to look into")
     if quotas is not None:
-        settings = settings.model_copy(update={"levels": (quotas,)})
+        settings = settings.alike(quotas)
     bid, owner = _bids(market), market.campaigns.ad_campaign
     winnow = Winnow(settings, market.stages, market.ads, market.users, owner, stream_keys(seed))
     winnow.refresh((bid * 1e6).astype(np.float32))
@@ -68,9 +68,20 @@ def audit(scenario: Scenario, requests: int = 500, seed: int = 0, quotas: Quotas
     """What each stage lets through of a sample of requests; see `traced`."""
     market, slots = build(scenario), np.array(scenario.auction.marginal)
     rows = [_one(market, slots, request) for request in traced(scenario, requests, seed, quotas)]
-    candidates, recall, survival, consistency, lost = np.mean(rows, axis=0)
+    candidates, recall, survival, consistency, lost = _means(np.array(rows))
     assert scenario.funnel is not None
-    return Audit(candidates, recall, survival, consistency, lost, _costs(scenario.funnel, quotas), requests)
+    settings = scenario.funnel if quotas is None else scenario.funnel.alike(quotas)
+    tiers = market.users.tier[market.users.segment[_users(market, requests, seed)]]
+    costs = np.mean([_costs(settings, int(tier)) for tier in tiers], axis=0)
+    return Audit(candidates, recall, survival, consistency, lost, costs, requests)
+
+
+def _means(rows: Floats) -> Floats:
+    """Means over requests, shape (5, stages); a consistency over those that have one, NaN if none has."""
+    known = ~np.isnan(rows)
+    with np.errstate(invalid="ignore"):
+        means: Floats = np.where(known, rows, 0).sum(axis=0) / known.sum(axis=0)
+    return means
 
 
 def _bids(market: Market) -> Floats:
@@ -87,8 +98,9 @@ def _users(market: Market, requests: int, seed: int) -> NDArray[np.int64]:
     return np.where(stay, drawn, market.users.alias_user[drawn])
 
 
-def _costs(settings: Funnel, quotas: Quotas | None) -> Floats:
-    full = settings.levels[0] if quotas is None else quotas
+def _costs(settings: Funnel, tier: int) -> Floats:
+    """Seconds of a server that a request of a tier costs in each stage, at its full quotas."""
+    full = settings.levels_of(tier)[0]
     recall, rough = full.recall * settings.recall_cost_s, full.recall * settings.rough_cost_s
     return np.array([recall, rough, full.rough * settings.fine_cost_s])
 

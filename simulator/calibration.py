@@ -136,8 +136,7 @@ def _sample(
         click, who = np.maximum.reduceat(block, table.first_ad[:-1], axis=0), np.empty((0, 0), np.int64)
         per_click = believed[ticks].T
     else:
-        full = scenario.funnel.model_copy(update={"levels": scenario.funnel.levels[:1]})
-        winnow = Winnow(full, stages, ads, people, table.ad_campaign, keys)
+        winnow = Winnow(scenario.funnel.in_full(), stages, ads, people, table.ad_campaign, keys)
         winnow.refresh((table.prior * table.target * MICRO * believed.mean(axis=0)).astype(np.float32))
         shape = int(winnow.first_row[-1]), count
         click, who = np.zeros(shape, np.float32), np.zeros(shape, np.int64)

@@ -76,7 +76,9 @@ class Exchange:
         self.on_block: list[Callable[[], None]] = []  # before a block is drawn over
         self.on_scores: list[Callable[[int], None]] = []  # asks for offers, from a request of the block on
         rows = np.array([0, campaigns]) if self._winnow is None else self._winnow.first_row
-        self.queue = None if scenario.serving is None else serving.new_queue(scenario.serving, scenario.funnel, rows)
+        self.queue = None
+        if scenario.serving is not None:
+            self.queue = serving.new_queue(scenario.serving, scenario.funnel, int(market.users.tier.max()) + 1, rows)
         self._demands = None if scenario.serving is None else serving.Demands(scenario.serving, market.users, keys)
         one_ad = ads == campaigns and self._winnow is None
         rate_shape = rows[-1], K.CHUNK
@@ -189,7 +191,7 @@ class Exchange:
         if settings is None or market.stages is None or market.ads is None:
             return None
         if self.scenario.serving is None:  # nobody waits, so that nothing but the full quotas is used
-            settings = settings.model_copy(update={"levels": settings.levels[:1]})
+            settings = settings.in_full()
         return Winnow(settings, market.stages, market.ads, market.users, market.campaigns.ad_campaign, keys)
 
     def reindex(self) -> None:

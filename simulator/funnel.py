@@ -52,7 +52,7 @@ def stage_view(market_seed: int, number: int, stage: Stage, ads: AdVectors, user
 class Winnow:
     """Fills blocks with the candidates of each request's auction; one of an exchange, since its index follows the bids.
 
-    Rows of a block are candidates: for each level of quotas as many as its fine sort passes.
+    Rows of a block are candidates: for each level of quotas as many as its fine sort passes, in the tier where it passes most.
     """
 
     def __init__(
@@ -72,13 +72,21 @@ class Winnow:
         self._worth = np.zeros(count, np.float32)  # bid per click at the last tick
         self._offset = np.empty(count, np.float32)  # its log
         self._fresh = np.flatnonzero(ads.new) if ads.new.any() else np.arange(count)
-        levels = settings.levels
-        self._quotas = np.array([(q.recall, q.rough, q.fine) for q in levels], np.int64)
-        self.first_row = np.concatenate([[0], np.cumsum(self._quotas[:, 2])])
-        full = min(int(self._quotas[0, 0]), count)
+        self._tier = users.tier
+        levels = [settings.levels_of(tier) for tier in range(int(users.tier.max()) + 1)]
+        self._quotas = np.zeros((len(levels), max(map(len, levels)), 3), np.int64)  # levels that a tier lacks pass nothing
+        for tier, its in enumerate(levels):
+            self._quotas[tier, : len(its)] = [(q.recall, q.rough, q.fine) for q in its]
+        self._full = self._quotas[:, :1].copy()
+        rows = self._quotas[:, :, 2].max(axis=0)
+        rows[0] = max(rows[0], 1)  # a block without rows is one of a market without a funnel
+        self.first_row = np.concatenate([[0], np.cumsum(rows)])
+        most = np.minimum(self._quotas[:, 0, 0], count)
         shares = settings.popular_share, settings.exploring_share
-        self._channels = np.array([full - sum(round(s * full) for s in shares), *(round(s * full) for s in shares)], np.int64)
-        self._popular = np.empty(int(self._channels[1]), np.int64)
+        split = [[round(s * int(full)) for s in shares] for full in most]
+        self._channels = np.array([(full - sum(of), *of) for full, of in zip(most, split, strict=True)], np.int64)
+        self._popular = np.empty((len(levels), int(self._channels[:, 1].max())), np.int64)
+        full = int(most.max())
         room = 2 * count + 8
         self._scratch = Scratch(
             place=np.empty(room, np.int32), value=np.empty(room, np.float32), bins=np.zeros(BINS, np.int32),
@@ -90,9 +98,9 @@ class Winnow:
         segments = len(users.segment_start) - 1
         sums = np.add.reduceat(users.interests, users.segment_start[:-1], axis=0, dtype=np.float64)
         self._typical = (sums / np.diff(users.segment_start)[:, None]).astype(np.float32)
-        most = max((q.fine for q in levels if q.recall == 0), default=0)
-        self._cached_ad, self._cached_rate = np.zeros((segments, most), np.int64), np.zeros((segments, most), np.float32)
-        self._passed = np.zeros((len(levels), 3), np.int64)
+        cached = int(self._quotas[:, :, 2].max(where=self._quotas[:, :, 0] == 0, initial=0))
+        self._cached_ad, self._cached_rate = np.zeros((segments, cached), np.int64), np.zeros((segments, cached), np.float32)
+        self._passed = np.zeros((self._quotas.shape[1], 3), np.int64)
         self.refresh(np.zeros(int(owner.max()) + 1, np.float32))  # nobody has bid yet
 
     def refresh(self, live: Floats) -> None:
@@ -101,9 +109,10 @@ class Winnow:
         self._offset[:] = NOBODY
         np.log(self._worth, out=self._offset, where=self._worth > 0)
         np.add(self._recall.bias, self._offset, out=self._index[-1])
-        if self._popular.size:
-            best = np.argpartition(-(self._fine.bias + self._offset), self._popular.size - 1)[: self._popular.size]
-            self._popular[:] = np.sort(best)
+        for popular, size in zip(self._popular, self._channels[:, 1], strict=True):
+            if size:
+                best = np.argpartition(-(self._fine.bias + self._offset), size - 1)[:size]
+                popular[:size] = np.sort(best)
         if self._cached_ad.size:
             self._cache()
 
@@ -126,10 +135,10 @@ class Winnow:
             self._pass(first + low, max(start - low, 0), low, people, self._quotas, rate, ad, who, self._passed)
 
     def trace(self, number: int, user: int) -> Trace:
-        """The way of one request through the full quotas, with the index as it is; for judges."""
-        rows, scratch, passed = int(self._quotas[0, 2]), self._scratch, np.zeros((1, 3), np.int64)
+        """The way of one request through the full quotas of its tier, with the index as it is; for judges."""
+        rows, scratch, passed = int(self.first_row[1]), self._scratch, np.zeros((1, 3), np.int64)
         rate, ad, who = np.zeros((rows, 1), np.float32), np.zeros((rows, 1), np.int64), np.zeros((rows, 1), np.int64)
-        self._pass(number, 0, 0, np.array([user]), self._quotas[:1], rate, ad, who, passed)
+        self._pass(number, 0, 0, np.array([user]), self._full, rate, ad, who, passed)
         recalled, kept, shown = passed[0]
         return Trace(
             self._scores[0].copy(), scratch.ad[:recalled].copy(), scratch.rough[:recalled].copy(), scratch.chosen[:kept].copy(),
@@ -146,8 +155,8 @@ class Winnow:
         winnow(
             first, skip, column, users, self._keys, self._scores, self._popular, self._fresh, self._channels, quotas,
             self.first_row, self._users.interests, self._rough.ads, self._rough.bias, self._fine.ads, self._fine.bias,
-            self._offset, self._owner, self._users.segment, self._cached_ad, self._cached_rate, self._scratch, rate, ad, who,
-            passed,
+            self._offset, self._owner, self._users.segment, self._tier, self._cached_ad, self._cached_rate, self._scratch, rate,
+            ad, who, passed,
         )  # fmt: skip
 
 
@@ -280,7 +289,7 @@ def merge(number: Any, scores: Any, popular: Any, fresh: Any, channels: Any, key
     for i in range(found):
         a = np.int64(scratch.place[i])
         scratch.ad[i], scratch.recall[i], scratch.stamp[a] = a, scratch.value[i], serial
-    for i in range(popular.size):
+    for i in range(channels[1]):
         found = add(popular[i], serial, scores, offset, scratch, found)
     for i in range(channels[2]):
         drawn = fresh[np.int64(uniform(keys[Stream.EXPLORE], number, i) * fresh.size)]
@@ -301,32 +310,40 @@ def add(a: Any, serial: Any, scores: Any, offset: Any, scratch: Any, found: Any)
 def winnow(
     first: Any, skip: Any, column: Any, users: Any, keys: Any, scores: Any, popular: Any, fresh: Any, channels: Any,
     quotas: Any, first_row: Any, interests: Any, rough_ads: Any, rough_bias: Any, fine_ads: Any, fine_bias: Any,
-    offset: Any, owner: Any, segment: Any, cached_ad: Any, cached_rate: Any, scratch: Any, rate: Any, ad: Any,
+    offset: Any, owner: Any, segment: Any, tiers: Any, cached_ad: Any, cached_rate: Any, scratch: Any, rate: Any, ad: Any,
     who: Any, passed: Any,
 ) -> None:  # fmt: skip
     """The funnel of a batch of requests, from their recall scores (requests, ads) to the rows of their auctions.
 
-    The first `skip` requests are left as they are. Lower levels of quotas are given what the full one recalled.
+    The first `skip` requests are left as they are. Lower levels of quotas are given what the full one recalled. `popular`,
+    `channels` (T, 3) and `quotas` (T, levels, 3) differ between traffic tiers; `tiers` are those of user segments.
     """
     for j in range(skip, users.size):
-        person = interests[users[j]]
-        recalled = merge(first + j, scores[j], popular, fresh, channels, keys, offset, scratch)
+        person, home = interests[users[j]], segment[users[j]]
+        tier = tiers[home]
+        quota, recalled = quotas[tier], 0
+        if quota[0, 0] > 0:
+            recalled = merge(first + j, scores[j], popular[tier], fresh, channels[tier], keys, offset, scratch)
         for i in range(recalled):
             a = scratch.ad[i]
             scratch.rough[i] = product(person, rough_ads[a]) + rough_bias[a] + offset[a]
-        for level in range(quotas.shape[0]):
-            if quotas[level, 0] == 0:
-                home = segment[users[j]]
-                for i in range(quotas[level, 2]):
-                    row, a = first_row[level] + i, cached_ad[home, i]
-                    rate[row, column + j], ad[row, column + j], who[row, column + j] = cached_rate[home, i], a, owner[a]
+        for level in range(quota.shape[0]):
+            rows = first_row[level + 1] - first_row[level]
+            if quota[level, 0] == 0:
+                for i in range(rows):
+                    row = first_row[level] + i
+                    rate[row, column + j] = 0
+                    if i < quota[level, 2]:
+                        a = cached_ad[home, i]
+                        rate[row, column + j], ad[row, column + j], who[row, column + j] = cached_rate[home, i], a, owner[a]
+                        passed[level, 2] += cached_rate[home, i] > 0
                 continue
-            kept = rough_sort(recalled, level, quotas, scratch)
-            shown = fine_sort(kept, person, fine_ads, fine_bias, offset, owner, quotas[level, 2], scratch)
-            passed[level, 0] += min(recalled, quotas[level, 0])
+            kept = rough_sort(recalled, level, quota, scratch)
+            shown = fine_sort(kept, person, fine_ads, fine_bias, offset, owner, quota[level, 2], scratch)
+            passed[level, 0] += min(recalled, quota[level, 0])
             passed[level, 1] += kept
             passed[level, 2] += shown
-            for i in range(quotas[level, 2]):
+            for i in range(rows):
                 row = first_row[level] + i
                 if i < shown:
                     n = scratch.place[i]

@@ -33,6 +33,7 @@ class Users(NamedTuple):
     interests: Floats  # (users, dimensions)
     segment: Integers  # (users,)
     segment_start: Integers  # (segments + 1,)
+    tier: Integers  # (segments,) of traffic
     segment_share: NDArray[np.float64]  # (ticks, segments), cumulative over segments
     alias_share: NDArray[np.float64]  # (users,)
     alias_user: Integers  # (users,)
@@ -79,6 +80,7 @@ def users(scenario: Scenario) -> Users:
         interests=(centres[segment] + noise).astype(np.float32),
         segment=segment,
         segment_start=start,
+        tier=np.array(settings.tiers or (0,) * settings.segments, np.int64),
         segment_share=np.cumsum(weight, axis=1) / weight.sum(axis=1, keepdims=True),
         alias_share=share,
         alias_user=other,

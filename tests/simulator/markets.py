@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from adarena.simulator import BidPolicy, BidView, ChunkBids, Multiplier, RequestRule, Scenario, World, rule
 from adarena.simulator import kernel as K
-from adarena.simulator.delivery import Auction, Autoscaling, Funnel, Outage, Quotas, Serving, Stage
+from adarena.simulator.delivery import Auction, Autoscaling, Funnel, Outage, Quotas, Serving, Stage, TierQuotas
 from adarena.simulator.scenario import (
     Ad,
     Advertiser,
@@ -60,8 +60,8 @@ def campaigns(draw: st.DrawFn, name: str, days: int, ads: int) -> Campaign:
 
 
 @st.composite
-def servers(draw: st.DrawFn, day_s: int, requests: int, segments: int) -> Serving:
-    """Servers at 40 to 200% load, with deadlines from far below a service to none, tiers, outages, scaling."""
+def servers(draw: st.DrawFn, day_s: int, requests: int) -> Serving:
+    """Servers at 40 to 200% load, with deadlines from far below a service to none, outages, scaling."""
     count = draw(st.sampled_from([1, 2, 7, 40]))
     service = draw(st.sampled_from([0.4, 0.8, 1.0, 2.0])) * count * day_s / requests
     outages = tuple(
@@ -80,19 +80,30 @@ def servers(draw: st.DrawFn, day_s: int, requests: int, segments: int) -> Servin
         service=draw(st.sampled_from(["fixed", "exponential"])),
         network_s=draw(st.sampled_from([0.0, 0.3])) * service,
         deadline_s=draw(st.sampled_from([None, 0.2 * service, 1.5 * service, 10 * service])),
-        tiers=draw(st.sampled_from([(), (0, 1, 0)[:segments]])),
         outages=outages,
         autoscaling=draw(st.sampled_from([None, scaling])),
     )
 
 
 @st.composite
-def funnels(draw: st.DrawFn, service_s: float) -> Funnel:
-    """Funnels that pass all or next to none of at most 36 ads, with the steps down of those who wait: fewer, cached, none."""
-    levels = [Quotas(recall=draw(st.sampled_from([3, 12, 40])), rough=3, fine=draw(st.sampled_from([1, 3])))]
-    lower = [Quotas(recall=3, rough=2, fine=1), Quotas(recall=0, rough=0, fine=4), Quotas(recall=0, rough=0, fine=0)]
-    for number, quotas in enumerate(lower[: draw(st.integers(0, 3))]):
-        levels.append(quotas.model_copy(update={"after_wait_s": service_s * (number + 0.5)}))
+def funnels(draw: st.DrawFn, service_s: float, tiers: tuple[int, ...]) -> Funnel:
+    """Funnels that pass all or next to none of at most 36 ads, with the steps down of those who wait: fewer, cached, none.
+
+    Tiers may have quotas of their own: more, fewer, cached ads only, or none at all.
+    """
+    few, cached, none = Quotas(recall=3, rough=2, fine=1), Quotas(recall=0, rough=0, fine=4), Quotas(recall=0, rough=0, fine=0)
+
+    def steps(full: Quotas, lower: list[Quotas]) -> tuple[Quotas, ...]:
+        down = lower[: draw(st.integers(0, len(lower)))]
+        late = [q.model_copy(update={"after_wait_s": service_s * (n + 0.5)}) for n, q in enumerate(down)]
+        return (full, *late)
+
+    own = []
+    for tier in sorted(set(tiers)):
+        full = draw(st.sampled_from([None, Quotas(recall=40, rough=9, fine=6), few, cached, none]))
+        if full is not None:
+            lower = [q for q in (few, cached, none) if q.recall <= full.recall]
+            own.append(TierQuotas(tier=tier, levels=steps(full, lower)))
     return Funnel(
         recall=Stage(dimensions=2, noise=draw(st.sampled_from([0.0, 0.5]))),
         rough=Stage(dimensions=3, noise=0.1),
@@ -100,7 +111,10 @@ def funnels(draw: st.DrawFn, service_s: float) -> Funnel:
         exploring_share=draw(st.sampled_from([0.0, 0.4])),
         fine_cost_s=service_s / 3,
         new_share=draw(st.sampled_from([0.0, 0.5])),
-        levels=tuple(levels),
+        levels=steps(
+            Quotas(recall=draw(st.sampled_from([3, 12, 40])), rough=3, fine=draw(st.sampled_from([1, 3]))), [few, cached, none]
+        ),
+        tiers=tuple(own),
     )
 
 
@@ -138,13 +152,15 @@ def scenarios(draw: st.DrawFn, most_requests: int = 1500, served: bool = False, 
     )
     day_s = draw(st.sampled_from([60, 3600, 86_400]))
     requests = draw(st.sampled_from([60, 300, most_requests // days]))
-    serving = draw(servers(day_s, requests, 3)) if served else None
+    serving = draw(servers(day_s, requests)) if served else None
+    tiers = draw(st.sampled_from([(), (0, 1, 0), (2, 0, 2)])) if served or funnel else ()
+    wait_s = day_s / requests if serving is None else serving.service_s
     return Scenario(
         name="random",
         days=days,
         day_s=day_s,
         serving=serving,
-        funnel=draw(funnels(day_s / requests if serving is None else serving.service_s)) if funnel else None,
+        funnel=draw(funnels(wait_s, tiers)) if funnel else None,
         ticks_per_day=draw(st.sampled_from([1, 3, 6, 24])),
         market_seed=draw(st.integers(0, 5)),
         traffic=Traffic(
@@ -155,7 +171,7 @@ def scenarios(draw: st.DrawFn, most_requests: int = 1500, served: bool = False, 
             tick_sigma=draw(st.sampled_from([0.0, 0.2])),
             surge_probability=draw(st.sampled_from([0.0, 1.0])),
         ),
-        users=Users(count=40, segments=3, dimensions=4, hour_amplitude=draw(st.sampled_from([0.0, 0.8]))),
+        users=Users(count=40, segments=3, dimensions=4, hour_amplitude=draw(st.sampled_from([0.0, 0.8])), tiers=tiers),
         rates=rates,
         demand=ListedDemand(advertisers=advertisers),
         weather=Weather(day_sigma=0.3, tick_sigma=0.1, drift_sigma=0.2),
