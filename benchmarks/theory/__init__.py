@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..progress import progress
 from ..report import plain_table
-from . import auctions, budgets, cascade, queues, sampling
+from . import auctions, budgets, cascade, compute, queues, sampling
 from .check import LIMIT, Check
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ CHECKS: dict[str, Callable[[float], list[Check]]] = {
     "10 dual descent": budgets.dual_descent,
     "11 pacing equilibrium": budgets.pacing_equilibrium,
     "11 pacing equilibrium, learned": budgets.learned_equilibrium,
+    "14 compute": compute.allocation,
     "16 winner's curse": sampling.winners_curse,
     "17 cascade": cascade.survivors,
     "19 interference": sampling.interference,
