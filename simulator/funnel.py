@@ -96,10 +96,11 @@ class Winnow:
             owner_best=np.empty(int(owner.max()) + 1, np.int64), serial=np.zeros(1, np.int64),
         )  # fmt: skip
         segments = len(users.segment_start) - 1
-        sums = np.add.reduceat(users.interests, users.segment_start[:-1], axis=0, dtype=np.float64)
-        self._typical = (sums / np.diff(users.segment_start)[:, None]).astype(np.float32)
         cached = int(self._quotas[:, :, 2].max(where=self._quotas[:, :, 0] == 0, initial=0))
         self._cached_ad, self._cached_rate = np.zeros((segments, cached), np.int64), np.zeros((segments, cached), np.float32)
+        if cached:
+            sums = np.add.reduceat(users.interests, users.segment_start[:-1], axis=0, dtype=np.float64)
+            self._typical = (sums / np.diff(users.segment_start)[:, None]).astype(np.float32)
         self._passed = np.zeros((self._quotas.shape[1], 3), np.int64)
         self.refresh(np.zeros(int(owner.max()) + 1, np.float32))  # nobody has bid yet
 
