@@ -251,6 +251,35 @@ def theory(json_: Annotated[bool, tyro.conf.arg(name="json")] = False) -> None:
     raise SystemExit(checks.command(console, json_))
 
 
+def quotas(
+    scenario: str = "feed",
+    ladder: tuple[int, ...] = (),
+    requests: int = 10_000,
+    seed: int = 0,
+    out: Path = Path("out/quotas"),
+    settings: Settings = (),
+) -> None:
+    """Plays one day under larger and larger quotas of recall: what they bring in recall and in revenue, as table and picture.
+
+    Args:
+        scenario: a preset with a funnel (feed, overload, coldstart) or a YAML file.
+        ladder: quotas to play, rising; by default 25, 50, 100, ..., 3,200.
+        requests: of the day that is played at each.
+        seed: the day.
+        out: folder for the picture.
+        settings: fields of the scenario to change, e.g. users.count=50000.
+    """
+    from .benchmarks import plots
+    from .benchmarks import quotas as bought
+    from .benchmarks.progress import progress
+
+    market, folder, ladder = _scenario(scenario, settings), _folder(out), ladder or bought.LADDER
+    with progress(f"{market.name}, quotas", len(ladder)) as advance:
+        found = bought.sweep(market, ladder, requests, seed=seed, advance=advance)
+    console.print(bought.table(found))
+    console.print(f"figure: {plots.save(bought.picture(found), folder / 'quotas.png')}", soft_wrap=True)
+
+
 def demo(out: Path = Path("out/demo")) -> None:
     """Trains a small agent, compares it with bidders on a small market over 20 days, and draws one day of the large one.
 
@@ -271,6 +300,7 @@ COMMANDS = {
     "replay": replay,
     "speed": speed,
     "theory": theory,
+    "quotas": quotas,
     "demo": demo,
 }
 

@@ -19,6 +19,7 @@ from ..simulator.errors import MarketError
 from ..simulator.funnel import Trace, Winnow
 from ..simulator.market import Market, build
 from ..simulator.scenario import Scenario
+from ..simulator.surfaces import Asking, new_surfaces
 
 Floats = NDArray[np.float64]
 STAGES = ("recall", "rough sort", "fine sort")
@@ -39,42 +40,64 @@ class Audit(NamedTuple):
 class Traced(NamedTuple):
     """One request on its way through the stages."""
 
-    person: Floats  # (dimensions,) the user's interests
+    person: Floats  # (dimensions,) the user's interests and what the query truly means
     worth: Floats  # (ads,) true click rate times bid per click, currency
     trace: Trace
 
 
 def traced(scenario: Scenario, requests: int, seed: int, quotas: Quotas | None = None) -> Iterator[Traced]:
-    """A sample of requests, traced with the bids of an expected day under the full quotas, or others.
+    """A sample of requests, traced with the bids of an expected day under the full quotas of their tiers, or others for all.
 
     Raises:
         MarketError: if the scenario has no funnel.
     """
     if scenario.funnel is None:
         raise MarketError(f"scenario {scenario.name!r} has no funnel to look into")
-    settings = scenario.funnel if quotas is None else scenario.funnel.model_copy(update={"levels": (quotas,)})
-    yield from _traced(build(scenario), settings, requests, seed)
+    settings = scenario.funnel if quotas is None else scenario.funnel.alike(quotas)
+    yield from _traced(scenario, build(scenario), settings, requests, seed)
 
 
-def _traced(market: Market, settings: Funnel, requests: int, seed: int) -> Iterator[Traced]:
+def _traced(scenario: Scenario, market: Market, settings: Funnel, requests: int, seed: int) -> Iterator[Traced]:
     assert market.ads is not None
     assert market.stages is not None
     bid, owner = _bids(market), market.campaigns.ad_campaign
-    winnow = Winnow(settings, market.stages, market.ads, market.users, owner, stream_keys(seed))
+    language, keys = market.language, stream_keys(seed)
+    matches = None if language is None else language.matches
+    winnow = Winnow(settings, market.stages, market.ads, market.users, owner, keys, matches)
     winnow.refresh((bid * 1e6).astype(np.float32))
+    surfaces = new_surfaces(scenario, language)
+    asking = Asking(surfaces, language, market.users.interests.shape[1], keys) if scenario.asks else None
+    surface, query = np.zeros((2, 1), np.int64)
     for number, user in enumerate(_users(market, requests, seed)):
-        person = market.users.interests[user].astype(np.float64)
-        worth = bid[owner] / (1 + np.exp(-(market.ads.vectors @ person + market.ads.bias)))
-        yield Traced(person, worth, winnow.trace(number, user))
+        person, odds, lift, asked = market.users.interests[user].astype(np.float64), 0.0, 1.0, None
+        if asking is not None:
+            asking.draw(number, surface, query)
+            asked = asking.asked(surface, query)
+            odds, lift = float(asked.odds[0]), float(asked.lift[0])
+            if query[0] >= 0:
+                person += surfaces.vectors[query[0]]
+        worth = bid[owner] * lift / (1 + np.exp(-(market.ads.vectors @ person + market.ads.bias + odds)))
+        yield Traced(person, worth, winnow.trace(number, user, asked))
 
 
 def audit(scenario: Scenario, requests: int = 500, seed: int = 0, quotas: Quotas | None = None) -> Audit:
     """What each stage lets through of a sample of requests; see `traced`."""
     market, slots = build(scenario), np.array(scenario.auction.marginal)
     rows = [_one(market, slots, request) for request in traced(scenario, requests, seed, quotas)]
-    candidates, recall, survival, consistency, lost = np.mean(rows, axis=0)
+    candidates, recall, survival, consistency, lost = _means(np.array(rows))
     assert scenario.funnel is not None
-    return Audit(candidates, recall, survival, consistency, lost, _costs(scenario.funnel, quotas), requests)
+    settings = scenario.funnel if quotas is None else scenario.funnel.alike(quotas)
+    tiers = market.users.tier[market.users.segment[_users(market, requests, seed)]]
+    costs = np.mean([_costs(settings, int(tier)) for tier in tiers], axis=0)
+    return Audit(candidates, recall, survival, consistency, lost, costs, requests)
+
+
+def _means(rows: Floats) -> Floats:
+    """Means over requests, shape (5, stages); a consistency over those that have one, NaN if none has."""
+    known = ~np.isnan(rows)
+    with np.errstate(invalid="ignore"):
+        means: Floats = np.where(known, rows, 0).sum(axis=0) / known.sum(axis=0)
+    return means
 
 
 def index_recall(scenario: Scenario, requests: int = 500, seed: int = 0) -> float:
@@ -92,7 +115,7 @@ def index_recall(scenario: Scenario, requests: int = 500, seed: int = 0) -> floa
     wanted = full - sum(round(share * full) for share in (settings.popular_share, settings.exploring_share))
     alone = {"popular_share": 0.0, "exploring_share": 0.0, "levels": (Quotas(recall=wanted, rough=1, fine=1),)}
     found = []
-    for _, _, trace in _traced(build(scenario), settings.model_copy(update=alone), requests, seed):
+    for _, _, trace in _traced(scenario, build(scenario), settings.model_copy(update=alone), requests, seed):
         best = np.argsort(-trace.recall_score, kind="stable")[:wanted]
         found.append(np.isin(best, trace.recalled).mean())
     return float(np.mean(found))
@@ -112,8 +135,9 @@ def _users(market: Market, requests: int, seed: int) -> NDArray[np.int64]:
     return np.where(stay, drawn, market.users.alias_user[drawn])
 
 
-def _costs(settings: Funnel, quotas: Quotas | None) -> Floats:
-    full = settings.levels[0] if quotas is None else quotas
+def _costs(settings: Funnel, tier: int) -> Floats:
+    """Seconds of a server that a request of a tier costs in each stage, at its full quotas."""
+    full = settings.levels_of(tier)[0]
     recall, rough = full.recall * settings.recall_cost_s, full.recall * settings.rough_cost_s
     return np.array([recall, rough, full.rough * settings.fine_cost_s])
 

@@ -149,12 +149,12 @@ def _sample(
         click, who = np.maximum.reduceat(block, table.first_ad[:-1], axis=0), np.empty((0, 0), np.int64)
         per_click = believed[ticks].T
     else:
-        full = scenario.funnel.model_copy(update={"levels": scenario.funnel.levels[:1]})
-        winnow = Winnow(full, stages, ads, people, table.ad_campaign, keys)
+        matches = None if language is None else language.matches
+        winnow = Winnow(scenario.funnel.in_full(), stages, ads, people, table.ad_campaign, keys, matches)
         winnow.refresh((table.prior * table.target * MICRO * believed.mean(axis=0)).astype(np.float32))
         shape = int(winnow.first_row[-1]), count
         click, who = np.zeros(shape, np.float32), np.zeros(shape, np.int64)
-        winnow.fill(0, 0, users, click, np.zeros(shape, np.int64), who)
+        winnow.fill(0, 0, users, asked, click, np.zeros(shape, np.int64), who)
         per_click = believed[ticks, who]
     weight = np.empty((0, 0), np.float32)
     if squashing != 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import accumulate, pairwise
 from operator import mul
 from typing import Annotated, ClassVar, Literal
@@ -100,7 +101,10 @@ class Autoscaling(Part):
 
 
 class Serving(Part):
-    """A pool of servers: a request is auctioned when one of them has worked on it, and earns nothing if that is too late."""
+    """A pool of servers: a request is auctioned when one of them has worked on it, and earns nothing if that is too late.
+
+    Where users have tiers, those of a lower number are served first.
+    """
 
     servers: Annotated[int, Field(ge=1, le=MOST_SERVERS)]
     service_s: Seconds = Field(description="mean time that a server works on a request, candidates of a funnel apart")
@@ -108,9 +112,6 @@ class Serving(Part):
     network_s: Annotated[float, Field(ge=0, le=1e9)] = Field(0.0, description="mean of an answer's way, exponential")
     deadline_s: Seconds | None = Field(
         None, description="a request that has waited so long leaves; one answered later than this earns nothing"
-    )
-    tiers: tuple[Annotated[int, Field(ge=0, le=15)], ...] = Field(
-        (), description="tier of each user segment, tier 0 being served first; none: one queue"
     )
     outages: tuple[Outage, ...] = ()
     autoscaling: Autoscaling | None = None
@@ -161,7 +162,28 @@ class Index(Part):
         return self
 
 
+Levels = Annotated[tuple[Quotas, ...], Field(min_length=1, max_length=8)]
 Cost = Annotated[float, Field(ge=0, le=1e6)]
+
+
+class TierQuotas(Part):
+    """Quotas of one traffic tier, in place of those for all; even the full ones may be 0: cached ads only, or none."""
+
+    tier: Annotated[int, Field(ge=0)] = Field(description="one of users.tiers")
+    levels: Levels = Field(description="quotas in full, then the steps down for requests that have waited")
+
+    @model_validator(mode="after")
+    def _check(self) -> TierQuotas:
+        _check_steps(self.levels)
+        return self
+
+
+def _check_steps(levels: tuple[Quotas, ...]) -> None:
+    if levels[0].after_wait_s != 0:
+        raise ValueError(f"the first of the levels is the full one: its after_wait_s is 0, not {levels[0].after_wait_s:g}")
+    for one, next_ in pairwise(levels):
+        if next_.after_wait_s <= one.after_wait_s or next_.recall > one.recall:
+            raise ValueError("levels go down: each holds from a longer wait on, with no larger recall")
 
 
 class Funnel(Part):
@@ -172,24 +194,38 @@ class Funnel(Part):
     index: Index | None = Field(None, description="by which recall finds the best ads; None: it scores every ad")
     popular_share: Share = Field(0.15, description="of recall's quota, for ads that suit everybody")
     exploring_share: Share = Field(0.05, description="of recall's quota, for new ads drawn at random; for any if none is new")
+    keyword_share: Share = Field(0.0, description="of recall's quota, for ads whose keywords match the query")
     recall_cost_s: Cost = Field(0.0, description="a server's time for each candidate recalled")
     rough_cost_s: Cost = Field(0.0, description="for each that the rough sort scores: all recalled")
     fine_cost_s: Cost = Field(0.0, description="for each that the fine sort scores: all that pass the rough sort")
     new_share: Share = Field(0.0, description="share of ads without a history: believed to be as popular as any")
-    levels: Annotated[tuple[Quotas, ...], Field(min_length=1, max_length=8)] = Field(
-        (Quotas(),), description="quotas in full, then the steps down for requests that have waited"
-    )
+    levels: Levels = Field((Quotas(),), description="quotas in full, then the steps down for requests that have waited")
+    tiers: tuple[TierQuotas, ...] = Field((), description="traffic tiers with quotas of their own; all others: levels")
 
     @model_validator(mode="after")
     def _check(self) -> Funnel:
-        if self.popular_share + self.exploring_share > 1:
-            raise ValueError("popular_share and exploring_share must leave room under recall's quota")
-        if self.levels[0].after_wait_s != 0 or self.levels[0].fine == 0 or self.levels[0].recall == 0:
-            raise ValueError("the first of the levels is the full one: its quotas are above 0, its after_wait_s is 0")
-        for one, next_ in pairwise(self.levels):
-            if next_.after_wait_s <= one.after_wait_s or next_.recall > one.recall:
-                raise ValueError("levels go down: each holds from a longer wait on, with no larger recall")
+        if self.popular_share + self.exploring_share + self.keyword_share > 1:
+            raise ValueError("popular_share, exploring_share and keyword_share come to more than recall's quota")
+        if self.levels[0].fine == 0 or self.levels[0].recall == 0:
+            raise ValueError("the first of the levels is the full one: its quotas are above 0")
+        _check_steps(self.levels)
+        twice = [tier for tier, count in Counter(own.tier for own in self.tiers).items() if count > 1]
+        if twice:
+            raise ValueError(f"a tier has one set of quotas, and tier {min(twice)} stands twice")
         return self
+
+    def levels_of(self, tier: int) -> tuple[Quotas, ...]:
+        """The quotas of a traffic tier: in full, then the steps down."""
+        return next((own.levels for own in self.tiers if own.tier == tier), self.levels)
+
+    def in_full(self) -> Funnel:
+        """The same funnel where nobody waits: without the steps down."""
+        tiers = tuple(own.model_copy(update={"levels": own.levels[:1]}) for own in self.tiers)
+        return self.model_copy(update={"levels": self.levels[:1], "tiers": tiers})
+
+    def alike(self, quotas: Quotas) -> Funnel:
+        """The same funnel with these quotas for every request, whatever its tier and wait."""
+        return self.model_copy(update={"levels": (quotas,), "tiers": ()})
 
     def service_s(self, quotas: Quotas) -> float:
         """What the candidates of a request cost a server on average, seconds."""

@@ -90,7 +90,9 @@ class Exchange:
         self.on_block: list[Callable[[], None]] = []  # before a block is drawn over
         self.on_scores: list[Callable[[int], None]] = []  # asks for offers, from a request of the block on
         rows = np.array([0, campaigns]) if self._winnow is None else self._winnow.first_row
-        self.queue = None if scenario.serving is None else serving.new_queue(scenario.serving, scenario.funnel, rows)
+        self.queue = None
+        if scenario.serving is not None:
+            self.queue = serving.new_queue(scenario.serving, scenario.funnel, int(market.users.tier.max()) + 1, rows)
         self._demands = None if scenario.serving is None else serving.Demands(scenario.serving, market.users, keys)
         one_ad = ads == campaigns and self._winnow is None
         rate_shape = rows[-1], K.CHUNK
@@ -221,7 +223,7 @@ class Exchange:
         state, drawn, block = self.state, self.state.users[: K.CHUNK], slice(start, K.CHUNK)
         asked = None if self._asking is None else self._asking.asked(state.surface[: K.CHUNK], state.query[: K.CHUNK])
         if self._winnow is not None:
-            self._winnow.fill(first, start, drawn, state.rate, state.ad, state.who)
+            self._winnow.fill(first, start, drawn, asked, state.rate, state.ad, state.who)
         else:
             self._rates.fill(first, drawn, asked, self._block)
             if state.ad.size:
@@ -236,9 +238,10 @@ class Exchange:
         settings, market = self.scenario.funnel, self.market
         if settings is None or market.stages is None or market.ads is None:
             return None
+        matches = None if market.language is None else market.language.matches
         if self.scenario.serving is None:  # nobody waits, so that nothing but the full quotas is used
-            settings = settings.model_copy(update={"levels": settings.levels[:1]})
-        return Winnow(settings, market.stages, market.ads, market.users, market.campaigns.ad_campaign, keys)
+            settings = settings.in_full()
+        return Winnow(settings, market.stages, market.ads, market.users, market.campaigns.ad_campaign, keys, matches)
 
     def reindex(self) -> None:
         """Takes the bids of the moment into the funnel's index, and winnows anew what has not come yet of the block."""

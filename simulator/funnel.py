@@ -19,7 +19,8 @@ from .chance import Stream, generator, uniform
 from .compiled import inlined, kernel
 from .delivery import Funnel, Stage
 from .index import Lists
-from .population import AdVectors, Users, sigmoid
+from .matching import Matches
+from .population import AdVectors, Asked, Users, sigmoid
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -29,6 +30,7 @@ REACH = np.float32(40.0)  # log worth so far below the best is as good as nothin
 BINS = 1024  # of the histograms by which the best are found
 SAMPLED = 1024  # scores from which a first threshold is guessed
 BATCH = 64  # the most requests in a batch, a divisor of every block
+INDEX, POPULAR, EXPLORING, KEYWORDS = range(4)  # the channels of recall
 BATCH_BYTES = 1 << 22  # of scores that are looked through together: they should stay in the cache
 
 
@@ -55,14 +57,16 @@ def stage_view(market_seed: int, number: int, stage: Stage, ads: AdVectors, user
 class Winnow:
     """Fills blocks with the candidates of each request's auction; one of an exchange, since its index follows the bids.
 
-    Rows of a block are candidates: for each level of quotas as many as its fine sort passes.
+    Rows of a block are candidates: for each level of quotas as many as its fine sort passes, in the tier where it passes most.
     """
 
     def __init__(
         self, settings: Funnel, stages: tuple[StageView, StageView], ads: AdVectors, users: Users, owner: Integers,
-        keys: NDArray[np.uint64],
+        keys: NDArray[np.uint64], matches: Matches | None = None,
     ) -> None:  # fmt: skip
         self._users, self._keys, self._owner = users, keys, owner
+        none = np.zeros(0, np.int32)
+        self._matches = Matches(np.zeros(1, np.int64), none, none) if matches is None else matches
         self._recall, self._rough = stages
         self._fine = StageView(ads.believed_vectors.shape[1], ads.believed_vectors, ads.believed_bias)
         count = len(owner)
@@ -71,35 +75,48 @@ class Winnow:
         self._index = np.empty((d + 1, count), np.float32)  # the last row: bias and log bid
         self._index[:d] = self._recall.ads.T
         self._asks = np.ones((self.batch, d + 1), np.float32)
+        self._people = np.zeros((self.batch, users.interests.shape[1]), np.float32)
+        nothing, alike = np.full(self.batch, -1), np.zeros(self.batch, np.float32)
+        self._unasked = Asked(nothing, np.zeros((0, 0), np.float32), alike, alike + 1)
         self._scores = np.empty((self.batch, count if settings.index is None else 0), np.float32)
         self._worth = np.zeros(count, np.float32)  # bid per click at the last tick
         self._offset = np.empty(count, np.float32)  # its log
         self._fresh = np.flatnonzero(ads.new) if ads.new.any() else np.arange(count)
-        levels = settings.levels
-        self._quotas = np.array([(q.recall, q.rough, q.fine) for q in levels], np.int64)
-        self.first_row = np.concatenate([[0], np.cumsum(self._quotas[:, 2])])
-        full = min(int(self._quotas[0, 0]), count)
-        shares = settings.popular_share, settings.exploring_share
-        self._channels = np.array([full - sum(round(s * full) for s in shares), *(round(s * full) for s in shares)], np.int64)
-        self._popular = np.empty(int(self._channels[1]), np.int64)
+        self._tier = users.tier
+        levels = [settings.levels_of(tier) for tier in range(int(users.tier.max()) + 1)]
+        self._quotas = np.zeros((len(levels), max(map(len, levels)), 3), np.int64)  # levels that a tier lacks pass nothing
+        for tier, its in enumerate(levels):
+            self._quotas[tier, : len(its)] = [(q.recall, q.rough, q.fine) for q in its]
+        self._full = self._quotas[:, :1].copy()
+        rows = self._quotas[:, :, 2].max(axis=0)
+        rows[0] = max(rows[0], 1)  # a block without rows is one of a market without a funnel
+        self.first_row = np.concatenate([[0], np.cumsum(rows)])
+        most = np.minimum(self._quotas[:, 0, 0], count)
+        shares = settings.popular_share, settings.exploring_share, settings.keyword_share
+        split = [[round(s * int(full)) for s in shares] for full in most]
+        self._channels = np.array([(full - sum(of), *of) for full, of in zip(most, split, strict=True)], np.int64)
+        self._popular = np.empty((len(levels), int(self._channels[:, 1].max())), np.int64)
         self._lists: Lists | None = None
         if settings.index is not None:
             self._lists = Lists(settings.index, self._recall.ads, users.interests[:, :d])
-        self._nearest = np.empty((self.batch, 0 if self._lists is None else int(self._channels[0])), np.int64)
+        self._nearest = np.empty((self.batch, 0 if self._lists is None else int(self._channels[:, 0].max())), np.int64)
+        full = int(most.max())
         room = 2 * count + 8
         self._scratch = Scratch(
             place=np.empty(room, np.int32), value=np.empty(room, np.float32), bins=np.zeros(BINS, np.int32),
             ad=np.empty(full + 8, np.int64), recall=np.empty(full + 8, np.float32), rough=np.empty(full + 8, np.float32),
             chosen=np.empty(full + 8, np.int64), score=np.empty(full + 8, np.float32), click=np.empty(full + 8, np.float32),
+            matched=np.empty(int(np.diff(self._matches.first).max(initial=0)) + 8, np.float32),
             stamp=np.full(count, -1, np.int64), owner_stamp=np.full(int(owner.max()) + 1, -1, np.int64),
             owner_best=np.empty(int(owner.max()) + 1, np.int64), serial=np.zeros(1, np.int64),
         )  # fmt: skip
         segments = len(users.segment_start) - 1
-        sums = np.add.reduceat(users.interests, users.segment_start[:-1], axis=0, dtype=np.float64)
-        self._typical = (sums / np.diff(users.segment_start)[:, None]).astype(np.float32)
-        most = max((q.fine for q in levels if q.recall == 0), default=0)
-        self._cached_ad, self._cached_rate = np.zeros((segments, most), np.int64), np.zeros((segments, most), np.float32)
-        self._passed = np.zeros((len(levels), 3), np.int64)
+        cached = int(self._quotas[:, :, 2].max(where=self._quotas[:, :, 0] == 0, initial=0))
+        self._cached_ad, self._cached_rate = np.zeros((segments, cached), np.int64), np.zeros((segments, cached), np.float32)
+        if cached:
+            sums = np.add.reduceat(users.interests, users.segment_start[:-1], axis=0, dtype=np.float64)
+            self._typical = (sums / np.diff(users.segment_start)[:, None]).astype(np.float32)
+        self._passed = np.zeros((self._quotas.shape[1], 3), np.int64)
         self.refresh(np.zeros(int(owner.max()) + 1, np.float32))  # nobody has bid yet
 
     def refresh(self, live: Floats) -> None:
@@ -110,9 +127,10 @@ class Winnow:
         np.add(self._recall.bias, self._offset, out=self._index[-1])
         if self._lists is not None:
             self._lists.refresh(self._index[-1], self._worth > 0)
-        if self._popular.size:
-            best = np.argpartition(-(self._fine.bias + self._offset), self._popular.size - 1)[: self._popular.size]
-            self._popular[:] = np.sort(best)
+        for popular, size in zip(self._popular, self._channels[:, 1], strict=True):
+            if size:
+                best = np.argpartition(-(self._fine.bias + self._offset), size - 1)[:size]
+                popular[:size] = np.sort(best)
         if self._cached_ad.size:
             self._cache()
 
@@ -128,17 +146,26 @@ class Winnow:
             self._cached_rate[segment] = 0
             self._cached_rate[segment, : best.size] = 1 / (1 + np.exp(-row[best]))
 
-    def fill(self, first: int, start: int, users: Integers, rate: Floats, ad: Integers, who: Integers) -> None:
-        """Candidates of the requests of a block from place `start` on; rows of `rate`, `ad` and `who`, columns by place."""
-        for low in range(start // self.batch * self.batch, users.size, self.batch):
-            people = users[low : low + self.batch]
-            self._pass(first + low, max(start - low, 0), low, people, self._quotas, rate, ad, who, self._passed)
+    def fill(
+        self, first: int, start: int, users: Integers, asked: Asked | None, rate: Floats, ad: Integers, who: Integers
+    ) -> None:
+        """Candidates of the requests of a block from place `start` on; rows of `rate`, `ad` and `who`, columns by place.
 
-    def trace(self, number: int, user: int) -> Trace:
-        """The way of one request through the full quotas, with the index as it is; for judges."""
-        rows, scratch, passed = int(self._quotas[0, 2]), self._scratch, np.zeros((1, 3), np.int64)
+        `users` are those of the whole block, `asked` what they ask.
+        """
+        for low in range(start // self.batch * self.batch, users.size, self.batch):
+            batch = slice(low, low + self.batch)
+            part = None if asked is None else asked.part(batch)
+            self._pass(first + low, max(start - low, 0), low, users[batch], part, self._quotas, rate, ad, who, self._passed)
+
+    def trace(self, number: int, user: int, asked: Asked | None = None) -> Trace:
+        """The way of one request through the full quotas of its tier, with the index as it is; for judges.
+
+        `asked` holds what this one request asks.
+        """
+        rows, scratch, passed = int(self.first_row[1]), self._scratch, np.zeros((1, 3), np.int64)
         rate, ad, who = np.zeros((rows, 1), np.float32), np.zeros((rows, 1), np.int64), np.zeros((rows, 1), np.int64)
-        self._pass(number, 0, 0, np.array([user]), self._quotas[:1], rate, ad, who, passed)
+        self._pass(number, 0, 0, np.array([user]), asked, self._full, rate, ad, who, passed)
         recalled, kept, shown = passed[0]
         scores = self._scores[0] if self._lists is None else self._asks[0] @ self._index
         return Trace(
@@ -147,20 +174,24 @@ class Winnow:
         )  # fmt: skip
 
     def _pass(
-        self, first: int, skip: int, column: int, users: Integers, quotas: Integers, rate: Floats, ad: Integers, who: Integers,
-        passed: Integers,
+        self, first: int, skip: int, column: int, users: Integers, asked: Asked | None, quotas: Integers, rate: Floats,
+        ad: Integers, who: Integers, passed: Integers,
     ) -> None:  # fmt: skip
         """Scores one batch of users, or a single user, against the index and winnows; see `winnow`."""
-        self._asks[:, :-1] = self._users.interests[users, : self._recall.dimensions]
+        people = self._people
+        people[: users.size] = self._users.interests[users]
+        if asked is not None:
+            people[: users.size] += asked.vectors
+        self._asks[:, :-1] = people[:, : self._recall.dimensions]
         if self._lists is None:
             np.matmul(self._asks, self._index, out=self._scores)
         else:
             self._lists.search(self._asks[:, :-1], self._nearest)
         winnow(
-            first, skip, column, users, self._keys, self._scores, self._nearest, self._popular, self._fresh, self._channels,
-            quotas, self.first_row, self._users.interests, self._recall.ads, self._recall.bias, self._rough.ads,
-            self._rough.bias, self._fine.ads, self._fine.bias, self._offset, self._owner, self._users.segment, self._cached_ad,
-            self._cached_rate, self._scratch, rate, ad, who, passed,
+            first, skip, column, users, people, asked or self._unasked, self._matches, self._keys, self._scores, self._nearest,
+            self._popular, self._fresh, self._channels, quotas, self.first_row, self._recall, self._rough, self._fine,
+            self._offset, self._owner,
+            self._users.segment, self._tier, self._cached_ad, self._cached_rate, self._scratch, rate, ad, who, passed,
         )  # fmt: skip
 
 
@@ -186,6 +217,7 @@ class Scratch(NamedTuple):
     chosen: Integers
     score: Floats
     click: Floats
+    matched: Floats  # scores of ads whose keywords match
     stamp: Integers  # (ads,)
     owner_stamp: Integers  # (campaigns,)
     owner_best: Integers  # (campaigns,) the best of its ads among those chosen
@@ -283,13 +315,13 @@ def product(one: Any, other: Any) -> Any:
 
 @inlined
 def merge(
-    number: Any, scores: Any, nearest: Any, person: Any, recall_ads: Any, recall_bias: Any, popular: Any, fresh: Any,
+    number: Any, scores: Any, nearest: Any, person: Any, query: Any, matches: Any, recall: Any, popular: Any, fresh: Any,
     channels: Any, keys: Any, offset: Any, scratch: Any,
 ) -> Any:  # fmt: skip
     """Recall: the ads of all channels under their quotas, each once; returns how many.
 
-    The best by all scores first, or where there are none the nearest by the index; then popular ones, whoever asks, then some
-    drawn among the new (or all, if none is).
+    The best by all scores first, or where there are none the nearest by the index; then those whose keywords match the query;
+    popular ones, whoever asks; and some drawn among the new (or all, if none is).
     """
     scratch.serial[0] += 1
     serial, found = scratch.serial[0], np.int64(0)
@@ -299,68 +331,93 @@ def merge(
             a = np.int64(scratch.place[i])
             scratch.ad[i], scratch.recall[i], scratch.stamp[a] = a, scratch.value[i], serial
     else:
-        for i in range(nearest.size):
+        for i in range(min(channels[0], nearest.size)):
             if nearest[i] >= 0:
-                found = add(nearest[i], serial, scores, person, recall_ads, recall_bias, offset, scratch, found)
-    for i in range(popular.size):
-        found = add(popular[i], serial, scores, person, recall_ads, recall_bias, offset, scratch, found)
-    for i in range(channels[2]):
+                found = add(nearest[i], serial, scores, person, recall, offset, scratch, found)
+    if query >= 0 and channels[KEYWORDS] > 0:
+        low = matches.first[query]
+        size = matches.first[query + 1] - low
+        for i in range(size):
+            a = np.int64(matches.ad[low + i])
+            scratch.matched[i] = score_of(a, scores, person, recall, offset)
+        kept = best_of(scratch.matched, size, channels[KEYWORDS], scratch.place, scratch.value, scratch.bins)
+        for i in range(kept):
+            a = np.int64(matches.ad[low + scratch.place[i]])
+            found = add(a, serial, scores, person, recall, offset, scratch, found)
+    for i in range(channels[POPULAR]):
+        found = add(popular[i], serial, scores, person, recall, offset, scratch, found)
+    for i in range(channels[EXPLORING]):
         drawn = fresh[np.int64(uniform(keys[Stream.EXPLORE], number, i) * fresh.size)]
-        found = add(drawn, serial, scores, person, recall_ads, recall_bias, offset, scratch, found)
+        found = add(drawn, serial, scores, person, recall, offset, scratch, found)
     return found
 
 
 @inlined
-def add(
-    a: Any, serial: Any, scores: Any, person: Any, recall_ads: Any, recall_bias: Any, offset: Any, scratch: Any, found: Any
-) -> Any:  # fmt: skip
+def score_of(a: Any, scores: Any, person: Any, recall: Any, offset: Any) -> Any:
+    """What recall makes of an ad."""
+    return scores[a] if scores.size > 0 else product(person, recall.ads[a]) + recall.bias[a] + offset[a]
+
+
+@inlined
+def add(a: Any, serial: Any, scores: Any, person: Any, recall: Any, offset: Any, scratch: Any, found: Any) -> Any:
     """One more recalled ad, unless it is there already or takes no part."""
     if scratch.stamp[a] == serial or offset[a] <= NOBODY:
         return found
-    score = scores[a] if scores.size > 0 else product(person, recall_ads[a]) + recall_bias[a] + offset[a]
+    score = score_of(a, scores, person, recall, offset)
     scratch.ad[found], scratch.recall[found], scratch.stamp[a] = a, score, serial
     return found + 1
 
 
 @kernel(fastmath={"contract", "reassoc"})
 def winnow(
-    first: Any, skip: Any, column: Any, users: Any, keys: Any, scores: Any, nearest: Any, popular: Any, fresh: Any,
-    channels: Any, quotas: Any, first_row: Any, interests: Any, recall_ads: Any, recall_bias: Any, rough_ads: Any,
-    rough_bias: Any, fine_ads: Any, fine_bias: Any, offset: Any, owner: Any, segment: Any, cached_ad: Any, cached_rate: Any,
-    scratch: Any, rate: Any, ad: Any, who: Any, passed: Any,
+    first: Any, skip: Any, column: Any, users: Any, people: Any, asked: Any, matches: Any, keys: Any, scores: Any, nearest: Any,
+    popular: Any, fresh: Any, channels: Any, quotas: Any, first_row: Any, recall: Any, rough: Any, fine: Any, offset: Any,
+    owner: Any, segment: Any, tiers: Any, cached_ad: Any, cached_rate: Any, scratch: Any, rate: Any, ad: Any, who: Any,
+    passed: Any,
 ) -> None:  # fmt: skip
     """The funnel of a batch of requests, from their recall scores (requests, ads) to the rows of their auctions.
 
     Where an index has found the `nearest` ads (requests, recalled), -1 behind them, there are no scores: shape (requests, 0).
-
-    The first `skip` requests are left as they are. Lower levels of quotas are given what the full one recalled.
+    `people` are users' interests and what they ask. The first `skip` requests are left as they are. Lower levels of quotas are
+    given what the full one recalled. `popular`, `channels` (T, 4) and `quotas` (T, levels, 3) differ between traffic tiers;
+    `tiers` are those of user segments.
     """
     for j in range(skip, users.size):
-        person = interests[users[j]]
-        recalled = merge(
-            first + j, scores[j], nearest[j], person, recall_ads, recall_bias, popular, fresh, channels, keys, offset, scratch
-        )
+        person, home, lift = people[j], segment[users[j]], asked.lift[j]
+        tier = tiers[home]
+        quota, recalled = quotas[tier], 0
+        if quota[0, 0] > 0:
+            recalled = merge(
+                first + j, scores[j], nearest[j], person, asked.query[j], matches, recall, popular[tier], fresh, channels[tier],
+                keys, offset, scratch,
+            )  # fmt: skip
         for i in range(recalled):
             a = scratch.ad[i]
-            scratch.rough[i] = product(person, rough_ads[a]) + rough_bias[a] + offset[a]
-        for level in range(quotas.shape[0]):
-            if quotas[level, 0] == 0:
-                home = segment[users[j]]
-                for i in range(quotas[level, 2]):
-                    row, a = first_row[level] + i, cached_ad[home, i]
-                    rate[row, column + j], ad[row, column + j], who[row, column + j] = cached_rate[home, i], a, owner[a]
+            scratch.rough[i] = product(person, rough.ads[a]) + rough.bias[a] + offset[a]
+        for level in range(quota.shape[0]):
+            rows = first_row[level + 1] - first_row[level]
+            if quota[level, 0] == 0:
+                for i in range(rows):
+                    row = first_row[level] + i
+                    rate[row, column + j] = 0
+                    if i < quota[level, 2]:
+                        a = cached_ad[home, i]
+                        rate[row, column + j] = cached_rate[home, i] * lift
+                        ad[row, column + j], who[row, column + j] = a, owner[a]
+                        passed[level, 2] += cached_rate[home, i] > 0
                 continue
-            kept = rough_sort(recalled, level, quotas, scratch)
-            shown = fine_sort(kept, person, fine_ads, fine_bias, offset, owner, quotas[level, 2], scratch)
-            passed[level, 0] += min(recalled, quotas[level, 0])
+            kept = rough_sort(recalled, level, quota, scratch)
+            shown = fine_sort(kept, person, asked.odds[j], fine, offset, owner, quota[level, 2], scratch)
+            passed[level, 0] += min(recalled, quota[level, 0])
             passed[level, 1] += kept
             passed[level, 2] += shown
-            for i in range(quotas[level, 2]):
+            for i in range(rows):
                 row = first_row[level] + i
                 if i < shown:
                     n = scratch.place[i]
                     a = scratch.chosen[n]
-                    rate[row, column + j], ad[row, column + j], who[row, column + j] = scratch.click[n], a, owner[a]
+                    rate[row, column + j] = scratch.click[n] * lift
+                    ad[row, column + j], who[row, column + j] = a, owner[a]
                 else:
                     rate[row, column + j] = 0
 
@@ -387,14 +444,14 @@ def rough_sort(recalled: Any, level: Any, quotas: Any, scratch: Any) -> Any:
 
 @inlined
 def fine_sort(
-    kept: Any, person: Any, fine_ads: Any, fine_bias: Any, offset: Any, owner: Any, quota: Any, scratch: Any
+    kept: Any, person: Any, odds: Any, fine: Any, offset: Any, owner: Any, quota: Any, scratch: Any
 ) -> Any:  # fmt: skip
     """Leaves in `place` where among `chosen` the best stand, one of each campaign, `click` being their rates."""
     scratch.serial[0] += 1
     serial = scratch.serial[0]
     for i in range(kept):
         a = scratch.chosen[i]
-        click = np.float32(sigmoid(product(person, fine_ads[a]) + fine_bias[a]))
+        click = np.float32(sigmoid(product(person, fine.ads[a]) + fine.bias[a] + odds))
         scratch.click[i], scratch.score[i] = click, math.log(click) + offset[a]
         k = owner[a]
         if scratch.owner_stamp[k] != serial:

@@ -36,7 +36,7 @@ class Market(NamedTuple):
 def build(scenario: Scenario) -> Market:
     """The market of a scenario: drawn campaigns receive their budgets and prior multipliers here."""
     table = demand.campaigns(scenario)
-    people = population.users(scenario)
+    people = population.users(scenario.users, scenario.market_seed, scenario.ticks_per_day)
     ads = population.ad_vectors(scenario, scenario.rates, table, people) if isinstance(scenario.rates, Interests) else None
     language = stages = None
     if scenario.search is not None and ads is not None and isinstance(scenario.rates, Interests):

@@ -8,6 +8,7 @@ degraded as the scenario says.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
@@ -18,6 +19,7 @@ from .chance import Stream, generator, uniform
 from .compiled import inlined, kernel
 from .demand import Campaigns
 from .scenario import Interests, Normal, Scenario, Uniform
+from .scenario import Users as Population
 
 # Up to so many users all are looked at to see how much they differ about an ad, of more about so many.
 MOST_COMPARED, COMPARED = 20_000, 2_000
@@ -33,6 +35,7 @@ class Users(NamedTuple):
     interests: Floats  # (users, dimensions)
     segment: Integers  # (users,)
     segment_start: Integers  # (segments + 1,)
+    tier: Integers  # (segments,) of traffic
     segment_share: NDArray[np.float64]  # (ticks, segments), cumulative over segments
     alias_share: NDArray[np.float64]  # (users,)
     alias_user: Integers  # (users,)
@@ -50,9 +53,14 @@ class Truth(NamedTuple):
 class Asked(NamedTuple):
     """What a block of n requests brings beside its users, as the platform believes it; see `surfaces`."""
 
+    query: Integers  # (n,) -1: none
     vectors: Floats  # (n, dimensions) of the queries; 0 where none is asked
     odds: Floats  # (n,) of a click, on any ad
     lift: Floats  # (n,)
+
+    def part(self, block: slice) -> Asked:
+        """The same of some of the requests."""
+        return Asked(self.query[block], self.vectors[block], self.odds[block], self.lift[block])
 
 
 class Rates(Protocol):
@@ -65,10 +73,10 @@ class Rates(Protocol):
         """Believed click rates (times lift) of all ads for requests first, first + 1, ... from `users`; out: (ads, n)."""
 
 
-def users(scenario: Scenario) -> Users:
-    """The users of a market, a function of its `market_seed`."""
-    settings = scenario.users
-    dice = generator(scenario.market_seed, Stream.POPULATION)
+@lru_cache(maxsize=1)
+def users(settings: Population, market_seed: int, ticks_per_day: int) -> Users:
+    """The users of a market, a function of its `market_seed`; markets that differ in other settings share them."""
+    dice = generator(market_seed, Stream.POPULATION)
     centres = _directions(dice, settings.segments, settings.dimensions)
     segment = np.sort(dice.integers(settings.segments, size=settings.count))
     segment[: settings.segments] = np.arange(settings.segments)  # none is empty
@@ -81,12 +89,13 @@ def users(scenario: Scenario) -> Users:
         share[low:high], other[low:high] = alias_table(activity[low:high])
         other[low:high] += low
     phase = dice.random(settings.segments)
-    hour = (np.arange(scenario.ticks_per_day) + 0.5) / scenario.ticks_per_day
+    hour = (np.arange(ticks_per_day) + 0.5) / ticks_per_day
     weight = np.bincount(segment, activity) * np.exp(settings.hour_amplitude * np.cos(2 * np.pi * (hour[:, None] - phase)))
     return Users(
         interests=(centres[segment] + noise).astype(np.float32),
         segment=segment,
         segment_start=start,
+        tier=np.array(settings.tiers or (0,) * settings.segments, np.int64),
         segment_share=np.cumsum(weight, axis=1) / weight.sum(axis=1, keepdims=True),
         alias_share=share,
         alias_user=other,

@@ -65,6 +65,15 @@ class Users(Part):
         1.2, description="Pareto shape of a user's share of the requests"
     )
     hour_amplitude: NonNegative = Field(0.0, description="log amplitude of a segment's share of traffic over the day")
+    tiers: tuple[Annotated[int, Field(ge=0, le=255)], ...] = Field(
+        (), description="traffic tier of each segment: 0 is served first, and a funnel's quotas may differ; none: all in tier 0"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Users:
+        if len(self.tiers) not in (0, self.segments):
+            raise ValueError(f"tiers must name a tier for each of the {self.segments} segments, not {len(self.tiers)}")
+        return self
 
 
 class Interests(Part):
@@ -302,9 +311,11 @@ class Scenario(Part):
             raise ValueError("users.segments must not exceed users.count")
         if self.funnel is not None and self.rates.kind != "interests":
             raise ValueError(f"a funnel needs rates of kind interests, not {self.rates.kind}")
-        if self.serving is not None and len(self.serving.tiers) not in (0, self.users.segments):
-            tiers, segments = len(self.serving.tiers), self.users.segments
-            raise ValueError(f"serving.tiers must name a tier for each of the {segments} segments, not {tiers}")
+        known = set(self.users.tiers) or {0}
+        unknown = {own.tier for own in self.funnel.tiers} - known if self.funnel is not None else set()
+        if unknown:
+            there = ", ".join(map(str, sorted(known)))
+            raise ValueError(f"funnel.tiers has quotas for tier {min(unknown)}, but users.tiers has only {there}")
         if self.rates.kind == "uniform" and self.rates.belief_noise and self.auction.squashing != 1:
             raise ValueError("auction.squashing other than 1 needs believed rates above zero, so no rates.belief_noise here")
         return self
@@ -318,6 +329,8 @@ class Scenario(Part):
             raise ValueError(f"names of surfaces must differ, and {min(twice)!r} stands twice")
         if surfaces and (self.search is not None) != any(s.asks for s in surfaces):
             raise ValueError("surfaces where requests ask need the part search, and search such a surface")
+        if self.funnel is not None and self.funnel.keyword_share > 0 and self.search is None:
+            raise ValueError("funnel.keyword_share needs the part search: without queries no keyword matches")
         for surface in surfaces:
             if len(surface.exposure) > self.auction.slots:
                 held, most = len(surface.exposure), self.auction.slots

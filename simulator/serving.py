@@ -45,18 +45,18 @@ class Queue(NamedTuple):
     request: Integers  # (n,) its number
     under_way: NDArray[np.bool_]  # (n,) waits or is served
     draw: NDArray[np.float64]  # (n,) how long a server takes, as a multiple of the mean of its level
-    level: Integers  # (n,) of quotas, once it is started
+    level: Integers  # (n,) of its tier's quotas, once it is started
     work: Integers  # (n,) how long a server takes, once it is started
     network: Integers  # (n,) how long the answer travels
-    tier: Integers  # (n,)
+    tier: Integers  # (n,) of traffic
     waiting: Integers  # (T, n) rings of columns
     head: Integers  # (T,) place of the first
     length: Integers  # (T,)
     done_time: Integers  # (n,) a heap of completions, of control[BUSY] entries: by time, then by order of start
     done_order: Integers
     done_column: Integers
-    service: NDArray[np.float64]  # (levels,) mean of what a server takes
-    after: Integers  # (levels,) from which wait on
+    service: NDArray[np.float64]  # (T, levels) mean of what a server takes
+    after: Integers  # (T, levels) from which wait on; NEVER for a level that a tier does not have
     rows: Integers  # (levels + 1,) first row of a level's candidates in `State`
     books: Integers  # (BOOKS,) of the tick under way
     latency: Integers  # (BINS,) histogram over requests answered, late ones too, by log2 of microseconds
@@ -65,11 +65,17 @@ class Queue(NamedTuple):
 KEPT = ("request", "draw", "level", "work", "network", "tier")  # of a request, in its column
 
 
-def new_queue(settings: Serving, funnel: Funnel | None, rows: Integers) -> Queue:
+def new_queue(settings: Serving, funnel: Funnel | None, tiers: int, rows: Integers) -> Queue:
     """An empty queue with room for a block of requests; `rows` are those of the levels of quotas, or of all campaigns."""
-    n, tiers = K.CHUNK, max(settings.tiers, default=0) + 1
-    levels = funnel.levels if funnel is not None else ()
-    extra = [funnel.service_s(quotas) for quotas in levels] if funnel is not None else [0.0]
+    n, levels = K.CHUNK, len(rows) - 1
+    service, after = np.full((tiers, levels), settings.service_s), np.full((tiers, levels), NEVER)
+    after[:, 0] = 0
+    if funnel is not None:
+        for tier, level in np.ndindex(tiers, levels):
+            if level < len(funnel.levels_of(tier)):
+                quotas = funnel.levels_of(tier)[level]
+                service[tier, level] += funnel.service_s(quotas)
+                after[tier, level] = round(quotas.after_wait_s * 1e6)
     control = np.zeros(CONTROLS, np.int64)
     control[CAPACITY] = settings.servers
     control[DEADLINE] = NEVER if settings.deadline_s is None else round(settings.deadline_s * 1e6)
@@ -88,8 +94,8 @@ def new_queue(settings: Serving, funnel: Funnel | None, rows: Integers) -> Queue
         done_time=np.zeros(n, np.int64),
         done_order=np.zeros(n, np.int64),
         done_column=np.zeros(n, np.int64),
-        service=(settings.service_s + np.array(extra)) * 1e6,
-        after=np.array([round(quotas.after_wait_s * 1e6) for quotas in levels] or [0], np.int64),
+        service=service * 1e6,
+        after=after,
         rows=rows,
         books=np.zeros(BOOKS, np.int64),
         latency=np.zeros(BINS, np.int64),
@@ -124,10 +130,9 @@ class Demands:
     """What the requests of a block will ask of the servers: a function of their numbers and users, and of the seed."""
 
     def __init__(self, settings: Serving, users: Users, keys: NDArray[np.uint64]) -> None:
-        self._keys, self._segment = keys, users.segment
+        self._keys, self._segment, self._tiers = keys, users.segment, users.tier
         self._network = settings.network_s * 1e6
         self._fixed = settings.service == "fixed"
-        self._tiers = np.array(settings.tiers or np.zeros(users.segment.max() + 1), np.int64)
 
     def fill(self, first: int, users: Integers, queue: Queue) -> None:
         """Draw, way and tier of requests first, first + 1, ... in the first columns."""
@@ -157,18 +162,18 @@ def enter(column: Any, i: Any, state: Any, queue: Any) -> Any:
         return False
     queue.request[column], queue.under_way[column] = i, True
     queue.books[ARRIVED] += 1
-    queue.control[ASKED] += np.int64(queue.service[0] * queue.draw[column])
+    queue.control[ASKED] += np.int64(queue.service[queue.tier[column], 0] * queue.draw[column])
     return True
 
 
 @kernel()
 def start(column: Any, now: Any, times: Any, queue: Any) -> None:
-    """A server takes it up, and does as much work on it as its wait leaves quotas for."""
-    wait, level = now - times[column], 0
-    while level + 1 < queue.after.size and wait >= queue.after[level + 1]:
+    """A server takes it up, and does as much work on it as its tier and its wait leave quotas for."""
+    wait, level, tier = now - times[column], 0, queue.tier[column]
+    while level + 1 < queue.after.shape[1] and wait >= queue.after[tier, level + 1]:
         level += 1
     queue.level[column] = level
-    queue.work[column] = max(np.int64(1), np.int64(queue.service[level] * queue.draw[column]))
+    queue.work[column] = max(np.int64(1), np.int64(queue.service[tier, level] * queue.draw[column]))
     queue.books[STEPPED_DOWN] += level > 0
     queue.books[BEGUN] += 1
     queue.books[WAITED] += wait > 0

@@ -36,7 +36,7 @@ class Surfaces(NamedTuple):
     asks: NDArray[np.bool_]  # (P,)
     deadline: Integers  # (P,) microseconds
     click: Doubles  # (P,) log-odds
-    lift: Doubles  # (P,)
+    lift: Doubles  # (P,) where they ask, before that of the query
     query_click: Floats  # (Q,) log-odds
     query_lift: Doubles  # (Q,)
     vectors: Floats  # (Q, dimensions) the truth
@@ -51,6 +51,8 @@ def new_surfaces(scenario: Scenario, language: Language | None) -> Surfaces:
     before = np.column_stack([np.ones(len(exposures)), marginal[:, :-2]])
     patience = None if scenario.serving is None else scenario.serving.deadline_s
     deadlines = [s.deadline_s or patience for s in listed] or [patience]
+    asks = np.array([s.asks for s in listed] or [language is not None], np.bool_)
+    most = 1.0 if language is None else float(language.queries.conversion.max())
     lift = np.array([s.conversion for s in listed] or [1.0])
     share = np.cumsum([s.share for s in listed] or [1.0])
     none = np.zeros((0, 0), np.float32)
@@ -60,12 +62,12 @@ def new_surfaces(scenario: Scenario, language: Language | None) -> Surfaces:
         seen=np.divide(marginal[:, :-1], before, out=np.zeros((len(exposures), slots)), where=before > 0),
         marginal=marginal,
         share=share / share[-1],
-        asks=np.array([s.asks for s in listed] or [language is not None], np.bool_),
+        asks=asks,
         deadline=np.array([NEVER if d is None else round(d * 1e6) for d in deadlines], np.int64),
         click=np.array([s.click for s in listed] or [0.0]),
-        lift=lift / lift.max(),
+        lift=lift / lift.max() / np.where(asks, 1.0, most),
         query_click=np.zeros(0, np.float32) if queries is None else queries.click,
-        query_lift=np.zeros(0) if queries is None else queries.conversion / queries.conversion.max(),
+        query_lift=np.zeros(0) if queries is None else queries.conversion / most,
         vectors=none if queries is None else queries.vectors,
     )
 
@@ -90,9 +92,11 @@ class Asking:
 
     def __init__(self, surfaces: Surfaces, language: Language | None, dimensions: int, keys: NDArray[np.uint64]) -> None:
         self._surfaces, self._keys, self._dimensions = surfaces, keys, dimensions
-        none = np.zeros(0)
-        self._alias = (none, none.astype(np.int64)) if language is None else language.queries[5:7]
-        self._believed = np.zeros((0, dimensions), np.float32) if language is None else language.queries.believed_vectors
+        self._alias = np.zeros(0), np.zeros(0, np.int64)
+        self._believed = np.zeros((0, dimensions), np.float32)
+        if language is not None:
+            self._alias = language.queries.alias_share, language.queries.alias_query
+            self._believed = language.queries.believed_vectors
 
     def draw(self, first: int, surface: Integers, query: Integers) -> None:
         """Surfaces and queries (-1: none) of requests first, first + 1, ..., as many as there is room for."""
@@ -106,7 +110,7 @@ class Asking:
         vectors[asks] = self._believed[query[asks]]
         odds[asks] += s.query_click[query[asks]]
         lift[asks] *= s.query_lift[query[asks]]
-        return Asked(vectors, odds.astype(np.float32), lift.astype(np.float32))
+        return Asked(query, vectors, odds.astype(np.float32), lift.astype(np.float32))
 
 
 @kernel()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..progress import progress
 from ..report import plain_table
-from . import auctions, budgets, cascade, delays, people, queues, sampling
+from . import auctions, budgets, cascade, compute, delays, people, queues, sampling
 from .check import LIMIT, Check
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ CHECKS: dict[str, Callable[[float], list[Check]]] = {
     "11 pacing equilibrium": budgets.pacing_equilibrium,
     "11 pacing equilibrium, learned": budgets.learned_equilibrium,
     "12 delayed feedback": delays.delayed_feedback,
+    "14 compute": compute.allocation,
     "16 winner's curse": sampling.winners_curse,
     "17 cascade": cascade.survivors,
     "19 interference": sampling.interference,

@@ -120,6 +120,18 @@ def test_tune_writes_what_bench_reads(command, tmp_path):
     assert summary["policies"] == {dual["name"]: dual["chosen"], "mine:Half": "mine:Half", "fixed": "fixed"}
 
 
+def test_quotas_prints_a_row_for_each_and_draws_them(command, tmp_path):
+    small = ("--requests", "500", "--set", "demand.campaigns=60", "users.count=2000", "ticks_per_day=4")
+    status, out, _ = command("quotas", "--ladder", "20", "60", "--out", "q", *small)
+    assert status == 0
+    rows = [line.split() for line in out.splitlines() if line.split() and line.split()[0] in ("20", "60")]
+    assert [len(row) for row in rows] == [3, 6]
+    assert float(rows[1][2].replace(",", "")) > float(rows[0][2].replace(",", ""))
+    width, height = png_size(tmp_path / "q" / "quotas.png")
+    assert width > 1000
+    assert height > 300
+
+
 def test_replay_prints_json_with_its_notes(command, tmp_path):
     dice = np.random.default_rng(0)
     rows = zip(dice.random(500) < 0.1, dice.integers(1, 300, 500), dice.random(500) * 0.2, strict=True)
@@ -161,6 +173,8 @@ MISTAKES = {
     "tune into a folder": (["tune", "bidding", "--out", "."], "'.'"),
     "no jobs": (["bench", "bidding", "--jobs", "0"], "not 0"),
     "bench on a market without budgets": (["bench", "bidding", "--scenario", "uniform"], "no steady campaign"),
+    "quotas without a funnel": (["quotas", "--scenario", "tiny"], "'tiny' has no funnel"),
+    "quotas that fall": (["quotas", "--ladder", "50", "25"], "not 50 25"),
     "missing log": (["replay", "nothing.csv"], "nothing.csv"),
     "log that is none": (["replay", "mine.py"], "mine.py"),
     "unknown flag": (["simulate", "--sed", "3"], "--sed"),
@@ -197,4 +211,4 @@ def test_the_command_exists_as_a_module():
         check=False,
     )
     assert done.returncode == 0
-    assert all(word in done.stdout for word in ("simulate", "bench", "tune", "replay", "speed", "theory", "demo"))
+    assert all(word in done.stdout for word in ("simulate", "bench", "tune", "replay", "speed", "theory", "quotas", "demo"))

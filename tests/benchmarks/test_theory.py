@@ -11,11 +11,11 @@ import pytest
 from rich.console import Console
 
 from adarena.benchmarks import theory
-from adarena.benchmarks.theory import auctions, budgets, cascade, delays, people, queues, sampling
+from adarena.benchmarks.theory import auctions, budgets, cascade, compute, delays, people, queues, sampling
 from adarena.benchmarks.theory.check import Check, equal, ratio, sampled
 
 # A share of the full effort where a check takes longer than a second or two.
-EFFORT = {"7 arrivals": 0.5, "10 dual descent": 0.3, "11 pacing equilibrium, learned": 0.4}
+EFFORT = {"7 arrivals": 0.5, "10 dual descent": 0.3, "11 pacing equilibrium, learned": 0.4, "14 compute": 0.5}
 CAUGHT = 6.0  # standard errors by which a wrong market must be found out
 
 
@@ -32,7 +32,7 @@ def test_the_market_agrees_with_theory(name: str) -> None:
 
 
 def test_every_check_is_there() -> None:
-    absent = {13, 14, 15, 18, 21}  # of those up to 24
+    absent = {13, 15, 18, 21}  # of those up to 24
     assert {int(name.split()[0]) for name in theory.CHECKS} == {*range(1, 25)} - absent
 
 
@@ -115,6 +115,39 @@ def test_expected_arrivals_by_fine_summation() -> None:
         assert sampling.expected_arrivals(20_000, np.array([share]))[0] == pytest.approx(fine, rel=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("units", "price", "revenue", "saving"),
+    [
+        (0.5, 0.301710, 0.243805, 0.281),
+        (1, 0.158594, 0.353982, 0.21002),
+        (2, 0.052469, 0.448907, 0.136),
+        (3, 0.018661, 0.481513, 0.098),
+    ],
+)
+def test_compute_by_its_shadow_price(units: float, price: float, revenue: float, saving: float) -> None:
+    assert compute.shadow_price(units) == pytest.approx(price, abs=1e-6)
+    assert 1 - compute.equal_compute(units) / units == pytest.approx(saving, abs=5e-4)
+    worth = (np.arange(100_000) + 0.5) / 100_000
+    for spent, earned in ((units, revenue), (compute.equal_compute(units), -math.expm1(-units) / 2)):
+        best = compute.optimum(worth, spent)
+        assert best.mean() == pytest.approx(spent, abs=1e-9)
+        assert (worth * -np.expm1(-best)).mean() == pytest.approx(earned, abs=1e-6)
+
+
+def test_no_other_allocation_of_the_compute_earns_more() -> None:
+    """Moving draws between any two tiers loses."""
+    told = compute.tiers(compute.toy(1_000))
+    assert (np.diff(told.worth) > 0).all()
+    np.testing.assert_allclose(np.bincount(told.of_segment, minlength=32) > 0, True)
+    best = compute.optimum(told.worth, 1.0) / compute.UNIT
+    for to, of in np.ndindex(32, 32):
+        moved = best.copy()
+        moved[to] += 1
+        moved[of] -= 1
+        if to != of and moved.min() >= 0:
+            assert compute.earned(told.worth, moved) < compute.earned(told.worth, best)
+
+
 # The checks themselves.
 
 
@@ -166,6 +199,7 @@ def mostly_caught(wrong: list[Check], share: float) -> bool:
         (lambda: delays.delayed_feedback(1.0, wrong=1.05), 0.6),
         (lambda: [c for c in budgets.shading(1.0, wrong=1.05) if "a request: spend" in c.name], 1.0),
         (lambda: [c for c in cascade.survivors(0.6, wrong=0.7) if "0.6" in c.name], 1.0),
+        (lambda: [c for c in compute.allocation(0.4, wrong=3.0) if "one quota" not in c.name], 0.75),
         (lambda: queues.fixed_service(0.2, service="exponential"), 1.0),
         (lambda: [c for c in sampling.arrivals(0.25, kind="even") if "variance" in c.name or "KS" in c.name], 0.6),
         (lambda: [c for c in sampling.arrivals(0.25, wrong=1.05) if "requests" in c.name and not c.exact], 1.0),
@@ -176,7 +210,8 @@ def mostly_caught(wrong: list[Check], share: float) -> bool:
     ids=[
         "first price for second", "second price for first", "first price at a reserve", "VCG for GSP", "first price for GSP",
         "a cap of 3 for 2", "exposures that fade 5% later", "users who leave sooner", "ads that annoy more", "delays 5% longer",
-        "multiplier 5% off", "recall too blurred", "random service", "even arrivals", "surge 5% too strong", "noise misjudged",
+        "multiplier 5% off", "recall too blurred", "compute for the worthiest only", "random service", "even arrivals",
+        "surge 5% too strong", "noise misjudged",
         "step ten times too long",
         "budgets that do not bind",
     ],

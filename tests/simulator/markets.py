@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from adarena.simulator import BidPolicy, BidView, ChunkBids, Multiplier, RequestRule, Scenario, World, rule
 from adarena.simulator import kernel as K
-from adarena.simulator.delivery import Auction, Autoscaling, Funnel, Outage, Quotas, Serving, Stage
+from adarena.simulator.delivery import Auction, Autoscaling, Funnel, Outage, Quotas, Serving, Stage, Surface, TierQuotas
 from adarena.simulator.habits import Fatigue, Sessions
+from adarena.simulator.querying import Search
 from adarena.simulator.scenario import (
     Ad,
     Advertiser,
@@ -54,7 +55,7 @@ def campaigns(draw: st.DrawFn, name: str, days: int, ads: int, remembered: bool 
         budget_per_day=draw(st.sampled_from([None, 1e9, 20.0, 5.0, 1.0, 0.3, 0.01, 2e-6])),
         billing=draw(st.sampled_from(["cpm", "cpc", "cpa"])),
         frequency_cap=draw(st.sampled_from([None, 1, 3])) if remembered else None,
-        conversion_rate=draw(st.sampled_from([1.0, 0.6, 0.1])),
+        conversion_rate=draw(st.sampled_from([0.3, 0.1] if remembered else [1.0, 0.6, 0.1])),
         follows_demand=draw(st.booleans()),
         flights=flights,
         ads=tuple(Ad(name=f"ad{j}", appeal=draw(st.sampled_from([0.0, -0.5, 0.7]))) for j in range(ads)),
@@ -62,8 +63,8 @@ def campaigns(draw: st.DrawFn, name: str, days: int, ads: int, remembered: bool 
 
 
 @st.composite
-def servers(draw: st.DrawFn, day_s: int, requests: int, segments: int) -> Serving:
-    """Servers at 40 to 200% load, with deadlines from far below a service to none, tiers, outages, scaling."""
+def servers(draw: st.DrawFn, day_s: int, requests: int) -> Serving:
+    """Servers at 40 to 200% load, with deadlines from far below a service to none, outages, scaling."""
     count = draw(st.sampled_from([1, 2, 7, 40]))
     service = draw(st.sampled_from([0.4, 0.8, 1.0, 2.0])) * count * day_s / requests
     outages = tuple(
@@ -82,27 +83,42 @@ def servers(draw: st.DrawFn, day_s: int, requests: int, segments: int) -> Servin
         service=draw(st.sampled_from(["fixed", "exponential"])),
         network_s=draw(st.sampled_from([0.0, 0.3])) * service,
         deadline_s=draw(st.sampled_from([None, 0.2 * service, 1.5 * service, 10 * service])),
-        tiers=draw(st.sampled_from([(), (0, 1, 0)[:segments]])),
         outages=outages,
         autoscaling=draw(st.sampled_from([None, scaling])),
     )
 
 
 @st.composite
-def funnels(draw: st.DrawFn, service_s: float) -> Funnel:
-    """Funnels that pass all or next to none of at most 36 ads, with the steps down of those who wait: fewer, cached, none."""
-    levels = [Quotas(recall=draw(st.sampled_from([3, 12, 40])), rough=3, fine=draw(st.sampled_from([1, 3])))]
-    lower = [Quotas(recall=3, rough=2, fine=1), Quotas(recall=0, rough=0, fine=4), Quotas(recall=0, rough=0, fine=0)]
-    for number, quotas in enumerate(lower[: draw(st.integers(0, 3))]):
-        levels.append(quotas.model_copy(update={"after_wait_s": service_s * (number + 0.5)}))
+def funnels(draw: st.DrawFn, service_s: float, tiers: tuple[int, ...], asks: bool = False) -> Funnel:
+    """Funnels that pass all or next to none of at most 36 ads, with the steps down of those who wait: fewer, cached, none.
+
+    Tiers may have quotas of their own: more, fewer, cached ads only, or none at all.
+    """
+    few, cached, none = Quotas(recall=3, rough=2, fine=1), Quotas(recall=0, rough=0, fine=4), Quotas(recall=0, rough=0, fine=0)
+
+    def steps(full: Quotas, lower: list[Quotas]) -> tuple[Quotas, ...]:
+        down = lower[: draw(st.integers(0, len(lower)))]
+        late = [q.model_copy(update={"after_wait_s": service_s * (n + 0.5)}) for n, q in enumerate(down)]
+        return (full, *late)
+
+    own = []
+    for tier in sorted(set(tiers)):
+        full = draw(st.sampled_from([None, Quotas(recall=40, rough=9, fine=6), few, cached, none]))
+        if full is not None:
+            lower = [q for q in (few, cached, none) if q.recall <= full.recall]
+            own.append(TierQuotas(tier=tier, levels=steps(full, lower)))
     return Funnel(
         recall=Stage(dimensions=2, noise=draw(st.sampled_from([0.0, 0.5]))),
         rough=Stage(dimensions=3, noise=0.1),
         popular_share=draw(st.sampled_from([0.0, 0.4])),
-        exploring_share=draw(st.sampled_from([0.0, 0.4])),
+        exploring_share=draw(st.sampled_from([0.0, 0.2])),
+        keyword_share=draw(st.sampled_from([0.0, 0.4])) if asks else 0.0,
         fine_cost_s=service_s / 3,
         new_share=draw(st.sampled_from([0.0, 0.5])),
-        levels=tuple(levels),
+        levels=steps(
+            Quotas(recall=draw(st.sampled_from([3, 12, 40])), rough=3, fine=draw(st.sampled_from([1, 3]))), [few, cached, none]
+        ),
+        tiers=tuple(own),
     )
 
 
@@ -121,6 +137,31 @@ def sessions(draw: st.DrawFn, day_s: int) -> Sessions:
     )
 
 
+SEARCH = Search(
+    concepts=36, queries=120, head_queries=20, words=(0.5, 0.5), keywords=4, belief_noise=0.3, query_weight=1.5,
+    keyword_choice=2,
+)  # fmt: skip
+
+
+@st.composite
+def surfaces(draw: st.DrawFn, slots: int, deadline_s: float | None, asks: bool) -> tuple[Surface, ...] | None:
+    """One to three surfaces of fewer slots than the auction's, some with shorter deadlines; or none, where all requests ask."""
+    if asks and draw(st.booleans()):
+        return None
+    return tuple(
+        Surface(
+            name=f"surface-{number}",
+            share=draw(st.sampled_from([1.0, 3.0])),
+            asks=asks and number == 0,
+            exposure=draw(st.sampled_from(EXPOSURES[draw(st.integers(1, slots))])),
+            deadline_s=None if deadline_s is None else draw(st.sampled_from([None, deadline_s, deadline_s / 3])),
+            click=draw(st.sampled_from([0.0, -0.7, 0.4])),
+            conversion=draw(st.sampled_from([1.0, 0.3])),
+        )
+        for number in range(draw(st.integers(1, 3)))
+    )
+
+
 @st.composite
 def scenarios(
     draw: st.DrawFn, most_requests: int = 1500, served: bool = False, funnel: bool = False, people: bool = False
@@ -128,7 +169,7 @@ def scenarios(
     """A market of 1 to 12 campaigns with every setting of the auction, the rates and the response in play.
 
     With `served` its requests wait for servers, with `funnel` only some of the ads come to an auction, with `people` they come
-    in sessions, and users remember and tire.
+    in sessions, users remember and tire, and requests may come on several surfaces and ask for something.
     """
     days = draw(st.sampled_from([1, 1, 2, 3]))
     several = draw(st.booleans())
@@ -145,6 +186,7 @@ def scenarios(
     )
     if funnel and rates.kind != "interests":
         rates = Interests(click_rate=0.3, belief_noise=0.2)
+    asks = people and rates.kind == "interests" and draw(st.booleans())
     no_squashing = rates.kind == "uniform" and rates.belief_noise > 0
     slots = draw(st.sampled_from([1, 2, 3]))
     held = draw(st.integers(1, 12))
@@ -158,15 +200,20 @@ def scenarios(
     )
     day_s = draw(st.sampled_from([60, 3600, 86_400]))
     requests = draw(st.sampled_from([60, 300, most_requests // days]))
-    serving = draw(servers(day_s, requests, 3)) if served else None
+    serving = draw(servers(day_s, requests)) if served else None
+    tiers = draw(st.sampled_from([(), (0, 1, 0), (2, 0, 2)])) if served or funnel else ()
+    wait_s = day_s / requests if serving is None else serving.service_s
+    patience = serving.deadline_s if serving is not None else None
     return Scenario(
         name="random",
         days=days,
         day_s=day_s,
         serving=serving,
+        search=SEARCH if asks else None,
+        surfaces=draw(surfaces(slots, patience, asks)) if people and rates.kind == "interests" else None,
         sessions=draw(sessions(day_s)) if people and draw(st.integers(0, 3)) else None,
         fatigue=draw(st.sampled_from([None, Fatigue(), Fatigue(exponent=1.0, half_life_s=day_s / 4)])) if people else None,
-        funnel=draw(funnels(day_s / requests if serving is None else serving.service_s)) if funnel else None,
+        funnel=draw(funnels(wait_s, tiers, asks)) if funnel else None,
         ticks_per_day=draw(st.sampled_from([1, 3, 6, 24])),
         market_seed=draw(st.integers(0, 5)),
         traffic=Traffic(
@@ -177,7 +224,7 @@ def scenarios(
             tick_sigma=draw(st.sampled_from([0.0, 0.2])),
             surge_probability=draw(st.sampled_from([0.0, 1.0])),
         ),
-        users=Users(count=40, segments=3, dimensions=4, hour_amplitude=draw(st.sampled_from([0.0, 0.8]))),
+        users=Users(count=40, segments=3, dimensions=4, hour_amplitude=draw(st.sampled_from([0.0, 0.8])), tiers=tiers),
         rates=rates,
         demand=ListedDemand(advertisers=advertisers),
         weather=Weather(day_sigma=0.3, tick_sigma=0.1, drift_sigma=0.2),

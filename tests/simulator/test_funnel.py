@@ -22,7 +22,7 @@ from adarena.simulator.demand import weather
 from adarena.simulator.errors import AdArenaError
 from adarena.simulator.funnel import BINS, NOBODY, Winnow, best_of
 from adarena.simulator.market import Market, build
-from adarena.simulator.serving import BEGUN, SERVED, STEPPED_DOWN
+from adarena.simulator.serving import BEGUN, SERVED, STEPPED_DOWN, WORK_US
 
 FUNNEL: dict[str, Any] = {
     "recall": {"dimensions": 4, "noise": 0.3},
@@ -31,12 +31,12 @@ FUNNEL: dict[str, Any] = {
 }
 
 
-def market(**changes: Any) -> Scenario:
-    """`tiny` with 300 ads of 100 campaigns behind a small funnel."""
+def market(*segment_tiers: int, **changes: Any) -> Scenario:
+    """`tiny` with 300 ads of 100 campaigns behind a small funnel; its three segments may have tiers."""
     return Scenario.preset("tiny").override(
         {
             "demand.campaigns": 100, "demand.ads_per_campaign": 3, "demand.verticals": 5, "rates.belief_noise": 0.2,
-            "funnel": {**FUNNEL, **changes},
+            "funnel": {**FUNNEL, **changes}, "users.tiers": segment_tiers,
         }
     )  # fmt: skip
 
@@ -220,6 +220,100 @@ def test_new_ads_are_found_by_exploring() -> None:
     assert audit(new, 200).lost[2] > audit(known, 200).lost[2]
 
 
+LEAN = {"recall": 12, "rough": 6, "fine": 3}
+CACHED = {"recall": 0, "rough": 0, "fine": 5}
+NOTHING = {"recall": 0, "rough": 0, "fine": 0}
+
+
+def tiered(*own: dict[str, Any] | None, **changes: Any) -> Scenario:
+    """The market with a tier for each of its three segments: 0, 1, 2, of which some have full quotas of their own."""
+    tiers = [{"tier": tier, "levels": [quotas]} for tier, quotas in enumerate(own) if quotas is not None]
+    return market(0, 1, 2, tiers=tiers, popular_share=0.2, exploring_share=0.2).override(changes)
+
+
+def shown(scenario: Scenario, folder: Path) -> dict[int, list[tuple[Any, ...]]]:
+    """Ad, price and belief of the impressions of each request of a day, and its segment in front."""
+    World(scenario, seed=5, journal=folder).run()
+    requests = pq.read_table(folder / "requests.parquet").to_pydict()
+    out: dict[int, list[tuple[Any, ...]]] = {i: [(s,)] for i, s in zip(requests["request"], requests["segment"], strict=True)}
+    columns = pq.read_table(folder / "impressions.parquet").to_pydict()
+    for i, *rest in zip(*(columns[name] for name in ("request", "ad", "slot", "price", "believed_rate")), strict=True):
+        out[i].append(tuple(rest))
+    return out
+
+
+@pytest.mark.parametrize("first", [FULL, CACHED, NOTHING], ids=["full", "cached", "nothing"])
+def test_a_tier_is_shown_what_a_market_with_its_quotas_shows(first: dict[str, Any], tmp_path: Path) -> None:
+    """Without budgets requests do not touch each other: each is as in the market where its tier's quotas hold for all."""
+    free = {"demand.budget_share": None}
+    mixed = shown(tiered(first, LEAN, **free), tmp_path / "mixed")
+    for segment, quotas in enumerate([first, LEAN, FULL]):
+        alone = shown(tiered(quotas, quotas, quotas, **free), tmp_path / str(segment))
+        mine = [i for i, (whose, *_) in mixed.items() if whose == (segment,)]
+        assert len(mine) > 300
+        assert [mixed[i] for i in mine] == [alone[i] for i in mine]
+        assert any(len(mixed[i]) > 1 for i in mine) == (quotas is not NOTHING)
+
+
+def test_tiers_with_the_quotas_of_all_are_no_tiers() -> None:
+    """The books of a market do not depend on whether its quotas are written down once or for each tier, with servers or not."""
+    levels = [FULL, {**LEAN, "after_wait_s": 100.0}]
+    own = [{"tier": tier, "levels": levels} for tier in range(3)]
+    for serving in (None, {"servers": 1, "service_s": 60.0}):
+        worlds = [
+            World(market(0, 1, 2, levels=levels, tiers=tiers).override({"serving": serving}), seed=2) for tiers in ([], own)
+        ]
+        for world in worlds:
+            world.run()
+        np.testing.assert_array_equal(worlds[0].ledger.counts, worlds[1].ledger.counts)
+        np.testing.assert_array_equal(worlds[0].ledger.sums, worlds[1].ledger.sums)
+
+
+def test_servers_work_as_long_as_a_tier_has_candidates(tmp_path: Path) -> None:
+    """With servers to spare nobody steps down, and the work is the sum of what each request's tier costs."""
+    costs = {"funnel.recall_cost_s": 0.01, "funnel.rough_cost_s": 0.02, "funnel.fine_cost_s": 0.1}
+    serving = {"servers": 200, "service_s": 1.0, "service": "fixed"}
+    scenario = tiered(NOTHING, LEAN, **costs, serving=serving)
+    world = World(scenario, seed=1, journal=tmp_path)
+    world.run()
+    assert world.serving is not None
+    assert scenario.funnel is not None
+    segment = pq.read_table(tmp_path / "requests.parquet")["segment"].to_numpy()
+    total = world.serving.counts.sum(axis=0)
+    assert total[BEGUN] == segment.size
+    assert total[STEPPED_DOWN] == 0
+    work = np.array([1.0, 1.0 + 12 * 0.03 + 6 * 0.1, 1.0 + 60 * 0.03 + 20 * 0.1])
+    assert total[WORK_US] == pytest.approx(work[segment].sum() * 1e6, rel=1e-6)
+
+
+def test_tiers_step_down_by_their_own_rules() -> None:
+    """A tier without steps keeps its quotas however long it waits; only the others step down."""
+    ladder = [FULL, {**NOTHING, "after_wait_s": 1e-6}]
+    overloaded = {"serving": {"servers": 1, "service_s": 1.5 * 86_400 / 2_000, "service": "fixed"}}
+    stepped = []
+    for tiers in ([], [{"tier": 1, "levels": [FULL]}], [{"tier": tier, "levels": [FULL]} for tier in (0, 1)]):
+        world = World(market(0, 1, 1, levels=ladder, tiers=tiers).override(overloaded), seed=1)
+        world.run()
+        assert world.serving is not None
+        stepped.append(world.serving.counts[:, STEPPED_DOWN].sum())
+    assert stepped[0] > stepped[1] > 100
+    assert stepped[2] == 0
+
+
+def test_an_audit_counts_each_tier_at_its_own_quotas() -> None:
+    costs = {"funnel.rough_cost_s": 1.0, "funnel.fine_cost_s": 10.0}
+    full, lean = audit(tiered(**costs), 300), audit(tiered(LEAN, LEAN, LEAN, **costs), 300)
+    mixed, nothing = audit(tiered(FULL, LEAN, LEAN, **costs), 300), audit(tiered(NOTHING, NOTHING, NOTHING, **costs), 300)
+    np.testing.assert_allclose(full.cost_s, [0, 60, 200])
+    np.testing.assert_allclose(lean.cost_s, [0, 12, 60])
+    np.testing.assert_allclose(nothing.cost_s, 0)
+    assert (nothing.lost == 1).all()
+    assert (lean.candidates < mixed.candidates).all()
+    assert (mixed.candidates < full.candidates).all()
+    assert full.lost[2] < mixed.lost[2] < lean.lost[2] < 1
+    assert 12 < mixed.cost_s[1] < 60
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -227,7 +321,14 @@ def test_new_ads_are_found_by_exploring() -> None:
         ({"levels": [{**FULL, "after_wait_s": 1.0}]}, "the first of the levels is the full one"),
         ({"levels": [FULL, FULL]}, "levels go down"),
         ({"levels": []}, "funnel.levels cannot be"),
-        ({"popular_share": 0.9, "exploring_share": 0.2}, "must leave room under recall's quota"),
+        ({"levels": [NOTHING]}, "the first of the levels is the full one: its quotas are above 0"),
+        ({"tiers": [{"tier": 1, "levels": [FULL]}]}, "funnel.tiers has quotas for tier 1, but users.tiers has only 0"),
+        ({"tiers": [{"tier": 0, "levels": [FULL]}] * 2}, "a tier has one set of quotas, and tier 0 stands twice"),
+        ({"tiers": [{"tier": 0, "levels": [FULL, FULL]}]}, "levels go down"),
+        ({"tiers": [{"tier": 0, "levels": [{**FULL, "after_wait_s": 1.0}]}]}, "its after_wait_s is 0, not 1"),
+        ({"tiers": [{"tier": 0}]}, "funnel.tiers.0.levels is missing"),
+        ({"tiers": [{"levels": [FULL]}]}, "funnel.tiers.0.tier is missing"),
+        ({"popular_share": 0.9, "exploring_share": 0.2}, "come to more than recall's quota"),
         ({"recal": {}}, "funnel has no field 'recal'"),
     ],
 )

@@ -109,6 +109,23 @@ def test_overrides_by_text_and_by_value_are_the_same() -> None:
     assert scenario.override({}) == scenario
 
 
+def test_tiers_are_named_for_every_segment_and_survive_a_file(tmp_path: Path) -> None:
+    own = {"tier": 4, "levels": [{"recall": 0, "rough": 0, "fine": 0}]}
+    scenario = Scenario.preset("feed").override({"users.segments": 3, "users.tiers": [4, 0, 4], "funnel.tiers": [own]})
+    scenario.save(tmp_path / "tiers.yaml")
+    loaded = Scenario.load(tmp_path / "tiers.yaml")
+    assert loaded == scenario
+    assert {loaded: 1} == {scenario: 1}
+    assert loaded.funnel is not None
+    assert [q.fine for q in loaded.funnel.levels_of(4)] == [0]
+    assert loaded.funnel.levels_of(0) == loaded.funnel.levels
+    assert [len(loaded.funnel.in_full().levels_of(tier)) for tier in (0, 4)] == [1, 1]
+    with pytest.raises(ScenarioError, match="users: tiers must name a tier for each of the 12 segments, not 2"):
+        Scenario.preset("feed").override(["users.tiers=[0, 1]"])
+    with pytest.raises(ScenarioError, match=r"users\.tiers\.0 cannot be 256"):
+        Scenario.preset("queue").override(["users.tiers=[256]"])
+
+
 def test_a_scenario_cannot_be_changed_and_can_be_a_key() -> None:
     scenario = Scenario.preset("tiny")
     with pytest.raises(ValidationError, match="frozen"):

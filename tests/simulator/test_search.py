@@ -35,7 +35,8 @@ def advertisers(campaigns: int = 30, verticals: int = 3, ads: int = 2, **changes
         }
     )  # fmt: skip
     table = demand.campaigns(scenario)
-    return scenario, table, population.ad_vectors(scenario, scenario.rates, table, population.users(scenario))  # type: ignore[arg-type]
+    people = population.users(scenario.users, scenario.market_seed, scenario.ticks_per_day)
+    return scenario, table, population.ad_vectors(scenario, scenario.rates, table, people)  # type: ignore[arg-type]
 
 
 @cache

@@ -87,7 +87,7 @@ def test_an_hour_against_a_queue_by_hand(
         outages=[{"start_s": a, "duration_s": b, "servers": n} for a, b, n in outages],
     )  # fmt: skip
     if tiers:
-        scenario = scenario.override({"users.segments": 3, "users.count": 50, "serving.tiers": [2, 0, 1]})
+        scenario = scenario.override({"users.segments": 3, "users.count": 50, "users.tiers": [2, 0, 1]})
     folder = tmp_path_factory.mktemp("journal")
     world = World(scenario, seed=seed, engine=engine, journal=folder)
     world.run()
@@ -154,7 +154,7 @@ def test_the_first_tier_hardly_waits() -> None:
     scenario = Scenario.preset("queue", requests=100_000).override(base | {"serving.service_s": 0.95 * 0.864})
     waits = {}
     for tiers in ((), (0, 1)):
-        world = World(scenario.override({"serving.tiers": tiers}), seed=1)
+        world = World(scenario.override({"users.tiers": tiers}), seed=1)
         world.run()
         assert world.serving is not None
         waits[tiers] = world.serving
@@ -211,7 +211,6 @@ def test_mistakes_about_servers_are_one_sentence(what: Any, words: str) -> None:
     [
         ({"servers": 0, "service_s": 1.0}, "serving.servers cannot be 0"),
         ({"servers": 1}, "serving.service_s is missing"),
-        ({"servers": 1, "service_s": 1.0, "tiers": [0, 1]}, "serving.tiers must name a tier for each of the 1 segments, not 2"),
         ({"servers": 1, "service_s": 1.0, "autoscaling": {"least": 5, "most": 2}}, "least must not exceed most, and 5 does 2"),
         ({"servers": 1, "service_s": 1.0, "deadline": 3}, "no field 'deadline'"),
     ],

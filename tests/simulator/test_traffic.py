@@ -131,7 +131,7 @@ def test_users_come_as_often_as_they_are_active() -> None:
     """Frequencies of users inside their segments match the activity the alias table stands for."""
     scenario = BASE.override({"traffic.requests_per_day": 60_000, "traffic.day_sigma": 0.0, "users.count": 30})
     _, who = requests(scenario, 2)
-    people = population(scenario)
+    people = population(scenario.users, scenario.market_seed, scenario.ticks_per_day)
     counts = np.bincount(who, minlength=30)
     size = np.diff(people.segment_start)
     implied = people.alias_share.copy()
@@ -149,7 +149,7 @@ def test_segments_come_at_their_hours() -> None:
         {"traffic.requests_per_day": 60_000, "traffic.day_sigma": 0.0, "traffic.curve": [1.0], "users.hour_amplitude": 0.9}
     )
     times, who = requests(scenario, 4)
-    people = population(scenario)
+    people = population(scenario.users, scenario.market_seed, scenario.ticks_per_day)
     mix = np.zeros((24, 3))
     np.add.at(mix, (times // scenario.tick_us % 24, people.segment[who]), 1)
     share = np.diff(people.segment_share, axis=1, prepend=0.0)
