@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .delivery import Auction, Funnel, Quotas, Serving, Stage
+from .delivery import Auction, Funnel, Quotas, Serving, Stage, Surface
+from .habits import Fatigue, Sessions
+from .querying import Search
 from .scenario import (
     Advertiser,
     Campaign,
@@ -123,18 +125,21 @@ def queue(servers: int = 1, requests: int = 100_000) -> Scenario:
 def feed() -> Scenario:
     """A short-video feed: 10,000 ads of 2,500 campaigns, a million users, a funnel on servers that are 80% busy at the peak.
 
+    A user comes for 13 requests of up to three ads, with 16 videos of ten seconds between two of them, unless ads bore.
+
     A request costs a server 113 ms on average: 23 for itself, 50 for 2,000 candidates recalled and roughly sorted, 40 for 200
     finely sorted. Those that have waited for 100 ms get a quarter of it, after 200 ms ads cached for their segment.
     """
     return Scenario(
         name="feed",
         traffic=Traffic(
-            requests_per_day=1_000_000, curve=DAY, day_sigma=0.1, tick_sigma=0.05, tick_correlation=0.7,
+            requests_per_day=1_200_000, curve=DAY, day_sigma=0.1, tick_sigma=0.05, tick_correlation=0.7,
         ),
         users=Users(count=1_000_000, segments=12, dimensions=32, spread=1.0, hour_amplitude=0.3),
-        rates=Interests(click_rate=0.0008, ad_sigma=0.4, affinity=1.0, belief_noise=0.1),
+        rates=Interests(click_rate=0.00033, ad_sigma=0.4, affinity=1.0, belief_noise=0.1),
         demand=DrawnDemand(
             campaigns=2_500, verticals=20, ads_per_campaign=4, vertical_spread=1.0, conversion_rate=0.1, follows_demand=0.67,
+            frequency_cap=6,
         ),
         weather=Weather(day_sigma=0.2, common_sigma=0.1, tick_sigma=0.1, tick_correlation=0.9, drift_sigma=0.3),
         auction=Auction(pricing="gsp", slots=3, exposure=(1.0, 0.8, 0.6), reserve=1e-4),
@@ -150,13 +155,15 @@ def feed() -> Scenario:
             ),
         ),
         serving=Serving(servers=3, service_s=0.023, network_s=0.02, deadline_s=0.5),
+        sessions=Sessions(mean_requests=13.0, videos=16, video_s=10.0, leave_rate=0.001),
+        fatigue=Fatigue(),
     )  # fmt: skip
 
 
 def overload() -> Scenario:
     """`feed` on a bad evening: from 21:00 to 23:00 two and a half times the traffic, and one of three servers down."""
     curve = tuple(2.5 * share if 42 <= piece < 46 else share for piece, share in enumerate(DAY))
-    traffic = {"traffic.curve": curve, "traffic.requests_per_day": round(1_000_000 * sum(curve) / sum(DAY))}
+    traffic = {"traffic.curve": curve, "traffic.requests_per_day": round(1_200_000 * sum(curve) / sum(DAY))}
     outage = {"start_s": 21.5 * 3600, "duration_s": 3600, "servers": 1}
     return feed().override({"name": "overload", **traffic, "serving.outages": [outage]})
 
@@ -164,6 +171,46 @@ def overload() -> Scenario:
 def coldstart() -> Scenario:
     """`feed` in which a third of the ads are new: nobody knows yet how popular they are."""
     return feed().override({"name": "coldstart", "funnel.new_share": 1 / 3, "funnel.exploring_share": 0.1})
+
+
+def search() -> Scenario:
+    """Search: 20,000 queries of three intents, 2,000 campaigns that bid by click for keywords, four slots, a small feed beside.
+
+    Four requests in five ask; the others are made on a page of suggestions with one slot. Half of recall's quota is for ads whose
+    keywords match. A request costs a server 124 ms on average, and two of them are 80% busy at the peak.
+    """
+    return Scenario(
+        name="search",
+        traffic=Traffic(
+            requests_per_day=600_000, curve=DAY, day_sigma=0.1, tick_sigma=0.05, tick_correlation=0.7,
+        ),
+        users=Users(count=300_000, segments=12, dimensions=32, spread=1.0, hour_amplitude=0.3),
+        rates=Interests(click_rate=0.0004, ad_sigma=0.4, affinity=0.6, belief_noise=0.1),
+        demand=DrawnDemand(
+            campaigns=2_000, verticals=20, ads_per_campaign=2, vertical_spread=1.0, conversion_rate=0.05,
+            value_per_conversion=(20.0, 60.0), billing="cpc", follows_demand=0.67,
+        ),
+        weather=Weather(day_sigma=0.2, common_sigma=0.1, tick_sigma=0.1, tick_correlation=0.9, drift_sigma=0.3),
+        auction=Auction(pricing="gsp", slots=4, exposure=(1.0, 0.7, 0.5, 0.35), reserve=1e-3),
+        response=Response(delay=MINUTES_AND_DAYS, window_days=30.0, hour_amplitude=0.35),
+        search=Search(queries=20_000, keywords=20, query_weight=2.0, belief_noise=0.2),
+        surfaces=(
+            Surface(name="results", share=4.0, asks=True, exposure=(1.0, 0.7, 0.5, 0.35)),
+            Surface(name="suggestions", share=1.0, exposure=(0.6,), click=-0.5, conversion=0.6, deadline_s=0.3),
+        ),
+        funnel=Funnel(
+            recall=Stage(dimensions=8, noise=0.3), rough=Stage(dimensions=16, noise=0.15),
+            popular_share=0.05, exploring_share=0.05, keyword_share=0.5,
+            recall_cost_s=20e-6, rough_cost_s=40e-6, fine_cost_s=600e-6,
+            levels=(
+                Quotas(recall=400, rough=100, fine=20),
+                Quotas(recall=100, rough=30, fine=10, after_wait_s=0.1),
+                Quotas(recall=0, rough=0, fine=0, after_wait_s=0.25),
+            ),
+        ),
+        serving=Serving(servers=2, service_s=0.04, network_s=0.02, deadline_s=0.5),
+        fatigue=Fatigue(),
+    )  # fmt: skip
 
 
 PRESETS: dict[str, Callable[..., Scenario]] = {
@@ -176,4 +223,5 @@ PRESETS: dict[str, Callable[..., Scenario]] = {
     "feed": feed,
     "overload": overload,
     "coldstart": coldstart,
+    "search": search,
 }
