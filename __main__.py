@@ -280,6 +280,23 @@ def quotas(
     console.print(f"figure: {plots.save(bought.picture(found), folder / 'quotas.png')}", soft_wrap=True)
 
 
+def realism(out: Path = Path("out/realism")) -> None:
+    """Holds the presets against published figures of real markets: a table, and a picture.
+
+    Args:
+        out: folder for the picture.
+    """
+    from .benchmarks import plots
+    from .benchmarks import realism as facts
+    from .benchmarks.progress import progress
+
+    folder = _folder(out)
+    with progress("presets", facts.STEPS) as advance:
+        found = facts.measure(advance)
+    console.print(facts.table(found))
+    console.print(f"figure: {plots.save(facts.picture(found), folder / 'realism.png')}", soft_wrap=True)
+
+
 def demo(out: Path = Path("out/demo")) -> None:
     """Trains a small agent, compares it with bidders on a small market over 20 days, and draws one day of the large one.
 
@@ -301,6 +318,7 @@ COMMANDS = {
     "speed": speed,
     "theory": theory,
     "quotas": quotas,
+    "realism": realism,
     "demo": demo,
 }
 

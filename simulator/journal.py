@@ -105,8 +105,8 @@ class Journal:
         if played == self._logged:
             return
         rows = slice(self._logged - base, played - base)
-        users = state.users[rows].copy()
-        self._requests.append((np.arange(self._logged, played), state.times[rows].copy(), users))
+        made = state.present[rows] > 0 if state.present.size else np.ones(played - self._logged, np.bool_)
+        self._requests.append((np.arange(self._logged, played)[made], state.times[rows][made], state.users[rows][made]))
         self._logged = played
 
     def _write_requests(self) -> None:
