@@ -45,6 +45,14 @@ class Stream(IntEnum):
     VISIT = 23  # does a satisfied user come
     LEAVE = 24  # does a bored user leave
     CONTENT = 25  # what the videos around a request are worth
+    FORM = 26  # does a click open the form
+    QUALIFIED = 27  # is a lead qualified
+    SALE = 28  # does it end in a sale
+    ORGANIC = 29  # would a user convert without an ad
+    QUALIFIED_DELAY = 30  # when quality is reported
+    SALE_DELAY = 31  # when it is sold
+    CREATIVE = 32  # which creative a request shows
+    CREATIVES = 33  # what creatives there are
 
 
 def stream_keys(seed: int) -> NDArray[np.uint64]:

@@ -13,6 +13,7 @@ from .calibration import Expectation, expectation
 from .demand import Campaigns
 from .funnel import StageView, stage_view
 from .population import AdVectors, Users
+from .portfolio import Portfolio, portfolio
 from .scenario import Interests, Scenario
 
 
@@ -26,6 +27,7 @@ class Market(NamedTuple):
     stages: tuple[StageView, StageView] | None  # recall and rough sort; None without a funnel
     conversion: NDArray[np.float64]  # (ticks, campaigns) conversions per click by tick of the day
     believed_conversion: NDArray[np.float64]  # (ticks, campaigns) what the platform takes them for
+    creatives: Portfolio | None  # None: an ad is its one creative
 
 
 @lru_cache(maxsize=16)
@@ -39,4 +41,5 @@ def build(scenario: Scenario) -> Market:
         recall = stage_view(scenario.market_seed, 0, scenario.funnel.recall, ads, people)
         stages = recall, stage_view(scenario.market_seed, 1, scenario.funnel.rough, ads, people)
     table, expected = expectation(scenario, table, people, ads, stages)
-    return Market(table, people, ads, expected, stages, *demand.conversion_rates(scenario, table))
+    creatives = None if scenario.creatives is None else portfolio(scenario, scenario.creatives, table, people)
+    return Market(table, people, ads, expected, stages, *demand.conversion_rates(scenario, table), creatives=creatives)

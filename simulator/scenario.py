@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from .creatives import Creative, Creatives
 from .delivery import Auction, Funnel, Serving
 from .errors import ScenarioError, suggest
 from .habits import Fatigue, Sessions
@@ -133,6 +134,16 @@ class Ad(Part):
 
     name: str
     appeal: LogOdds = Field(0.0, description="log-odds of a click over the campaign's own")
+    creatives: Annotated[tuple[Creative, ...], Field(min_length=1, max_length=64)] | None = Field(
+        None, description="None: drawn, where the scenario has a part `creatives`; else the ad is its one creative"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Ad:
+        twice = [name for name, count in Counter(c.name for c in self.creatives or ()).items() if count > 1]
+        if twice:
+            raise ValueError(f"names of an ad's creatives must differ, and {min(twice)!r} stands twice")
+        return self
 
 
 class Campaign(Part):
@@ -286,6 +297,7 @@ class Scenario(Part):
     funnel: Funnel | None = Field(None, description="None: every campaign meets every request")
     sessions: Sessions | None = Field(None, description="None: requests come one by one, and nobody stays away")
     fatigue: Fatigue | None = Field(None, description="None: an ad is clicked as often the tenth time as the first")
+    creatives: Creatives | None = Field(None, description="None: an ad is its one creative")
 
     @model_validator(mode="after")
     def _check(self) -> Scenario:
@@ -295,6 +307,12 @@ class Scenario(Part):
             raise ValueError("users.segments must not exceed users.count")
         if self.funnel is not None and self.rates.kind != "interests":
             raise ValueError(f"a funnel needs rates of kind interests, not {self.rates.kind}")
+        if self.creatives is not None and self.rates.kind != "interests":
+            raise ValueError(f"creatives need rates of kind interests, not {self.rates.kind}")
+        if self.creatives is None and self.demand.kind == "listed":
+            written = (c.name for a in self.demand.advertisers for c in a.campaigns if any(ad.creatives for ad in c.ads))
+            if (name := next(written, None)) is not None:
+                raise ValueError(f"campaign {name!r} lists creatives, which need a part creatives of the scenario")
         if self.serving is not None and len(self.serving.tiers) not in (0, self.users.segments):
             tiers, segments = len(self.serving.tiers), self.users.segments
             raise ValueError(f"serving.tiers must name a tier for each of the {segments} segments, not {tiers}")
