@@ -12,6 +12,7 @@ from markets import Tape, give_tape
 from scipy import stats
 
 from adarena.simulator import MarketError, Scenario, ScenarioError, World, demand, market, population
+from adarena.simulator.chance import Stream, stream_keys, uniforms
 from adarena.simulator.creatives import FORMATS, Creative, Creatives, FormatShares
 from adarena.simulator.demand import Campaigns
 from adarena.simulator.population import Users
@@ -178,6 +179,16 @@ def test_creatives_are_shown_by_their_shares() -> None:
     assert stats.chisquare(shown[[0, 2, 3]], wanted[[0, 2, 3]] * shown.sum()).pvalue > 1e-3
     assert world.creatives is not None
     np.testing.assert_allclose(world.creatives.share[:4], wanted)
+
+
+def test_each_ad_of_a_request_draws_its_creative_for_itself() -> None:
+    world = World(tiny({"per_ad": [2, 4]}), seed=9)
+    tape = played(world)
+    held, key, draw = made(world.scenario), stream_keys(9)[Stream.CREATIVE], np.empty(1)
+    count = np.diff(held.first)
+    for request, ad, creative in zip(*(tape.column(name).tolist() for name in ("request", "ad", "creative")), strict=True):
+        uniforms(key, request, 1, ad, draw)
+        assert creative == held.first[ad] + int(draw[0] * count[ad])
 
 
 def test_zero_shares_are_never_shown_however_shares_are_rounded() -> None:
