@@ -192,19 +192,19 @@ def test_each_ad_of_a_request_draws_its_creative_for_itself() -> None:
 
 
 def test_zero_shares_are_never_shown_however_shares_are_rounded() -> None:
-    ads = (Ad(name="a", creatives=tuple(Creative(name=f"v{n}") for n in range(7))),)
+    ads = (Ad(name="a", creatives=tuple(Creative(name=f"v{n}") for n in range(40))),)
     world = World(listed(*ads))
     dice = np.random.default_rng(0)
     share = world._exchange.state.rotation.share
     for _ in range(500):
-        wanted = dice.random(7).astype(np.float32) * (dice.random(7) < 0.6)
+        wanted = dice.random(40) * (dice.random(40) < 0.6)
         if wanted.sum() == 0:
             continue
         wanted /= wanted.sum()
         world.set_creative_shares(0, wanted)
-        assert share[6] == 1.0
-        np.testing.assert_array_equal(np.diff(share[:7], prepend=0.0) == 0, wanted == 0)
-        np.testing.assert_allclose(np.diff(share[:7], prepend=0.0), wanted, atol=1e-6)
+        assert share[39] == 1.0
+        np.testing.assert_array_equal(np.diff(share[:40], prepend=0.0) == 0, wanted == 0)
+        np.testing.assert_allclose(np.diff(share[:40], prepend=0.0), wanted, atol=1e-6)
 
 
 @pytest.mark.parametrize("engine", ["compiled", "events"])
