@@ -57,7 +57,7 @@ class Realism(NamedTuple):
     """The facts, and what the picture shows of them."""
 
     facts: list[Fact]
-    hours: Floats  # (24,) share of a day's requests by hour, median of days
+    hours: Floats  # (24,) requests by hour over the mean, on days without weather
     delays_h: Floats  # delays of conversions, hours
     price: Floats  # prices over their campaign's median
     tired: dict[int, float]  # true click rate by exposure, over the first
@@ -72,9 +72,16 @@ def measure(advance: Callable[[], None] | None = None) -> Realism:
         if advance is not None:
             advance()
 
-    world, shown = _played("bidding-small", days=20)
-    by_day = world.ledger.requests().reshape(-1, 24, world.scenario.ticks_per_day // 24).sum(axis=2).astype(np.float64)
-    hours = np.median(by_day / by_day.sum(axis=1, keepdims=True), axis=0)  # of an ordinary day: surges come at any hour
+    small = "bidding-small"
+    calm = {"traffic.day_sigma": 0.0, "traffic.tick_sigma": 0.0, "traffic.surge_probability": 0.0}
+    world, _ = _played(small, {"days": 10, **calm})
+    hours = world.ledger.requests().reshape(-1, 24, world.scenario.ticks_per_day // 24).sum(axis=(0, 2)).astype(np.float64)
+    hours /= hours.mean()
+    done(
+        Fact("busiest hour over the mean", small, hours.max(), 1.55, 1.8, "AuctionNet 1.69, Avito 1.76"),
+        Fact("busiest hour over the quietest", small, hours.max() / hours.min(), 9.0, 12.0, "AuctionNet 11.0, Avito 9.3"),
+    )
+    world, shown = _played(small, {"days": 20})
     delays = (shown["report_us"] - shown["time_us"])[shown["converted"]].to_numpy() / 1e6 / HOUR_S
     price = shown["price"] / shown.groupby("campaign")["price"].transform("median")
     by_campaign = shown.groupby("campaign")["price"]
@@ -83,18 +90,16 @@ def measure(advance: Callable[[], None] | None = None) -> Realism:
     ratios = [p90 / p50 for *_, p50, p90 in IPINYOU]
     spreads = [sd / mean for mean, sd, *_ in IPINYOU]
     done(
-        Fact("busiest hour over the mean", "bidding-small", hours.max() / hours.mean(), 1.55, 1.8, "AuctionNet 1.69, Avito 1.76"),
-        Fact("busiest hour over the quietest", "bidding-small", hours.max() / hours.min(), 9.0, 12.0, "AuctionNet 11.0, Avito 9.3"),
         *(
-            Fact(f"conversions within {_span(h)}", "bidding-small", float((delays <= h).mean()), s - 0.05, s + 0.05, "Chapelle 2014")
+            Fact(f"conversions within {_span(h)}", small, float((delays <= h).mean()), s - 0.05, s + 0.05, "Chapelle 2014")
             for h, s in CHAPELLE.items()
         ),
-        Fact("price, p90 over median of a campaign", "bidding-small", steep, min(ratios), max(ratios), "iPinYou, 9 campaigns"),
-        Fact("price, deviation over mean of a campaign", "bidding-small", spread, min(spreads), max(spreads), "iPinYou, 9 campaigns"),
+        Fact("price, p90 over median of a campaign", small, steep, min(ratios), max(ratios), "iPinYou, 9 campaigns"),
+        Fact("price, deviation over mean of a campaign", small, spread, min(spreads), max(spreads), "iPinYou, 9 campaigns"),
     )
     # How users watch does not depend on how many ads there are to choose from, as long as slots are filled.
     few = {"demand.campaigns": 40, "demand.verticals": 20, "funnel": None, "serving": None}
-    world, shown = _played("feed", requests=True, **few)
+    world, shown = _played("feed", few, requests=True)
     assert world.scenario.sessions is not None
     user_days = shown.attrs["user_days"]
     watched = world.ledger.requests().sum() * world.scenario.sessions.videos / user_days
@@ -107,7 +112,7 @@ def measure(advance: Callable[[], None] | None = None) -> Realism:
             if n > 1
         ),
     )
-    world, _ = _played("feed", **{"traffic.requests_per_day": 60_000, "serving": None})
+    world, _ = _played("feed", {"traffic.requests_per_day": 60_000, "serving": None})
     clicks, impressions = _clicks(world)
     done(Fact("click rate of ads in the feed", "feed", clicks / impressions, 0.0044, 0.0065, "LinkedIn sponsored content"))
     world, _ = _played("leads")
@@ -123,15 +128,15 @@ def measure(advance: Callable[[], None] | None = None) -> Realism:
     return Realism(found, hours, delays, price.to_numpy(), tired)
 
 
-STEPS = 4
+STEPS = 5
 
 
-def _played(preset: str, days: int = 1, requests: bool = False, **changes: Any) -> tuple[World, pd.DataFrame]:
-    """A preset's world after so many days under PID, and its impressions with their true rates."""
+def _played(preset: str, changes: dict[str, Any] | None = None, requests: bool = False) -> tuple[World, pd.DataFrame]:
+    """A preset's world after its last day under PID, and its impressions with their true rates."""
     import pandas as pd
 
     with TemporaryDirectory() as folder:
-        world = World(Scenario.preset(preset).override({"days": days, **changes}), {"bid": PID()}, journal=folder)
+        world = World(Scenario.preset(preset).override(changes or {}), {"bid": PID()}, journal=folder)
         world.run()
         shown = pd.read_parquet(Path(folder) / "impressions.parquet")
         shown["true_rate"] = pd.read_parquet(Path(folder) / "truth.parquet")["true_rate"]
@@ -179,8 +184,7 @@ def picture(found: Realism) -> Picture:
     figure, axes = plt.subplots(1, 4, figsize=(16, 3.9), constrained_layout=True)
     published = {"color": "#e08a4f", "zorder": 3}
     day, delay, price, tired = axes
-    hourly = np.append(found.hours, found.hours[-1]) / found.hours.mean()
-    day.step(np.arange(25), hourly, where="post", color="#4c72b0", label="bidding-small, 20 days")
+    day.step(np.arange(25), np.append(found.hours, found.hours[-1]), where="post", color="#4c72b0", label="bidding-small")
     auctionnet = np.array(DAY).reshape(24, 2).sum(axis=1)
     day.plot(np.arange(24) + 0.5, auctionnet / auctionnet.mean(), "o", markersize=4, label="AuctionNet", **published)
     day.set(title="Requests by hour, over the mean", xlabel="hour of the day", xticks=range(0, 25, 6), ylim=(0, None))
@@ -199,7 +203,7 @@ def picture(found: Realism) -> Picture:
     price.yaxis.set_major_formatter(PercentFormatter(1.0))
     tired.plot(list(found.tired), list(found.tired.values()), "o-", color="#4c72b0", label="feed")
     tired.plot(list(CRITEO), list(CRITEO.values()), "o", label="Criteo", **published)
-    tired.set(title="Click rate, over the first exposure", xlabel="exposures to the ad", ylim=(0.5, 1.05), xticks=list(found.tired))
-    for axis in axes:
-        axis.legend(loc="lower right" if axis in (delay, price) else "upper right" if axis is tired else "upper left", frameon=False)
+    tired.set(title="Click rate over the first", xlabel="exposures to the ad", ylim=(0.5, 1.05), xticks=list(found.tired))
+    for axis, place in zip(axes, ("upper left", "lower right", "lower right", "upper right"), strict=True):
+        axis.legend(loc=place, frameon=False)
     return figure

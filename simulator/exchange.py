@@ -11,7 +11,7 @@ from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from . import demand, serving
 from . import kernel as K
@@ -25,6 +25,7 @@ from .market import Market
 from .memory import new_memory, with_room
 from .population import best_ads, rates
 from .response import delay_table
+from .rotation import find_ad, new_rotation, set_shares
 from .scenario import Scenario
 from .seats import LARGEST
 from .sessions import Planner, new_visits
@@ -139,9 +140,10 @@ class Exchange:
             reports=np.zeros((min(window, last_tick + 1), campaigns), np.int64),
             owed=np.zeros((min(window, last_tick + 1), campaigns), np.int64),
             delay=delay_table(scenario.response),
-            memory=new_memory(scenario, table),
+            memory=new_memory(scenario, table, None if market.creatives is None else len(market.creatives.ad)),
             visits=new_visits(scenario.sessions, len(market.users.segment)),
             surfaces=surfaces,
+            rotation=new_rotation(market.creatives, market.users),
             rule_address=np.zeros(0, np.int64),
             rule_campaign=np.zeros(0, np.int64),
             rule_first=np.zeros(1, np.int64),
@@ -424,6 +426,16 @@ class Exchange:
         """Starts or stops a campaign, until its flights say otherwise on another day."""
         self.state.active[self.find(campaign)] = active
         self.refresh()
+
+    def set_creative_shares(self, campaign: int | str, shares: ArrayLike, ad: int | str = 0) -> int:
+        """How an ad shows its creatives from now on; returns the ad's number in the market. See `World.set_creative_shares`."""
+        if self.market.creatives is None:
+            raise MarketError(
+                f"set_creative_shares needs a market with creatives, and scenario {self.scenario.name!r} has none"
+            )
+        number = find_ad(self.market.campaigns, self.find(campaign), ad)
+        set_shares(self.state.rotation, number, shares)
+        return number
 
     def replace(self, **arrays: Any) -> None:
         """Puts other arrays into the state, for what changes size: offers, rules, journal, record."""

@@ -1,8 +1,9 @@
 """Logs of a run, streamed to Parquet with flat memory: requests, impressions, events, and apart from them the truth.
 
 `requests.parquet`: request, time_us, user, segment. `impressions.parquet`: request, time_us, user, campaign, ad, slot, bid and
-price (currency per impression), believed_rate, clicked, converted, report_us (-1: no conversion). `events.parquet`: time_us,
-what, campaign (-1: all), amount. `truth.parquet`: request, slot, true_rate, for judges only.
+price (currency per impression), believed_rate, clicked, converted, report_us (-1: no conversion), creative (-1: the ad is its
+one creative). `events.parquet`: time_us, what, campaign (-1: all), amount (of set_creative_shares the ad). `truth.parquet`:
+request, slot, true_rate, for judges only.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ IMPRESSIONS = pa.schema(
         ("clicked", pa.bool_()),
         ("converted", pa.bool_()),
         ("report_us", pa.int64()),
+        ("creative", pa.int64()),
     ]
 )
 TRUTH = pa.schema([("request", pa.int64()), ("slot", pa.int64()), ("true_rate", pa.float64())])
@@ -125,7 +127,7 @@ class Journal:
         ints, floats = state.journal_ints[:rows], state.journal_floats[:rows]
         columns: list[Any] = [ints[:, c].copy() for c in range(6)]
         columns += [ints[:, 6] / MICRO, ints[:, 7] / MICRO, floats[:, 0].copy()]
-        columns += [ints[:, 8] > 0, ints[:, 9] > 0, ints[:, 10].copy()]
+        columns += [ints[:, 8] > 0, ints[:, 9] > 0, ints[:, 10].copy(), ints[:, 11].copy()]
         self._writers["impressions"].write_table(pa.table(columns, schema=IMPRESSIONS))
         truth = pa.table([ints[:, 0].copy(), ints[:, 5].copy(), floats[:, 1].copy()], schema=TRUTH)
         self._writers["truth"].write_table(truth)

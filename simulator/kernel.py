@@ -16,6 +16,7 @@ from .chance import Stream, uniform
 from .compiled import inlined, kernel
 from .memory import Memory, appetite, see, shown_today
 from .response import delay_us, true_click_rate
+from .rotation import Rotation, count_creative, creative_of, extra_log_odds
 from .rules import call_rule, pointer_to
 from .sessions import Visits, comes, suffer
 from .surfaces import Surfaces, lift_of, odds_of
@@ -38,7 +39,9 @@ CPM, CPC, CPA = range(3)
 EVERY_LANE = np.int64(-1)
 ROUNDING = 1 + 1e-6  # by how much less float32 products may exceed the exact ones
 # Columns of the journal and of the record.
-JOURNAL_INTS = ("request", "time_us", "user", "campaign", "ad", "slot", "bid", "price", "clicked", "converted", "report_us")
+JOURNAL_INTS = (
+    "request", "time_us", "user", "campaign", "ad", "slot", "bid", "price", "clicked", "converted", "report_us", "creative",
+)  # fmt: skip
 JOURNAL_FLOATS = ("believed_rate", "true_rate")
 RECORD_INTS, RECORD_FLOATS = 3, 3  # of the latter the rivals' ranks follow
 
@@ -90,13 +93,14 @@ class State(NamedTuple):
     memory: Memory
     visits: Visits
     surfaces: Surfaces
+    rotation: Rotation
     rule_address: NDArray[np.int64]  # (R,) where the compiled rules are
     rule_campaign: NDArray[np.int64]  # (R,) campaigns that bid by rule
     rule_first: NDArray[np.int64]  # (R + 1,) where its state starts
     rule_state: NDArray[np.float64]
     rule_word: NDArray[np.int64]  # (R,) what they bid for the request being played, as `auction.word` has it
     top: NDArray[np.int64]  # (S + 1, LANES)
-    journal_ints: NDArray[np.int64]  # (rows, 11); no rows: no journal
+    journal_ints: NDArray[np.int64]  # (rows, 12); no rows: no journal
     journal_floats: NDArray[np.float64]  # (rows, 2)
     record_ints: NDArray[np.int64]  # (rows, 3) request, slots seen, clicked if shown
     record_floats: NDArray[np.float64]  # (rows, 3 + S) believed rate, value if seen, weight; rivals' ranks / weight
@@ -150,11 +154,13 @@ def bid_by_rules(j: Any, lane: Any, requests_left: Any, state: Any) -> None:
 
 
 @inlined
-def click_rate_of(a: Any, j: Any, state: Any) -> Any:
-    """The true click rate of ad a for the request in column j, once its slot is seen."""
-    odds = odds_of(a, j, state) if state.surface.size > 0 else 0.0
+def click_rate_of(a: Any, c: Any, j: Any, state: Any) -> Any:
+    """The true click rate of ad a, showing creative c, for the request in column j, once its slot is seen."""
+    odds = extra_log_odds(c, state.users[j], state.rotation)
+    if state.surface.size > 0:
+        odds += odds_of(a, j, state)
     truth = state.truth_users, state.truth_ads, state.truth_bias, state.truth_block
-    return true_click_rate(a, state.users[j], j, odds, *truth)
+    return true_click_rate(a, odds, state.users[j], j, *truth)
 
 
 @inlined
@@ -163,7 +169,7 @@ def record(i: Any, j: Any, lane: Any, state: Any) -> None:
     k, row, seen, top = state.control[RECORD_OF], state.control[RECORDED], state.seen, state.top
     state.control[RECORDED] = row + 1
     a = state.ad[k, j] if state.ad.size > 0 else k
-    true_rate = click_rate_of(a, j, state)
+    true_rate = click_rate_of(a, creative_of(i, a, state.keys, state.rotation), j, state)
     depth = 0
     while depth < len(seen) and (seen[depth] >= 1.0 or uniform(state.keys[Stream.EXPOSURE], i, depth) < seen[depth]):
         depth += 1
@@ -228,16 +234,20 @@ def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
             price /= weight[row, j]
         cost = np.int64(min(max(price, reserve), bid))
         a = state.ad[row, j] if state.ad.size > 0 else k
-        true_rate = click_rate_of(a, j, state)
+        c = creative_of(i, a, state.keys, state.rotation)
+        true_rate = click_rate_of(a, c, j, state)
         if state.memory.whose.size > 0:
-            true_rate *= remember(k, a, state.users[j], now, state)
+            true_rate *= remember(k, a if c < 0 else c, state.users[j], now, state)
         clicked = uniform(state.keys[Stream.CLICK], i, a) < true_rate
         true_conversion = state.true_conversion[k] * lift
         converted = clicked and uniform(state.keys[Stream.CONVERSION], i, a) < true_conversion
         state.counts[IMPRESSIONS, k] += 1
         state.slot_impressions[slot] += 1
         state.sums[BELIEVED, k] += believed * state.believed_conversion[k] * state.value[k]
-        state.sums[VALUE, k] += true_rate * true_conversion * state.value[k]
+        worth = true_rate * true_conversion * state.value[k]
+        state.sums[VALUE, k] += worth
+        if c >= 0:
+            count_creative(c, clicked, converted, worth, state.rotation)
         boring += not clicked
         charge, report = np.int64(0), np.int64(-1)
         if state.billing[k] == CPM:
@@ -270,7 +280,7 @@ def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
             state.control[JOURNALED] = entry + 1
             line = state.journal_ints[entry]
             line[0], line[1], line[2], line[3], line[4], line[5] = i, now, state.users[j], k, a, slot
-            line[6], line[7], line[8], line[9], line[10] = np.int64(bid), cost, clicked, converted, report
+            line[6], line[7], line[8], line[9], line[10], line[11] = np.int64(bid), cost, clicked, converted, report, c
             state.journal_floats[entry, 0], state.journal_floats[entry, 1] = believed / lift, true_rate
     if boring > 0 and state.session.size > 0:
         suffer(j, boring, state)
@@ -278,15 +288,15 @@ def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
 
 
 @inlined
-def remember(k: Any, a: Any, user: Any, now: Any, state: Any) -> Any:
-    """Notes that a user sees ad a of campaign k; returns how many times as likely a click is as on first sight."""
+def remember(k: Any, shown: Any, user: Any, now: Any, state: Any) -> Any:
+    """Notes that a user sees an ad or a creative of campaign k; says how many times as likely a click is as on first sight."""
     memory, campaigns = state.memory, state.live.size
-    width, factor = campaigns + memory.ads, 1.0
+    width, factor = campaigns + memory.tire_of, 1.0
     if memory.cap.size > 0 and memory.cap[k] > 0:
         see(user, k, width, now, memory)
     if memory.exponent > 0:
-        factor = appetite(user, campaigns + a, width, now, memory)
-        see(user, campaigns + a, width, now, memory)
+        factor = appetite(user, campaigns + shown, width, now, memory)
+        see(user, campaigns + shown, width, now, memory)
     return factor
 
 
@@ -311,7 +321,7 @@ def find(j: Any, alone: Any, low: Any, high: Any, state: Any) -> None:
 def find_others(j: Any, now: Any, low: Any, high: Any, state: Any) -> None:
     """Finds the best bids without the campaigns of which this user has seen enough today."""
     lane, top, memory, live, active = j % LANES, state.top, state.memory, state.live, state.active
-    barred, width = 0, live.size + memory.ads
+    barred, width = 0, live.size + memory.tire_of
     while True:
         before = barred
         for place in range(len(state.seen) + 1):

@@ -14,6 +14,7 @@ from .calibration import Expectation, expectation
 from .demand import Campaigns
 from .funnel import StageView, stage_view
 from .population import AdVectors, Users
+from .portfolio import Portfolio, portfolio
 from .scenario import Interests, Scenario
 from .search import Language
 from .surfaces import lifted
@@ -30,6 +31,7 @@ class Market(NamedTuple):
     stages: tuple[StageView, StageView] | None  # recall and rough sort; None without a funnel
     conversion: NDArray[np.float64]  # (ticks, campaigns) conversions per click by tick of the day, at the largest lift
     believed_conversion: NDArray[np.float64]  # (ticks, campaigns) what the platform takes them for
+    creatives: Portfolio | None  # None: an ad is its one creative
 
 
 @lru_cache(maxsize=16)
@@ -45,5 +47,6 @@ def build(scenario: Scenario) -> Market:
         recall = stage_view(scenario.market_seed, 0, scenario.funnel.recall, ads, people)
         stages = recall, stage_view(scenario.market_seed, 1, scenario.funnel.rough, ads, people)
     table, expected = expectation(scenario, table, people, ads, language, stages)
-    conversion = (lifted(scenario, language, rate) for rate in demand.conversion_rates(scenario, table))
-    return Market(table, people, ads, expected, language, stages, *conversion)
+    true, believed = (lifted(scenario, language, rate) for rate in demand.conversion_rates(scenario, table))
+    creatives = None if scenario.creatives is None else portfolio(scenario, scenario.creatives, table, people)
+    return Market(table, people, ads, expected, language, stages, true, believed, creatives)

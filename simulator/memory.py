@@ -1,7 +1,8 @@
 """What users remember of ads: exposures that fade, and those of the day, for fatigue and for frequency caps.
 
-A hash table (open addressing, linear probing) holds what each user has seen of each campaign with a cap, and of each ad. The
-kernel adds to it and never lets it grow: `Exchange.score` makes room for a block beforehand, and forgets what has faded.
+A hash table (open addressing, linear probing) holds what each user has seen of each campaign with a cap, and of each ad, or
+of its creatives where it has several. The kernel adds to it and never lets it grow: `Exchange.score` makes room for a block
+beforehand, and forgets what has faded.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ Floats = NDArray[np.float64]
 
 
 class Memory(NamedTuple):
-    """n places, a power of two, or none where users neither tire nor are protected by caps. K campaigns, A ads."""
+    """n places, a power of two, or none where users neither tire nor are protected by caps. K campaigns, A ads or creatives."""
 
-    whose: Integers  # (n,) user x (K + A) + campaign, or + K + ad; FREE
+    whose: Integers  # (n,) user x (K + A) + campaign, or + K + ad, or + K + creative; FREE
     shown: Floats  # (n,) exposures as they counted at `last`
     last: Integers  # (n,) time of the last one, microseconds
     today: Integers  # (n,) exposures on the day of `last`
     used: Integers  # (1,) places taken
-    ads: int
+    tire_of: int  # A: ads, or the creatives of those that have several
     cap: Integers  # (K,) most exposures a user and day, 0: any number; none at all: (0,)
     barred: Integers  # (K,) room to work in: the campaigns that a request may not show
     barred_live: NDArray[np.float32]  # (K,) and their bids
@@ -42,8 +43,8 @@ class Memory(NamedTuple):
     day_us: int
 
 
-def new_memory(scenario: Scenario, table: Campaigns) -> Memory:
-    """An empty memory; without places where a market needs none."""
+def new_memory(scenario: Scenario, table: Campaigns, creatives: int | None) -> Memory:
+    """An empty memory; without places where a market needs none. `creatives`: how many there are; None: ads are their own."""
     fatigue = scenario.fatigue
     cap = np.array([c.frequency_cap or 0 for c in table.listed], np.int64)
     capped = cap if cap.any() else np.zeros(0, np.int64)
@@ -54,7 +55,7 @@ def new_memory(scenario: Scenario, table: Campaigns) -> Memory:
         last=np.zeros(places, np.int64),
         today=np.zeros(places, np.int64),
         used=np.zeros(1, np.int64),
-        ads=len(table.appeal),
+        tire_of=len(table.appeal) if creatives is None else creatives,
         cap=capped,
         barred=np.zeros(capped.size, np.int64),
         barred_live=np.zeros(capped.size, np.float32),

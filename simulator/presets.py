@@ -174,10 +174,10 @@ def coldstart() -> Scenario:
 
 
 def search() -> Scenario:
-    """Search: 20,000 queries of three intents, 2,000 campaigns that bid by click for keywords, four slots, a small feed beside.
+    """Search: 20,000 queries of three intents, 2,000 campaigns that bid by click for keywords, four slots.
 
-    Four requests in five ask; the others are made on a page of suggestions with one slot. Half of recall's quota is for ads whose
-    keywords match. A request costs a server 124 ms on average, and two of them are 80% busy at the peak.
+    Four requests in five ask; the others are made on a page of suggestions with one slot. Half of recall's quota is for ads
+    whose keywords match. A request costs a server 124 ms on average, and two of them are 80% busy at the peak.
     """
     return Scenario(
         name="search",

@@ -40,11 +40,11 @@ def delay_us(table: Any, u: Any) -> Any:
 
 
 @inlined
-def true_click_rate(ad: Any, user: Any, j: Any, more: Any, users: Any, ads: Any, bias: Any, block: Any) -> Any:
-    """The true click rate of an ad that is shown, once seen: from vectors and `more` log-odds, or from a block."""
+def true_click_rate(ad: Any, extra: Any, user: Any, j: Any, users: Any, ads: Any, bias: Any, block: Any) -> Any:
+    """The true click rate of an ad that is shown, once seen: from vectors and `extra` log-odds, or a block of drawn rates."""
     if block.size > 0:
         return np.float64(block[ad, j])
-    odds = np.float64(bias[ad]) + more
+    odds = np.float64(bias[ad]) + extra
     for d in range(ads.shape[1]):
         odds += np.float64(users[user, d]) * np.float64(ads[ad, d])
     return sigmoid(odds)

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from .creatives import Creative, Creatives
 from .delivery import Auction, Funnel, Serving, Surface
 from .errors import ScenarioError, suggest
 from .habits import Fatigue, Sessions
@@ -143,6 +144,16 @@ class Ad(Part):
 
     name: str
     appeal: LogOdds = Field(0.0, description="log-odds of a click over the campaign's own")
+    creatives: Annotated[tuple[Creative, ...], Field(min_length=1, max_length=64)] | None = Field(
+        None, description="None: drawn, where the scenario has a part `creatives`; else the ad is its one creative"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Ad:
+        twice = [name for name, count in Counter(c.name for c in self.creatives or ()).items() if count > 1]
+        if twice:
+            raise ValueError(f"names of an ad's creatives must differ, and {min(twice)!r} stands twice")
+        return self
 
 
 class Campaign(Part):
@@ -296,6 +307,7 @@ class Scenario(Part):
     funnel: Funnel | None = Field(None, description="None: every campaign meets every request")
     sessions: Sessions | None = Field(None, description="None: requests come one by one, and nobody stays away")
     fatigue: Fatigue | None = Field(None, description="None: an ad is clicked as often the tenth time as the first")
+    creatives: Creatives | None = Field(None, description="None: an ad is its one creative")
 
     search: Search | None = Field(None, description="None: nobody asks for anything")
     surfaces: Annotated[tuple[Surface, ...], Field(min_length=1, max_length=16)] | None = Field(
@@ -316,6 +328,12 @@ class Scenario(Part):
         if unknown:
             there = ", ".join(map(str, sorted(known)))
             raise ValueError(f"funnel.tiers has quotas for tier {min(unknown)}, but users.tiers has only {there}")
+        if self.creatives is not None and self.rates.kind != "interests":
+            raise ValueError(f"creatives need rates of kind interests, not {self.rates.kind}")
+        if self.creatives is None and self.demand.kind == "listed":
+            written = (c.name for a in self.demand.advertisers for c in a.campaigns if any(ad.creatives for ad in c.ads))
+            if (name := next(written, None)) is not None:
+                raise ValueError(f"campaign {name!r} lists creatives, which need a part creatives of the scenario")
         if self.rates.kind == "uniform" and self.rates.belief_noise and self.auction.squashing != 1:
             raise ValueError("auction.squashing other than 1 needs believed rates above zero, so no rates.belief_noise here")
         return self

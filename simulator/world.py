@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 import simpy
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import ThreadpoolController
 
 from . import kernel as K
@@ -29,6 +29,7 @@ from .exchange import Exchange, Recorded
 from .fleet import Fleet
 from .journal import Journal
 from .ledger import Ledger
+from .rotation import CreativeBooks
 from .scenario import Scenario
 from .seats import BidPolicies
 from .serving import SERVED, ServingBooks
@@ -88,6 +89,9 @@ class World:
             self.serving = ServingBooks(ticks, scenario.tick_us, scenario.ticks_per_day)
             self._fleet = Fleet(self.env, scenario.serving, self._exchange, lambda servers: self._engine.resized(servers))
         self.visits = None if scenario.sessions is None else VisitBooks(ticks, scenario.ticks_per_day)
+        self.creatives: CreativeBooks | None = None
+        if (held := self._exchange.market.creatives) is not None:
+            self.creatives = CreativeBooks(scenario, self.campaigns, held, self._exchange.state.rotation)
         self._exchange.open_day(0)  # here, so that what is done before the first run lasts
         self.env.process(self._clock())
         self._engine: Engine = ENGINES[engine](self.env, self._exchange)
@@ -172,6 +176,14 @@ class World:
         self._exchange.set_active(campaign, False)
         self._note("pause", campaign, None)
 
+    def set_creative_shares(self, campaign: int | str, shares: ArrayLike, ad: int | str = 0) -> None:
+        """How an ad shows its creatives from now on: with these probabilities, one for each, in their order, summing to 1.
+
+        `ad` is its name or its place among the campaign's ads. The log notes its number in the market.
+        """
+        number = self._exchange.set_creative_shares(campaign, shares, ad)
+        self._note("set_creative_shares", campaign, number)
+
     def set_servers(self, servers: int) -> None:
         """How many servers there are from now on, failed ones among them; those too many end the work they have begun."""
         self._servers("set_servers").own(servers)
@@ -208,6 +220,8 @@ class World:
             if tick == 0 and day > 0:
                 self._exchange.open_day(day)
                 self.ledger.open_day()
+                if self.creatives is not None:
+                    self.creatives.open_day()
             self._exchange.open_tick(tick)
             self._seat.decide(day, tick)
             self._exchange.refresh()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from adarena.simulator import BidPolicy, BidView, ChunkBids, Multiplier, RequestRule, Scenario, World, rule
 from adarena.simulator import kernel as K
+from adarena.simulator.creatives import Creative, Creatives, FormatShares
 from adarena.simulator.delivery import Auction, Autoscaling, Funnel, Outage, Quotas, Serving, Stage, Surface, TierQuotas
 from adarena.simulator.habits import Fatigue, Sessions
 from adarena.simulator.querying import Search
@@ -37,9 +38,16 @@ from adarena.simulator.scenario import (
 
 EXPOSURES = {1: [(1.0,), (0.5,)], 2: [(1.0, 0.7), (0.9, 0.9)], 3: [(1.0, 0.8, 0.6), (0.9, 0.5, 0.5)]}
 
+LISTED = [None, None, (Creative(name="one"),), (Creative(name="film", format="video", appeal=1.0), Creative(name="still"))]
+PORTFOLIOS = [
+    None,
+    Creatives(),
+    Creatives(per_ad=(1, 5), appeal_sigma=1.0, interaction_sigma=1.0, formats=FormatShares(image=0.0, text=2.0)),
+]
+
 
 @st.composite
-def campaigns(draw: st.DrawFn, name: str, days: int, ads: int, remembered: bool = False) -> Campaign:
+def campaigns(draw: st.DrawFn, name: str, days: int, ads: int, remembered: bool = False, creatives: bool = False) -> Campaign:
     """A campaign with any objective, billing and budget: none, huge, tight, or less than one price; perhaps with a cap."""
     objective = draw(st.sampled_from(["max_value", "target_cpa", "target_roas", "utility"]))
     flights: tuple[Flight, ...] = ()
@@ -58,7 +66,14 @@ def campaigns(draw: st.DrawFn, name: str, days: int, ads: int, remembered: bool 
         conversion_rate=draw(st.sampled_from([0.3, 0.1] if remembered else [1.0, 0.6, 0.1])),
         follows_demand=draw(st.booleans()),
         flights=flights,
-        ads=tuple(Ad(name=f"ad{j}", appeal=draw(st.sampled_from([0.0, -0.5, 0.7]))) for j in range(ads)),
+        ads=tuple(
+            Ad(
+                name=f"ad{j}",
+                appeal=draw(st.sampled_from([0.0, -0.5, 0.7])),
+                creatives=draw(st.sampled_from(LISTED)) if creatives else None,
+            )
+            for j in range(ads)
+        ),
     )
 
 
@@ -169,7 +184,8 @@ def scenarios(
     """A market of 1 to 12 campaigns with every setting of the auction, the rates and the response in play.
 
     With `served` its requests wait for servers, with `funnel` only some of the ads come to an auction, with `people` they come
-    in sessions, users remember and tire, and requests may come on several surfaces and ask for something.
+    in sessions, users remember and tire, ads have several creatives, and requests may come on several surfaces and ask for
+    something.
     """
     days = draw(st.sampled_from([1, 1, 2, 3]))
     several = draw(st.booleans())
@@ -189,14 +205,15 @@ def scenarios(
     asks = people and rates.kind == "interests" and draw(st.booleans())
     no_squashing = rates.kind == "uniform" and rates.belief_noise > 0
     slots = draw(st.sampled_from([1, 2, 3]))
+    creatives = draw(st.sampled_from(PORTFOLIOS)) if people and rates.kind == "interests" else None
     held = draw(st.integers(1, 12))
     advertisers = tuple(
         Advertiser(
             name=f"a{k}",
             vertical=k % 3,
-            campaigns=(draw(campaigns(f"c{k}", days, draw(st.sampled_from([1, 2, 3])) if several else 1, people)),),
+            campaigns=(draw(campaigns(f"c{k}", days, ads, people, creatives is not None)),),
         )
-        for k in range(held)
+        for k, ads in enumerate(draw(st.sampled_from([1, 2, 3])) if several else 1 for _ in range(held))
     )
     day_s = draw(st.sampled_from([60, 3600, 86_400]))
     requests = draw(st.sampled_from([60, 300, most_requests // days]))
@@ -213,6 +230,7 @@ def scenarios(
         surfaces=draw(surfaces(slots, patience, asks)) if people and rates.kind == "interests" else None,
         sessions=draw(sessions(day_s)) if people and draw(st.integers(0, 3)) else None,
         fatigue=draw(st.sampled_from([None, Fatigue(), Fatigue(exponent=1.0, half_life_s=day_s / 4)])) if people else None,
+        creatives=creatives,
         funnel=draw(funnels(wait_s, tiers, asks)) if funnel else None,
         ticks_per_day=draw(st.sampled_from([1, 3, 6, 24])),
         market_seed=draw(st.integers(0, 5)),
@@ -368,10 +386,22 @@ class Action:
             world.set_servers(int(self.amount * 4))
         elif self.what == "fail":
             world.fail_servers(int(self.amount * 4))
+        elif self.what == "shares":
+            self._turn(world)
         elif self.what == "launch":
             world.launch(self.campaign)
         else:
             world.pause(self.campaign)
+
+    def _turn(self, world: World) -> None:
+        """Shares of the creatives of one of the campaign's ads, some of them 0."""
+        assert world.creatives is not None
+        first_ad = world.campaigns.first_ad[self.campaign : self.campaign + 2]
+        place = int(self.amount) % int(np.diff(first_ad)[0])
+        ad = int(first_ad[0]) + place
+        count = int(np.diff(world.creatives.portfolio.first)[ad])
+        weight = (np.arange(count) + int(self.amount * 4)) % 3 + (count == 1)
+        world.set_creative_shares(self.campaign, weight / weight.sum(), place)
 
     def _end_outage(self, world: World) -> Generator[Any, Any, None]:
         yield world.env.timeout(int(world.scenario.tick_us * 0.7))
@@ -394,6 +424,8 @@ def actions(draw: st.DrawFn, scenario: Scenario, instants: list[int]) -> list[Ac
     """Up to eight deeds: at any time, exactly when a tick begins, or exactly when a request arrives."""
     held = len(scenario.demand.advertisers)  # type: ignore[union-attr]
     ticks = scenario.days * scenario.ticks_per_day
+    deeds = DEEDS if scenario.serving is None else [*DEEDS, "set_servers", "fail"]
+    deeds = deeds if scenario.creatives is None else [*deeds, "shares", "shares", "shares"]
     out = []
     for _ in range(draw(st.integers(0, 8))):
         when = draw(st.sampled_from(["any", "tick", "arrival"]))
@@ -403,7 +435,7 @@ def actions(draw: st.DrawFn, scenario: Scenario, instants: list[int]) -> list[Ac
             time = draw(st.sampled_from(instants))
         else:
             time = draw(st.integers(0, scenario.horizon_us))
-        what = draw(st.sampled_from(DEEDS if scenario.serving is None else [*DEEDS, "set_servers", "fail"]))
+        what = draw(st.sampled_from(deeds))
         amount = draw(st.sampled_from([0.0, 0.004, 0.5, 1.0, 2.0, 9.0]))
         out.append(Action(time, what, draw(st.integers(0, held - 1)), amount))
     return out

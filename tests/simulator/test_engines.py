@@ -46,6 +46,9 @@ def assert_same(one: tuple[World, dict[int, Reacting]], two: tuple[World, dict[i
     if one[0].visits is not None and two[0].visits is not None:
         for name in ("counts", "sums"):
             np.testing.assert_array_equal(getattr(one[0].visits, name), getattr(two[0].visits, name), err_msg=name)
+    if one[0].creatives is not None and two[0].creatives is not None:
+        for name in ("counts", "sums", "share"):
+            np.testing.assert_array_equal(getattr(one[0].creatives, name), getattr(two[0].creatives, name), err_msg=name)
     for k, policy in one[1].items():
         assert policy.seen == two[1][k].seen
     if one[0].serving is not None and two[0].serving is not None:
