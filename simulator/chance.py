@@ -45,6 +45,12 @@ class Stream(IntEnum):
     VISIT = 23  # does a satisfied user come
     LEAVE = 24  # does a bored user leave
     CONTENT = 25  # what the videos around a request are worth
+    FORM = 26  # does a form open that is not submitted
+    QUALIFIED = 27  # is a lead that was submitted qualified
+    SALE = 28  # does a qualified lead buy
+    ORGANIC = 29  # does a user convert on a day without any ad
+    QUALIFIED_DELAY = 30  # from submit to the word that the lead is qualified
+    SALE_DELAY = 31  # from there to the sale
 
 
 def stream_keys(seed: int) -> NDArray[np.uint64]:

@@ -1,8 +1,9 @@
 """Logs of a run, streamed to Parquet with flat memory: requests, impressions, events, and apart from them the truth.
 
 `requests.parquet`: request, time_us, user, segment. `impressions.parquet`: request, time_us, user, campaign, ad, slot, bid and
-price (currency per impression), believed_rate, clicked, converted, report_us (-1: no conversion). `events.parquet`: time_us,
-what, campaign (-1: all), amount. `truth.parquet`: request, slot, true_rate, for judges only.
+price (currency per impression), believed_rate, clicked, converted, report_us (-1: no conversion, or one that came after the
+attribution window). `events.parquet`: time_us, what, campaign (-1: all), amount. `truth.parquet`: request, slot, true_rate, for
+judges only.
 """
 
 from __future__ import annotations

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .delivery import Auction, Funnel, Quotas, Serving, Stage
+from .outcomes import DelayPart
 from .scenario import (
     Advertiser,
     Campaign,
-    DelayPart,
     DrawnDemand,
     Interests,
     ListedDemand,

@@ -22,6 +22,7 @@ from pydantic import Field, ValidationError, model_validator
 from .delivery import Auction, Funnel, Serving
 from .errors import ScenarioError, suggest
 from .habits import Fatigue, Sessions
+from .outcomes import Delay, DelayPart, Lead, Leads, Organic
 from .settings import Count, LogOdds, Money, NonNegative, Part, Positive, Range, Share, sentence
 
 MOST_CAMPAIGNS = 60_000  # a rank carries its campaign in 16 bits
@@ -147,6 +148,7 @@ class Campaign(Part):
     billing: Billing = "cpm"
     frequency_cap: Cap | None = None
     conversion_rate: Annotated[float, Field(gt=0, le=1)] = Field(1.0, description="conversions per click")
+    lead: Lead | None = Field(None, description="what comes before and after a conversion that is a lead; None: it is none")
     prior_multiplier: Positive = Field(1.0, description="the multiplier it used on an earlier day")
     follows_demand: bool = Field(False, description="its value moves with its vertical's demand")
     flights: tuple[Flight, ...] = Field((), description="none: it always runs")
@@ -222,6 +224,7 @@ class DrawnDemand(Part):
     )
     conversion_rate: Annotated[float, Field(gt=0, le=1)] = 0.02
     conversion_sigma: NonNegative = Field(0.25, description="log standard deviation of conversion rates between campaigns")
+    lead: Leads | None = Field(None, description="None: no conversion is a lead")
     budget_share: Positive | None = Field(
         0.45, description="median budget as a share of what the day would cost at multiplier 1; None: unlimited"
     )
@@ -248,23 +251,24 @@ class Weather(Part):
     drift_sigma: NonNegative = Field(0.0, description="log drift from morning to night")
 
 
-class DelayPart(Part):
-    """A Weibull distribution of delays; shape 1 is exponential."""
-
-    weight: Positive = 1.0
-    shape: Positive = 1.0
-    scale_s: Positive
-
-
 class Response(Part):
     """What a click leads to, and when it is reported."""
 
-    delay: Annotated[tuple[DelayPart, ...], Field(min_length=1)] = Field(
-        (DelayPart(scale_s=3600.0),), description="mixture of Weibulls, truncated at window_days"
-    )
+    delay: Delay = Field((DelayPart(scale_s=3600.0),), description="mixture of Weibulls, truncated at window_days")
     window_days: Annotated[float, Field(gt=0, le=3650)] = 30.0
     hour_amplitude: NonNegative = Field(0.0, description="log amplitude of conversion rates over the day, per campaign")
     belief_sigma: NonNegative = Field(0.0, description="log standard deviation of what is believed of a campaign's rate")
+    attribution_days: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="conversions later than that after their click happen, but are neither reported nor billed; None: all are"
+    )
+    organic: Organic | None = Field(None, description="None: nobody converts without an ad")
+
+    @model_validator(mode="after")
+    def _check(self) -> Response:
+        if self.attribution_days is not None and self.attribution_days >= self.window_days:
+            within = f"window_days, {self.window_days:g}, by which every conversion has happened"
+            raise ValueError(f"attribution_days must lie below {within}, not at {self.attribution_days:g}")
+        return self
 
 
 class Scenario(Part):
@@ -295,6 +299,8 @@ class Scenario(Part):
             raise ValueError("users.segments must not exceed users.count")
         if self.funnel is not None and self.rates.kind != "interests":
             raise ValueError(f"a funnel needs rates of kind interests, not {self.rates.kind}")
+        if self.response.organic is not None and self.response.organic.slope and self.rates.kind != "interests":
+            raise ValueError(f"response.organic.slope needs rates of kind interests, not {self.rates.kind}")
         if self.serving is not None and len(self.serving.tiers) not in (0, self.users.segments):
             tiers, segments = len(self.serving.tiers), self.users.segments
             raise ValueError(f"serving.tiers must name a tier for each of the {segments} segments, not {tiers}")
