@@ -80,7 +80,9 @@ def true_rates(users: Any, ads: Any, campaigns: Any, state: Any, click: Any, any
     truth = state.truth_users, state.truth_ads, state.truth_bias, state.truth_block
     for n in range(users.size):
         click[n] = true_click_rate(ads[n], users[n], 0, *truth)
-        anyway[n] = organic_rate(campaigns[n], users[n], state.truth_users, state.truth_ads, state.baseline)
+        anyway[n] = 0.0
+        if state.baseline.odds.size > 0:
+            anyway[n] = organic_rate(campaigns[n], users[n], state.truth_users, state.truth_ads, state.baseline)
 
 
 @kernel()
