@@ -27,7 +27,7 @@ CURVES = ((L.SUBMIT, "submits", "#4c72b0"), (L.QUALIFY, "qualified leads", "#2f7
 class Chain(NamedTuple):
     """The lead campaigns' chain over a whole run, a place for each of `STEPS`; NaN where there is nothing to tell."""
 
-    count: tuple[int, ...]
+    number: tuple[int, ...]
     reported: tuple[float, ...]  # so far
     cost: tuple[float, ...]  # spend for each, currency
     median_s: tuple[float, ...]  # since the click, of those that were attributed
@@ -45,7 +45,7 @@ def chain(world: World) -> Chain:
     none, spend = math.nan, float(world.ledger.spend()[:, held].sum())
     median, p90 = ((none, none, *(books.quantile_s(step, share) for step in range(L.STEPS))) for share in (0.5, 0.9))
     return Chain(
-        count=tuple(int(n) for n in count),
+        number=tuple(int(n) for n in count),
         reported=(none, none, float(counts[K.REPORTED]), float(told[L.QUALIFIED_REPORTED]), none),
         cost=tuple(spend / n if n else none for n in count),
         median_s=median,
@@ -58,18 +58,18 @@ def chain_table(world: World) -> Table:
     found = chain(world)
     out = plain_table(
         "Leads, from click to sale",
-        caption="Of the step before; spend for each; reported so far. Median and p90: time since the click, of all that will be.",
+        caption="Cost: spend for each. Reported: so far. Median and p90: time since the click, of all that will come.",
     )
     for column in ("step", "number", "of step before", "of clicks", "cost each", "reported", "median", "p90"):
         out.add_column(column, justify="left" if column == "step" else "right", no_wrap=True)
-    before = (0, *found.count[:-1])
+    before = (0, *found.number[:-1])
     for n, step in enumerate(STEPS):
-        count, reported, cost = found.count[n], found.reported[n], found.cost[n]
+        count, reported, cost = found.number[n], found.reported[n], found.cost[n]
         out.add_row(
             step,
             f"{count:,}",
             f"{count / before[n]:.2%}" if before[n] else "",
-            f"{count / found.count[0]:.2%}" if n and found.count[0] else "",
+            f"{count / found.number[0]:.2%}" if n and found.number[0] else "",
             "" if math.isnan(cost) else f"{cost:,.2f}",
             "" if math.isnan(reported) or not count else f"{reported / count:.1%}",
             duration(found.median_s[n]),
@@ -106,15 +106,15 @@ def _bars(axis: Axes, world: World) -> None:
 
     found = chain(world)
     colours = ("#c9d8e8", "#9fbfdf", *(colour for *_, colour in CURVES))
-    axis.barh(range(len(STEPS)), [max(n, 0.5) for n in found.count], color=colours, height=0.66)
-    for n, count in enumerate(found.count):
-        rate = f", {count / found.count[n - 1]:.1%} of {STEPS[n - 1]}" if n and found.count[n - 1] else ""
+    axis.barh(range(len(STEPS)), [max(n, 0.5) for n in found.number], color=colours, height=0.66)
+    for n, count in enumerate(found.number):
+        rate = f", {count / found.number[n - 1]:.1%} of {STEPS[n - 1]}" if n and found.number[n - 1] else ""
         cost = "" if math.isnan(found.cost[n]) else f", at {found.cost[n]:,.2f}"
         axis.text(max(count, 0.5) * 1.15, n, f"{count:,}{rate}{cost}", va="center", fontsize=9, color=plots.INK)
     axis.set_yticks(range(len(STEPS)), STEPS)
     axis.invert_yaxis()
     axis.set_xscale("log")
-    axis.set_xlim(0.5, 4 * max(found.count[0], 10) ** 1.6)  # room for the words
+    axis.set_xlim(0.5, 4 * max(found.number[0], 10) ** 1.6)  # room for the words
     axis.set_xticks([])
     axis.minorticks_off()
     axis.set_xlabel("number, rate and cost (bars: logarithmic)")
@@ -130,7 +130,7 @@ def _delays(axis: Axes, world: World) -> None:
     books, found = world.ledger.leads, chain(world)
     assert books is not None
     seconds = 2 ** (np.arange(1, L.BINS + 1) / L.OCTAVE) / 1e6
-    for (step, name, colour), count in zip(CURVES, found.count[2:], strict=True):
+    for (step, name, colour), count in zip(CURVES, found.number[2:], strict=True):
         if count:
             axis.plot(seconds, np.cumsum(books.elapsed[step]) / count, color=colour, linewidth=2, label=name)
     axis.set_xscale("log")
@@ -142,4 +142,7 @@ def _delays(axis: Axes, world: World) -> None:
     axis.set_title("How late it is known")
     axis.set_ylabel("share of all that come of the run's clicks")
     axis.set_xlabel("time since the click")
-    axis.legend(loc="upper left", frameon=False)
+    if found.number[2]:
+        axis.legend(loc="upper left", frameon=False)
+    else:
+        axis.text(0.5, 0.5, "no form was submitted", transform=axis.transAxes, ha="center")

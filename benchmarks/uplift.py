@@ -25,10 +25,16 @@ def uplift(scenario: Scenario, users: ArrayLike, ads: ArrayLike, ticks: ArrayLik
         MarketError: if rates do not follow from users, or if there is no such user, ad or tick.
     """
     if scenario.rates.kind != "interests":
-        raise MarketError(f"uplift is a function of user and ad only where rates are of kind interests, not {scenario.rates.kind}")
+        raise MarketError(
+            f"uplift is a function of user and ad only where rates are of kind interests, not {scenario.rates.kind}"
+        )
     market = build(scenario)
     user, ad, tick = _places(
-        (("user", users, len(market.users.segment)), ("ad", ads, len(market.campaigns.appeal)), ("tick", ticks, scenario.ticks_per_day))
+        (
+            ("user", users, len(market.users.segment)),
+            ("ad", ads, len(market.campaigns.appeal)),
+            ("tick", ticks, scenario.ticks_per_day),
+        )
     )
     campaign = market.campaigns.ad_campaign[ad]
     click, anyway = np.zeros(user.size), np.zeros(user.size)
@@ -46,7 +52,11 @@ def organic(scenario: Scenario, seed: int, users: ArrayLike, days: ArrayLike, ca
     if scenario.response.organic is None:
         raise MarketError(f"in scenario {scenario.name!r} nobody converts without an ad: response.organic is None")
     user, day, campaign = _places(
-        (("user", users, len(market.users.segment)), ("day", days, scenario.days), ("campaign", campaigns, len(market.campaigns.names)))
+        (
+            ("user", users, len(market.users.segment)),
+            ("day", days, scenario.days),
+            ("campaign", campaigns, len(market.campaigns.names)),
+        )
     )
     out = np.zeros(user.size, np.bool_)
     true_organic(user, day, campaign, Exchange(scenario, market, seed).state, out)
@@ -58,7 +68,7 @@ def _places(given: tuple[tuple[str, ArrayLike, int], ...]) -> list[NDArray[np.in
     rows = []
     for name, values, bound in given:
         row = np.atleast_1d(np.asarray(values))
-        if row.dtype.kind not in "iu" or row.ndim != 1 or row.size and not 0 <= row.min() <= row.max() < bound:
+        if row.dtype.kind not in "iu" or row.ndim != 1 or (row.size and not 0 <= row.min() <= row.max() < bound):
             raise MarketError(f"each {name} is a whole number from 0 to {bound - 1:,}")
         rows.append(row.astype(np.int64))
     return [np.ascontiguousarray(row) for row in np.broadcast_arrays(*rows)]

@@ -115,7 +115,9 @@ def _drawn_leads(scenario: Scenario) -> list[Lead | None]:
     dice = generator(scenario.market_seed, Stream.CAMPAIGNS, 6)
     factors = np.exp(demand.lead.vertical_sigma * dice.standard_normal((demand.verticals, len(names)))).tolist()
     return [
-        Lead(**{**mean, **{name: f * mean[name] / (1 - mean[name] + f * mean[name]) for name, f in zip(names, row, strict=True)}})
+        Lead(
+            **{**mean, **{name: f * mean[name] / (1 - mean[name] + f * mean[name]) for name, f in zip(names, row, strict=True)}}
+        )
         for row in factors
     ]
 

@@ -6,6 +6,7 @@ before and after it. All draws are functions of request and ad, so that the lead
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,7 +63,9 @@ def new_chain(scenario: Scenario, table: Campaigns) -> Chain:
     # A lead is reported as qualified after two delays, each within the window.
     ahead = int(2 * window * 86_400e6 // scenario.tick_us) + 2
     return Chain(
-        *rates,
+        form_open=rates[0],
+        qualified=rates[1],
+        sale=rates[2],
         delay=delay,
         counts=np.zeros((COUNTS, held), np.int64),
         reports=np.zeros((min(ahead, last_tick + 1), held), np.int64),
@@ -141,7 +144,7 @@ class LeadBooks:
         found[:] = chain.counts
         chain.counts[:] = 0
         order = found[SALES], found[QUALIFIED], submits, found[FORM_OPENS], clicks
-        if any((less[self._lead] > more[self._lead]).any() for less, more in zip(order, order[1:], strict=False)):
+        if any((less[self._lead] > more[self._lead]).any() for less, more in pairwise(order)):
             raise InvariantError("a step of a lead campaign's chain was taken more often than the one before it")
         self._unreported += submits - reported, found[QUALIFIED] - found[QUALIFIED_REPORTED]
         if (self._unreported < 0).any():

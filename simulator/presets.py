@@ -168,8 +168,9 @@ def coldstart() -> Scenario:
 
 
 def leads() -> Scenario:
-    """Two weeks of lead campaigns, 8 in each of 5 verticals (say education, cars, home, finance, medical beauty), on a placement
-    of their own with two slots, for users who come in sessions and tire of ads.
+    """Two weeks of lead campaigns on a placement of their own with two slots, for users who come in sessions and tire of ads.
+
+    There are 8 campaigns in each of 5 verticals: say education, cars, home, finance, medical beauty.
 
     Rates and prices are those of Facebook's lead ads of 2024, as benchmark blogs tell them: 2.53% of impressions are clicked,
     8.78% of clicks are submits, a click costs 1.88 and a lead 21.98; a PID bidder pays about that. Lead quality has no public

@@ -259,7 +259,8 @@ class Response(Part):
     hour_amplitude: NonNegative = Field(0.0, description="log amplitude of conversion rates over the day, per campaign")
     belief_sigma: NonNegative = Field(0.0, description="log standard deviation of what is believed of a campaign's rate")
     attribution_days: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="conversions later than that after their click happen, but are neither reported nor billed; None: all are"
+        None,
+        description="conversions later than that after their click happen, but are neither reported nor billed; None: all are",
     )
     organic: Organic | None = Field(None, description="None: nobody converts without an ad")
 

@@ -66,7 +66,10 @@ def campaigns(draw: st.DrawFn, name: str, days: int, ads: int, remembered: bool 
 @st.composite
 def leads(draw: st.DrawFn, conversion_rate: float) -> Lead:
     """A chain whose forms open as often as its best hour needs, or at every click; delays of one part or of two."""
-    two = DelayPart(weight=0.3, shape=0.6, scale_s=20.0), DelayPart(weight=0.7, scale_s=draw(st.sampled_from([300.0, 40_000.0])))
+    two = (
+        DelayPart(weight=0.3, shape=0.6, scale_s=20.0),
+        DelayPart(weight=0.7, scale_s=draw(st.sampled_from([300.0, 40_000.0]))),
+    )
     return Lead(
         form_open_rate=draw(st.sampled_from([conversion_rate * 1.36, 1.0])),  # exp(.3), and a little
         qualified_rate=draw(st.sampled_from([0.3, 1.0])),
