@@ -110,16 +110,13 @@ def _drawn_leads(scenario: Scenario) -> list[Lead | None]:
         return []
     if demand.lead is None:
         return [None] * demand.verticals
-    mean = demand.lead.model_dump(exclude={"vertical_sigma"})
     names = ("form_open_rate", "qualified_rate", "sale_rate")
+    mean = np.array([getattr(demand.lead, name) for name in names])
     dice = generator(scenario.market_seed, Stream.CAMPAIGNS, 6)
-    factors = np.exp(demand.lead.vertical_sigma * dice.standard_normal((demand.verticals, len(names)))).tolist()
-    return [
-        Lead(
-            **{**mean, **{name: f * mean[name] / (1 - mean[name] + f * mean[name]) for name, f in zip(names, row, strict=True)}}
-        )
-        for row in factors
-    ]
+    factors = np.exp(demand.lead.vertical_sigma * dice.standard_normal((demand.verticals, len(names))))
+    rates = factors * mean / (1 - mean + factors * mean)
+    delays = demand.lead.model_dump(exclude={"vertical_sigma", *names})
+    return [Lead(**dict(zip(names, row, strict=True)), **delays) for row in rates.tolist()]
 
 
 def _drawn(demand: DrawnDemand, dice: np.random.Generator, leads: list[Lead | None]) -> list[Advertiser]:
