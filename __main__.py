@@ -39,7 +39,7 @@ def simulate(
     """Runs a market, prints its day and draws it.
 
     Args:
-        scenario: a preset (bidding, bidding-small, bidding-tcpa, feed, overload, coldstart, tiny, ...) or a YAML file.
+        scenario: a preset (bidding, bidding-small, bidding-tcpa, feed, overload, coldstart, leads, tiny, ...) or a YAML file.
         bidder: who bids for all campaigns, e.g. pid, dual:step=0.05 or mymodule:MyBidder.
         engine: blocks in compiled code, or each request as a SimPy process.
         seed: the days that are lived through.
@@ -50,7 +50,7 @@ def simulate(
         settings: fields of the scenario to change, e.g. auction.slots=1.
     """
     from .agents.catalogue import make_bidder
-    from .benchmarks import delivery, report
+    from .benchmarks import chain, delivery, report
     from .benchmarks.funnel import audit
     from .benchmarks.progress import progress
     from .simulator.world import World
@@ -69,6 +69,8 @@ def simulate(
         console.print(delivery.serving_table(world))
     if market.funnel is not None:
         console.print(delivery.funnel_table(audit(market, TRACED, seed)))
+    if world.ledger.leads is not None:
+        console.print(chain.chain_table(world))
     if journal:
         console.print(f"journal: {folder / 'journal'}", soft_wrap=True)
     if figure:
@@ -78,6 +80,8 @@ def simulate(
         if world.serving is not None or market.funnel is not None:
             picture = delivery.picture(world, seed)
             console.print(f"figure: {plots.save(picture, folder / 'delivery.png')}", soft_wrap=True)
+        if world.ledger.leads is not None:
+            console.print(f"figure: {plots.save(chain.picture(world), folder / 'leads.png')}", soft_wrap=True)
 
 
 def bench(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import kernel as K
+from . import leads
 from .chance import Stream, generator
 from .compiled import entry, inlined, kernel
 from .demand import MICRO, UNLIMITED
@@ -27,6 +28,7 @@ from .seats import (
     RequestRule,
     Requests,
     Told,
+    ToldLeads,
     check_form,
     checked_bids,
     checked_multipliers,
@@ -140,7 +142,16 @@ class BidSeat:
             today=Told(*today_counts, *today_sums),
             market_price=price,
             history=holding.history,
+            last_leads=self._told_leads(held, 1 if last >= 0 else 0),
+            today_leads=self._told_leads(held, ledger.closed - day * exchange.shares.size),
         )
+
+    def _told_leads(self, held: NDArray[np.int64], ticks: int) -> ToldLeads | None:
+        """What held campaigns were told of their leads in the latest ticks, in arrays of their own."""
+        books, closed = self._ledger.leads, self._ledger.closed
+        if books is None:
+            return None
+        return ToldLeads(*books.counts[closed - ticks : closed, : leads.TOLD].sum(axis=0).take(held, axis=1))
 
     def _lay_out(self) -> None:
         """Gives rows to those who make offers and state to those who bid by rule."""

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .chance import Stream, autoregression, generator
+from .errors import ScenarioError
+from .outcomes import Lead
 from .scenario import Ad, Advertiser, Campaign, DrawnDemand, Scenario
 
 MICRO = 1_000_000
@@ -80,7 +82,7 @@ def campaigns(scenario: Scenario) -> Campaigns:
     """The campaigns of a scenario; drawn ones come without budgets and with prior multiplier 1."""
     demand = scenario.demand
     dice = generator(scenario.market_seed, Stream.CAMPAIGNS)
-    advertisers = _drawn(demand, dice) if demand.kind == "drawn" else demand.advertisers
+    advertisers = _drawn(demand, dice, _drawn_leads(scenario)) if demand.kind == "drawn" else demand.advertisers
     pairs = [(a, c) for a in advertisers for c in a.campaigns]
     listed = tuple(c for _, c in pairs)
     budget = [UNLIMITED if c.budget_per_day is None else int(c.budget_per_day * MICRO) for c in listed]
@@ -101,7 +103,23 @@ def campaigns(scenario: Scenario) -> Campaigns:
     )
 
 
-def _drawn(demand: DrawnDemand, dice: np.random.Generator) -> list[Advertiser]:
+def _drawn_leads(scenario: Scenario) -> list[Lead | None]:
+    """The chain of each vertical: odds of its rates are lognormal around those of the settings; None where there is none."""
+    demand = scenario.demand
+    if demand.kind != "drawn":
+        return []
+    if demand.lead is None:
+        return [None] * demand.verticals
+    names = ("form_open_rate", "qualified_rate", "sale_rate")
+    mean = np.array([getattr(demand.lead, name) for name in names])
+    dice = generator(scenario.market_seed, Stream.CAMPAIGNS, 6)
+    factors = np.exp(demand.lead.vertical_sigma * dice.standard_normal((demand.verticals, len(names))))
+    rates = factors * mean / (1 - mean + factors * mean)
+    delays = demand.lead.model_dump(exclude={"vertical_sigma", *names})
+    return [Lead(**dict(zip(names, row, strict=True)), **delays) for row in rates.tolist()]
+
+
+def _drawn(demand: DrawnDemand, dice: np.random.Generator, leads: list[Lead | None]) -> list[Advertiser]:
     count = demand.campaigns
     values = dice.uniform(*demand.value_per_conversion, count)
     rates = demand.conversion_rate * np.exp(demand.conversion_sigma * dice.standard_normal(count))
@@ -121,6 +139,7 @@ def _drawn(demand: DrawnDemand, dice: np.random.Generator) -> list[Advertiser]:
             billing=demand.billing,
             frequency_cap=demand.frequency_cap,
             conversion_rate=float(min(rates[k], 1.0)),
+            lead=leads[k % demand.verticals],
             follows_demand=k >= steady,
             ads=ads,
         )
@@ -147,10 +166,19 @@ def conversion_rates(scenario: Scenario, table: Campaigns) -> tuple[NDArray[np.f
     """Conversions per click of each campaign by tick of the day, (ticks, campaigns), at most 1: true, and as believed.
 
     The course over the day is known to everybody; the level is believed with an error of mean 1 that lasts.
+
+    Raises:
+        ScenarioError: if a lead campaign's forms would be submitted more often than they are opened.
     """
     phase = (np.arange(scenario.ticks_per_day) + 0.5) / scenario.ticks_per_day
     wave = np.cos(2 * np.pi * (phase[:, None] - table.conversion_peak))
     true = table.conversion_rate * np.exp(scenario.response.hour_amplitude * wave)
+    for k, campaign in enumerate(table.listed):
+        if campaign.lead is not None and (most := float(true[:, k].max())) > campaign.lead.form_open_rate:
+            raise ScenarioError(
+                f"campaign {campaign.name!r} opens {campaign.lead.form_open_rate:.4g} forms a click (lead.form_open_rate), and "
+                f"cannot have {most:.4g} submits a click, as its conversion rate comes to at its best hour"
+            )
     sigma = scenario.response.belief_sigma
     error = sigma * generator(scenario.market_seed, Stream.CAMPAIGNS, 3).standard_normal(len(table.names)) - sigma**2 / 2
     return np.minimum(true, 1.0), np.minimum(true * np.exp(error), 1.0)

@@ -21,8 +21,10 @@ from .compiled import entry
 from .demand import MICRO, UNLIMITED
 from .errors import MarketError, suggest
 from .funnel import Winnow
+from .leads import new_chain
 from .market import Market
 from .memory import new_memory, with_room
+from .organic import new_baseline
 from .population import best_ads, rates
 from .response import delay_table
 from .rotation import find_ad, new_rotation, set_shares
@@ -98,7 +100,8 @@ class Exchange:
         one_ad = ads == campaigns and self._winnow is None
         rate_shape = rows[-1], K.CHUNK
         last_tick = scenario.days * scenario.ticks_per_day
-        window = int(scenario.response.window_days * 86_400e6 // scenario.tick_us) + 2
+        response = scenario.response
+        window = int(response.window_days * 86_400e6 // scenario.tick_us) + 2
         none = np.zeros((0, 0), np.float32)
         truth = self._rates.truth
         self.state = K.State(
@@ -139,7 +142,10 @@ class Exchange:
             threshold=np.zeros(1),
             reports=np.zeros((min(window, last_tick + 1), campaigns), np.int64),
             owed=np.zeros((min(window, last_tick + 1), campaigns), np.int64),
-            delay=delay_table(scenario.response),
+            delay=delay_table(response.delay, response.window_days),
+            attribution_us=int(NEVER if response.attribution_days is None else response.attribution_days * 86_400e6),
+            chain=new_chain(scenario, table),
+            baseline=new_baseline(scenario, table, market.users, market.ads),
             memory=new_memory(scenario, table, None if market.creatives is None else len(market.creatives.ad)),
             visits=new_visits(scenario.sessions, len(market.users.segment)),
             surfaces=surfaces,

@@ -1,9 +1,9 @@
 """Logs of a run, streamed to Parquet with flat memory: requests, impressions, events, and apart from them the truth.
 
 `requests.parquet`: request, time_us, user, segment. `impressions.parquet`: request, time_us, user, campaign, ad, slot, bid and
-price (currency per impression), believed_rate, clicked, converted, report_us (-1: no conversion), creative (-1: the ad is its
-one creative). `events.parquet`: time_us, what, campaign (-1: all), amount (of set_creative_shares the ad). `truth.parquet`:
-request, slot, true_rate, for judges only.
+price (currency per impression), believed_rate, clicked, converted, report_us (-1: no conversion, or one that came after the
+attribution window), creative (-1: the ad is its one creative). `events.parquet`: time_us, what, campaign (-1: all), amount (of
+set_creative_shares the ad). `truth.parquet`: request, slot, true_rate, for judges only.
 """
 
 from __future__ import annotations

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from .auction import ENDLESS, LANES, campaign_of, insert, price_rank, rank_of, select, select_among, word
 from .chance import Stream, uniform
 from .compiled import inlined, kernel
+from .leads import Chain, conversion_delay, follow
 from .memory import Memory, appetite, see, shown_today
-from .response import delay_us, true_click_rate
+from .organic import Baseline, credit
+from .response import true_click_rate
 from .rotation import Rotation, count_creative, creative_of, extra_log_odds
 from .rules import call_rule, pointer_to
 from .sessions import Visits, comes, suffer
@@ -90,6 +92,9 @@ class State(NamedTuple):
     reports: NDArray[np.int64]  # (ticks, K) calendar of conversions to be reported
     owed: NDArray[np.int64]  # (ticks, K) and of what they cost
     delay: NDArray[np.float64]  # (parts, 4)
+    attribution_us: int  # conversions after a longer delay are neither reported nor billed
+    chain: Chain
+    baseline: Baseline
     memory: Memory
     visits: Visits
     surfaces: Surfaces
@@ -259,11 +264,17 @@ def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
                 charge = np.int64(per_click)
             if converted:
                 state.counts[CONVERSIONS, k] += 1
-                report = now + delay_us(state.delay, uniform(state.keys[Stream.DELAY], i, a))
-                tick = min(report // state.control[TICK_US], state.control[LAST_TICK]) % state.reports.shape[0]
-                state.reports[tick, k] += 1
-                if state.billing[k] == CPA:
-                    state.owed[tick, k] += np.int64(per_click / (state.believed_conversion[k] * lift))
+                delay = conversion_delay(i, a, k, state)
+                if delay <= state.attribution_us:
+                    report = now + delay
+                    tick = min(report // state.control[TICK_US], state.control[LAST_TICK]) % state.reports.shape[0]
+                    state.reports[tick, k] += 1
+                    if state.billing[k] == CPA:
+                        state.owed[tick, k] += np.int64(per_click / (state.believed_conversion[k] * lift))
+            if state.chain.form_open.size > 0 and state.chain.form_open[k] > 0.0:
+                follow(i, a, k, now, converted, report, true_conversion, state)
+        if state.baseline.odds.size > 0:
+            credit(k, state.users[j], now, worth, converted, state)
         if charge > 0:
             state.spent[k] += charge
             state.counts[SPEND, k] += charge

@@ -16,6 +16,8 @@ from . import kernel as K
 from .compiled import entry, inlined, kernel
 from .demand import MICRO, Campaigns
 from .errors import InvariantError
+from .leads import FORM_OPENS, QUALIFIED, QUALIFIED_REPORTED, SALES, LeadBooks
+from .organic import IncrementBooks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +42,8 @@ class Ledger:
         self.market_price = np.zeros((ticks, held))
         self.today_counts = np.zeros((K.COUNTS, held), np.int64)
         self.today_sums = np.zeros((K.SUMS, held))
+        self.leads = LeadBooks(ticks, state.chain) if state.chain.form_open.size else None
+        self.increments = IncrementBooks(ticks, state.baseline) if state.baseline.odds.size else None
         self._booked = np.zeros(1, np.int64)
         ints, floats = self.today_counts, self.today_sums
         own = self._booked, ints, floats, self.left[0], self.multiplier[0], self.market_price[0], ints, floats
@@ -63,6 +67,11 @@ class Ledger:
         )  # fmt: skip
         if fault:
             raise InvariantError(FAULTS[fault])
+        counts = self.counts[tick]
+        if self.leads is not None:
+            self.leads.close_tick(tick, state.chain, counts[K.CLICKS], counts[K.CONVERSIONS], counts[K.REPORTED])
+        if self.increments is not None:
+            self.increments.close_tick(tick, state.baseline, counts[K.CONVERSIONS])
         self.closed += 1
 
     def spend(self) -> Floats:
@@ -92,6 +101,11 @@ class Ledger:
         (of this tick's impressions), conversions_reported (in this tick); in currency: spend, written_off, value (true
         expected value of the impressions), believed_value, price (mean of an impression), market_price (mean least
         winning cost of a slot), budget_left; multiplier (NaN where bids came by request).
+
+        With lead campaigns also form_opens, qualified (leads) and sales, all of this tick's impressions, where conversions
+        are submits; qualified_reported (in this tick). With organic conversions also incremental (conversions of this
+        tick's impressions that would not have come anyway) and incremental_value (true expected value of the impressions
+        beyond what would have come anyway, currency).
         """
         import pandas as pd
 
@@ -117,6 +131,15 @@ class Ledger:
         frame["market_price"] = self.market_price[:ticks].ravel()
         frame["budget_left"] = (self.left[:ticks] / MICRO).ravel()
         frame["multiplier"] = self.multiplier[:ticks].ravel()
+        if self.leads is not None:
+            rows = {
+                "form_opens": FORM_OPENS, "qualified": QUALIFIED, "sales": SALES, "qualified_reported": QUALIFIED_REPORTED,
+            }  # fmt: skip
+            for name, row in rows.items():
+                frame[name] = self.leads.counts[:ticks, row].ravel()
+        if self.increments is not None:
+            frame["incremental"] = self.increments.incremental[:ticks].ravel()
+            frame["incremental_value"] = self.increments.value[:ticks].ravel()
         return frame
 
 

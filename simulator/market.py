@@ -47,6 +47,6 @@ def build(scenario: Scenario) -> Market:
         recall = stage_view(scenario.market_seed, 0, scenario.funnel.recall, ads, people)
         stages = recall, stage_view(scenario.market_seed, 1, scenario.funnel.rough, ads, people)
     table, expected = expectation(scenario, table, people, ads, language, stages)
-    true, believed = (lifted(scenario, language, rate) for rate in demand.conversion_rates(scenario, table))
+    true, believed = (lifted(scenario, language, table, rate) for rate in demand.conversion_rates(scenario, table))
     creatives = None if scenario.creatives is None else portfolio(scenario, scenario.creatives, table, people)
     return Market(table, people, ads, expected, language, stages, true, believed, creatives)

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .compiled import inlined
+from .outcomes import DelayPart
 from .population import sigmoid
-from .scenario import Response
 
 
-def delay_table(response: Response) -> NDArray[np.float64]:
+def delay_table(parts: Sequence[DelayPart], window_days: float) -> NDArray[np.float64]:
     """Rows (cumulative weight, 1 / shape, scale in microseconds, probability inside the window) of a mixture of Weibulls.
 
-    Each part is truncated at the attribution window, so that every conversion is reported inside it.
+    Each part is truncated at the window, so that every conversion happens inside it.
     """
-    window = response.window_days * 86_400.0
-    rows, total = [], sum(part.weight for part in response.delay)
+    window = window_days * 86_400.0
+    rows, total = [], sum(part.weight for part in parts)
     reached = 0.0
-    for part in response.delay:
+    for part in parts:
         reached += part.weight / total
         inside = 1.0 - math.exp(-((window / part.scale_s) ** part.shape))
         rows.append((reached, 1.0 / part.shape, part.scale_s * 1e6, inside))

@@ -23,6 +23,7 @@ from .creatives import Creative, Creatives
 from .delivery import Auction, Funnel, Serving, Surface
 from .errors import ScenarioError, suggest
 from .habits import Fatigue, Sessions
+from .outcomes import Delay, DelayPart, Lead, Leads, Organic
 from .querying import Search
 from .settings import Count, LogOdds, Money, NonNegative, Part, Positive, Range, Share, sentence
 
@@ -168,6 +169,7 @@ class Campaign(Part):
     billing: Billing = "cpm"
     frequency_cap: Cap | None = None
     conversion_rate: Annotated[float, Field(gt=0, le=1)] = Field(1.0, description="conversions per click")
+    lead: Lead | None = Field(None, description="what comes before and after a conversion that is a lead; None: it is none")
     prior_multiplier: Positive = Field(1.0, description="the multiplier it used on an earlier day")
     follows_demand: bool = Field(False, description="its value moves with its vertical's demand")
     flights: tuple[Flight, ...] = Field((), description="none: it always runs")
@@ -243,6 +245,7 @@ class DrawnDemand(Part):
     )
     conversion_rate: Annotated[float, Field(gt=0, le=1)] = 0.02
     conversion_sigma: NonNegative = Field(0.25, description="log standard deviation of conversion rates between campaigns")
+    lead: Leads | None = Field(None, description="None: no conversion is a lead")
     budget_share: Positive | None = Field(
         0.45, description="median budget as a share of what the day would cost at multiplier 1; None: unlimited"
     )
@@ -269,23 +272,25 @@ class Weather(Part):
     drift_sigma: NonNegative = Field(0.0, description="log drift from morning to night")
 
 
-class DelayPart(Part):
-    """A Weibull distribution of delays; shape 1 is exponential."""
-
-    weight: Positive = 1.0
-    shape: Positive = 1.0
-    scale_s: Positive
-
-
 class Response(Part):
     """What a click leads to, and when it is reported."""
 
-    delay: Annotated[tuple[DelayPart, ...], Field(min_length=1)] = Field(
-        (DelayPart(scale_s=3600.0),), description="mixture of Weibulls, truncated at window_days"
-    )
+    delay: Delay = Field((DelayPart(scale_s=3600.0),), description="mixture of Weibulls, truncated at window_days")
     window_days: Annotated[float, Field(gt=0, le=3650)] = 30.0
     hour_amplitude: NonNegative = Field(0.0, description="log amplitude of conversion rates over the day, per campaign")
     belief_sigma: NonNegative = Field(0.0, description="log standard deviation of what is believed of a campaign's rate")
+    attribution_days: Annotated[float, Field(gt=0)] | None = Field(
+        None,
+        description="conversions later than that after their click happen, but are neither reported nor billed; None: all are",
+    )
+    organic: Organic | None = Field(None, description="None: nobody converts without an ad")
+
+    @model_validator(mode="after")
+    def _check(self) -> Response:
+        if self.attribution_days is not None and self.attribution_days >= self.window_days:
+            within = f"window_days, {self.window_days:g}, by which every conversion has happened"
+            raise ValueError(f"attribution_days must lie below {within}, not at {self.attribution_days:g}")
+        return self
 
 
 class Scenario(Part):
@@ -334,6 +339,8 @@ class Scenario(Part):
             written = (c.name for a in self.demand.advertisers for c in a.campaigns if any(ad.creatives for ad in c.ads))
             if (name := next(written, None)) is not None:
                 raise ValueError(f"campaign {name!r} lists creatives, which need a part creatives of the scenario")
+        if self.response.organic is not None and self.response.organic.slope and self.rates.kind != "interests":
+            raise ValueError(f"response.organic.slope needs rates of kind interests, not {self.rates.kind}")
         if self.rates.kind == "uniform" and self.rates.belief_noise and self.auction.squashing != 1:
             raise ValueError("auction.squashing other than 1 needs believed rates above zero, so no rates.belief_noise here")
         return self

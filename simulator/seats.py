@@ -33,6 +33,13 @@ class Told(NamedTuple):
     offered: Floats  # sum of believed conversions per impression over all requests, won or lost
 
 
+class ToldLeads(NamedTuple):
+    """What held lead campaigns know of a span of time besides `Told`; arrays have shape (held,), 0 for other campaigns."""
+
+    form_opens: Counts  # known at once; submits are conversions_reported
+    qualified_reported: Counts  # leads found qualified in this span, whenever they were submitted
+
+
 class History(NamedTuple):
     """An earlier day, as a campaign would have it in its reports; arrays have shape (held,), money in currency."""
 
@@ -69,6 +76,8 @@ class BidView(NamedTuple):
     today: Told  # the day so far
     market_price: Floats  # mean least winning cost of a slot in the last tick (as a rank if squashed); NaN: not told
     history: History
+    last_leads: ToldLeads | None = None  # the tick that has just ended; None in a market without lead campaigns
+    today_leads: ToldLeads | None = None  # the day so far
     rule_unit: float = 1e-6  # what 1 stands for in budgets and bids of a `RequestRule`, in currency
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .chance import Stream, uniform
 from .compiled import inlined, kernel
+from .demand import Campaigns
 from .errors import ScenarioError
 from .population import Asked
 from .scenario import Scenario
@@ -72,19 +73,23 @@ def new_surfaces(scenario: Scenario, language: Language | None) -> Surfaces:
     )
 
 
-def lifted(scenario: Scenario, language: Language | None, conversion: Doubles) -> Doubles:
+def lifted(scenario: Scenario, language: Language | None, table: Campaigns, conversion: Doubles) -> Doubles:
     """Conversions per click where surface and intent make most of them, from the campaigns' own rates, (ticks, campaigns).
 
-    Raises `ScenarioError` where that is more than one.
+    Raises `ScenarioError` where that is more than one, or more forms than a lead campaign's clicks open.
     """
     lift = max((s.conversion for s in scenario.surfaces or ()), default=1.0)
     lift *= 1.0 if language is None else float(language.queries.conversion.max())
-    if lift * conversion.max() > 1 and lift > 1:
+    if lift == 1:
+        return conversion
+    most = np.array([1.0 if c.lead is None else c.lead.form_open_rate for c in table.listed])
+    k = int(np.argmax(lift * conversion.max(axis=0) / most))
+    if (worst := lift * conversion[:, k].max()) > most[k]:
         raise ScenarioError(
-            f"conversions per click come to {lift * conversion.max():.3g} where surface and intent favour them most: lower "
-            "demand.conversion_rate, or the factors"
+            f"conversions per click of campaign {table.names[k]!r} come to {worst:.3g} where surface and intent favour them "
+            f"most, above {most[k]:g}: lower its conversion_rate, or the factors"
         )
-    return conversion * lift if lift != 1 else conversion
+    return conversion * lift
 
 
 class Asking:

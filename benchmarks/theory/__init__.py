@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..progress import progress
 from ..report import plain_table
-from . import auctions, budgets, cascade, compute, delays, people, queues, sampling
+from . import auctions, budgets, cascade, compute, delays, leads, people, queues, sampling
 from .check import LIMIT, Check
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ CHECKS: dict[str, Callable[[float], list[Check]]] = {
     "22 fatigue": people.fatigue,
     "23 sessions": people.session_length,
     "24 visits": people.visits,
+    "25 lead chain": leads.chain,
+    "26 lead delays": leads.delays,
+    "27 uplift": leads.uplift,
 }
 COLUMNS = ("check", "expected", "measured", "std error", "sigmas", "verdict", "source")
 

@@ -69,6 +69,15 @@ def test_simulate_prints_the_books_and_draws_the_day(command, tmp_path):
     ]  # fmt: skip
 
 
+def test_simulate_shows_the_chain_of_leads(command, tmp_path):
+    status, out, _ = command("simulate", "--scenario", "leads", "--days", "1", "--out", "here")
+    assert status == 0
+    assert "Leads, from click to sale" in out
+    width, height = png_size(tmp_path / "here" / "leads.png")
+    assert width > 1000
+    assert height > 400
+
+
 def test_engines_print_the_same(command):
     _, compiled, _ = command("simulate", "--scenario", "tiny", "--no-figure")
     _, events, _ = command("simulate", "--scenario", "tiny", "--no-figure", "--engine", "events")

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from adarena.benchmarks import theory
-from adarena.benchmarks.theory import auctions, budgets, cascade, compute, delays, people, queues, sampling
+from adarena.benchmarks.theory import auctions, budgets, cascade, compute, delays, leads, people, queues, sampling
 from adarena.benchmarks.theory.check import Check, equal, ratio, sampled
 
 # A share of the full effort where a check takes longer than a second or two.
@@ -32,8 +32,8 @@ def test_the_market_agrees_with_theory(name: str) -> None:
 
 
 def test_every_check_is_there() -> None:
-    absent = {13, 15, 18, 21}  # of those up to 24
-    assert {int(name.split()[0]) for name in theory.CHECKS} == {*range(1, 25)} - absent
+    absent = {13, 15, 18, 21}  # of those up to 27
+    assert {int(name.split()[0]) for name in theory.CHECKS} == {*range(1, 28)} - absent
 
 
 @pytest.mark.parametrize("biased", [False, True])
@@ -197,6 +197,9 @@ def mostly_caught(wrong: list[Check], share: float) -> bool:
         (lambda: people.session_length(1.0, wrong=1.3), 1.0),
         (lambda: people.visits(1.0, wrong=1.3), 1.0),
         (lambda: delays.delayed_feedback(1.0, wrong=1.05), 0.6),
+        (lambda: leads.chain(1.0, wrong=1.2), 1.0),
+        (lambda: leads.delays(1.0, wrong=1.5), 1.0),
+        (lambda: leads.uplift(1.0, wrong=1.1), 1.0),
         (lambda: [c for c in budgets.shading(1.0, wrong=1.05) if "a request: spend" in c.name], 1.0),
         (lambda: [c for c in cascade.survivors(0.6, wrong=0.7) if "0.6" in c.name], 1.0),
         (lambda: [c for c in compute.allocation(0.4, wrong=3.0) if "one quota" not in c.name], 0.75),
@@ -210,6 +213,7 @@ def mostly_caught(wrong: list[Check], share: float) -> bool:
     ids=[
         "first price for second", "second price for first", "first price at a reserve", "VCG for GSP", "first price for GSP",
         "a cap of 3 for 2", "exposures that fade 5% later", "users who leave sooner", "ads that annoy more", "delays 5% longer",
+        "leads 20% better", "lead delays half as long again", "more who convert anyway",
         "multiplier 5% off", "recall too blurred", "compute for the worthiest only", "random service", "even arrivals",
         "surge 5% too strong", "noise misjudged",
         "step ten times too long",

@@ -19,12 +19,12 @@ from adarena.simulator import kernel as K
 from adarena.simulator.creatives import Creative, Creatives, FormatShares
 from adarena.simulator.delivery import Auction, Autoscaling, Funnel, Outage, Quotas, Serving, Stage, Surface, TierQuotas
 from adarena.simulator.habits import Fatigue, Sessions
+from adarena.simulator.outcomes import DelayPart, Lead, Organic
 from adarena.simulator.querying import Search
 from adarena.simulator.scenario import (
     Ad,
     Advertiser,
     Campaign,
-    DelayPart,
     Flight,
     Interests,
     ListedDemand,
@@ -54,6 +54,7 @@ def campaigns(draw: st.DrawFn, name: str, days: int, ads: int, remembered: bool 
     if days > 1 and draw(st.booleans()):
         first = draw(st.integers(0, days - 1))
         flights = (Flight(first_day=first, end_day=draw(st.integers(first + 1, days))),)
+    conversion_rate = draw(st.sampled_from([0.3, 0.1] if remembered else [1.0, 0.6, 0.1]))
     return Campaign(
         name=name,
         objective=objective,
@@ -63,7 +64,8 @@ def campaigns(draw: st.DrawFn, name: str, days: int, ads: int, remembered: bool 
         budget_per_day=draw(st.sampled_from([None, 1e9, 20.0, 5.0, 1.0, 0.3, 0.01, 2e-6])),
         billing=draw(st.sampled_from(["cpm", "cpc", "cpa"])),
         frequency_cap=draw(st.sampled_from([None, 1, 3])) if remembered else None,
-        conversion_rate=draw(st.sampled_from([0.3, 0.1] if remembered else [1.0, 0.6, 0.1])),
+        conversion_rate=conversion_rate,
+        lead=draw(st.none() | leads(conversion_rate)) if remembered else None,
         follows_demand=draw(st.booleans()),
         flights=flights,
         ads=tuple(
@@ -74,6 +76,22 @@ def campaigns(draw: st.DrawFn, name: str, days: int, ads: int, remembered: bool 
             )
             for j in range(ads)
         ),
+    )
+
+
+@st.composite
+def leads(draw: st.DrawFn, conversion_rate: float) -> Lead:
+    """A chain whose forms open about as often as its best hour needs, or at every click; delays of one part or of two."""
+    two = (
+        DelayPart(weight=0.3, shape=0.6, scale_s=20.0),
+        DelayPart(weight=0.7, scale_s=draw(st.sampled_from([300.0, 40_000.0]))),
+    )
+    return Lead(
+        form_open_rate=draw(st.sampled_from([conversion_rate * 3, 1.0])),  # the best hour, surface and intent, and a little
+        qualified_rate=draw(st.sampled_from([0.3, 1.0])),
+        sale_rate=draw(st.sampled_from([0.5, 1.0])),
+        submit_delay=draw(st.sampled_from([two, (DelayPart(scale_s=5.0),)])),
+        qualified_delay=draw(st.sampled_from([two, (DelayPart(scale_s=1000.0),)])),
     )
 
 
@@ -184,8 +202,8 @@ def scenarios(
     """A market of 1 to 12 campaigns with every setting of the auction, the rates and the response in play.
 
     With `served` its requests wait for servers, with `funnel` only some of the ads come to an auction, with `people` they come
-    in sessions, users remember and tire, ads have several creatives, and requests may come on several surfaces and ask for
-    something.
+    in sessions, users remember and tire, ads have several creatives, requests may come on several surfaces and ask for
+    something, campaigns may be after leads, and conversions may come late or without an ad.
     """
     days = draw(st.sampled_from([1, 1, 2, 3]))
     several = draw(st.booleans())
@@ -206,6 +224,11 @@ def scenarios(
     no_squashing = rates.kind == "uniform" and rates.belief_noise > 0
     slots = draw(st.sampled_from([1, 2, 3]))
     creatives = draw(st.sampled_from(PORTFOLIOS)) if people and rates.kind == "interests" else None
+    window = draw(st.sampled_from([0.01, 1.0, 30.0]))
+    organic = None
+    if people and draw(st.booleans()):
+        slope = draw(st.sampled_from([0.0, 1.0, -2.0])) if rates.kind == "interests" else 0.0
+        organic = Organic(rate=draw(st.sampled_from([0.05, 0.6])), slope=slope)
     held = draw(st.integers(1, 12))
     advertisers = tuple(
         Advertiser(
@@ -256,8 +279,10 @@ def scenarios(
         ),
         response=Response(
             delay=(DelayPart(weight=0.4, scale_s=30.0), DelayPart(weight=0.6, shape=0.7, scale_s=20_000.0)),
-            window_days=draw(st.sampled_from([0.01, 1.0, 30.0])),
+            window_days=window,
             hour_amplitude=draw(st.sampled_from([0.0, 0.3])),
+            attribution_days=draw(st.sampled_from([None, window / 100, window / 3])) if people else None,
+            organic=organic,
         ),
     )
 

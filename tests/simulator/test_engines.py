@@ -43,6 +43,17 @@ def assert_same(one: tuple[World, dict[int, Reacting]], two: tuple[World, dict[i
     for name in ("whose", "shown", "last", "today", "used"):
         a, b = getattr(one[0]._exchange.state.memory, name), getattr(two[0]._exchange.state.memory, name)
         np.testing.assert_array_equal(a, b, err_msg=name)
+    for part in ("chain", "baseline"):
+        for a, b in zip(getattr(one[0]._exchange.state, part), getattr(two[0]._exchange.state, part), strict=True):
+            np.testing.assert_array_equal(a, b, err_msg=part)
+    for book in ("leads", "increments"):
+        assert (getattr(one[0].ledger, book) is None) == (getattr(two[0].ledger, book) is None)
+    if one[0].ledger.leads is not None and two[0].ledger.leads is not None:
+        np.testing.assert_array_equal(one[0].ledger.leads.counts, two[0].ledger.leads.counts)
+    if one[0].ledger.increments is not None and two[0].ledger.increments is not None:
+        for name in ("incremental", "value"):
+            a, b = getattr(one[0].ledger.increments, name), getattr(two[0].ledger.increments, name)
+            np.testing.assert_array_equal(a.view(np.int64), b.view(np.int64), err_msg=name)
     if one[0].visits is not None and two[0].visits is not None:
         for name in ("counts", "sums"):
             np.testing.assert_array_equal(getattr(one[0].visits, name), getattr(two[0].visits, name), err_msg=name)

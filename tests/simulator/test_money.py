@@ -50,7 +50,9 @@ def market(number: int) -> Scenario:
             reserve=float(dice.choice([1e-6, 0.05, 0.3])),
             squashing=float(dice.choice([1.0, 0.5, 0.0])),
         ),
-        response=Response(delay=(DelayPart(scale_s=100.0),), window_days=0.01),
+        response=Response(
+            delay=(DelayPart(scale_s=100.0),), window_days=0.01, attribution_days=1e-3 if number % 3 == 2 else None
+        ),
     )
 
 
@@ -108,7 +110,8 @@ class Books:
         else:
             cap = np.float32(rounded_down(left) * conversion)
             assert bid <= float(cap) * believed * (1 + 1e-6)
-            if line["converted"]:
+            assert (line["report_us"] >= 0) <= line["converted"]
+            if line["report_us"] >= 0:  # in time to be attributed
                 tick = min(line["report_us"] // scenario.tick_us, scenario.days * scenario.ticks_per_day)
                 self.owed.setdefault(tick, []).append((k, math.floor(min(per_click, float(cap)) / conversion)))
         assert self.left(k) >= 0

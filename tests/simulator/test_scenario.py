@@ -42,6 +42,7 @@ def test_any_scenario_survives_yaml(scenario: Scenario) -> None:
 
 def test_presets_are_the_named_markets() -> None:
     names = {"tiny", "bidding", "bidding-small", "bidding-tcpa", "uniform", "queue", "feed", "overload", "coldstart"}
+    names |= {"search", "leads"}
     assert set(PRESETS) == names
     for name in PRESETS:
         assert Scenario.preset(name).name == name
@@ -64,11 +65,12 @@ def test_feed_is_as_large_and_as_busy_as_it_says() -> None:
     assert feed.users.count == 1_000_000
     full = feed.funnel.levels[0]
     assert (full.recall, full.rough, full.fine) == (2_000, 200, 40)
-    busiest = max(feed.traffic.curve) / sum(feed.traffic.curve) * feed.traffic.requests_per_day / feed.tick_us * 1e6
+    assert feed.expected_requests == pytest.approx(1_000_000, rel=1e-3)  # made, of those planned
+    busiest = max(feed.traffic.curve) / sum(feed.traffic.curve) * feed.expected_requests / feed.tick_us * 1e6
     service = feed.serving.service_s + feed.funnel.service_s(full)
     assert busiest * service / feed.serving.servers == pytest.approx(0.8, abs=0.005)
     late = Scenario.preset("overload")
-    assert late.traffic.requests_per_day == pytest.approx(1_172_000, rel=0.01)
+    assert late.expected_requests == pytest.approx(1_172_000, rel=0.01)
     assert late.serving is not None
     assert len(late.serving.outages) == 1
     new = Scenario.preset("coldstart")

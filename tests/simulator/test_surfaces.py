@@ -206,7 +206,7 @@ def test_wrong_surfaces_are_one_sentence() -> None:
     for changes, sentence in wrong:
         with pytest.raises(ScenarioError, match=sentence):
             market().override(changes)
-    with pytest.raises(ScenarioError, match="conversions per click come to"):
+    with pytest.raises(ScenarioError, match=r"conversions per click of campaign 'c.' come to"):
         build(market(demand__conversion_rate=0.9))
     with pytest.raises(MarketError, match="where surfaces and queries differ"):
         World(market(), record=0)
