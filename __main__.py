@@ -46,19 +46,23 @@ def simulate(
         days: how many; by default as the scenario says.
         out: folder for the picture and the journal.
         figure: draw the day.
-        journal: log requests, impressions and events as Parquet.
+        journal: log requests, impressions, events, features and candidates as Parquet (docs/journal.md).
         settings: fields of the scenario to change, e.g. auction.slots=1.
     """
     from .agents.catalogue import make_bidder
     from .benchmarks import chain, delivery, report
     from .benchmarks.funnel import audit
     from .benchmarks.progress import progress
+    from .simulator.journal import Logs
     from .simulator.world import World
 
     market = _scenario(scenario, settings, days)
     policy = make_bidder(bidder)
     folder = _folder(out) if figure or journal else out
-    world = World(market, {"bid": policy}, seed=seed, engine=engine, journal=folder / "journal" if journal else None)
+    logs = None
+    if journal:  # with a training set, and candidates where there is a funnel
+        logs = Logs(folder / "journal", features=True, candidates=1e-3 if market.funnel is not None else 0.0)
+    world = World(market, {"bid": policy}, seed=seed, engine=engine, journal=logs)
     ticks = market.days * market.ticks_per_day
     with progress(f"{market.name}, {engine}", ticks) as advance:
         for tick in range(ticks):

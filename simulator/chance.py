@@ -54,6 +54,7 @@ class Stream(IntEnum):
     CREATIVE = 32  # which creative a request shows
     CREATIVES = 33  # what creatives there are
     SURFACE = 34  # on which surface a request is made
+    LOG = 35  # of which requests the candidates are logged
 
 
 def stream_keys(seed: int) -> NDArray[np.uint64]:

@@ -20,7 +20,8 @@ from .chance import stream_keys
 from .compiled import entry
 from .demand import MICRO, UNLIMITED
 from .errors import MarketError, suggest
-from .funnel import Winnow
+from .funnel import Trace, Winnow
+from .history import new_history
 from .leads import new_chain
 from .market import Market
 from .memory import new_memory, with_room
@@ -91,6 +92,7 @@ class Exchange:
         self.target = table.target.copy()  # bid for a conversion at multiplier 1, now, currency
         self.day_spent = np.zeros(campaigns, np.int64)  # spent before today
         self.on_block: list[Callable[[], None]] = []  # before a block is drawn over
+        self.on_fill: list[Callable[[int, int], None]] = []  # when candidates of requests are found: first, from which on
         self.on_scores: list[Callable[[int], None]] = []  # asks for offers, from a request of the block on
         rows = np.array([0, campaigns]) if self._winnow is None else self._winnow.first_row
         self.queue = None
@@ -158,6 +160,7 @@ class Exchange:
             top=np.zeros((slots + 1, LANES), np.int64),
             journal_ints=np.zeros((0, len(K.JOURNAL_INTS)), np.int64),
             journal_floats=np.zeros((0, len(K.JOURNAL_FLOATS))),
+            history=new_history(),
             record_ints=np.zeros((0, K.RECORD_INTS), np.int64),
             record_floats=np.zeros((0, K.RECORD_FLOATS + slots)),
         )
@@ -241,6 +244,17 @@ class Exchange:
         if state.weight.size:
             rate = state.rate[:, block]
             np.power(rate, self._squashing, out=state.weight[:, block], where=rate > 0)
+        for filled in self.on_fill:
+            filled(first, start)
+
+    def trace(self, number: int, place: int) -> Trace:
+        """The way of a request, in a place of the block, through the full quotas of its tier, as the index is; for logs."""
+        assert self._winnow is not None
+        users, asked = self.state.users, None
+        if self._asking is not None:
+            one = slice(place, place + 1)
+            asked = self._asking.asked(self.state.surface[one], self.state.query[one])
+        return self._winnow.trace(number, int(users[place]), asked)
 
     def _new_winnow(self, keys: NDArray[np.uint64]) -> Winnow | None:
         settings, market = self.scenario.funnel, self.market

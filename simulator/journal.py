@@ -1,28 +1,34 @@
 """Logs of a run, streamed to Parquet with flat memory: requests, impressions, events, and apart from them the truth.
 
-`requests.parquet`: request, time_us, user, segment. `impressions.parquet`: request, time_us, user, campaign, ad, slot, bid and
-price (currency per impression), believed_rate, clicked, converted, report_us (-1: no conversion, or one that came after the
-attribution window), creative (-1: the ad is its one creative). `events.parquet`: time_us, what, campaign (-1: all), amount (of
-set_creative_shares the ad). `truth.parquet`: request, slot, true_rate, for judges only.
+What is in each file, with types and units, stands in docs/journal.md. Nothing in them but `truth.parquet` and the labels
+(clicked, converted, report_us) would be unknown to a platform when it served the request.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from . import kernel as K
+from .chance import Stream, uniforms
 from .demand import MICRO
 from .errors import MarketError
 from .exchange import Exchange
+from .history import COUNTERS, hashed, new_history
 
 ROWS = 1 << 16  # of a row group
+HOUR_US = 3_600_000_000
+STAGES = ("recall", "rough", "fine")  # that a candidate left last
+NONE = -1  # where a market has no surface, query, session or creative
 
-REQUESTS = pa.schema([("request", pa.int64()), ("time_us", pa.int64()), ("user", pa.int64()), ("segment", pa.int64())])
+ASKED = ("request", "time_us", "user", "segment", "surface", "query", "session", "page")
+REQUESTS = pa.schema([(name, pa.int64()) for name in ASKED])
 IMPRESSIONS = pa.schema(
     [
         *((name, pa.int64()) for name in K.JOURNAL_INTS[:6]),
@@ -37,26 +43,80 @@ IMPRESSIONS = pa.schema(
 )
 TRUTH = pa.schema([("request", pa.int64()), ("slot", pa.int64()), ("true_rate", pa.float64())])
 EVENTS = pa.schema([("time_us", pa.int64()), ("what", pa.string()), ("campaign", pa.int64()), ("amount", pa.float64())])
+CATEGORIES = (
+    "user", "segment", "campaign", "vertical", "ad", "creative", "format", "surface", "query", "intent", "hour", "slot",
+)  # fmt: skip
+FEATURES = pa.schema(
+    [
+        *((name, pa.int64()) for name in ("request", "time_us")),
+        *((name, pa.int32()) for name in CATEGORIES),
+        *((f"{name}_hash", pa.uint32()) for name in CATEGORIES),
+        *((name, pa.int64()) for name in COUNTERS),
+        ("believed_rate", pa.float32()),
+        ("propensity", pa.float32()),
+        ("clicked", pa.bool_()),
+        ("converted", pa.bool_()),
+        ("report_us", pa.int64()),
+    ]
+)
+CANDIDATES = pa.schema(
+    [
+        ("request", pa.int64()),
+        ("ad", pa.int32()),
+        ("recall_score", pa.float32()),
+        ("rough_score", pa.float32()),
+        ("stage", pa.dictionary(pa.int8(), pa.string())),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Logs:
+    """What to log of a run, and where.
+
+    Args:
+        folder: where the files go; made if there is none.
+        features: also a training set, `features.parquet`: a row per impression with features as of the request, and labels.
+        candidates: share of the requests whose candidates are logged, stage by stage; only behind a funnel.
+    """
+
+    folder: str | Path
+    features: bool = False
+    candidates: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.candidates <= 1:
+            raise MarketError(f"candidates are logged of a share of the requests from 0 to 1, not {self.candidates!r}")
 
 
 class Journal:
     """Writes the logs of one world into a folder; `close` puts them under their final names."""
 
-    def __init__(self, folder: str | Path, exchange: Exchange) -> None:
-        self.folder, self._exchange, self._open = Path(folder), exchange, True
+    def __init__(self, logs: str | Path | Logs, exchange: Exchange) -> None:
+        logs = logs if isinstance(logs, Logs) else Logs(logs)
+        self.folder, self._exchange, self._open, self._features = Path(logs.folder), exchange, True, logs.features
+        if logs.candidates and exchange.scenario.funnel is None:
+            raise MarketError(f"candidates are those of a funnel, and scenario {exchange.scenario.name!r} has none")
+        schemas = {"requests": REQUESTS, "impressions": IMPRESSIONS, "truth": TRUTH}
+        schemas |= {"features": FEATURES} if logs.features else {}
+        schemas |= {"candidates": CANDIDATES} if logs.candidates else {}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._writers = {
-                name: pq.ParquetWriter(self._part(name), schema)
-                for name, schema in (("requests", REQUESTS), ("impressions", IMPRESSIONS), ("truth", TRUTH))
-            }
+            self._writers = {name: pq.ParquetWriter(self._part(name), schema) for name, schema in schemas.items()}
         except OSError as error:
-            raise MarketError(f"cannot write a journal to {str(folder)!r}: {error.strerror or error}") from None
+            raise MarketError(f"cannot write a journal to {str(logs.folder)!r}: {error.strerror or error}") from None
         self._notes: list[tuple[int, str, int, float | None]] = []
         self._requests: list[tuple[Any, ...]] = []
         self._logged = 0
+        self._traced: dict[int, pa.Table] = {}  # candidates by request, until it is played
+        self._sampled, self._dice = logs.candidates, np.zeros(K.CHUNK)
+        if logs.features:
+            table = exchange.market.campaigns
+            exchange.replace(history=new_history(len(exchange.market.users.segment), len(table.appeal)))
         self._make_room()
         exchange.on_block.append(self._after_block)
+        if logs.candidates:
+            exchange.on_fill.append(self._trace)
 
     def note(self, time_us: int, what: str, campaign: int, amount: float | None) -> None:
         """Logs an event that changed the market."""
@@ -70,6 +130,7 @@ class Journal:
         self._collect_requests()
         self._write_requests()
         self._write_impressions()
+        self._write_candidates()
         for name, writer in self._writers.items():
             writer.close()
             self._part(name).rename(self.folder / f"{name}.parquet")
@@ -85,6 +146,7 @@ class Journal:
             self._exchange.replace(
                 journal_ints=np.zeros((rows, len(K.JOURNAL_INTS)), np.int64),
                 journal_floats=np.zeros((rows, len(K.JOURNAL_FLOATS))),
+                history=state.history._replace(rows=np.zeros((rows if self._features else 0, len(COUNTERS)), np.int64)),
             )
 
     def _part(self, name: str) -> Path:
@@ -92,6 +154,7 @@ class Journal:
 
     def _after_block(self) -> None:
         self._collect_requests()
+        self._write_candidates()
         if sum(len(block[0]) for block in self._requests) >= ROWS:
             self._write_requests()
         state = self._exchange.state
@@ -107,17 +170,49 @@ class Journal:
         if played == self._logged:
             return
         rows = slice(self._logged - base, played - base)
-        made = state.present[rows] > 0 if state.present.size else np.ones(played - self._logged, np.bool_)
-        self._requests.append((np.arange(self._logged, played)[made], state.times[rows][made], state.users[rows][made]))
+        number = np.arange(self._logged, played)
+        columns = [state.times, state.users, *self._asked(), state.session, state.page]
+        found = [c[rows].copy() if c.size else np.full(number.size, NONE) for c in columns]
+        if state.present.size:  # who has left makes no request
+            made = state.present[rows] > 0
+            number, *found = (column[made] for column in (number, *found))
+        self._requests.append((number, *found))
         self._logged = played
+
+    def _asked(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Surfaces and queries of the block."""
+        return self._exchange.state.surface, self._exchange.state.query
 
     def _write_requests(self) -> None:
         if not self._requests:
             return
-        number, time, user = (np.concatenate(parts) for parts in zip(*self._requests, strict=True))
+        number, time, user, *rest = (np.concatenate(parts) for parts in zip(*self._requests, strict=True))
         segment = self._exchange.market.users.segment[user]
-        self._writers["requests"].write_table(pa.table([number, time, user, segment], schema=REQUESTS))
+        self._writers["requests"].write_table(pa.table([number, time, user, segment, *rest], schema=REQUESTS))
         self._requests.clear()
+
+    def _trace(self, first: int, start: int) -> None:
+        """Keeps the candidates of the sampled requests of a block from place `start` on, as the index now finds them."""
+        exchange = self._exchange
+        uniforms(exchange.state.keys[Stream.LOG], first, K.CHUNK, 0, self._dice)
+        for place in (start + np.flatnonzero(self._dice[start:] < self._sampled)).tolist():
+            number = first + place
+            trace = exchange.trace(number, place)
+            stage = np.isin(trace.recalled, trace.sorted).astype(np.int8) + np.isin(trace.recalled, trace.shown)
+            columns = [
+                np.full(trace.recalled.size, number), trace.recalled.astype(np.int32), trace.recall_score[trace.recalled],
+                trace.rough_score, pa.DictionaryArray.from_arrays(pa.array(stage.astype(np.int8)), pa.array(STAGES)),
+            ]  # fmt: skip
+            self._traced[number] = pa.table(columns, schema=CANDIDATES)
+
+    def _write_candidates(self) -> None:
+        """Writes the candidates of requests that have come; the others may be found anew."""
+        played = int(self._exchange.state.control[K.NEXT])
+        done = [number for number in self._traced if number < played]
+        if done:
+            self._writers["candidates"].write_table(pa.concat_tables([self._traced.pop(number) for number in sorted(done)]))
+        elif not self._open:
+            self._traced.clear()
 
     def _write_impressions(self) -> None:
         state = self._exchange.state
@@ -131,4 +226,29 @@ class Journal:
         self._writers["impressions"].write_table(pa.table(columns, schema=IMPRESSIONS))
         truth = pa.table([ints[:, 0].copy(), ints[:, 5].copy(), floats[:, 1].copy()], schema=TRUTH)
         self._writers["truth"].write_table(truth)
+        if self._features:
+            self._write_features(ints, floats, state.history.rows[:rows])
         state.control[K.JOURNALED] = 0
+
+    def _write_features(self, ints: NDArray[np.int64], floats: NDArray[np.float64], history: NDArray[np.int64]) -> None:
+        """A training set's rows: raw categories, their hashes, counters, propensity and labels."""
+        market = self._exchange.market
+        request, time, user, campaign, ad, slot = (ints[:, c] for c in range(6))
+        creative, surface, query = (ints[:, c] for c in (11, 12, 13))
+        nothing = np.full(len(ints), NONE)
+        portfolio, language = market.creatives, market.language
+        intent = nothing if language is None else np.where(query < 0, NONE, language.queries.intent[query])
+        values = {
+            "user": user, "segment": market.users.segment[user], "campaign": campaign,
+            "vertical": market.campaigns.vertical[campaign], "ad": ad, "creative": creative,
+            "format": nothing if portfolio is None else portfolio.format[creative].astype(np.int64), "surface": surface,
+            "query": query, "intent": intent,
+            "hour": time // HOUR_US % 24, "slot": slot,
+        }  # fmt: skip
+        columns: list[Any] = [request.copy(), time.copy()]
+        columns += [values[name].astype(np.int32) for name in CATEGORIES]
+        columns += [hashed(name, values[name]) for name in CATEGORIES]
+        columns += [history[:, c].copy() for c in range(len(COUNTERS))]
+        columns += [floats[:, 0].astype(np.float32), floats[:, 2].astype(np.float32)]
+        columns += [ints[:, 8] > 0, ints[:, 9] > 0, ints[:, 10].copy()]
+        self._writers["features"].write_table(pa.table(columns, schema=FEATURES))

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from .auction import ENDLESS, LANES, campaign_of, insert, price_rank, rank_of, select, select_among, word
 from .chance import Stream, uniform
 from .compiled import inlined, kernel
+from .history import History, make_history, note_history
 from .leads import Chain, conversion_delay, follow
 from .memory import Memory, appetite, see, shown_today
 from .organic import Baseline, credit
 from .response import true_click_rate
-from .rotation import Rotation, count_creative, creative_of, extra_log_odds
+from .rotation import Rotation, count_creative, creative_of, extra_log_odds, share_of
 from .rules import call_rule, pointer_to
 from .sessions import Visits, comes, suffer
 from .surfaces import Surfaces, lift_of, odds_of
@@ -43,8 +44,9 @@ ROUNDING = 1 + 1e-6  # by how much less float32 products may exceed the exact on
 # Columns of the journal and of the record.
 JOURNAL_INTS = (
     "request", "time_us", "user", "campaign", "ad", "slot", "bid", "price", "clicked", "converted", "report_us", "creative",
+    "surface", "query",
 )  # fmt: skip
-JOURNAL_FLOATS = ("believed_rate", "true_rate")
+JOURNAL_FLOATS = ("believed_rate", "true_rate", "propensity")
 RECORD_INTS, RECORD_FLOATS = 3, 3  # of the latter the rivals' ranks follow
 
 
@@ -106,7 +108,8 @@ class State(NamedTuple):
     rule_word: NDArray[np.int64]  # (R,) what they bid for the request being played, as `auction.word` has it
     top: NDArray[np.int64]  # (S + 1, LANES)
     journal_ints: NDArray[np.int64]  # (rows, 12); no rows: no journal
-    journal_floats: NDArray[np.float64]  # (rows, 2)
+    journal_floats: NDArray[np.float64]  # (rows, 3)
+    history: History
     record_ints: NDArray[np.int64]  # (rows, 3) request, slots seen, clicked if shown
     record_floats: NDArray[np.float64]  # (rows, 3 + S) believed rate, value if seen, weight; rivals' ranks / weight
 
@@ -216,7 +219,7 @@ def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
     to_win = max(rank_of(top[depth - 1, lane]), reserve)
     to_win_again = max(rank_of(top[depth, lane]), reserve)
     state.threshold[0] += to_win
-    exposed, stale, boring = True, np.int64(0), 0
+    exposed, stale, boring, written = True, np.int64(0), 0, state.control[JOURNALED]
     for slot in range(depth):
         winner = top[slot, lane]
         if winner == 0:
@@ -292,7 +295,15 @@ def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
             line = state.journal_ints[entry]
             line[0], line[1], line[2], line[3], line[4], line[5] = i, now, state.users[j], k, a, slot
             line[6], line[7], line[8], line[9], line[10], line[11] = np.int64(bid), cost, clicked, converted, report, c
+            line[12], line[13] = (state.surface[j], state.query[j]) if asks else (-1, -1)
             state.journal_floats[entry, 0], state.journal_floats[entry, 1] = believed / lift, true_rate
+            state.journal_floats[entry, 2] = share_of(c, a, state.rotation)
+            if state.history.rows.shape[0] > 0:
+                note_history(entry, state.users[j], a, now, state.history)
+    if state.history.rows.shape[0] > 0:
+        for entry in range(written, state.control[JOURNALED]):
+            line = state.journal_ints[entry]
+            make_history(state.users[j], line[4], line[8], now, state.history)
     if boring > 0 and state.session.size > 0:
         suffer(j, boring, state)
     return stale

@@ -70,6 +70,14 @@ def creative_of(i: Any, a: Any, keys: Any, rotation: Any) -> Any:
 
 
 @inlined
+def share_of(c: Any, a: Any, rotation: Any) -> Any:
+    """How likely ad a is to show its creative c, which is 1 for its one creative."""
+    if c < 0:
+        return 1.0
+    return rotation.share[c] - (rotation.share[c - 1] if c > rotation.first[a] else 0.0)
+
+
+@inlined
 def extra_log_odds(c: Any, user: Any, rotation: Any) -> Any:
     """What creative c adds to the true log-odds of a click by a user; 0 for an ad that is its one creative."""
     if c < 0:

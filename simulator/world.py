@@ -27,7 +27,7 @@ from .engines import ENGINES, Engine
 from .errors import MarketError, PolicyError, suggest
 from .exchange import Exchange, Recorded
 from .fleet import Fleet
-from .journal import Journal
+from .journal import Journal, Logs
 from .ledger import Ledger
 from .rotation import CreativeBooks
 from .scenario import Scenario
@@ -47,7 +47,7 @@ class World:
             their target.
         seed: the days they live through: arrivals, weather, luck. Same seed, same luck, whatever the policies do.
         engine: "compiled" plays requests in blocks, "events" makes each request a SimPy process.
-        journal: a folder for a log of requests, impressions and events (Parquet); None: no log.
+        journal: a folder for logs of requests, impressions and events (Parquet), or `Logs` for more of them; None: no log.
         record: a campaign for which to keep what a clairvoyant needs (see `agents.hindsight`); None: nobody.
 
     Raises:
@@ -60,7 +60,7 @@ class World:
         policies: Mapping[str, BidPolicies] | None = None,
         seed: int = 0,
         engine: Literal["compiled", "events"] = "compiled",
-        journal: str | Path | None = None,
+        journal: str | Path | Logs | None = None,
         record: int | str | None = None,
     ) -> None:
         if not isinstance(scenario, Scenario):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from markets import Action, give_tape, policies
 
-from adarena.simulator import MarketError, Scenario, World
+from adarena.simulator import Logs, MarketError, Scenario, World
 from adarena.simulator import kernel as K
+from adarena.simulator.history import hashed
+from adarena.simulator.journal import CANDIDATES, CATEGORIES, EVENTS, FEATURES, IMPRESSIONS, REQUESTS, TRUTH
 
 NAMES = ("requests", "impressions", "truth", "events")
 
@@ -153,3 +156,128 @@ def test_a_world_that_cannot_be_built_leaves_no_journal(tmp_path: Path) -> None:
     with pytest.raises(MarketError, match="no campaign 'nobody'"):
         World(Scenario.preset("tiny"), journal=tmp_path / "log", record="nobody")
     assert list(tmp_path.iterdir()) == []
+
+
+WHOLE = {
+    "days": 2, "sessions": {"mean_requests": 8.0}, "fatigue": {}, "creatives": {"per_ad": [1, 3]},
+    "demand.conversion_rate": 0.1,
+    "search": {"concepts": 100, "queries": 400, "head_queries": 50, "keywords": 5},
+    "surfaces": [
+        {"name": "feed", "share": 2, "exposure": [1.0]}, {"name": "results", "share": 1, "asks": True, "exposure": [1.0, 0.6]},
+    ],
+    "funnel": {"levels": [{"recall": 8, "rough": 5, "fine": 4}], "keyword_share": 0.4},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def features(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, dict[str, pd.DataFrame]]:
+    """A market with everything, and all logs of it."""
+    folder = tmp_path_factory.mktemp("logs")
+    world = World(Scenario.preset("tiny").override(WHOLE), seed=6, journal=Logs(folder, features=True, candidates=0.2))
+    world.run()
+    return world, {path.stem: pd.read_parquet(path) for path in folder.glob("*.parquet")}
+
+
+def test_features_are_what_was_known_before_the_request(features: tuple[World, dict[str, pd.DataFrame]]) -> None:
+    """Counters against a slow count over the impressions that were over when the request was auctioned."""
+    _, logs = features
+    rows = logs["features"]
+    before = rows["request"].to_numpy()[:, None] > rows["request"].to_numpy()  # times rise with requests: there are no servers
+    clicked = rows["clicked"].to_numpy()
+    for who in ("user", "ad"):
+        same = rows[who].to_numpy()[:, None] == rows[who].to_numpy()
+        np.testing.assert_array_equal(rows[f"{who}_shown"], (same & before).sum(axis=1))
+        np.testing.assert_array_equal(rows[f"{who}_clicked"], (same & before & clicked).sum(axis=1))
+    same = rows["user"].to_numpy()[:, None] == rows["user"].to_numpy()
+    last = np.where(same & before, rows["time_us"].to_numpy(), -1).max(axis=1)
+    np.testing.assert_array_equal(rows["user_idle_us"], np.where(last >= 0, rows["time_us"] - last, -1))
+    assert (rows["user_shown"] > 3).any()
+
+
+def test_features_tell_who_asked_for_what_and_what_was_shown(features: tuple[World, dict[str, pd.DataFrame]]) -> None:
+    world, logs = features
+    rows, shown, asked = logs["features"], logs["impressions"], logs["requests"].set_index("request")
+    assert len(rows) == len(shown) == len(logs["truth"])
+    for name in ("request", "time_us", "user", "campaign", "ad", "slot", "clicked", "converted", "report_us", "creative"):
+        np.testing.assert_array_equal(rows[name], shown[name], err_msg=name)
+    for name in ("user", "segment", "surface", "query"):
+        np.testing.assert_array_equal(rows[name], asked[name].loc[rows["request"]], err_msg=name)
+    market = world._exchange.market
+    assert market.creatives is not None
+    np.testing.assert_array_equal(rows["format"], market.creatives.format[rows["creative"]])
+    np.testing.assert_array_equal(rows["vertical"], world.campaigns.vertical[rows["campaign"]])
+    np.testing.assert_array_equal(rows["hour"], rows["time_us"] // 3_600_000_000 % 24)
+    np.testing.assert_allclose(rows["propensity"], 1 / np.diff(market.creatives.first)[rows["ad"]], rtol=1e-6)
+    assert ((rows["query"] >= 0) == (rows["surface"] == 1)).all()
+    # Requests that were not made are not logged, and every session is a row of pages.
+    assert len(asked) == world.ledger.requests().sum()
+    assert (asked.groupby("session")["page"].apply(list).map(lambda pages: pages == list(range(len(pages))))).all()
+
+
+def by_hand(name: str, value: int) -> int:
+    """SplitMix64 of a value in Python's own numbers, its upper half."""
+    salt = int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little")
+    x = (value * 0x9E3779B97F4A7C15 + salt) % 2**64
+    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    x = (x ^ x >> 27) * 0x94D049BB133111EB % 2**64
+    return (x ^ x >> 31) >> 32
+
+
+def test_hashes_tell_values_and_columns_apart(features: tuple[World, dict[str, pd.DataFrame]]) -> None:
+    rows = features[1]["features"]
+    for name in CATEGORIES:
+        assert rows.groupby(name)[f"{name}_hash"].nunique().eq(1).all()
+        assert rows[f"{name}_hash"].nunique() == rows[name].nunique()
+    small = np.arange(100)
+    assert not set(hashed("user", small)) & set(hashed("ad", small))
+    assert hashed("user", np.array([0, 1, -1])).tolist() == [by_hand("user", value) for value in (0, 1, -1)]
+    # Modulo a power of two they fill a table evenly: chi-square over 256 places.
+    counts = np.bincount(hashed("query", np.arange(256_000)) % 256, minlength=256)
+    assert abs(((counts - 1000) ** 2 / 1000).sum() - 255) < 5 * (2 * 255) ** 0.5
+
+
+def test_candidates_are_those_the_funnel_passed(features: tuple[World, dict[str, pd.DataFrame]]) -> None:
+    world, logs = features
+    rows, made = logs["candidates"], world.played
+    sampled = rows["request"].nunique()
+    assert abs(sampled - 0.2 * made) < 4 * (0.16 * made) ** 0.5
+    assert not rows.duplicated(["request", "ad"]).any()
+    by_stage = rows.groupby("request")["stage"].value_counts().unstack(fill_value=0)
+    assert (by_stage.sum(axis=1) <= 8).all()
+    assert (by_stage["fine"] <= 4).all()
+    assert (by_stage["fine"] + by_stage["rough"] <= 5).all()
+    shown = logs["impressions"].merge(rows, on=["request", "ad"], how="inner")
+    expected = logs["impressions"]["request"].isin(rows["request"]).sum()
+    assert len(shown) == expected > 100  # what was shown has left the fine sort
+    assert (shown["stage"] == "fine").all()
+
+
+def test_logs_change_nothing(features: tuple[World, dict[str, pd.DataFrame]]) -> None:
+    world, _ = features
+    plain = World(world.scenario, seed=6)
+    plain.run()
+    np.testing.assert_array_equal(plain.ledger.counts, world.ledger.counts)
+    np.testing.assert_array_equal(plain.ledger.sums, world.ledger.sums)
+
+
+def test_other_tools_read_them(features: tuple[World, dict[str, pd.DataFrame]], tmp_path: Path) -> None:
+    polars, duckdb = (pytest.importorskip(name, reason=f"{name} is not installed") for name in ("polars", "duckdb"))
+    path = tmp_path / "features.parquet"
+    features[1]["features"].to_parquet(path)
+    clicks = int(features[1]["features"]["clicked"].sum())
+    assert polars.scan_parquet(path).select("clicked").collect()["clicked"].sum() == clicks
+    assert duckdb.sql(f"select sum(clicked::int) from '{path}'").fetchall()[0][0] == clicks
+
+
+def test_every_column_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "journal.md").read_text()
+    for schema in (REQUESTS, IMPRESSIONS, EVENTS, TRUTH, CANDIDATES, FEATURES):
+        missing = [name for name in schema.names if f"`{name}`" not in text and not name.endswith("_hash")]
+        assert missing == []
+
+
+def test_wrong_logs_are_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(MarketError, match=r"a share of the requests from 0 to 1, not 1\.5"):
+        Logs(tmp_path, candidates=1.5)
+    with pytest.raises(MarketError, match="candidates are those of a funnel, and scenario 'tiny' has none"):
+        World(Scenario.preset("tiny"), journal=Logs(tmp_path, candidates=0.1))
