@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markets import give_tape, policies, scenarios
 
-from adarena.simulator import MarketError, Scenario, ScenarioError, World
+from adarena.simulator import BidPolicy, BidView, MarketError, Scenario, ScenarioError, World
 from adarena.simulator.habits import Sessions
 from adarena.simulator.memory import FAINT
 
@@ -189,6 +189,17 @@ def test_the_share_of_requests_made_is_foreseen() -> None:
     assert world.visits is not None
     planned, made = world.visits.to_frame()[["requests_planned", "requests"]].sum()
     assert abs(made / planned - scenario.expected_requests / 50_000) < 0.01
+
+
+def test_campaigns_are_told_of_the_requests_that_will_be_made() -> None:
+    scenario = Scenario.preset("tiny").override({"sessions": {"leave_rate": 0.2}})
+
+    class Onlooker(BidPolicy):
+        def decide(self, view: BidView) -> None:
+            assert view.forecast_requests == scenario.expected_requests
+
+    World(scenario, {"bid": Onlooker()}).run(0)
+    assert scenario.expected_requests < 0.5 * scenario.traffic.requests_per_day
 
 
 def test_who_remembers_is_not_recorded() -> None:
