@@ -104,6 +104,21 @@ def test_who_does_not_bid_is_never_recalled(faiss: Any) -> None:
     assert not filled(winnow, built)[0].any()
 
 
+@pytest.mark.parametrize(
+    "funnel",
+    [
+        {"funnel.popular_share": 0.6, "funnel.exploring_share": 0.4},
+        {"funnel.tiers": [{"tier": 0, "levels": [{"recall": 0, "rough": 0, "fine": 3}]}]},
+    ],
+)
+def test_an_index_need_not_be_asked(faiss: Any, funnel: dict[str, Any]) -> None:
+    """Where the other channels take all of the quota, or every tier is shown cached ads."""
+    scenario = market({"lists": LISTS, "probed": 8}).override(funnel | {"traffic.requests_per_day": 100})
+    world = World(scenario)
+    world.run()
+    assert world.ledger.impressions().any()
+
+
 def test_candidates_depend_on_the_bids_alone(faiss: Any) -> None:
     """Not on the bids before, nor on where a block is taken up again, nor on how many threads FAISS might use."""
     built, winnow = opened({"lists": LISTS, "probed": 8})
