@@ -408,8 +408,9 @@ def winnow(
                     row = first_row[level] + i
                     rate[row, column + j] = 0
                     if i < quota[level, 2]:
-                        a = cached_ad[home, i]
-                        rate[row, column + j] = cached_rate[home, i] * lift
+                        a, click = cached_ad[home, i], np.float64(cached_rate[home, i])
+                        likelier = click * math.exp(asked.odds[j])
+                        rate[row, column + j] = np.float32(likelier / (1.0 - click + likelier)) * lift
                         ad[row, column + j], who[row, column + j] = a, owner[a]
                         passed[level, 2] += cached_rate[home, i] > 0
                 continue
