@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..simulator.chance import Stream, generator, stream_keys
 from ..simulator.delivery import Funnel, Quotas
 from ..simulator.errors import MarketError
-from ..simulator.funnel import Trace, Winnow
+from ..simulator.funnel import Trace, Winnow, channels
 from ..simulator.market import Market, build
 from ..simulator.scenario import Scenario
 from ..simulator.surfaces import Asking, new_surfaces
@@ -103,7 +103,7 @@ def _means(rows: Floats) -> Floats:
 def index_recall(scenario: Scenario, requests: int = 500, seed: int = 0) -> float:
     """How much an approximate index finds of the ads that scoring every ad would, as many as recall's quota leaves to it.
 
-    A mean over requests, by recall's own scores, without popular ads and exploration.
+    A mean over requests, by recall's own scores, without popular ads, exploration and keywords.
 
     Raises:
         MarketError: if the scenario has no approximate index, or its package is not installed.
@@ -111,9 +111,9 @@ def index_recall(scenario: Scenario, requests: int = 500, seed: int = 0) -> floa
     settings = scenario.funnel
     if settings is None or settings.index is None:
         raise MarketError(f"scenario {scenario.name!r} has no approximate index")
-    full = settings.levels[0].recall
-    wanted = full - sum(round(share * full) for share in (settings.popular_share, settings.exploring_share))
-    alone = {"popular_share": 0.0, "exploring_share": 0.0, "levels": (Quotas(recall=wanted, rough=1, fine=1),)}
+    wanted, *_ = channels(settings, settings.levels[0].recall)
+    levels = (Quotas(recall=wanted, rough=1, fine=1),)
+    alone = {"popular_share": 0.0, "exploring_share": 0.0, "keyword_share": 0.0, "levels": levels, "tiers": ()}
     found = []
     for _, _, trace in _traced(scenario, build(scenario), settings.model_copy(update=alone), requests, seed):
         best = np.argsort(-trace.recall_score, kind="stable")[:wanted]
