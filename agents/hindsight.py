@@ -141,13 +141,13 @@ def _days(world: World) -> Iterator[tuple[Floats, Floats, float]]:
         )
     values, costs = _options(noted, world.scenario.auction, billing == BILLING["cpc"])
     ticks = world.scenario.ticks_per_day
-    after = np.cumsum(world.ledger.requests())  # requests up to the end of each closed tick
+    after = np.cumsum(world.ledger.requests())  # requests auctioned, and so recorded, up to the end of each closed tick
     for day in range(math.ceil(len(after) / ticks)):
         first, last = day * ticks, min((day + 1) * ticks, len(after)) - 1
         wins = world.ledger.counts[first : last + 1, WINS, k].sum()
         if not wins and not world.campaigns.active(day)[k]:
             continue
-        rows = slice(*np.searchsorted(noted.request, [after[first - 1] if first else 0, after[last]]))
+        rows = slice(after[first - 1] if first else 0, after[last])
         left = int(world.ledger.left[last, k])
         spent = round(float(world.ledger.spend()[first : last + 1, k].sum()) * MICRO)
         budget = math.inf if left >= UNLIMITED // 2 else float(left + spent)

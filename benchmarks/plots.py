@@ -96,7 +96,7 @@ def day(world: World) -> Figure:
 
 def _traffic(axis: Axes, world: World, edges: Floats) -> None:
     requests = world.ledger.requests()
-    forecast = np.tile(world.forecast, world.scenario.days)[: requests.size] * world.scenario.traffic.requests_per_day
+    forecast = np.tile(world.forecast, world.scenario.days)[: requests.size] * world.scenario.expected_requests
     axis.stairs(requests, edges, fill=True, color="#9fbfdf", label="requests")
     axis.stairs(forecast, edges, color=IDEAL, linewidth=1.6, label="forecast", baseline=None)
     axis.set_title("Traffic")

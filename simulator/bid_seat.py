@@ -137,7 +137,7 @@ class BidSeat:
             spent_share=spent_share,
             forecast=exchange.shares,
             elapsed=exchange.elapsed[tick],
-            forecast_requests=float(exchange.scenario.traffic.requests_per_day),
+            forecast_requests=float(exchange.scenario.expected_requests),
             last=Told(*last_counts, *last_sums),
             today=Told(*today_counts, *today_sums),
             market_price=price,

@@ -54,6 +54,15 @@ def stage_view(market_seed: int, number: int, stage: Stage, ads: AdVectors, user
     return StageView(d, np.ascontiguousarray(seen, np.float32), bias.astype(np.float32))
 
 
+def channels(settings: Funnel, quota: int) -> tuple[int, ...]:
+    """How recall's quota is shared out among INDEX, POPULAR, EXPLORING and KEYWORDS; rounding never makes it more."""
+    left, out = quota, []
+    for share in (settings.popular_share, settings.exploring_share, settings.keyword_share):
+        out.append(min(round(share * quota), left))
+        left -= out[-1]
+    return left, *out
+
+
 class Winnow:
     """Fills blocks with the candidates of each request's auction; one of an exchange, since its index follows the bids.
 
@@ -92,9 +101,7 @@ class Winnow:
         rows[0] = max(rows[0], 1)  # a block without rows is one of a market without a funnel
         self.first_row = np.concatenate([[0], np.cumsum(rows)])
         most = np.minimum(self._quotas[:, 0, 0], count)
-        shares = settings.popular_share, settings.exploring_share, settings.keyword_share
-        split = [[round(s * int(full)) for s in shares] for full in most]
-        self._channels = np.array([(full - sum(of), *of) for full, of in zip(most, split, strict=True)], np.int64)
+        self._channels = np.array([channels(settings, int(full)) for full in most], np.int64)
         self._popular = np.empty((len(levels), int(self._channels[:, 1].max())), np.int64)
         self._lists: Lists | None = None
         if settings.index is not None:
@@ -401,8 +408,9 @@ def winnow(
                     row = first_row[level] + i
                     rate[row, column + j] = 0
                     if i < quota[level, 2]:
-                        a = cached_ad[home, i]
-                        rate[row, column + j] = cached_rate[home, i] * lift
+                        a, click = cached_ad[home, i], np.float64(cached_rate[home, i])
+                        likelier = click * math.exp(asked.odds[j])
+                        rate[row, column + j] = np.float32(likelier / (1.0 - click + likelier)) * lift
                         ad[row, column + j], who[row, column + j] = a, owner[a]
                         passed[level, 2] += cached_rate[home, i] > 0
                 continue

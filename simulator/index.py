@@ -61,7 +61,7 @@ class Lists:
 
     def search(self, interests: Floats, nearest: Integers) -> None:
         """Writes into nearest (requests, wanted) the best ads found for interests (requests, dimensions), -1 behind them."""
-        if self._lists is None:
+        if self._lists is None or nearest.shape[1] == 0:  # nobody bids, or all of the quota is for other channels
             nearest[:] = -1
             return
         asks = np.zeros((len(interests), self._points.shape[1]), np.float32)

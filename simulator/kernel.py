@@ -403,6 +403,8 @@ def walk(until: Any, most: Any, state: Any) -> Any:
         j = i - state.control[BASE]
         if state.session.size == 0 or comes(i, j, state):
             step(i, j, now, False, 0, state.rate.shape[0], state)
+        else:
+            state.control[LEFT_BASE] += 1
         i += 1
         state.control[NEXT] = i
 

@@ -159,6 +159,7 @@ def _demand(
 def enter(column: Any, i: Any, state: Any, queue: Any) -> Any:
     """Request i is due; returns whether it comes."""
     if state.session.size > 0 and not comes(i, column, state):
+        state.control[K.LEFT_BASE] += 1
         return False
     queue.request[column], queue.under_way[column] = i, True
     queue.books[ARRIVED] += 1

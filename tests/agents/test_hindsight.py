@@ -195,6 +195,16 @@ def test_who_may_spend_anything_and_bids_enough_reaches_the_bound(pricing: str) 
     assert clairvoyant_bound(world) == pytest.approx(world.ledger.value()[:, 2].sum(), rel=1e-12)
 
 
+def test_requests_that_nobody_answers_do_not_shift_the_record() -> None:
+    """Where half of the requests leave their queue, a day's record is of those that were auctioned on it."""
+    serving = {"servers": 1, "service_s": 40.0, "deadline_s": 100.0}
+    scenario = Scenario.preset("tiny").override({"days": 2, "demand.budget_share": None, "serving": serving})
+    world = World(scenario, {"bid": {2: Fixed(1e6)}}, seed=4, record=2)
+    world.run()
+    assert world.ledger.requests().sum() < 0.6 * world.played
+    assert clairvoyant_bound(world) == pytest.approx(world.ledger.value()[:, 2].sum(), rel=1e-12)
+
+
 @pytest.mark.parametrize("pricing", ["second", "gsp", "vcg"])
 def test_prices_of_slots_are_what_the_market_charged(pricing: str, tmp_path: Path) -> None:
     scenario = Scenario.preset("tiny").override(

@@ -20,7 +20,7 @@ from adarena.simulator.chance import stream_keys
 from adarena.simulator.compiled import OPTIONS
 from adarena.simulator.demand import weather
 from adarena.simulator.errors import AdArenaError
-from adarena.simulator.funnel import BINS, NOBODY, Winnow, best_of
+from adarena.simulator.funnel import BINS, NOBODY, Winnow, best_of, channels
 from adarena.simulator.market import Market, build
 from adarena.simulator.serving import BEGUN, SERVED, STEPPED_DOWN, WORK_US
 
@@ -214,6 +214,15 @@ def test_audit_of_a_funnel_that_passes_everything() -> None:
     assert (found.consistency > 0.999).all()
 
 
+def test_an_audit_of_the_fine_sort_takes_queries_as_the_platform_does() -> None:
+    """What is believed of queries is noise: so are the scores of all stages."""
+    search = {"concepts": 200, "queries": 500, "head_queries": 100, "keywords": 8, "query_weight": 5.0}
+    rare = market().override({"demand.conversion_rate": 0.1})
+    right, wrong = (audit(rare.override({"search": {**search, "belief_noise": noise}}), 100) for noise in (0.0, 5.0))
+    assert right.consistency[2] > 0.8
+    assert wrong.consistency[2] < right.consistency[2] - 0.3
+
+
 def test_new_ads_are_found_by_exploring() -> None:
     """Without a history a popular new ad looks like any other; what exploring finds is shown to be better."""
     known, new = market(), market(new_share=1.0)
@@ -346,6 +355,17 @@ def test_a_funnel_needs_interests_and_multipliers() -> None:
     world = World(market(), {"bid": {0: FirstPriceShading(), 1: PID()}})
     with pytest.raises(AdArenaError, match="FirstPriceShading bids by request, but behind a funnel"):
         world.run()
+
+
+def test_shares_that_round_up_take_no_more_than_the_quota() -> None:
+    """Half of 3 and half of 3, each rounded up, are more than 3."""
+    settings = market(popular_share=0.5, exploring_share=0.5, levels=[{"recall": 3, "rough": 3, "fine": 3}]).funnel
+    assert settings is not None
+    assert channels(settings, 3) == (0, 2, 1, 0)
+    for quota in range(200):
+        shared = channels(settings.model_copy(update={"keyword_share": 0.35, "exploring_share": 0.15}), quota)
+        assert min(shared) >= 0
+        assert sum(shared) == quota
 
 
 def test_winnowing_again_forgets_the_first_time() -> None:

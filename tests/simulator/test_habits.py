@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markets import give_tape, policies, scenarios
 
-from adarena.simulator import MarketError, Scenario, ScenarioError, World
+from adarena.simulator import BidPolicy, BidView, MarketError, RequestRule, Scenario, ScenarioError, World, rule
 from adarena.simulator.habits import Sessions
 from adarena.simulator.memory import FAINT
 
@@ -189,6 +189,40 @@ def test_the_share_of_requests_made_is_foreseen() -> None:
     assert world.visits is not None
     planned, made = world.visits.to_frame()[["requests_planned", "requests"]].sum()
     assert abs(made / planned - scenario.expected_requests / 50_000) < 0.01
+
+
+def test_campaigns_are_told_of_the_requests_that_will_be_made() -> None:
+    scenario = Scenario.preset("tiny").override({"sessions": {"leave_rate": 0.2}})
+
+    class Onlooker(BidPolicy):
+        def decide(self, view: BidView) -> None:
+            assert view.forecast_requests == scenario.expected_requests
+
+    World(scenario, {"bid": Onlooker()}).run(0)
+    assert scenario.expected_requests < 0.5 * scenario.traffic.requests_per_day
+
+
+@rule
+def counts_down(rate: float, budget_left: int, requests_left: int, state: Any) -> float:
+    state[0] += 1
+    state[1] = requests_left
+    return 0.0
+
+
+@pytest.mark.parametrize("serving", [None, {"servers": 50, "service_s": 0.001}])
+def test_requests_that_are_not_made_are_not_missing_from_those_left(serving: Any) -> None:
+    scenario = Scenario.preset("tiny").override({"sessions": {"leave_rate": 0.2}, "ticks_per_day": 1, "serving": serving})
+    state = np.zeros((1, 2))
+
+    class Asker(BidPolicy):
+        def decide(self, view: BidView) -> RequestRule:
+            return RequestRule(counts_down, state)
+
+    world = World(scenario, {"bid": {0: Asker()}}, seed=5)
+    world.run(scenario.day_us // 2)
+    asked, left = world._exchange.state.rule_state
+    assert 50 < asked < 0.8 * world.played
+    assert left == round(scenario.expected_requests) - (asked - 1)
 
 
 def test_who_remembers_is_not_recorded() -> None:

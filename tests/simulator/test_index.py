@@ -71,6 +71,15 @@ def test_probing_some_lists_finds_most_of_the_best(faiss: Any) -> None:
     assert found[3] == 1
 
 
+def test_the_recall_of_an_index_counts_no_other_channel(faiss: Any) -> None:
+    """Nor tiers whose ads are cached: where all lists are probed, nothing is missed."""
+    search = {"concepts": 200, "queries": 500, "head_queries": 100, "keywords": 8}
+    own = [{"tier": 0, "levels": [{"recall": 0, "rough": 0, "fine": 3}]}]
+    scenario = market({"lists": LISTS, "probed": LISTS}, search=search, **{"demand.conversion_rate": 0.1})
+    assert index_recall(scenario.override({"funnel.keyword_share": 0.5}), 100) == 1
+    assert index_recall(scenario.override({"funnel.tiers": own}), 100) == 1
+
+
 def test_probing_all_lists_finds_what_scoring_every_ad_does(faiss: Any) -> None:
     built, everything = opened(None)
     _, listed = opened({"lists": LISTS, "probed": LISTS})
@@ -102,6 +111,21 @@ def test_who_does_not_bid_is_never_recalled(faiss: Any) -> None:
     winnow.refresh(np.zeros(300, np.float32))
     assert winnow.trace(0, 0).recalled.size == 0
     assert not filled(winnow, built)[0].any()
+
+
+@pytest.mark.parametrize(
+    "funnel",
+    [
+        {"funnel.popular_share": 0.6, "funnel.exploring_share": 0.4},
+        {"funnel.tiers": [{"tier": 0, "levels": [{"recall": 0, "rough": 0, "fine": 3}]}]},
+    ],
+)
+def test_an_index_need_not_be_asked(faiss: Any, funnel: dict[str, Any]) -> None:
+    """Where the other channels take all of the quota, or every tier is shown cached ads."""
+    scenario = market({"lists": LISTS, "probed": 8}).override(funnel | {"traffic.requests_per_day": 100})
+    world = World(scenario)
+    world.run()
+    assert world.ledger.impressions().any()
 
 
 def test_candidates_depend_on_the_bids_alone(faiss: Any) -> None:

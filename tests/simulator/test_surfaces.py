@@ -153,6 +153,25 @@ def test_answers_are_late_by_the_deadline_of_their_surface() -> None:
     assert world.serving.to_frame()["late"].sum() > 0
 
 
+def test_cached_ads_are_believed_to_be_clicked_as_the_surface_says() -> None:
+    """The same ad for the same segment: log-odds differ by those of the surfaces."""
+    own = [{"tier": 0, "levels": [{"recall": 0, "rough": 0, "fine": 3}]}]
+    surfaces = [SURFACES[0], {**SURFACES[2], "conversion": 0.5}]
+    world = World(market(search=None, surfaces=surfaces, funnel={"tiers": own}), {"bid": Fixed()}, seed=2)
+    world._exchange.open_tick(0)
+    world._exchange.refresh()
+    world._exchange.reindex()
+    world._exchange.score()
+    state = world._exchange.state
+    rate = state.rate[:, :1024].astype(float)
+    odds = np.log(rate / (1 - rate))
+    home = world._exchange.market.users.segment[state.users[:1024]]
+    for segment in np.unique(home):
+        column = {place: np.flatnonzero((home == segment) & (state.surface[:1024] == place))[0] for place in (0, 1)}
+        np.testing.assert_array_equal(state.ad[:, column[0]], state.ad[:, column[1]])
+        np.testing.assert_allclose(odds[:, column[1]] - odds[:, column[0]], -0.4, rtol=1e-4)
+
+
 def test_keywords_bring_the_ads_that_were_bought_for_the_query() -> None:
     quotas = {"recall": 6, "rough": 6, "fine": 6}
     base = market(demand__campaigns=60, demand__ads_per_campaign=2, funnel={"levels": [quotas], "exploring_share": 0.0})
