@@ -44,13 +44,13 @@ def simulate(
         engine: blocks in compiled code, or each request as a SimPy process.
         seed: the days that are lived through.
         days: how many; by default as the scenario says.
-        out: folder for the picture and the journal.
-        figure: draw the day.
+        out: folder for the pictures and the journal.
+        figure: draw the day, and what else the market has: delivery, users, leads.
         journal: log requests, impressions, events, features and candidates as Parquet (docs/journal.md).
         settings: fields of the scenario to change, e.g. auction.slots=1.
     """
     from .agents.catalogue import make_bidder
-    from .benchmarks import chain, delivery, report
+    from .benchmarks import chain, delivery, report, users
     from .benchmarks.funnel import audit
     from .benchmarks.progress import progress
     from .simulator.journal import Logs
@@ -73,6 +73,10 @@ def simulate(
         console.print(delivery.serving_table(world))
     if market.funnel is not None:
         console.print(delivery.funnel_table(audit(market, TRACED, seed)))
+    if world.visits is not None:
+        console.print(users.sessions_table(world))
+    if world.fatigue is not None:
+        console.print(users.fatigue_table(world))
     if world.ledger.leads is not None:
         console.print(chain.chain_table(world))
     if journal:
@@ -84,6 +88,8 @@ def simulate(
         if world.serving is not None or market.funnel is not None:
             picture = delivery.picture(world, seed)
             console.print(f"figure: {plots.save(picture, folder / 'delivery.png')}", soft_wrap=True)
+        if world.visits is not None or world.fatigue is not None:
+            console.print(f"figure: {plots.save(users.picture(world), folder / 'users.png')}", soft_wrap=True)
         if world.ledger.leads is not None:
             console.print(f"figure: {plots.save(chain.picture(world), folder / 'leads.png')}", soft_wrap=True)
 

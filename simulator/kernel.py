@@ -16,7 +16,7 @@ from .chance import Stream, uniform
 from .compiled import inlined, kernel
 from .history import History, make_history, note_history
 from .leads import Chain, conversion_delay, follow
-from .memory import Memory, appetite, see, shown_today
+from .memory import Memory, appetite, count_shown, remembered, see, shown_today
 from .organic import Baseline, credit
 from .response import true_click_rate
 from .rotation import Rotation, count_creative, creative_of, extra_log_odds, share_of
@@ -243,10 +243,13 @@ def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
         cost = np.int64(min(max(price, reserve), bid))
         a = state.ad[row, j] if state.ad.size > 0 else k
         c = creative_of(i, a, state.keys, state.rotation)
-        true_rate = click_rate_of(a, c, j, state)
+        fresh, exposures = click_rate_of(a, c, j, state), 0.0
         if state.memory.whose.size > 0:
-            true_rate *= remember(k, a if c < 0 else c, state.users[j], now, state)
+            exposures = remember(k, a if c < 0 else c, state.users[j], now, state)
+        true_rate = fresh * appetite(exposures, state.memory) if exposures > 0 else fresh
         clicked = uniform(state.keys[Stream.CLICK], i, a) < true_rate
+        if state.memory.shown_counts.size > 0:
+            count_shown(exposures, fresh, true_rate, clicked, state.memory)
         true_conversion = state.true_conversion[k] * lift
         converted = clicked and uniform(state.keys[Stream.CONVERSION], i, a) < true_conversion
         state.counts[IMPRESSIONS, k] += 1
@@ -311,15 +314,15 @@ def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
 
 @inlined
 def remember(k: Any, shown: Any, user: Any, now: Any, state: Any) -> Any:
-    """Notes that a user sees an ad or a creative of campaign k; says how many times as likely a click is as on first sight."""
+    """Notes that a user sees an ad or a creative of campaign k; says how many exposures to it they remembered before."""
     memory, campaigns = state.memory, state.live.size
-    width, factor = campaigns + memory.tire_of, 1.0
+    width, exposures = campaigns + memory.tire_of, 0.0
     if memory.cap.size > 0 and memory.cap[k] > 0:
         see(user, k, width, now, memory)
     if memory.exponent > 0:
-        factor = appetite(user, campaigns + shown, width, now, memory)
+        exposures = remembered(user, campaigns + shown, width, now, memory)
         see(user, campaigns + shown, width, now, memory)
-    return factor
+    return exposures
 
 
 @inlined

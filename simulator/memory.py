@@ -2,13 +2,13 @@
 
 A hash table (open addressing, linear probing) holds what each user has seen of each campaign with a cap, and of each ad, or
 of its creatives where it has several. The kernel adds to it and never lets it grow: `Exchange.score` makes room for a block
-beforehand, and forgets what has faded.
+beforehand, and forgets what has faded. Where users tire it also counts clicks by what was remembered, for judges.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,17 @@ from .compiled import inlined, kernel
 from .demand import Campaigns
 from .scenario import Scenario
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 FAINT = 1e-3  # exposures that count for less are forgotten when room is made
 FREE = np.int64(-1)
+EXPOSURES = 512  # columns of Memory.shown_counts: remembered exposures, rounded; the last for all beyond
+# Rows of Memory.shown_counts.
+IMPRESSIONS, CLICKS, SHOWN_COUNTS = range(3)
+# Rows of Memory.shown_sums, over impressions: true click rate had it been the first sight; as it was; exposures that were
+# remembered, times the first of these.
+FRESH, WORN, REMEMBERED, SHOWN_SUMS = range(4)
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -38,6 +47,8 @@ class Memory(NamedTuple):
     barred: Integers  # (K,) room to work in: the campaigns that a request may not show
     barred_live: NDArray[np.float32]  # (K,) and their bids
     barred_active: NDArray[np.bool_]
+    shown_counts: Integers  # (SHOWN_COUNTS, EXPOSURES) of the whole run so far; without columns where nobody tires
+    shown_sums: Floats  # (SHOWN_SUMS, EXPOSURES)
     exponent: float
     fading: float  # rate at which exposures fade, 1 / microsecond
     day_us: int
@@ -49,6 +60,7 @@ def new_memory(scenario: Scenario, table: Campaigns, creatives: int | None) -> M
     cap = np.array([c.frequency_cap or 0 for c in table.listed], np.int64)
     capped = cap if cap.any() else np.zeros(0, np.int64)
     places = 0 if fatigue is None and capped.size == 0 else 1 << 14
+    columns = 0 if fatigue is None else EXPOSURES
     return Memory(
         whose=np.full(places, FREE),
         shown=np.zeros(places),
@@ -60,6 +72,8 @@ def new_memory(scenario: Scenario, table: Campaigns, creatives: int | None) -> M
         barred=np.zeros(capped.size, np.int64),
         barred_live=np.zeros(capped.size, np.float32),
         barred_active=np.zeros(capped.size, np.bool_),
+        shown_counts=np.zeros((SHOWN_COUNTS, columns), np.int64),
+        shown_sums=np.zeros((SHOWN_SUMS, columns)),
         exponent=0.0 if fatigue is None else fatigue.exponent,
         fading=0.0 if fatigue is None else math.log(2) / (fatigue.half_life_s * 1e6),
         day_us=scenario.day_us,
@@ -108,12 +122,27 @@ def shown_today(user: Any, what: Any, width: Any, now: Any, memory: Any) -> Any:
 
 
 @inlined
-def appetite(user: Any, what: Any, width: Any, now: Any, memory: Any) -> Any:
-    """How many times as likely a click is as on first sight: (1 + exposures)^-exponent."""
+def remembered(user: Any, what: Any, width: Any, now: Any, memory: Any) -> Any:
+    """Exposures of a user to something as they count now."""
     place = place_of(user * width + what, memory)
-    if memory.whose[place] == FREE:
-        return 1.0
-    return (1.0 + faded(place, now, memory)) ** -memory.exponent
+    return 0.0 if memory.whose[place] == FREE else faded(place, now, memory)
+
+
+@inlined
+def appetite(exposures: Any, memory: Any) -> Any:
+    """How many times as likely a click is as on first sight: (1 + exposures)^-exponent."""
+    return (1.0 + exposures) ** -memory.exponent
+
+
+@inlined
+def count_shown(exposures: Any, fresh: Any, rate: Any, clicked: Any, memory: Any) -> None:
+    """Counts an impression after so many exposures, of a true click rate that on first sight would have been `fresh`."""
+    column = min(np.int64(exposures + 0.5), memory.shown_counts.shape[1] - 1)
+    memory.shown_counts[IMPRESSIONS, column] += 1
+    memory.shown_counts[CLICKS, column] += clicked
+    memory.shown_sums[FRESH, column] += fresh
+    memory.shown_sums[WORN, column] += rate
+    memory.shown_sums[REMEMBERED, column] += exposures * fresh
 
 
 @inlined
@@ -158,3 +187,37 @@ def remember_all(memory: Any, larger: Any, now: Any) -> None:
         larger.whose[free], larger.shown[free] = memory.whose[place], memory.shown[place]
         larger.last[free], larger.today[free] = memory.last[place], memory.today[place]
         larger.used[0] += 1
+
+
+class FatigueBooks:
+    """Impressions and clicks of a run so far by what users remembered of the ad: `counts` and `sums` of `Memory`.
+
+    Who is shown an ad often is not anybody, and so a click rate by exposures alone does not tell fatigue from taste. Beside
+    the clicks stand those that the same users would have made on first sight of the same ads: a judge's number.
+    """
+
+    def __init__(self, memory: Memory) -> None:
+        self.counts, self.sums = memory.shown_counts, memory.shown_sums
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each number of remembered exposures, rounded, up to the most there were, or 511 and more; the index.
+
+        Columns: impressions, clicks; fresh_clicks (expected, had each been the first sight), expected_clicks (as it was),
+        remembered (mean exposures remembered, by the weight of fresh_clicks; NaN without any).
+        """
+        import pandas as pd
+
+        rows = int(np.flatnonzero(self.counts[IMPRESSIONS]).max(initial=-1)) + 1
+        counts, sums = self.counts[:, :rows], self.sums[:, :rows]
+        fresh = sums[FRESH]
+        mean = np.divide(sums[REMEMBERED], fresh, out=np.full(rows, np.nan), where=fresh > 0)
+        return pd.DataFrame(
+            {
+                "impressions": counts[IMPRESSIONS].copy(),
+                "clicks": counts[CLICKS].copy(),
+                "fresh_clicks": fresh.copy(),
+                "expected_clicks": sums[WORN].copy(),
+                "remembered": mean,
+            },
+            index=pd.RangeIndex(rows, name="exposures"),
+        )

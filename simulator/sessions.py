@@ -29,6 +29,7 @@ Floats = NDArray[np.float64]
 SESSIONS, VISITS, CUT, PLANNED, MADE, BORING, COUNTS = range(7)
 # Rows of Visits.sums: what the videos of the requests made were worth; satisfaction of those who were to visit.
 CONTENT, SATISFACTION, SUMS = range(3)
+PAGES = 64  # columns of Visits.pages: place of a request in its session; the last for all beyond
 # Places in Plan.control.
 STARTED, UNDER_WAY, CONTROLS = range(3)
 
@@ -42,6 +43,7 @@ class Visits(NamedTuple):
     at_midnight: Floats  # (U,)
     counts: Integers  # (COUNTS,) of the tick under way
     sums: Floats  # (SUMS,)
+    pages: Integers  # (2, PAGES) requests planned and made of the whole run so far, by their place in the session
     leave_rate: float
     boredom_kept: float
     annoyance: float
@@ -55,7 +57,7 @@ def new_visits(settings: Sessions | None, users: int) -> Visits:
     """Nobody has come yet, and everybody is as satisfied as without ads."""
     if settings is None:
         none, empty = np.zeros(0), np.zeros(0, np.int64)
-        return Visits(np.zeros(0, np.bool_), none, none, none, empty, none, *(0.0,) * 7)
+        return Visits(np.zeros(0, np.bool_), none, none, none, empty, none, np.zeros((2, 0), np.int64), *(0.0,) * 7)
     return Visits(
         gone=np.zeros(1 << 12, np.bool_),
         boredom=np.zeros(1 << 12),
@@ -63,6 +65,7 @@ def new_visits(settings: Sessions | None, users: int) -> Visits:
         at_midnight=np.ones(users),
         counts=np.zeros(COUNTS, np.int64),
         sums=np.zeros(SUMS),
+        pages=np.zeros((2, PAGES), np.int64),
         leave_rate=settings.leave_rate,
         boredom_kept=settings.boredom_kept,
         annoyance=settings.ad_annoyance,
@@ -241,6 +244,9 @@ def comes(i: Any, j: Any, state: Any) -> Any:
         visits.boredom[place] *= visits.boredom_kept
         visits.gone[place] = uniform(state.keys[Stream.LEAVE], number, page) >= stays
         visits.counts[CUT] += visits.gone[place]
+    column = min(page, visits.pages.shape[1] - 1)
+    visits.pages[0, column] += 1
+    visits.pages[1, column] += not visits.gone[place]
     state.present[j] = not visits.gone[place]
     if visits.gone[place]:
         return False
@@ -275,10 +281,13 @@ def with_room(visits: Visits, oldest: int, newest: int) -> Visits:
 
 
 class VisitBooks:
-    """What users did in each closed tick; read it with `to_frame`, or through its arrays (ticks, ...)."""
+    """What users did in each closed tick; read it with `to_frame`, or through its arrays (ticks, ...).
 
-    def __init__(self, ticks: int, ticks_per_day: int) -> None:
-        self.closed, self.ticks_per_day = 0, ticks_per_day
+    `pages` (2, PAGES): requests planned and made of the whole run so far, by their place in the session.
+    """
+
+    def __init__(self, ticks: int, ticks_per_day: int, visits: Visits) -> None:
+        self.closed, self.ticks_per_day, self.pages = 0, ticks_per_day, visits.pages
         self.counts = np.zeros((ticks, COUNTS), np.int64)
         self.sums = np.zeros((ticks, SUMS))
 

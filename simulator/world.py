@@ -29,6 +29,7 @@ from .exchange import Exchange, Recorded
 from .fleet import Fleet
 from .journal import Journal, Logs
 from .ledger import Ledger
+from .memory import FatigueBooks
 from .rotation import CreativeBooks
 from .scenario import Scenario
 from .seats import BidPolicies
@@ -88,7 +89,10 @@ class World:
         if scenario.serving is not None:
             self.serving = ServingBooks(ticks, scenario.tick_us, scenario.ticks_per_day)
             self._fleet = Fleet(self.env, scenario.serving, self._exchange, lambda servers: self._engine.resized(servers))
-        self.visits = None if scenario.sessions is None else VisitBooks(ticks, scenario.ticks_per_day)
+        self.visits = (
+            None if scenario.sessions is None else VisitBooks(ticks, scenario.ticks_per_day, self._exchange.state.visits)
+        )
+        self.fatigue = None if scenario.fatigue is None else FatigueBooks(self._exchange.state.memory)
         self.creatives: CreativeBooks | None = None
         if (held := self._exchange.market.creatives) is not None:
             self.creatives = CreativeBooks(scenario, self.campaigns, held, self._exchange.state.rotation)

@@ -37,10 +37,10 @@ def assert_same(one: tuple[World, dict[int, Reacting]], two: tuple[World, dict[i
     for name in ("spent", "allowance", "reports", "owed", "rule_state", "active"):
         a, b = getattr(one[0]._exchange.state, name), getattr(two[0]._exchange.state, name)
         np.testing.assert_array_equal(a, b, err_msg=name)
-    for name in ("gone", "boredom", "satisfaction", "at_midnight"):
+    for name in ("gone", "boredom", "satisfaction", "at_midnight", "pages"):
         a, b = getattr(one[0]._exchange.state.visits, name), getattr(two[0]._exchange.state.visits, name)
         np.testing.assert_array_equal(a, b, err_msg=name)
-    for name in ("whose", "shown", "last", "today", "used"):
+    for name in ("whose", "shown", "last", "today", "used", "shown_counts", "shown_sums"):
         a, b = getattr(one[0]._exchange.state.memory, name), getattr(two[0]._exchange.state.memory, name)
         np.testing.assert_array_equal(a, b, err_msg=name)
     for part in ("chain", "baseline"):

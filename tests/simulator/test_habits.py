@@ -14,7 +14,8 @@ from markets import give_tape, policies, scenarios
 
 from adarena.simulator import BidPolicy, BidView, MarketError, RequestRule, Scenario, ScenarioError, World, rule
 from adarena.simulator.habits import Sessions
-from adarena.simulator.memory import FAINT
+from adarena.simulator.memory import EXPOSURES, FAINT
+from adarena.simulator.sessions import PAGES
 
 DAY_US = 86_400_000_000
 
@@ -42,15 +43,35 @@ def test_clicks_become_rarer_as_exposures_add_up_and_fade(users: int) -> None:
     assert users == 5 or world._exchange.state.memory.whose.size > 1 << 14
     user, ad, time = (tape.column(name) for name in ("user", "ad", "time_us"))
     remembered: dict[tuple[int, int], tuple[float, int]] = {}
-    factors = []
+    factors, counts = [], []
     for u, a, now in zip(user.tolist(), ad.tolist(), time.tolist(), strict=True):
         count, last = remembered.get((u, a), (0.0, now))
         count *= 0.5 ** ((now - last) / 1e6 / half_life_s)
         factors.append((1 + count) ** -0.5)
+        counts.append(count)
         remembered[u, a] = count + 1, now
     assert len(remembered) < len(factors)
     # What has faded below `FAINT` may be forgotten when room is made.
-    np.testing.assert_allclose(tape.true, base_rates(world, user, ad) * factors, rtol=FAINT if users > 5 else 1e-9)
+    fresh, tolerance = base_rates(world, user, ad), FAINT if users > 5 else 1e-9
+    np.testing.assert_allclose(tape.true, fresh * factors, rtol=tolerance)
+    # The books by exposures are those of the tape.
+    assert world.fatigue is not None
+    books, before = world.fatigue.to_frame(), np.array(counts)
+    exposures = np.minimum((before + 0.5).astype(int), EXPOSURES - 1)
+    assert (exposures.max() == EXPOSURES - 1) == (users == 5)
+    sums = {
+        "impressions": np.ones(len(before)), "clicks": tape.column("clicked"), "fresh_clicks": fresh,
+        "expected_clicks": tape.true,
+    }  # fmt: skip
+    for name, weights in sums.items():
+        np.testing.assert_allclose(books[name], np.bincount(exposures, weights), rtol=tolerance, err_msg=name)
+    weighted = np.bincount(exposures, fresh * before)
+    np.testing.assert_allclose(books["remembered"] * books["fresh_clicks"], weighted, rtol=tolerance, atol=tolerance)
+    # Clicks over those on first sight are what the law says, by the luck of so many clicks.
+    few = books[books["clicks"] > 100]
+    assert users == 5 or len(few) >= 3
+    ratio, law = few["clicks"] / few["fresh_clicks"], (1 + few["remembered"]) ** -0.5
+    assert (np.abs(ratio - law) < 4 * ratio / few["clicks"] ** 0.5 + 0.02).all()
 
 
 @settings(max_examples=60)
@@ -98,6 +119,14 @@ def test_without_a_cap_nothing_is_remembered() -> None:
     world.run()
     assert world.ledger.impressions()[:, 0].sum() == 150
     assert world._exchange.state.memory.whose.size == 0
+    assert world.fatigue is None
+
+
+def test_a_cap_alone_tires_nobody() -> None:
+    world = World(two_bidders(7))
+    world.run()
+    assert world.fatigue is None
+    assert world._exchange.state.memory.shown_counts.size == 0
 
 
 def sessions_of(world: World, blocks: int) -> list[tuple[int, int, int, int]]:
@@ -157,6 +186,14 @@ def test_ads_shorten_sessions_and_keep_users_away() -> None:
     assert one["content"].sum() < other["content"].sum()
     assert one["satisfaction"].iloc[-1] < 0.95 < other["satisfaction"].iloc[-1]
     np.testing.assert_array_equal(full.ledger.requests(), one["requests"])
+    for world, frame in ((full, one), (empty, other)):
+        assert world.visits is not None
+        np.testing.assert_array_equal(world.visits.pages.sum(axis=1), frame[["requests_planned", "requests"]].sum())
+        np.testing.assert_array_equal(world.visits.pages[:, 0], frame[["sessions", "visits"]].sum())
+    # By place in the session: as counted from the plan.
+    pages = np.array([page for time, _, page, _ in sessions_of(World(scenario, seed=1), 8) if time < scenario.horizon_us])
+    assert len(pages) == full.played
+    np.testing.assert_array_equal(full.visits.pages[0], np.bincount(np.minimum(pages, PAGES - 1), minlength=PAGES))
 
 
 @pytest.mark.parametrize("engine", ["compiled", "events"])
