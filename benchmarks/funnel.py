@@ -150,7 +150,7 @@ def _one(market: Market, slots: Floats, request: Traced) -> Floats:
     owner = market.campaigns.ad_campaign
     best = _one_of_each(np.argsort(-worth, kind="stable"), owner, max(len(trace.shown), len(slots)))
     all_slots = worth[best[: len(slots)]] @ slots[: len(best)]
-    scores = [trace.recall_score, trace.rough_score, fine_score[trace.sorted]]
+    scores: list[NDArray[np.floating]] = [trace.recall_score, trace.rough_score, fine_score[trace.sorted]]
     came = [np.arange(len(worth)), trace.recalled, trace.sorted]
     out = np.empty((5, len(STAGES)))
     for stage, left in enumerate((trace.recalled, trace.sorted, trace.shown)):
