@@ -40,7 +40,7 @@ class Audit(NamedTuple):
 class Traced(NamedTuple):
     """One request on its way through the stages."""
 
-    person: Floats  # (dimensions,) the user's interests and what the query truly means
+    fine_score: Floats  # (ads,) of all, as the fine sort sees them
     worth: Floats  # (ads,) true click rate times bid per click, currency
     trace: Trace
 
@@ -69,15 +69,17 @@ def _traced(scenario: Scenario, market: Market, settings: Funnel, requests: int,
     asking = Asking(surfaces, language, market.users.interests.shape[1], keys) if scenario.asks else None
     surface, query = np.zeros((2, 1), np.int64)
     for number, user in enumerate(_users(market, requests, seed)):
-        person, odds, lift, asked = market.users.interests[user].astype(np.float64), 0.0, 1.0, None
+        believed = person = market.users.interests[user].astype(np.float64)
+        odds, lift, asked = 0.0, 1.0, None
         if asking is not None:
             asking.draw(number, surface, query)
             asked = asking.asked(surface, query)
             odds, lift = float(asked.odds[0]), float(asked.lift[0])
             if query[0] >= 0:
-                person += surfaces.vectors[query[0]]
+                believed, person = person + asked.vectors[0], person + surfaces.vectors[query[0]]
+        score = bid[owner] / (1 + np.exp(-(market.ads.believed_vectors @ believed + market.ads.believed_bias + odds)))
         worth = bid[owner] * lift / (1 + np.exp(-(market.ads.vectors @ person + market.ads.bias + odds)))
-        yield Traced(person, worth, winnow.trace(number, user, asked))
+        yield Traced(score, worth, winnow.trace(number, user, asked))
 
 
 def audit(scenario: Scenario, requests: int = 500, seed: int = 0, quotas: Quotas | None = None) -> Audit:
@@ -144,13 +146,11 @@ def _costs(settings: Funnel, tier: int) -> Floats:
 
 def _one(market: Market, slots: Floats, request: Traced) -> Floats:
     """One request's candidates, recall, survival, consistency and loss, shape (5, stages)."""
-    assert market.ads is not None
-    person, worth, trace = request
+    fine_score, worth, trace = request
     owner = market.campaigns.ad_campaign
     best = _one_of_each(np.argsort(-worth, kind="stable"), owner, max(len(trace.shown), len(slots)))
     all_slots = worth[best[: len(slots)]] @ slots[: len(best)]
-    odds = market.ads.believed_vectors[trace.sorted] @ person + market.ads.believed_bias[trace.sorted]
-    scores = [trace.recall_score, trace.rough_score, _bids(market)[owner[trace.sorted]] / (1 + np.exp(-odds))]
+    scores: list[NDArray[np.floating]] = [trace.recall_score, trace.rough_score, fine_score[trace.sorted]]
     came = [np.arange(len(worth)), trace.recalled, trace.sorted]
     out = np.empty((5, len(STAGES)))
     for stage, left in enumerate((trace.recalled, trace.sorted, trace.shown)):

@@ -214,6 +214,15 @@ def test_audit_of_a_funnel_that_passes_everything() -> None:
     assert (found.consistency > 0.999).all()
 
 
+def test_an_audit_of_the_fine_sort_takes_queries_as_the_platform_does() -> None:
+    """What is believed of queries is noise: so are the scores of all stages."""
+    search = {"concepts": 200, "queries": 500, "head_queries": 100, "keywords": 8, "query_weight": 5.0}
+    rare = market().override({"demand.conversion_rate": 0.1})
+    right, wrong = (audit(rare.override({"search": {**search, "belief_noise": noise}}), 100) for noise in (0.0, 5.0))
+    assert right.consistency[2] > 0.8
+    assert wrong.consistency[2] < right.consistency[2] - 0.3
+
+
 def test_new_ads_are_found_by_exploring() -> None:
     """Without a history a popular new ad looks like any other; what exploring finds is shown to be better."""
     known, new = market(), market(new_share=1.0)
