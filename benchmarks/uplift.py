@@ -22,11 +22,16 @@ def uplift(scenario: Scenario, users: ArrayLike, ads: ArrayLike, ticks: ArrayLik
     is what fatigue makes of the click rate: 1 on first sight. Arguments of one number stand for all n.
 
     Raises:
-        MarketError: if rates do not follow from users, or if there is no such user, ad or tick.
+        MarketError: if rates do not follow from users, or from more than user and ad, or if there is no such user, ad or tick.
     """
     if scenario.rates.kind != "interests":
         raise MarketError(
             f"uplift is a function of user and ad only where rates are of kind interests, not {scenario.rates.kind}"
+        )
+    if scenario.asks or scenario.creatives is not None:
+        raise MarketError(
+            f"uplift is a function of user and ad only where requests are alike and an ad is its one creative, and scenario "
+            f"{scenario.name!r} has {'surfaces or search' if scenario.asks else 'creatives'}"
         )
     market = build(scenario)
     user, ad, tick = _places(

@@ -113,6 +113,11 @@ def test_fatigue_takes_off_what_an_ad_adds() -> None:
 def test_wrong_questions_get_a_sentence() -> None:
     with pytest.raises(MarketError, match="of kind interests, not uniform"):
         uplift(Scenario.preset("uniform"), 0, 0)
+    surfaces = [{"name": name, "share": 1, "exposure": [0.9], "conversion": 0.5} for name in ("feed", "page")]
+    with pytest.raises(MarketError, match="'tiny' has surfaces or search"):
+        uplift(market(surfaces=surfaces), 0, 0)
+    with pytest.raises(MarketError, match="'tiny' has creatives"):
+        uplift(market(creatives={}), 0, 0)
     with pytest.raises(MarketError, match="each user is a whole number from 0 to 3,999"):
         uplift(market(), 4_000, 0)
     with pytest.raises(MarketError, match="each ad is a whole number from 0 to 11"):
