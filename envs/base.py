@@ -16,8 +16,9 @@ from ..agents.rivals import contested, rivals
 from ..simulator import kernel as K
 from ..simulator.demand import MICRO
 from ..simulator.errors import MarketError
+from ..simulator.leads import TOLD
 from ..simulator.scenario import Scenario
-from ..simulator.seats import BidPolicy, BidView, Decision, Told
+from ..simulator.seats import BidPolicy, BidView, Decision, Told, ToldLeads
 from ..simulator.splits import SPLITS
 from ..simulator.world import World
 
@@ -71,7 +72,16 @@ class OpenSeat:
             market_price=ledger.market_price[ledger.closed - 1, [k]]
             if self.scenario.auction.price_told
             else np.full(1, np.nan),
+            last_leads=self._leads(1),
+            today_leads=self._leads(view.ticks),
         )
+
+    def _leads(self, ticks: int) -> ToldLeads | None:
+        """What the campaign was told of its leads in the latest ticks."""
+        books, closed = self.world.ledger.leads, self.world.ledger.closed
+        if books is None:
+            return None
+        return ToldLeads(*books.counts[closed - ticks : closed, :TOLD, [self.campaign]].sum(axis=0))
 
     @property
     def over(self) -> bool:

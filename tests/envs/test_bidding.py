@@ -23,9 +23,11 @@ from adarena.agents.learning.features import BOUND, FEATURES, REACH
 from adarena.agents.rivals import contested, rivals
 from adarena.benchmarks.suites import bidding as suite
 from adarena.envs import bidding
+from adarena.envs.base import OpenSeat
 from adarena.envs.bidding import BiddingEnv
 from adarena.simulator import BidPolicy, MarketError, Multiplier, PolicyError, Scenario, World
 from adarena.simulator import kernel as K
+from adarena.simulator.leads import FORM_OPENS, QUALIFIED_REPORTED
 from adarena.simulator.market import build
 from adarena.simulator.splits import SPLITS
 
@@ -192,8 +194,6 @@ def test_a_day_without_traffic_is_worth_nothing(reward: str) -> None:
 def test_the_observation_does_not_hold_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rewriting all that only judges may read (true value, conversions not yet reported) changes no observation."""
     seen, rewards, _ = episode(BiddingEnv(TINY), 4)
-    from adarena.envs.base import OpenSeat
-
     play = OpenSeat.play
 
     def blurred(self: OpenSeat, multiplier: float) -> None:
@@ -208,6 +208,21 @@ def test_the_observation_does_not_hold_the_truth(monkeypatch: pytest.MonkeyPatch
     other, others, _ = episode(BiddingEnv(TINY), 4)
     np.testing.assert_array_equal(seen, other)
     assert not np.array_equal(rewards, others)
+
+
+def test_the_close_of_a_day_knows_of_its_last_leads() -> None:
+    lead = {"form_open_rate": 1.0, "qualified_rate": 0.5, "sale_rate": 0.5}
+    scenario = TINY.override({"demand.lead": lead, "demand.conversion_rate": 0.5, "rates.click_rate": 0.3})
+    seat = OpenSeat(scenario, contested(scenario)[0], 0, "fixed", 100.0, "compiled")
+    while not seat.over:
+        seat.play(2.0)
+    books, k = seat.world.ledger.leads, seat.campaign
+    assert books is not None
+    for told, ticks in ((seat.view.last_leads, 1), (seat.view.today_leads, scenario.ticks_per_day)):
+        assert told is not None
+        assert told.form_opens == books.counts[-ticks:, FORM_OPENS, k].sum()
+        assert told.qualified_reported == books.counts[-ticks:, QUALIFIED_REPORTED, k].sum()
+    assert books.counts[-1, FORM_OPENS, k] > 0
 
 
 def test_the_price_is_seen_only_where_it_is_told() -> None:

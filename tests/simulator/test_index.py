@@ -59,7 +59,7 @@ def filled(winnow: Winnow, built: Market, starts: tuple[int, ...] = (0,)) -> tup
     shape = int(winnow.first_row[-1]), CHUNK
     block = np.zeros(shape, np.float32), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     for start in starts:
-        winnow.fill(3 * CHUNK, start, users, *block)
+        winnow.fill(3 * CHUNK, start, users, None, *block)
     return block
 
 
