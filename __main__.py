@@ -71,6 +71,8 @@ def simulate(
     console.print(report.day_table(world))
     if world.serving is not None:
         console.print(delivery.serving_table(world))
+    if market.surfaces is not None:
+        console.print(delivery.surfaces_table(world))
     if market.funnel is not None:
         console.print(delivery.funnel_table(audit(market, TRACED, seed)))
     if world.visits is not None:

@@ -17,6 +17,7 @@ from .funnel import STAGES, Audit, audit
 from .report import plain_table
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -32,8 +33,10 @@ def serving_table(world: World) -> Table:
     assert books is not None
     out = plain_table(
         "Servers",
-        caption="Stepped down: got less than the full quotas. Late: answered after the deadline. Left: waited as long.",
+        caption="Stepped down: got less than the full quotas. Timeouts: late, answered after the deadline, and left, having "
+        "waited as long.",
     )
+    out.padding = (0, 1, 0, 0)  # else it is wider than 100 columns
     shares = ("load", "waited", "stepped down", "late", "left")
     for column in ("hours", "requests", "servers", *shares, "p50 ms", "p95 ms", "p99 ms"):
         out.add_column(column, justify="left" if column == "hours" else "right", no_wrap=True)
@@ -59,19 +62,55 @@ def serving_table(world: World) -> Table:
     return out
 
 
+def surfaces_table(world: World) -> Table:
+    """A row per surface: its requests, what became of them, and what was seen, clicked and spent there."""
+    assert world.surfaces is not None
+    frame = world.surfaces.to_frame()
+    owed = bool(frame["owed"].any())
+    out = plain_table(
+        "Surfaces",
+        caption="Late: answered after the surface's deadline. CTR: clicks an impression."
+        + (" Owed: what conversions cost that are paid for when reported." if owed else ""),
+    )
+    names = "surface", "requests", "served", "late", "left", "impressions", "clicks", "CTR", "spend", *["owed"][: int(owed)]
+    for column in names:
+        out.add_column(column, justify="left" if column == "surface" else "right", no_wrap=True)
+
+    def row(name: str, of: pd.Series[float]) -> None:
+        made, shown = max(of["requests"], 1), of["impressions"]
+        out.add_row(
+            name, f"{of['requests']:,.0f}", f"{of['served'] / made:.1%}", f"{of['late'] / made:.1%}",
+            f"{of['left'] / made:.1%}", f"{shown:,.0f}", f"{of['clicks']:,.0f}",
+            f"{of['clicks'] / shown:.2%}" if shown else "", f"{of['spend']:,.2f}", *[f"{of['owed']:,.2f}"][: int(owed)],
+        )  # fmt: skip
+
+    for name in frame.index:
+        row(str(name), frame.loc[name])
+    out.add_section()
+    row("all", frame.sum())
+    return out
+
+
 def funnel_table(found: Audit) -> Table:
     """What each stage lets through of what is truly best."""
     out = plain_table(
         f"Funnel, {found.requests:,} requests traced at the full quotas",
         caption="Best: by true click rate x bid. Recall: of as many of the best as the fine sort passes. Consistency: rank "
-        "correlation of a stage's scores with the truth. Lost: of the worth of the best slots.",
+        "correlation of a stage's scores with the truth. eCPM: true click rate x bid of the best slots still possible, per "
+        "1,000 impressions; lost: of the best slots of all ads.",
     )
-    for column in ("stage", "candidates out", "recall of best", "best one survives", "consistency", "worth lost", "server ms"):
-        out.add_column(column, justify="left" if column == "stage" else "right", no_wrap=True)
+    out.padding = (0, 1, 0, 0)
+    names = "candidates", "recall", "best survives", "consistency", "eCPM", "lost here", "by here", "server ms"
+    out.add_column("stage", no_wrap=True)
+    for column in names:
+        out.add_column(column, justify="right", no_wrap=True)
+    out.add_row("all ads", f"{found.ads:,}", "", "", "", f"{found.best_ecpm:,.2f}", "", "", "")
     for n, stage in enumerate(STAGES):
+        before = found.lost[n - 1] if n else 0.0
         out.add_row(
             stage, f"{found.candidates[n]:,.0f}", f"{found.recall[n]:.1%}", f"{found.survival[n]:.1%}",
-            f"{found.consistency[n]:.2f}", f"{found.lost[n]:.2%}", f"{found.cost_s[n] * 1000:.1f}",
+            f"{found.consistency[n]:.2f}", f"{found.ecpm[n]:,.2f}", f"{found.lost[n] - before:.2%}", f"{found.lost[n]:.2%}",
+            f"{found.cost_s[n] * 1000:.1f}",
         )  # fmt: skip
     return out
 
@@ -94,6 +133,8 @@ def picture(world: World, seed: int = 0, requests: int = 100) -> Figure:
         else:
             {"fates": _fates, "latency": _latency, "load": _load}[panel](axis, world)
             axis.set_xlabel("hour")
+            if world.scenario.days == 1 and world.scenario.day_s == 86_400:
+                axis.set_xticks(range(0, 25, 4))
     for axis in axes.flat[len(panels) :]:
         axis.set_axis_off()
     figure.suptitle(f"{world.scenario.name}, seed {world.seed}: {world.played:,} requests", x=0.01, ha="left", color=plots.INK)
@@ -107,6 +148,8 @@ def _hours(world: World) -> Floats:
 
 def _fates(axis: Axes, world: World) -> None:
     """Requests a tick by what became of them."""
+    from matplotlib.ticker import StrMethodFormatter
+
     assert world.serving is not None
     counts, edges = world.serving.counts[: world.serving.closed], _hours(world)
     answered = counts[:, S.SERVED]
@@ -121,6 +164,7 @@ def _fates(axis: Axes, world: World) -> None:
         floor = floor + part
     axis.set_title("What became of requests")
     axis.set_ylabel("requests a tick")
+    axis.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axis.set_ylim(0, floor.max() * 1.25)
     axis.set_xlim(0, edges[-1])
     axis.legend(loc="upper left", ncols=2, frameon=False)
@@ -176,7 +220,7 @@ def _quotas(axis: Axes, scenario: Scenario, seed: int, requests: int) -> None:
     quotas = [Quotas(**{name: max(1, round(share * getattr(full, name))) for name in Quotas.STAGES}) for share in SHARES]
     audits = [audit(scenario, requests, seed, q) for q in quotas]
     quota = [q.recall for q in quotas]
-    axis.plot(quota, [1 - a.lost[-1] for a in audits], "o-", color="#2f7d4f", label="worth of the best slots kept")
+    axis.plot(quota, [1 - a.lost[-1] for a in audits], "o-", color="#2f7d4f", label="eCPM of the best slots kept")
     axis.plot(quota, [a.recall[0] for a in audits], "o-", color="#4c72b0", label="recall of the best by recall")
     axis.plot(quota, [a.survival[-1] for a in audits], "o-", color="#e08a4f", label="the best ad comes to the auction")
     axis.axvline(full.recall, color="0.6", linestyle=":", linewidth=1.2)

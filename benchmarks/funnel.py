@@ -32,8 +32,11 @@ class Audit(NamedTuple):
     recall: Floats  # share of the truly best, as many as the fine sort passes, that have come so far
     survival: Floats  # share of requests whose truly best ad has come so far
     consistency: Floats  # Spearman's correlation of its scores with the true worth of what came to it
+    ecpm: Floats  # worth of the best slots that are still possible, currency per 1,000 impressions
     lost: Floats  # share of the worth of the truly best slots that is lost by here
     cost_s: Floats  # of a server's time a request
+    best_ecpm: float  # of the truly best slots
+    ads: int
     requests: int
 
 
@@ -86,16 +89,18 @@ def audit(scenario: Scenario, requests: int = 500, seed: int = 0, quotas: Quotas
     """What each stage lets through of a sample of requests; see `traced`."""
     market, slots = build(scenario), np.array(scenario.auction.marginal)
     rows = [_one(market, slots, request) for request in traced(scenario, requests, seed, quotas)]
-    candidates, recall, survival, consistency, lost = _means(np.array(rows))
+    candidates, recall, survival, consistency, worth, best = _means(np.array(rows))
     assert scenario.funnel is not None
     settings = scenario.funnel if quotas is None else scenario.funnel.alike(quotas)
     tiers = market.users.tier[market.users.segment[_users(market, requests, seed)]]
     costs = np.mean([_costs(settings, int(tier)) for tier in tiers], axis=0)
-    return Audit(candidates, recall, survival, consistency, lost, costs, requests)
+    ecpm, best_ecpm = 1000 * worth / slots.sum(), float(1000 * best[0] / slots.sum())
+    ads = len(market.campaigns.ad_campaign)
+    return Audit(candidates, recall, survival, consistency, ecpm, 1 - worth / best, costs, best_ecpm, ads, requests)
 
 
 def _means(rows: Floats) -> Floats:
-    """Means over requests, shape (5, stages); a consistency over those that have one, NaN if none has."""
+    """Means over requests, shape (6, stages); a consistency over those that have one, NaN if none has."""
     known = ~np.isnan(rows)
     with np.errstate(invalid="ignore"):
         means: Floats = np.where(known, rows, 0).sum(axis=0) / known.sum(axis=0)
@@ -145,19 +150,19 @@ def _costs(settings: Funnel, tier: int) -> Floats:
 
 
 def _one(market: Market, slots: Floats, request: Traced) -> Floats:
-    """One request's candidates, recall, survival, consistency and loss, shape (5, stages)."""
+    """One request's candidates, recall, survival, consistency, worth left and worth there was, shape (6, stages)."""
     fine_score, worth, trace = request
     owner = market.campaigns.ad_campaign
     best = _one_of_each(np.argsort(-worth, kind="stable"), owner, max(len(trace.shown), len(slots)))
     all_slots = worth[best[: len(slots)]] @ slots[: len(best)]
     scores: list[NDArray[np.floating]] = [trace.recall_score, trace.rough_score, fine_score[trace.sorted]]
     came = [np.arange(len(worth)), trace.recalled, trace.sorted]
-    out = np.empty((5, len(STAGES)))
+    out = np.empty((6, len(STAGES)))
     for stage, left in enumerate((trace.recalled, trace.sorted, trace.shown)):
         here = _one_of_each(left[np.argsort(-worth[left], kind="stable")], owner, len(slots))
         out[:, stage] = (
             len(left), np.isin(best, left).mean(), float(best[0] in left), _consistency(scores[stage], worth[came[stage]]),
-            1 - worth[here] @ slots[: len(here)] / all_slots,
+            worth[here] @ slots[: len(here)], all_slots,
         )  # fmt: skip
     return out
 

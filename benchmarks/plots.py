@@ -85,6 +85,10 @@ def day(world: World) -> Figure:
         axis.set_xlabel("hour of the day" if scenario.days == 1 and scenario.day_s == 86_400 else "hours")
         if scenario.days == 1 and scenario.day_s == 86_400:
             axis.set_xticks(range(0, 25, 4))
+        elif scenario.day_s == 86_400:
+            step = -(-scenario.days // 14)
+            axis.set_xticks([24 * day for day in range(0, scenario.days, step)], range(1, scenario.days + 1, step))
+            axis.set_xlabel("day, from its midnight")
     spend, value = ledger.spend().sum(), ledger.value().sum()
     figure.suptitle(
         f"{scenario.name}, seed {world.seed}: {world.played:,} requests, {len(ledger.campaigns.names)} campaigns, "
@@ -131,8 +135,9 @@ def _spend(axis: Axes, world: World, edges: Floats) -> None:
     axis.plot([], [], color=IDEAL, linewidth=2, label="the forecast's curve")
     axis.set_ylabel("share of budget spent")
     axis.yaxis.set_major_formatter(PercentFormatter(1.0))
-    axis.set_ylim(0, 1.04)
-    axis.legend(loc="upper left", frameon=False)
+    several = world.scenario.days > 1  # curves fill the panel up to its top
+    axis.set_ylim(0, 1.2 if several else 1.04)
+    axis.legend(loc="upper left", frameon=False, ncols=2 if several else 1)
 
 
 def _prices(axis: Axes, world: World, hours: NDArray[np.floating]) -> None:

@@ -78,7 +78,8 @@ class Events:
         if (queue := exchange.queue) is not None:
             self._pool = Pool(env, int(queue.control[S.CAPACITY]))
             self._find, self._enter = entry(S.column_of, 0, 0, queue), entry(S.enter, 0, 0, exchange.state, queue)
-            self._start, self._leave = entry(S.start, 0, 0, exchange.state.times, queue), entry(S.leave, 0, queue)
+            self._start = entry(S.start, 0, 0, exchange.state.times, queue)
+            self._leave = entry(S.leave, 0, exchange.state, queue)
             self._finish = entry(S.finish, 0, 0, exchange.state, queue)
         self._chain = 0  # number of the chain of arrivals in force
         env.process(self._arrivals(self._chain))
@@ -134,7 +135,7 @@ class Events:
                 yield server if deadline == NEVER else server | env.at(int(env.now) + deadline, LEAVE)
                 column, queue = self._column(number)
                 if not server.triggered:
-                    self._leave(column, queue)
+                    self._leave(column, self._exchange.state, queue)
                     return
             self._start(column, int(env.now), self._exchange.state.times, queue)
             yield env.at(int(env.now) + int(queue.work[column]), DONE)

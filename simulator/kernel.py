@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from . import surfaces as P
 from .auction import ENDLESS, LANES, campaign_of, insert, price_rank, rank_of, select, select_among, word
 from .chance import Stream, uniform
 from .compiled import inlined, kernel
@@ -22,7 +23,7 @@ from .response import true_click_rate
 from .rotation import Rotation, count_creative, creative_of, extra_log_odds, share_of
 from .rules import call_rule, pointer_to
 from .sessions import Visits, comes, suffer
-from .surfaces import Surfaces, lift_of, odds_of
+from .surfaces import Surfaces, count_impression, count_request, lift_of, odds_of
 
 CHUNK = 1024  # requests scored together, a multiple of LANES
 
@@ -260,7 +261,7 @@ def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
         if c >= 0:
             count_creative(c, clicked, converted, worth, state.rotation)
         boring += not clicked
-        charge, report = np.int64(0), np.int64(-1)
+        charge, owed, report = np.int64(0), np.int64(0), np.int64(-1)
         if state.billing[k] == CPM:
             charge = cost
         if clicked:
@@ -276,11 +277,14 @@ def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
                     tick = min(report // state.control[TICK_US], state.control[LAST_TICK]) % state.reports.shape[0]
                     state.reports[tick, k] += 1
                     if state.billing[k] == CPA:
-                        state.owed[tick, k] += np.int64(per_click / (state.believed_conversion[k] * lift))
+                        owed = np.int64(per_click / (state.believed_conversion[k] * lift))
+                        state.owed[tick, k] += owed
             if state.chain.form_open.size > 0 and state.chain.form_open[k] > 0.0:
                 follow(i, a, k, now, converted, report, true_conversion, state)
         if state.baseline.odds.size > 0:
             credit(k, state.users[j], now, worth, converted, state)
+        if asks:
+            count_impression(place, clicked, converted, charge, owed, state.surfaces)
         if charge > 0:
             state.spent[k] += charge
             state.counts[SPEND, k] += charge
@@ -382,6 +386,7 @@ def step(i: Any, j: Any, now: Any, alone: Any, low: Any, high: Any, state: Any) 
         find_others(j, now, low, high, state)
     if state.control[RECORD_OF] >= 0:
         record(i, j, j % LANES, state)
+    count_request(P.SERVED, j, state)
     state.control[STALE] |= settle(i, j, now, state)
 
 
@@ -405,6 +410,7 @@ def walk(until: Any, most: Any, state: Any) -> Any:
             return REACHED
         j = i - state.control[BASE]
         if state.session.size == 0 or comes(i, j, state):
+            count_request(P.REQUESTS, j, state)
             step(i, j, now, False, 0, state.rate.shape[0], state)
         else:
             state.control[LEFT_BASE] += 1

@@ -162,10 +162,13 @@ def see(user: Any, what: Any, width: Any, now: Any, memory: Any) -> None:
 
 @inlined
 def counts(place: Any, now: Any, memory: Any) -> Any:
-    """Whether an entry can still change anything."""
+    """Whether an entry can still change anything: a campaign's on its day, that of an ad or creative until it has faded."""
     if memory.whose[place] == FREE:
         return False
-    return memory.last[place] // memory.day_us == now // memory.day_us or faded(place, now, memory) >= FAINT
+    if memory.last[place] // memory.day_us == now // memory.day_us:
+        return True
+    of_campaign = memory.whose[place] % (memory.cap.size + memory.tire_of) < memory.cap.size
+    return not of_campaign and faded(place, now, memory) >= FAINT
 
 
 @kernel()

@@ -16,12 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import kernel as K
+from . import surfaces as P
 from .chance import Stream, uniform
 from .compiled import inlined, kernel
 from .delivery import Funnel, Serving
 from .errors import InvariantError
 from .population import Users
 from .sessions import comes
+from .surfaces import count_request
 from .traffic import NEVER
 
 if TYPE_CHECKING:
@@ -163,6 +165,7 @@ def enter(column: Any, i: Any, state: Any, queue: Any) -> Any:
         return False
     queue.request[column], queue.under_way[column] = i, True
     queue.books[ARRIVED] += 1
+    count_request(P.REQUESTS, column, state)
     queue.control[ASKED] += np.int64(queue.service[queue.tier[column], 0] * queue.draw[column])
     return True
 
@@ -183,10 +186,11 @@ def start(column: Any, now: Any, times: Any, queue: Any) -> None:
 
 
 @kernel()
-def leave(column: Any, queue: Any) -> None:
+def leave(column: Any, state: Any, queue: Any) -> None:
     """It has waited for too long."""
     queue.under_way[column] = False
     queue.books[LEFT] += 1
+    count_request(P.LEFT, column, state)
 
 
 @kernel()
@@ -200,6 +204,7 @@ def finish(column: Any, now: Any, state: Any, queue: Any) -> None:
         limit = state.surfaces.deadline[state.surface[column]]
     if latency > limit:
         queue.books[LATE] += 1
+        count_request(P.LATE, column, state)
         return
     queue.books[SERVED] += 1
     level = queue.level[column]
@@ -318,7 +323,7 @@ def serve(now: Any, until: Any, state: Any, queue: Any) -> Any:
             grant(done, times, queue)
             finish(finished, done, state, queue)
         elif gone <= arrival:
-            leave(next_of(whose, queue), queue)
+            leave(next_of(whose, queue), state, queue)
         else:
             control[K.NEXT] = i + 1
             if not enter(column, i, state, queue):

@@ -8,19 +8,26 @@ what it should on every request.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .chance import Stream, uniform
 from .compiled import inlined, kernel
-from .demand import Campaigns
+from .demand import MICRO, Campaigns
 from .errors import ScenarioError
 from .population import Asked
 from .scenario import Scenario
 from .search import Language, drawn_query
 from .traffic import NEVER
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Rows of Surfaces.counts: requests made, auctioned, answered too late, given up; impressions, clicks, conversions; millionths
+# charged for impressions and clicks, and those that conversions billed by CPA will be charged when they are reported.
+REQUESTS, SERVED, LATE, LEFT, IMPRESSIONS, CLICKS, CONVERSIONS, SPEND, OWED, COUNTS = range(10)
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -41,6 +48,7 @@ class Surfaces(NamedTuple):
     query_click: Floats  # (Q,) log-odds
     query_lift: Doubles  # (Q,)
     vectors: Floats  # (Q, dimensions) the truth
+    counts: Integers  # (COUNTS, P) of the whole run so far
 
 
 def new_surfaces(scenario: Scenario, language: Language | None) -> Surfaces:
@@ -70,6 +78,7 @@ def new_surfaces(scenario: Scenario, language: Language | None) -> Surfaces:
         query_click=np.zeros(0, np.float32) if queries is None else queries.click,
         query_lift=np.zeros(0) if queries is None else queries.conversion / most,
         vectors=none if queries is None else queries.vectors,
+        counts=np.zeros((COUNTS, len(exposures)), np.int64),
     )
 
 
@@ -132,6 +141,23 @@ def draw_asks(
 
 
 @inlined
+def count_request(what: Any, j: Any, state: Any) -> None:
+    """Counts the request in column j in one row of its surface's counts, where a market has surfaces or queries."""
+    if state.surface.size > 0:
+        state.surfaces.counts[what, state.surface[j]] += 1
+
+
+@inlined
+def count_impression(place: Any, clicked: Any, converted: Any, charge: Any, owed: Any, surfaces: Any) -> None:
+    """Counts an impression on a surface; money in millionths."""
+    surfaces.counts[IMPRESSIONS, place] += 1
+    surfaces.counts[CLICKS, place] += clicked
+    surfaces.counts[CONVERSIONS, place] += converted
+    surfaces.counts[SPEND, place] += charge
+    surfaces.counts[OWED, place] += owed
+
+
+@inlined
 def lift_of(j: Any, state: Any) -> Any:
     """How readily clicks of the request in column j convert, relative to where they do most."""
     places, query = state.surfaces, state.query[j]
@@ -149,3 +175,30 @@ def odds_of(a: Any, j: Any, state: Any) -> Any:
         for d in range(places.vectors.shape[1]):
             odds += np.float64(places.vectors[query, d]) * np.float64(state.truth_ads[a, d])
     return odds
+
+
+class SurfaceBooks:
+    """What came of a run's requests so far on each surface: `counts` of `Surfaces`; read it with `to_frame`."""
+
+    def __init__(self, scenario: Scenario, surfaces: Surfaces) -> None:
+        self.names = [s.name for s in scenario.surfaces or ()] or ["all"]
+        self.counts = surfaces.counts
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row per surface; the index is its name, "all" where the scenario lists none.
+
+        Columns: requests (made), served (auctioned), late (answered after the deadline), left (waited as long as the
+        servers' deadline); impressions, clicks, conversions (reported or not); in currency: spend (charged for impressions and
+        clicks), owed (by campaigns that pay for conversions, for all of those that will be reported, within budgets or not).
+        """
+        import pandas as pd
+
+        rows = {
+            "requests": REQUESTS, "served": SERVED, "late": LATE, "left": LEFT, "impressions": IMPRESSIONS, "clicks": CLICKS,
+            "conversions": CONVERSIONS,
+        }  # fmt: skip
+        frame = pd.DataFrame(
+            {name: self.counts[row].copy() for name, row in rows.items()}, pd.Index(self.names, name="surface")
+        )
+        frame["spend"], frame["owed"] = self.counts[SPEND] / MICRO, self.counts[OWED] / MICRO
+        return frame

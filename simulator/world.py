@@ -35,6 +35,7 @@ from .scenario import Scenario
 from .seats import BidPolicies
 from .serving import SERVED, ServingBooks
 from .sessions import MADE, VisitBooks
+from .surfaces import SurfaceBooks
 
 SEATS = {"bid"}
 
@@ -93,6 +94,7 @@ class World:
             None if scenario.sessions is None else VisitBooks(ticks, scenario.ticks_per_day, self._exchange.state.visits)
         )
         self.fatigue = None if scenario.fatigue is None else FatigueBooks(self._exchange.state.memory)
+        self.surfaces = SurfaceBooks(scenario, self._exchange.state.surfaces) if scenario.asks else None
         self.creatives: CreativeBooks | None = None
         if (held := self._exchange.market.creatives) is not None:
             self.creatives = CreativeBooks(scenario, self.campaigns, held, self._exchange.state.rotation)

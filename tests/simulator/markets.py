@@ -87,7 +87,7 @@ def leads(draw: st.DrawFn, conversion_rate: float) -> Lead:
         DelayPart(weight=0.7, scale_s=draw(st.sampled_from([300.0, 40_000.0]))),
     )
     return Lead(
-        form_open_rate=draw(st.sampled_from([conversion_rate * 3, 1.0])),  # the best hour, surface and intent, and a little
+        form_open_rate=draw(st.sampled_from([conversion_rate * 3.3, 1.0])),  # the best hour, surface and intent, and a little
         qualified_rate=draw(st.sampled_from([0.3, 1.0])),
         sale_rate=draw(st.sampled_from([0.5, 1.0])),
         submit_delay=draw(st.sampled_from([two, (DelayPart(scale_s=5.0),)])),

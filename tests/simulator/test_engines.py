@@ -43,6 +43,8 @@ def assert_same(one: tuple[World, dict[int, Reacting]], two: tuple[World, dict[i
     for name in ("whose", "shown", "last", "today", "used", "shown_counts", "shown_sums"):
         a, b = getattr(one[0]._exchange.state.memory, name), getattr(two[0]._exchange.state.memory, name)
         np.testing.assert_array_equal(a, b, err_msg=name)
+    surfaces = one[0]._exchange.state.surfaces, two[0]._exchange.state.surfaces
+    np.testing.assert_array_equal(surfaces[0].counts, surfaces[1].counts)
     for part in ("chain", "baseline"):
         for a, b in zip(getattr(one[0]._exchange.state, part), getattr(two[0]._exchange.state, part), strict=True):
             np.testing.assert_array_equal(a, b, err_msg=part)

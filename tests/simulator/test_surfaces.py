@@ -172,6 +172,56 @@ def test_cached_ads_are_believed_to_be_clicked_as_the_surface_says() -> None:
         np.testing.assert_allclose(odds[:, column[1]] - odds[:, column[0]], -0.4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("billing", ["cpm", "cpc", "cpa"])
+@pytest.mark.parametrize("engine", ["compiled", "events"])
+def test_each_surface_has_books_of_its_own(billing: str, engine: Any) -> None:
+    """Against a count of the tape; with servers, so that some answers are late and some requests left."""
+    serving = {"servers": 2, "service_s": 9.0, "network_s": 1.0, "deadline_s": 20.0}
+    surfaces = [{**SURFACES[0], "deadline_s": 9.0}, *SURFACES[1:]]
+    scenario = market(serving=serving, surfaces=surfaces, demand__billing=billing, demand__budget_share=None)
+    scenario = scenario.override({"traffic.requests_per_day": 15_000, "sessions": {"mean_requests": 3.0, "leave_rate": 0.1}})
+    world, tape = played(scenario, engine=engine)
+    assert world.surfaces is not None
+    assert world.serving is not None
+    frame, servers = world.surfaces.to_frame(), world.serving.to_frame()
+    assert frame.index.tolist() == ["feed", "results", "forms"]
+    for name in ("requests", "served", "late", "left"):
+        assert frame[name].sum() == servers[name].sum() > 0, name
+    under_way = frame["requests"] - frame["served"] - frame["late"] - frame["left"]
+    assert under_way.sum() == servers["under_way"].iloc[-1]
+    assert (under_way >= 0).all()
+    assert (
+        frame.loc["feed", "late"] / frame.loc["feed", "requests"]
+        > frame.loc["results", "late"] / frame.loc["results", "requests"]
+    )
+    surface = asks(world, world.played)[0]
+    where = surface[tape.column("request")]
+    shown = np.bincount(where, minlength=3)
+    np.testing.assert_array_equal(frame["impressions"], shown)
+    for name in ("clicked", "converted"):
+        column = "clicks" if name == "clicked" else "conversions"
+        np.testing.assert_array_equal(frame[column], np.bincount(where, tape.column(name), minlength=3))
+    charged = frame["spend"].sum()
+    if billing == "cpm":
+        np.testing.assert_allclose(frame["spend"], np.bincount(where, tape.column("price"), minlength=3) / 1e6)
+    if billing == "cpa":
+        assert charged == 0
+        assert frame["owed"].sum() > world.ledger.spend().sum() > 0  # some of it is reported after the last day
+    else:
+        assert frame["owed"].sum() == 0
+        assert charged == pytest.approx(world.ledger.spend().sum())
+
+
+def test_without_surfaces_there_are_no_such_books() -> None:
+    assert World(Scenario.preset("tiny")).surfaces is None
+    everywhere = market(surfaces=None)
+    world, tape = played(everywhere)
+    assert world.surfaces is not None
+    frame = world.surfaces.to_frame()
+    assert frame.index.tolist() == ["all"]
+    assert frame.loc["all", ["requests", "served", "impressions"]].tolist() == [world.played, world.played, len(tape.true)]
+
+
 def test_keywords_bring_the_ads_that_were_bought_for_the_query() -> None:
     quotas = {"recall": 6, "rough": 6, "fine": 6}
     base = market(demand__campaigns=60, demand__ads_per_campaign=2, funnel={"levels": [quotas], "exploring_share": 0.0})
