@@ -168,12 +168,13 @@ def _fatigue(axis: Axes, world: World) -> None:
     if not found.impressions.any():
         axis.text(0.5, 0.5, "no ad was seen", transform=axis.transAxes, ha="center")
         return
-    # A law of 1 + n is a line on these scales.
-    most = max(float(found.remembered[-1]) * 1.15, 3.0)
+    # A group may be wide, the last one without end: its point stands where the law is what it is on average over the group.
+    at = found.remembered if settings.exponent == 0 else found.law ** (-1 / settings.exponent) - 1
+    most = max(float(at[-1]) * 1.15, 3.0)
     n = np.linspace(0, most, 200)
     axis.plot(1 + n, (1 + n) ** -settings.exponent, color=LAW, linewidth=2, label=f"(1 + n)^-{settings.exponent:g}")
     axis.errorbar(
-        1 + found.remembered, found.ratio, Z95 * found.error, fmt="o", color=MADE, capsize=3, label="clicks, and 95% intervals",
+        1 + at, found.ratio, Z95 * found.error, fmt="o", color=MADE, capsize=3, label="clicks, and 95% intervals",
     )  # fmt: skip
     axis.set_xscale("log")
     ticks = [t for t in (0, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500) if t <= most]
