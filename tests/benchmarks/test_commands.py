@@ -73,6 +73,9 @@ def test_simulate_shows_the_chain_of_leads(command, tmp_path):
     status, out, _ = command("simulate", "--scenario", "leads", "--days", "1", "--out", "here")
     assert status == 0
     assert "Leads, from click to sale" in out
+    assert "Sessions" in out
+    assert "Fatigue" in out
+    assert png_size(tmp_path / "here" / "users.png")[0] > 1000
     width, height = png_size(tmp_path / "here" / "leads.png")
     assert width > 1000
     assert height > 400
