@@ -65,7 +65,7 @@ def test_simulate_prints_the_books_and_draws_the_day(command, tmp_path):
     assert width > 1000
     assert height > 600
     assert sorted(p.name for p in (tmp_path / "here" / "journal").iterdir()) == [
-        "events.parquet", "impressions.parquet", "requests.parquet", "truth.parquet",
+        "events.parquet", "features.parquet", "impressions.parquet", "requests.parquet", "truth.parquet",
     ]  # fmt: skip
 
 
