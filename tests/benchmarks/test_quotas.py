@@ -17,7 +17,7 @@ def small(**changes: object) -> Scenario:
 
 
 def test_a_larger_quota_brings_more_recall_and_revenue_and_less_each_time() -> None:
-    found = quotas.sweep(small(), (25, 50, 100, 200, 400, 800), requests=6_000)
+    found = quotas.sweep(small(), (25, 50, 100, 200, 400, 800), requests=24_000)
     assert found.spend.shape == (6, 24)
     assert (np.diff(found.recall) > 0.02).all()
     assert found.recall[-1] > 0.95
