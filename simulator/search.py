@@ -317,10 +317,3 @@ def choose_keywords(
 def drawn_query(keys: Any, request: Any, alias_share: Any, alias_query: Any) -> Any:
     """The query that a request asks."""
     return alias_draw(uniform(keys[Stream.QUERY], request, 0), 0, alias_share.size, alias_share, alias_query)
-
-
-@kernel()
-def ask(keys: Any, first: Any, alias_share: Any, alias_query: Any, query: Any) -> None:
-    """Fills query[j] with what request first + j asks, int64."""
-    for j in range(query.size):
-        query[j] = drawn_query(keys, first + j, alias_share, alias_query)

@@ -20,7 +20,8 @@ from adarena.simulator.errors import MarketError
 from adarena.simulator.matching import BROAD, EXACT, MATCH_TYPES, PHRASE, Keywords, build_trie, match
 from adarena.simulator.population import AdVectors
 from adarena.simulator.querying import Intent, MatchTypes, Search
-from adarena.simulator.search import INTENTS, Language, Vocabulary, ask, language
+from adarena.simulator.search import INTENTS, Language, Vocabulary, language
+from adarena.simulator.surfaces import draw_asks
 
 SMALL = Search(concepts=60, queries=300, head_queries=30, keywords=6)
 
@@ -48,8 +49,9 @@ def speak(search: Search = SMALL, seed: int = 1, **changes: Any) -> Language:
 
 def asked(of: Language, count: int, first: int = 0, seed: int = 1) -> Any:
     """What requests first, first + 1, ... ask."""
-    query = np.empty(count, np.int64)
-    ask(stream_keys(seed), first, of.queries.alias_share, of.queries.alias_query, query)
+    surface, query = np.empty((2, count), np.int64)
+    alias, alone, asks = (of.queries.alias_share, of.queries.alias_query), np.ones(1), np.ones(1, np.bool_)
+    draw_asks(stream_keys(seed), first, alone, asks, *alias, surface, query)
     return query
 
 
