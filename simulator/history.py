@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .compiled import inlined
+from .chance import mix
+from .compiled import inlined, kernel
 
 Integers = NDArray[np.int64]
 
@@ -65,8 +66,13 @@ def hashed(name: str, values: NDArray[Any]) -> NDArray[np.uint32]:
     The same name and value have the same hash in every run and market; take it modulo the size of a table.
     """
     salt = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
-    with np.errstate(over="ignore"):
-        x = np.asarray(values).astype(np.int64).view(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(salt)
-        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return ((x ^ (x >> np.uint64(31))) >> np.uint64(32)).astype(np.uint32)
+    out = np.empty(len(values), np.uint32)
+    hash_all(np.uint64(salt), np.asarray(values, np.int64), out)
+    return out
+
+
+@kernel()
+def hash_all(salt: Any, values: Any, out: Any) -> None:
+    """Fills out (n,) with the upper halves of mixed values (n,)."""
+    for j in range(values.size):
+        out[j] = mix(np.uint64(values[j]) * np.uint64(0x9E3779B97F4A7C15) + salt) >> np.uint64(32)
