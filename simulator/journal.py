@@ -171,17 +171,13 @@ class Journal:
             return
         rows = slice(self._logged - base, played - base)
         number = np.arange(self._logged, played)
-        columns = [state.times, state.users, *self._asked(), state.session, state.page]
+        columns = [state.times, state.users, state.surface, state.query, state.session, state.page]
         found = [c[rows].copy() if c.size else np.full(number.size, NONE) for c in columns]
         if state.present.size:  # who has left makes no request
             made = state.present[rows] > 0
             number, *found = (column[made] for column in (number, *found))
         self._requests.append((number, *found))
         self._logged = played
-
-    def _asked(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Surfaces and queries of the block."""
-        return self._exchange.state.surface, self._exchange.state.query
 
     def _write_requests(self) -> None:
         if not self._requests:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .chance import Stream, uniform
+from .chance import Stream, uniform, uniforms
 from .compiled import inlined, kernel
 from .habits import Sessions
 from .population import Users, normal_draw
@@ -94,7 +94,9 @@ class Planner:
         self._settings, self._even, self._keys, self._tick_us = settings, even, keys, tick_us
         self._who = users.segment_share, users.segment_start, users.alias_share, users.alias_user
         self._plan = Plan(np.zeros(CONTROLS, np.int64), np.zeros(1), *(np.zeros(0, np.int64) for _ in range(4)))
-        self._plan.epoch[0] = 0.5 if even else -math.log(first_gap(keys))
+        gap = np.zeros(1)
+        uniforms(keys[Stream.GAP], 0, 1, 0, gap)
+        self._plan.epoch[0] = 0.5 if even else -math.log(gap[0])
         self._before = self._plan
 
     @property
@@ -140,12 +142,6 @@ def _with_room(plan: Plan, room: int) -> Plan:
     """A copy of a plan with room for so many sessions."""
     heaps = (np.pad(heap, (0, room - heap.size)) for heap in plan[2:])
     return Plan(plan.control.copy(), plan.epoch.copy(), *heaps)
-
-
-@kernel()
-def first_gap(keys: Any) -> Any:
-    """The draw of the gap before the first session."""
-    return uniform(keys[Stream.GAP], 0, 0)
 
 
 @kernel()
