@@ -114,6 +114,15 @@ def test_whoever_has_reached_its_cap_neither_wins_nor_sets_a_price() -> None:
     np.testing.assert_allclose(spend[~first_places, 1], 1e-6)  # the reserve: nobody else bids
 
 
+def test_what_was_seen_of_a_campaign_is_forgotten_after_its_day() -> None:
+    """Caps without fatigue: the table has to hold what one day shows, however many days there are."""
+    changes = {"days": 30, "demand.frequency_cap": 3, "users.count": 100_000, "traffic.requests_per_day": 6_000}
+    world = World(Scenario.preset("tiny").override(changes), seed=3)
+    world.run()
+    shown = world.ledger.impressions().sum()
+    assert world._exchange.state.memory.whose.size < shown / 2  # what thirty days showed would fill more than that
+
+
 def test_without_a_cap_nothing_is_remembered() -> None:
     world = World(two_bidders(None))
     world.run()
