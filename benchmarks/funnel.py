@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..simulator.blas import one_blas_thread
 from ..simulator.chance import Stream, generator, stream_keys
 from ..simulator.delivery import Funnel, Quotas
 from ..simulator.errors import MarketError
@@ -45,6 +46,7 @@ class Traced(NamedTuple):
 
     fine_score: Floats  # (ads,) of all, as the fine sort sees them
     worth: Floats  # (ads,) true click rate times bid per click, currency
+    exposure: Floats  # (slots,) probability that each is seen on the surface of the request, 0 where it has none
     trace: Trace
 
 
@@ -82,25 +84,26 @@ def _traced(scenario: Scenario, market: Market, settings: Funnel, requests: int,
                 believed, person = person + asked.vectors[0], person + surfaces.vectors[query[0]]
         score = bid[owner] / (1 + np.exp(-(market.ads.believed_vectors @ believed + market.ads.believed_bias + odds)))
         worth = bid[owner] * lift / (1 + np.exp(-(market.ads.vectors @ person + market.ads.bias + odds)))
-        yield Traced(score, worth, winnow.trace(number, user, asked))
+        yield Traced(score, worth, surfaces.marginal[surface[0], :-1], winnow.trace(number, user, asked))
 
 
 def audit(scenario: Scenario, requests: int = 500, seed: int = 0, quotas: Quotas | None = None) -> Audit:
     """What each stage lets through of a sample of requests; see `traced`."""
-    market, slots = build(scenario), np.array(scenario.auction.marginal)
-    rows = [_one(market, slots, request) for request in traced(scenario, requests, seed, quotas)]
-    candidates, recall, survival, consistency, worth, best = _means(np.array(rows))
+    market = build(scenario)
+    with one_blas_thread():
+        rows = [_one(market, request) for request in traced(scenario, requests, seed, quotas)]
+    candidates, recall, survival, consistency, worth, best, seen = _means(np.array(rows))
     assert scenario.funnel is not None
     settings = scenario.funnel if quotas is None else scenario.funnel.alike(quotas)
     tiers = market.users.tier[market.users.segment[_users(market, requests, seed)]]
     costs = np.mean([_costs(settings, int(tier)) for tier in tiers], axis=0)
-    ecpm, best_ecpm = 1000 * worth / slots.sum(), float(1000 * best[0] / slots.sum())
+    ecpm, best_ecpm = 1000 * worth / seen, float(1000 * best[0] / seen[0])
     ads = len(market.campaigns.ad_campaign)
     return Audit(candidates, recall, survival, consistency, ecpm, 1 - worth / best, costs, best_ecpm, ads, requests)
 
 
 def _means(rows: Floats) -> Floats:
-    """Means over requests, shape (6, stages); a consistency over those that have one, NaN if none has."""
+    """Means over requests, shape (7, stages); a consistency over those that have one, NaN if none has."""
     known = ~np.isnan(rows)
     with np.errstate(invalid="ignore"):
         means: Floats = np.where(known, rows, 0).sum(axis=0) / known.sum(axis=0)
@@ -122,9 +125,10 @@ def index_recall(scenario: Scenario, requests: int = 500, seed: int = 0) -> floa
     levels = (Quotas(recall=wanted, rough=1, fine=1),)
     alone = {"popular_share": 0.0, "exploring_share": 0.0, "keyword_share": 0.0, "levels": levels, "tiers": ()}
     found = []
-    for _, _, trace in _traced(scenario, build(scenario), settings.model_copy(update=alone), requests, seed):
-        best = np.argsort(-trace.recall_score, kind="stable")[:wanted]
-        found.append(np.isin(best, trace.recalled).mean())
+    with one_blas_thread():
+        for request in _traced(scenario, build(scenario), settings.model_copy(update=alone), requests, seed):
+            best = np.argsort(-request.trace.recall_score, kind="stable")[:wanted]
+            found.append(np.isin(best, request.trace.recalled).mean())
     return float(np.mean(found))
 
 
@@ -149,20 +153,21 @@ def _costs(settings: Funnel, tier: int) -> Floats:
     return np.array([recall, rough, full.rough * settings.fine_cost_s])
 
 
-def _one(market: Market, slots: Floats, request: Traced) -> Floats:
-    """One request's candidates, recall, survival, consistency, worth left and worth there was, shape (6, stages)."""
-    fine_score, worth, trace = request
+def _one(market: Market, request: Traced) -> Floats:
+    """One request's candidates, recall, survival, consistency, worth left, worth there was, slots seen, shape (7, stages)."""
+    fine_score, worth, exposure, trace = request
+    slots = exposure[exposure > 0]
     owner = market.campaigns.ad_campaign
     best = _one_of_each(np.argsort(-worth, kind="stable"), owner, max(len(trace.shown), len(slots)))
     all_slots = worth[best[: len(slots)]] @ slots[: len(best)]
     scores: list[NDArray[np.floating]] = [trace.recall_score, trace.rough_score, fine_score[trace.sorted]]
     came = [np.arange(len(worth)), trace.recalled, trace.sorted]
-    out = np.empty((6, len(STAGES)))
+    out = np.empty((7, len(STAGES)))
     for stage, left in enumerate((trace.recalled, trace.sorted, trace.shown)):
         here = _one_of_each(left[np.argsort(-worth[left], kind="stable")], owner, len(slots))
         out[:, stage] = (
             len(left), np.isin(best, left).mean(), float(best[0] in left), _consistency(scores[stage], worth[came[stage]]),
-            worth[here] @ slots[: len(here)], all_slots,
+            worth[here] @ slots[: len(here)], all_slots, slots.sum(),
         )  # fmt: skip
     return out
 

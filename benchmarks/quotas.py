@@ -18,7 +18,7 @@ from rich.table import Table
 from ..simulator.delivery import Quotas
 from ..simulator.errors import MarketError
 from ..simulator.scenario import Scenario
-from ..simulator.world import World, one_blas_thread
+from ..simulator.world import World
 from .funnel import audit
 from .report import plain_table
 
@@ -83,9 +83,8 @@ def sweep(
     spend, recall = [], []
     for quota in ladder:
         quotas = Quotas(recall=quota, rough=quota, fine=passed)
-        with one_blas_thread():  # building a market is slower, too, where threads wait for each other
-            world = World(market.override({"funnel.levels": [quotas.model_dump()]}), seed=seed)
-            found = audit(world.scenario, traced, seed)
+        world = World(market.override({"funnel.levels": [quotas.model_dump()]}), seed=seed)
+        found = audit(world.scenario, traced, seed)
         world.run()
         spend.append(world.ledger.spend().sum(axis=1))
         recall.append(found.recall[0])

@@ -25,11 +25,12 @@ from rich.table import Table
 from ..agents.bidding import PID
 from ..simulator import kernel as K
 from ..simulator.auction import LANES, select
+from ..simulator.blas import one_blas_thread
 from ..simulator.compiled import OPTIONS
 from ..simulator.replay import walk_bids, walk_rule
 from ..simulator.rules import rule
 from ..simulator.scenario import Scenario
-from ..simulator.world import World, one_blas_thread
+from ..simulator.world import World
 from .funnel import index_recall
 from .report import plain_table
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .auction import LANES, PRICING, campaign_of, price_rank, rank_of, select, select_among
 from .chance import Stream, generator, stream_keys
 from .compiled import kernel
-from .demand import MICRO, Campaigns, conversion_rates
+from .demand import MICRO, Campaigns
 from .funnel import StageView, Winnow
 from .population import AdVectors, Users, rates
 from .scenario import DrawnDemand, Scenario
@@ -133,7 +133,7 @@ def _sample(
     keys = stream_keys(int(generator(scenario.market_seed, Stream.SAMPLE).integers(1 << 62)))
     count = SAMPLE if stages is None else LANES * min(max(len(table.names) // 2, 16), 512)  # 32 requests for each campaign
     users, ticks = _requests(scenario, people, keys, count)
-    believed = lifted(scenario, language, table, conversion_rates(scenario, table)[1])
+    believed = lifted(scenario, language, table)[1]
     surfaces = new_surfaces(scenario, language)
     surface, query = np.zeros((2, count if scenario.asks else 0), np.int64)
     asked = None

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from . import demand, population
 from . import search as searching
+from .blas import one_blas_thread
 from .calibration import Expectation, expectation
 from .demand import Campaigns
 from .funnel import StageView, stage_view
@@ -37,6 +38,11 @@ class Market(NamedTuple):
 @lru_cache(maxsize=16)
 def build(scenario: Scenario) -> Market:
     """The market of a scenario: drawn campaigns receive their budgets and prior multipliers here."""
+    with one_blas_thread():
+        return _build(scenario)
+
+
+def _build(scenario: Scenario) -> Market:
     table = demand.campaigns(scenario)
     people = population.users(scenario.users, scenario.market_seed, scenario.ticks_per_day)
     ads = population.ad_vectors(scenario, scenario.rates, table, people) if isinstance(scenario.rates, Interests) else None
@@ -47,6 +53,6 @@ def build(scenario: Scenario) -> Market:
         recall = stage_view(scenario.market_seed, 0, scenario.funnel.recall, ads, people)
         stages = recall, stage_view(scenario.market_seed, 1, scenario.funnel.rough, ads, people)
     table, expected = expectation(scenario, table, people, ads, language, stages)
-    true, believed = (lifted(scenario, language, table, rate) for rate in demand.conversion_rates(scenario, table))
+    true, believed = lifted(scenario, language, table)
     creatives = None if scenario.creatives is None else portfolio(scenario, scenario.creatives, table, people)
     return Market(table, people, ads, expected, language, stages, true, believed, creatives)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .chance import Stream, uniform
 from .compiled import inlined, kernel
-from .demand import MICRO, Campaigns
+from .demand import MICRO, Campaigns, conversion_rates
 from .errors import ScenarioError
 from .population import Asked
 from .scenario import Scenario
@@ -61,8 +61,8 @@ def new_surfaces(scenario: Scenario, language: Language | None) -> Surfaces:
     patience = None if scenario.serving is None else scenario.serving.deadline_s
     deadlines = [s.deadline_s or patience for s in listed] or [patience]
     asks = np.array([s.asks for s in listed] or [language is not None], np.bool_)
-    most = 1.0 if language is None else float(language.queries.conversion.max())
-    lift = np.array([s.conversion for s in listed] or [1.0])
+    by_query = 1.0 if language is None else float(language.queries.conversion.max())
+    lift = np.array([s.conversion for s in listed] or [1.0]) * np.where(asks, by_query, 1.0)
     share = np.cumsum([s.share for s in listed] or [1.0])
     none = np.zeros((0, 0), np.float32)
     queries = None if language is None else language.queries
@@ -74,31 +74,36 @@ def new_surfaces(scenario: Scenario, language: Language | None) -> Surfaces:
         asks=asks,
         deadline=np.array([NEVER if d is None else round(d * 1e6) for d in deadlines], np.int64),
         click=np.array([s.click for s in listed] or [0.0]),
-        lift=lift / lift.max() / np.where(asks, 1.0, most),
+        lift=lift / greatest_lift(scenario, language),
         query_click=np.zeros(0, np.float32) if queries is None else queries.click,
-        query_lift=np.zeros(0) if queries is None else queries.conversion / most,
+        query_lift=np.zeros(0) if queries is None else queries.conversion / by_query,
         vectors=none if queries is None else queries.vectors,
         counts=np.zeros((COUNTS, len(exposures)), np.int64),
     )
 
 
-def lifted(scenario: Scenario, language: Language | None, table: Campaigns, conversion: Doubles) -> Doubles:
-    """Conversions per click where surface and intent make most of them, from the campaigns' own rates, (ticks, campaigns).
+def greatest_lift(scenario: Scenario, language: Language | None) -> float:
+    """By how much surface and intent at most multiply the conversions per click."""
+    by_query = 1.0 if language is None else float(language.queries.conversion.max())
+    places = [(s.conversion, s.asks) for s in scenario.surfaces or ()] or [(1.0, language is not None)]
+    return max(conversion * (by_query if asks else 1.0) for conversion, asks in places)
 
-    Raises `ScenarioError` where that is more than one, or more forms than a lead campaign's clicks open.
+
+def lifted(scenario: Scenario, language: Language | None, table: Campaigns) -> tuple[Doubles, Doubles]:
+    """Conversions per click where surface and intent make most of them, (ticks, campaigns) each: true, and as believed.
+
+    Raises `ScenarioError` where that is truly more than one, or more forms than a lead campaign's clicks open.
     """
-    lift = max((s.conversion for s in scenario.surfaces or ()), default=1.0)
-    lift *= 1.0 if language is None else float(language.queries.conversion.max())
-    if lift == 1:
-        return conversion
+    true, believed = conversion_rates(scenario, table)
+    lift = greatest_lift(scenario, language)
     most = np.array([1.0 if c.lead is None else c.lead.form_open_rate for c in table.listed])
-    k = int(np.argmax(lift * conversion.max(axis=0) / most))
-    if (worst := lift * conversion[:, k].max()) > most[k]:
+    k = int(np.argmax(lift * true.max(axis=0) / most))
+    if lift != 1 and (worst := lift * true[:, k].max()) > most[k]:
         raise ScenarioError(
             f"conversions per click of campaign {table.names[k]!r} come to {worst:.3g} where surface and intent favour them "
             f"most, above {most[k]:g}: lower its conversion_rate, or the factors"
         )
-    return conversion * lift
+    return true * lift, np.minimum(believed * lift, 1.0)
 
 
 class Asking:

@@ -6,21 +6,18 @@ scaling, a user's own. Between two of their events one of the `engines` plays th
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
-from functools import cache
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import simpy
 from numpy.typing import ArrayLike, NDArray
-from threadpoolctl import ThreadpoolController
 
 from . import kernel as K
 from . import market
 from .bid_seat import BidSeat
+from .blas import one_blas_thread
 from .clock import END, TICK, Clock
 from .demand import Campaigns
 from .engines import ENGINES, Engine
@@ -211,7 +208,10 @@ class World:
         return self._fleet
 
     def surge(self, factor: float) -> None:
-        """Multiplies all traffic from now on; call it again with the inverse to end the surge. 0 ends traffic for good."""
+        """Multiplies all traffic from now on; call it again with the inverse to end the surge. 0 ends traffic for good.
+
+        In a market with sessions it multiplies those that begin: whoever is in one goes on.
+        """
         self._exchange.surge(self.now, factor)
         self._engine.placed_anew()
         self._note("surge", None, factor)
@@ -257,34 +257,3 @@ def _whole(number: Any) -> bool:
     if isinstance(number, bool) or not isinstance(number, (int, float, np.integer, np.floating)):
         return False
     return bool(np.isfinite(number)) and int(number) == number
-
-
-@cache
-def _blas() -> list[Any]:
-    """The BLAS libraries of this process."""
-    return [library for library in ThreadpoolController().lib_controllers if library.user_api == "blas"]
-
-
-_blas_lock = threading.Lock()
-_blas_users: list[list[int]] = []  # the numbers of threads before, once for each world that runs
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Holds NumPy's BLAS at one thread while any world runs: products split over threads differ in the last bit."""
-    with _blas_lock:
-        _blas_users.append(_blas_users[0] if _blas_users else [library.get_num_threads() for library in _blas()])
-        if len(_blas_users) == 1:
-            _set_blas_threads([1] * len(_blas()))
-    try:
-        yield
-    finally:
-        with _blas_lock:
-            before = _blas_users.pop()
-            if not _blas_users:
-                _set_blas_threads(before)
-
-
-def _set_blas_threads(numbers: list[int]) -> None:
-    for library, number in zip(_blas(), numbers, strict=True):
-        library.set_num_threads(number)

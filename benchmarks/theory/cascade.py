@@ -79,4 +79,4 @@ def survivors(effort: float, wrong: float = 1.0) -> list[Check]:
 
 def _survive(scenario: Scenario, requests: int, seed: int) -> float:
     """The share of requests whose truly best ad leaves recall."""
-    return float(np.mean([np.argmax(worth) in trace.recalled for _, worth, trace in traced(scenario, requests, seed)]))
+    return float(np.mean([np.argmax(one.worth) in one.trace.recalled for one in traced(scenario, requests, seed)]))

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adarena.agents.bidding import PID, FirstPriceShading
-from adarena.benchmarks.funnel import audit
+from adarena.benchmarks.funnel import audit, traced
 from adarena.simulator import Scenario, World
 from adarena.simulator import kernel as K
 from adarena.simulator.chance import stream_keys
@@ -221,6 +221,20 @@ def test_an_audit_of_the_fine_sort_takes_queries_as_the_platform_does() -> None:
     right, wrong = (audit(rare.override({"search": {**search, "belief_noise": noise}}), 100) for noise in (0.0, 5.0))
     assert right.consistency[2] > 0.8
     assert wrong.consistency[2] < right.consistency[2] - 0.3
+
+
+def test_an_audit_weighs_the_slots_of_the_surface_of_each_request() -> None:
+    """Half of the requests have one slot, the others two; of the best ads a thousand impressions are worth what they are."""
+    places = [{"name": "one", "share": 1, "exposure": [0.5]}, {"name": "two", "share": 1, "exposure": [1.0, 0.4]}]
+    scenario = market().override({"surfaces": places})
+    found, owner = audit(scenario, 60), build(scenario).campaigns.ad_campaign
+    worth, seen = 0.0, 0.0
+    for request in traced(scenario, 60, 0):
+        exposure = [0.5] if request.exposure[0] == 0.5 else [1.0, 0.4]
+        best = np.sort([request.worth[owner == k].max() for k in np.unique(owner)])[::-1]
+        worth, seen = worth + best[: len(exposure)] @ exposure, seen + sum(exposure)
+    assert 0.5 * 60 < seen < 1.4 * 60
+    assert found.best_ecpm == pytest.approx(1000 * worth / seen)
 
 
 def test_new_ads_are_found_by_exploring() -> None:

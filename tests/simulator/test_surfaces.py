@@ -281,6 +281,23 @@ def test_wrong_surfaces_are_one_sentence() -> None:
         World(market(), record=0)
 
 
+def test_only_surfaces_where_requests_ask_meet_intents() -> None:
+    """Conversions per click are checked against what surface and intent make of them together, wherever they meet."""
+    scenario = market(response__hour_amplitude=0.0, demand__conversion_sigma=0.0)
+    language = build(scenario).language
+    assert language is not None
+    by_query = float(language.queries.conversion.max())
+    greatest = max(1.5, by_query)  # forms, where nobody asks; results
+    assert by_query > 1.2
+    for rate in (0.99 / greatest, 1.01 / greatest):
+        tight = scenario.override({"demand.conversion_rate": rate})
+        if rate * greatest > 1:
+            with pytest.raises(ScenarioError, match=r"come to 1\.01 where surface and intent"):
+                build(tight)
+        else:
+            np.testing.assert_allclose(build(tight).conversion, 0.99)
+
+
 def test_without_surfaces_all_requests_ask() -> None:
     built = build(market(surfaces=None))
     surfaces = new_surfaces(market(surfaces=None), built.language)
