@@ -1,7 +1,7 @@
 """Logs of a run, streamed to Parquet with flat memory: requests, impressions, events, and apart from them the truth.
 
 What is in each file, with types and units, stands in docs/journal.md. Nothing in them but `truth.parquet` and the labels
-(clicked, converted, report_us) would be unknown to a platform when it served the request.
+(clicked, converted, report_us, form_opened, qualified_us, sold_us) would be unknown to a platform when it served the request.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ NONE = -1  # where a market has no surface, query, session or creative
 
 ASKED = ("request", "time_us", "user", "segment", "surface", "query", "session", "page")
 REQUESTS = pa.schema([(name, pa.int64()) for name in ASKED])
+# What became of a click on a lead campaign's ad; its submit is the conversion.
+LEAD = (("form_opened", pa.bool_()), ("qualified_us", pa.int64()), ("sold_us", pa.int64()))
 IMPRESSIONS = pa.schema(
     [
         *((name, pa.int64()) for name in K.JOURNAL_INTS[:6]),
@@ -39,6 +41,7 @@ IMPRESSIONS = pa.schema(
         ("converted", pa.bool_()),
         ("report_us", pa.int64()),
         ("creative", pa.int64()),
+        *LEAD,
     ]
 )
 TRUTH = pa.schema([("request", pa.int64()), ("slot", pa.int64()), ("true_rate", pa.float64())])
@@ -57,6 +60,7 @@ FEATURES = pa.schema(
         ("clicked", pa.bool_()),
         ("converted", pa.bool_()),
         ("report_us", pa.int64()),
+        *LEAD,
     ]
 )
 CANDIDATES = pa.schema(
@@ -216,35 +220,29 @@ class Journal:
         if rows == 0:
             return
         ints, floats = state.journal_ints[:rows], state.journal_floats[:rows]
-        columns: list[Any] = [ints[:, c].copy() for c in range(6)]
-        columns += [ints[:, 6] / MICRO, ints[:, 7] / MICRO, floats[:, 0].copy()]
-        columns += [ints[:, 8] > 0, ints[:, 9] > 0, ints[:, 10].copy(), ints[:, 11].copy()]
-        self._writers["impressions"].write_table(pa.table(columns, schema=IMPRESSIONS))
-        truth = pa.table([ints[:, 0].copy(), ints[:, 5].copy(), floats[:, 1].copy()], schema=TRUTH)
-        self._writers["truth"].write_table(truth)
+        found: dict[str, NDArray[Any]] = {name: ints[:, c].copy() for c, name in enumerate(K.JOURNAL_INTS)}
+        found |= {name: floats[:, c].copy() for c, name in enumerate(K.JOURNAL_FLOATS)}
+        found |= {name: found[name] / MICRO for name in ("bid", "price")}
+        found |= {name: found[name] > 0 for name in ("clicked", "converted", "form_opened")}
+        for name, schema in (("impressions", IMPRESSIONS), ("truth", TRUTH)):
+            self._writers[name].write_table(pa.table([found[column] for column in schema.names], schema=schema))
         if self._features:
-            self._write_features(ints, floats, state.history.rows[:rows])
+            self._write_features(found, state.history.rows[:rows])
         state.control[K.JOURNALED] = 0
 
-    def _write_features(self, ints: NDArray[np.int64], floats: NDArray[np.float64], history: NDArray[np.int64]) -> None:
+    def _write_features(self, found: dict[str, NDArray[Any]], history: NDArray[np.int64]) -> None:
         """A training set's rows: raw categories, their hashes, counters, propensity and labels."""
         market = self._exchange.market
-        request, time, user, campaign, ad, slot = (ints[:, c] for c in range(6))
-        creative, surface, query = (ints[:, c] for c in (11, 12, 13))
-        nothing = np.full(len(ints), NONE)
+        creative, query, time = found["creative"], found["query"], found["time_us"]
+        nothing = np.full(time.size, NONE)
         portfolio, language = market.creatives, market.language
         intent = nothing if language is None else np.where(query < 0, NONE, language.queries.intent[query])
-        values = {
-            "user": user, "segment": market.users.segment[user], "campaign": campaign,
-            "vertical": market.campaigns.vertical[campaign], "ad": ad, "creative": creative,
-            "format": nothing if portfolio is None else portfolio.format[creative].astype(np.int64), "surface": surface,
-            "query": query, "intent": intent,
-            "hour": time // HOUR_US % 24, "slot": slot,
+        found = found | {
+            "segment": market.users.segment[found["user"]], "vertical": market.campaigns.vertical[found["campaign"]],
+            "format": nothing if portfolio is None else portfolio.format[creative].astype(np.int64), "intent": intent,
+            "hour": time // HOUR_US % 24,
         }  # fmt: skip
-        columns: list[Any] = [request.copy(), time.copy()]
-        columns += [values[name].astype(np.int32) for name in CATEGORIES]
-        columns += [hashed(name, values[name]) for name in CATEGORIES]
-        columns += [history[:, c].copy() for c in range(len(COUNTERS))]
-        columns += [floats[:, 0].astype(np.float32), floats[:, 2].astype(np.float32)]
-        columns += [ints[:, 8] > 0, ints[:, 9] > 0, ints[:, 10].copy()]
+        found |= {f"{name}_hash": hashed(name, found[name]) for name in CATEGORIES}
+        found |= {name: history[:, c].copy() for c, name in enumerate(COUNTERS)}
+        columns = [found[field.name].astype(field.type.to_pandas_dtype()) for field in FEATURES]
         self._writers["features"].write_table(pa.table(columns, schema=FEATURES))

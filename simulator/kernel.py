@@ -45,7 +45,7 @@ ROUNDING = 1 + 1e-6  # by how much less float32 products may exceed the exact on
 # Columns of the journal and of the record.
 JOURNAL_INTS = (
     "request", "time_us", "user", "campaign", "ad", "slot", "bid", "price", "clicked", "converted", "report_us", "creative",
-    "surface", "query",
+    "surface", "query", "form_opened", "qualified_us", "sold_us",
 )  # fmt: skip
 JOURNAL_FLOATS = ("believed_rate", "true_rate", "propensity")
 RECORD_INTS, RECORD_FLOATS = 3, 3  # of the latter the rivals' ranks follow
@@ -108,8 +108,8 @@ class State(NamedTuple):
     rule_state: NDArray[np.float64]
     rule_word: NDArray[np.int64]  # (R,) what they bid for the request being played, as `auction.word` has it
     top: NDArray[np.int64]  # (S + 1, LANES)
-    journal_ints: NDArray[np.int64]  # (rows, 12); no rows: no journal
-    journal_floats: NDArray[np.float64]  # (rows, 3)
+    journal_ints: NDArray[np.int64]  # (rows, JOURNAL_INTS); no rows: no journal
+    journal_floats: NDArray[np.float64]  # (rows, JOURNAL_FLOATS)
     history: History
     record_ints: NDArray[np.int64]  # (rows, 3) request, slots seen, clicked if shown
     record_floats: NDArray[np.float64]  # (rows, 3 + S) believed rate, value if seen, weight; rivals' ranks / weight
@@ -262,6 +262,7 @@ def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
             count_creative(c, clicked, converted, worth, state.rotation)
         boring += not clicked
         charge, owed, report = np.int64(0), np.int64(0), np.int64(-1)
+        opened, qualified, sold = False, report, report
         if state.billing[k] == CPM:
             charge = cost
         if clicked:
@@ -280,7 +281,7 @@ def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
                         owed = np.int64(per_click / (state.believed_conversion[k] * lift))
                         state.owed[tick, k] += owed
             if state.chain.form_open.size > 0 and state.chain.form_open[k] > 0.0:
-                follow(i, a, k, now, converted, report, true_conversion, state)
+                opened, qualified, sold = follow(i, a, k, now, converted, report, true_conversion, state)
         if state.baseline.odds.size > 0:
             credit(k, state.users[j], now, worth, converted, state)
         if asks:
@@ -303,6 +304,7 @@ def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
             line[0], line[1], line[2], line[3], line[4], line[5] = i, now, state.users[j], k, a, slot
             line[6], line[7], line[8], line[9], line[10], line[11] = np.int64(bid), cost, clicked, converted, report, c
             line[12], line[13] = (state.surface[j], state.query[j]) if asks else (-1, -1)
+            line[14], line[15], line[16] = opened, qualified, sold
             state.journal_floats[entry, 0], state.journal_floats[entry, 1] = believed / lift, true_rate
             state.journal_floats[entry, 2] = share_of(c, a, state.rotation)
             if state.history.rows.shape[0] > 0:

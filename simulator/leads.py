@@ -85,34 +85,39 @@ def conversion_delay(i: Any, a: Any, k: Any, state: Any) -> Any:
 
 
 @inlined
-def follow(i: Any, a: Any, k: Any, now: Any, submitted: Any, report: Any, conversion: Any, state: Any) -> None:
+def follow(i: Any, a: Any, k: Any, now: Any, submitted: Any, report: Any, conversion: Any, state: Any) -> Any:
     """Draws and counts what goes with a click of request i on ad a of lead campaign k, at `now`.
 
     A submit was or was not drawn before, of probability `conversion`. `report` is when it is reported, -1 if it is not
     attributed to the ad, and then no lead is reported as qualified either. A form opens if it is submitted, and otherwise so
     often that forms opened per click come to `form_open`: with probability (form_open - conversion) / (1 - conversion).
+
+    Returns whether a form was opened, and when the lead is reported as qualified and as sold, -1 if it never is.
     """
-    chain, keys = state.chain, state.keys
+    chain, keys, never = state.chain, state.keys, np.int64(-1)
     if not submitted:
-        chain.counts[FORM_OPENS, k] += uniform(keys[Stream.FORM], i, a) * (1.0 - conversion) < chain.form_open[k] - conversion
-        return
+        opened = uniform(keys[Stream.FORM], i, a) * (1.0 - conversion) < chain.form_open[k] - conversion
+        chain.counts[FORM_OPENS, k] += opened
+        return opened, never, never
     chain.counts[FORM_OPENS, k] += 1
     attributed = report >= 0
     if attributed:
         chain.elapsed[SUBMIT, bin_of(report - now)] += 1
     if uniform(keys[Stream.QUALIFIED], i, a) >= chain.qualified[k]:
-        return
+        return True, never, never
     chain.counts[QUALIFIED, k] += 1
     known = report + delay_us(chain.delay[QUALIFY, k], uniform(keys[Stream.QUALIFIED_DELAY], i, a))
     if attributed:
         chain.reports[min(known // chain.tick_us, chain.last_tick) % chain.reports.shape[0], k] += 1
         chain.elapsed[QUALIFY, bin_of(known - now)] += 1
     if uniform(keys[Stream.SALE], i, a) >= chain.sale[k]:
-        return
+        return True, known if attributed else never, never
     chain.counts[SALES, k] += 1
-    if attributed:
-        sold = known + delay_us(chain.delay[SELL, k], uniform(keys[Stream.SALE_DELAY], i, a))
-        chain.elapsed[SELL, bin_of(sold - now)] += 1
+    if not attributed:
+        return True, never, never
+    sold = known + delay_us(chain.delay[SELL, k], uniform(keys[Stream.SALE_DELAY], i, a))
+    chain.elapsed[SELL, bin_of(sold - now)] += 1
+    return True, known, sold
 
 
 @inlined

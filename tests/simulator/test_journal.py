@@ -160,7 +160,7 @@ def test_a_world_that_cannot_be_built_leaves_no_journal(tmp_path: Path) -> None:
 
 WHOLE = {
     "days": 2, "sessions": {"mean_requests": 8.0}, "fatigue": {}, "creatives": {"per_ad": [1, 3]},
-    "demand.conversion_rate": 0.1,
+    "demand.conversion_rate": 0.1, "demand.lead": {"form_open_rate": 0.7, "qualified_rate": 0.5, "sale_rate": 0.4},
     "search": {"concepts": 100, "queries": 400, "head_queries": 50, "keywords": 5},
     "surfaces": [
         {"name": "feed", "share": 2, "exposure": [1.0]}, {"name": "results", "share": 1, "asks": True, "exposure": [1.0, 0.6]},
@@ -198,8 +198,9 @@ def test_features_tell_who_asked_for_what_and_what_was_shown(features: tuple[Wor
     world, logs = features
     rows, shown, asked = logs["features"], logs["impressions"], logs["requests"].set_index("request")
     assert len(rows) == len(shown) == len(logs["truth"])
-    for name in ("request", "time_us", "user", "campaign", "ad", "slot", "clicked", "converted", "report_us", "creative"):
+    for name in set(rows) & set(shown) - {"believed_rate"}:
         np.testing.assert_array_equal(rows[name], shown[name], err_msg=name)
+    np.testing.assert_array_equal(rows["believed_rate"], shown["believed_rate"].astype(np.float32))
     for name in ("user", "segment", "surface", "query"):
         np.testing.assert_array_equal(rows[name], asked[name].loc[rows["request"]], err_msg=name)
     market = world._exchange.market
@@ -212,6 +213,19 @@ def test_features_tell_who_asked_for_what_and_what_was_shown(features: tuple[Wor
     # Requests that were not made are not logged, and every session is a row of pages.
     assert len(asked) == world.ledger.requests().sum()
     assert (asked.groupby("session")["page"].apply(list).map(lambda pages: pages == list(range(len(pages))))).all()
+
+
+def test_a_lead_has_its_chain_in_the_log(features: tuple[World, dict[str, pd.DataFrame]]) -> None:
+    world, logs = features
+    rows, books = logs["features"], world.ledger.to_frame()[["form_opens", "conversions", "qualified_reported"]].sum()
+    assert rows["form_opened"].sum() == books["form_opens"] > rows["converted"].sum() == books["conversions"]
+    told = (rows["qualified_us"] >= 0) & (rows["qualified_us"] < world.scenario.horizon_us)
+    assert told.sum() == books["qualified_reported"] > 5
+    later = rows[rows["sold_us"] >= 0]
+    assert len(later) > 5
+    assert (later["sold_us"] > later["qualified_us"]).all()
+    assert (later["qualified_us"] > later["report_us"]).all()
+    assert (later["report_us"] > later["time_us"]).all()
 
 
 def by_hand(name: str, value: int) -> int:

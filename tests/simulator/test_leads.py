@@ -90,12 +90,15 @@ def test_the_books_are_those_of_a_slow_copy(attribution: float | None) -> None:
     known = (time + submit + told) // scenario.tick_us
     np.testing.assert_array_equal(books[:, L.QUALIFIED_REPORTED], table(qualified & attributed, known))
     np.testing.assert_array_equal(world.ledger.counts[:, K.REPORTED], table(attributed, (time + submit) // scenario.tick_us))
+    np.testing.assert_array_equal(tape.column("form_opened"), opened)
+    np.testing.assert_array_equal(tape.column("qualified_us"), np.where(qualified & attributed, time + submit + told, -1))
     elapsed = world.ledger.leads.elapsed.sum(axis=1)
     assert elapsed.tolist() == [attributed.sum(), (qualified & attributed).sum(), (sold & attributed).sum()]
     assert sold.sum() > 100
     assert opened.sum() > 500 + converted.sum()
     assert (attribution is None) == bool((attributed == converted).all())
     weeks = np.array([delay(Lead(**LEAD).sale_delay, 1.5, u) for u in draws(world, Stream.SALE_DELAY, tape)])
+    np.testing.assert_array_equal(tape.column("sold_us"), np.where(sold & attributed, time + submit + told + weeks, -1))
     known = np.log2((submit + told + weeks)[sold & attributed]) * L.OCTAVE
     np.testing.assert_array_equal(world.ledger.leads.elapsed[L.SELL], np.bincount(known.astype(int), minlength=L.BINS))
     median = world.ledger.leads.quantile_s(L.SUBMIT, 0.5)
