@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import resource
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numba
 import numpy as np
@@ -31,39 +29,10 @@ from ..simulator.replay import walk_bids, walk_rule
 from ..simulator.rules import rule
 from ..simulator.scenario import Scenario
 from ..simulator.world import World
+from .footprint import calm, journal_measures, peak_mb
 from .funnel import index_recall
 from .report import plain_table
-
-REPEATS = 5
-
-
-class Measure(NamedTuple):
-    """One figure: what, how much of which unit, and what is wanted of it (None: it is there to compare with)."""
-
-    name: str
-    value: float
-    unit: str
-    least: float | None = None
-    most: float | None = None
-
-    @property
-    def met(self) -> bool | None:
-        """Whether it is as wanted."""
-        if self.least is None and self.most is None:
-            return None
-        return (self.least is None or self.value >= self.least) and (self.most is None or self.value <= self.most)
-
-
-def best(work: Callable[[int], float], repeats: int = REPEATS) -> float:
-    """The least of several measurements; `work(k)` is given the number of the repetition, for fresh data."""
-    return min(work(k) for k in range(repeats))
-
-
-def processor_seconds(work: Callable[[], Any]) -> float:
-    """Processor time of this thread."""
-    begun = time.thread_time()
-    work()
-    return time.thread_time() - begun
+from .stopwatch import REPEATS, Measure, best, processor_seconds
 
 
 def roofline() -> dict[str, float]:
@@ -177,7 +146,7 @@ def environment_measures() -> list[Measure]:
 def serving_measures() -> list[Measure]:
     """The bidding market with servers that are busy 80% of the time, all day, in both engines."""
     requests = 50_000
-    scenario = _calm(requests)
+    scenario = calm(requests)
     busy = {"servers": 4, "service_s": 0.8 * 4 * scenario.day_s / requests}
     scenario = scenario.override({"traffic.curve": [1.0], "serving": busy})
     compiled, events = (whole_loop(engine, scenario) for engine in ("compiled", "events"))
@@ -259,7 +228,7 @@ SIZES = (100_000, 1_000_000, 10_000_000, 100_000_000)
 def scaling_measures() -> list[Measure]:
     """Cost of an auction and peak memory from 10^5 to 10^8 requests a day."""
     costs = interleaved_costs(SIZES)
-    peaks = [_peak_in_fresh_process(size) for size in SIZES]
+    peaks = [peak_mb(size) for size in SIZES]
     return [
         *(Measure(f"cost at 10^{round(math.log10(size))} requests a day", cost, "ns") for size, cost in costs.items()),
         Measure("largest cost over smallest", max(costs.values()) / min(costs.values()), "x", most=1.25),
@@ -275,7 +244,7 @@ def interleaved_costs(sizes: tuple[int, ...]) -> dict[int, float]:
     machine that is slow for a while is slow for all of them. Of the turns of a size the lower quartile counts: the best of
     several, but not the one lucky one.
     """
-    scenarios = {size: _calm(size) for size in sizes}
+    scenarios = {size: calm(size) for size in sizes}
     largest = max(sizes)
     ticks = scenarios[largest].ticks_per_day
     costs: dict[int, list[float]] = {size: [] for size in sizes}
@@ -293,40 +262,6 @@ def interleaved_costs(sizes: tuple[int, ...]) -> dict[int, float]:
             if runs:
                 costs[size].append(sum(took for took, _ in runs) / sum(met for _, met in runs))
     return {size: float(np.quantile(cost, 0.25)) * 1e9 for size, cost in costs.items()}
-
-
-def _calm(size: int) -> Scenario:
-    """The market without weather, so that a size is that size."""
-    calm = {"traffic.day_sigma": 0.0, "traffic.tick_sigma": 0.0, "traffic.surge_probability": 0.0}
-    return Scenario.preset("bidding").override({**calm, "traffic.requests_per_day": size})
-
-
-def _peak_in_fresh_process(size: int) -> float:
-    command = [sys.executable, "-m", __name__, str(size)]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-
-
-def _peak_mb(size: int) -> float:
-    """The most memory that this process holds at a tick of a day of this size."""
-    resident = []
-
-    def watch(world: World) -> Generator[Any, Any, None]:
-        while True:
-            resident.append(_resident_mb())
-            yield world.env.timeout(world.scenario.tick_us)
-
-    world = World(_calm(size), {"bid": PID()})
-    world.process(watch(world))
-    world.run()
-    return max(resident)
-
-
-def _resident_mb() -> float:
-    """Memory this process holds now (Linux), or its largest ever (elsewhere)."""
-    if sys.platform == "linux":
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return pages * resource.getpagesize() / (1 << 20)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
 
 
 def thread_measures() -> list[Measure]:
@@ -374,7 +309,7 @@ def measures(quick: bool) -> list[Callable[[], list[Measure]]]:
         return [loop_measures]
     return [
         loop_measures, events_measures, serving_measures, environment_measures, replay_measures, thread_measures,
-        start_measures, scaling_measures, funnel_measures, index_measures,
+        start_measures, scaling_measures, journal_measures, funnel_measures, index_measures,
     ]  # fmt: skip
 
 
@@ -402,7 +337,3 @@ def table(found: list[Measure]) -> Table:
 def to_json(found: list[Measure]) -> list[dict[str, Any]]:
     """The same for `--json`."""
     return [{**m._asdict(), "met": m.met} for m in found]
-
-
-if __name__ == "__main__":
-    print(_peak_mb(int(sys.argv[1])))
