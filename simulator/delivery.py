@@ -122,6 +122,10 @@ class Stage(Part):
 
     dimensions: Annotated[int, Field(ge=1, le=256)]
     noise: NonNegative = Field(0.0, description="noise of its ad vectors, as a share of their length")
+    sigma: NonNegative = Field(0.0, description="log-odds standard deviation of what it gets wrong about an ad, whoever asks")
+    slope: Positive = Field(
+        1.0, description="factor on how far its log-odds lie from the average (miscalibration): below 1 bids weigh too much"
+    )
 
 
 class Quotas(Part):

@@ -43,14 +43,17 @@ class StageView(NamedTuple):
 
 
 def stage_view(market_seed: int, number: int, stage: Stage, ads: AdVectors, users: Users) -> StageView:
-    """The first dimensions of what the platform believes, with noise of its own; the rest counts as for the average user."""
+    """The first dimensions of what the platform believes, with errors of its own; the rest counts as for the average user."""
     dice = generator(market_seed, Stream.STAGE, number)
     d = min(stage.dimensions, ads.believed_vectors.shape[1])
     believed = ads.believed_vectors.astype(np.float64)
     length = np.linalg.norm(believed[:, :d], axis=1, keepdims=True)
     seen = believed[:, :d] + stage.noise * length / math.sqrt(d) * dice.standard_normal((len(believed), d))
     average = users.interests.mean(axis=0, dtype=np.float64)
-    bias = ads.believed_bias + believed @ average - seen @ average[:d]
+    typical = ads.believed_bias + believed @ average  # log odds of each ad for the average user
+    middle, seen = typical.mean(), stage.slope * seen
+    bias = middle + stage.slope * (typical - middle) - seen @ average[:d]
+    bias += stage.sigma * dice.standard_normal(len(believed))
     return StageView(d, np.ascontiguousarray(seen, np.float32), bias.astype(np.float32))
 
 

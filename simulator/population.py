@@ -173,11 +173,15 @@ def ad_vectors(scenario: Scenario, settings: Interests, table: Campaigns, people
     base = math.log(settings.click_rate / (1 - settings.click_rate))
     bias = base + popularity[table.ad_campaign] + table.appeal - interests.mean(axis=0) @ vectors.T
     error = dice.standard_normal(vectors.shape) * settings.belief_noise / math.sqrt(dimensions)
-    believed = vectors + error * np.linalg.norm(vectors, axis=1, keepdims=True)
+    slope = settings.belief_slope or 1.0
+    believed = slope * (vectors + error * np.linalg.norm(vectors, axis=1, keepdims=True))
     share = scenario.funnel.new_share if scenario.funnel is not None else 0.0
     new = generator(scenario.market_seed, Stream.CAMPAIGNS, 4).random(len(table.appeal)) < share
     known = np.where(new, 0.0, popularity[table.ad_campaign] + table.appeal)
-    believed_bias = base + known - interests.mean(axis=0) @ vectors.T + settings.belief_bias
+    believed_bias = base + slope * (known - interests.mean(axis=0) @ vectors.T) + settings.belief_bias
+    if settings.belief_sigma:
+        lasting = generator(scenario.market_seed, Stream.CAMPAIGNS, 5).standard_normal(len(believed_bias))
+        believed_bias += settings.belief_sigma * lasting
     return AdVectors(
         vectors.astype(np.float32), bias.astype(np.float32),
         np.ascontiguousarray(believed, np.float32), believed_bias.astype(np.float32), new,

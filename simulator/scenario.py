@@ -87,6 +87,12 @@ class Interests(Part):
     affinity: NonNegative = Field(0.9, description="log-odds standard deviation between users, for one ad")
     belief_noise: NonNegative = Field(0.0, description="noise of the believed ad vectors, as a share of their length")
     belief_bias: LogOdds = Field(0.0, description="log-odds added to every belief (miscalibration)")
+    belief_slope: Positive | None = Field(
+        None, description="how far believed log-odds lie from those of click_rate, over how far the true ones do; None: 1"
+    )
+    belief_sigma: NonNegative | None = Field(
+        None, description="log-odds standard deviation of what is wrongly believed of an ad, whoever sees it; None: 0"
+    )
 
 
 class Uniform(Part):

@@ -211,7 +211,7 @@ def scenarios(
         st.sampled_from(
             [
                 Interests(click_rate=0.2, belief_noise=0.0),
-                Interests(click_rate=0.05, belief_noise=0.5, belief_bias=0.3, affinity=1.5),
+                Interests(click_rate=0.05, belief_noise=0.5, belief_bias=0.3, belief_slope=1.3, belief_sigma=0.2, affinity=1.5),
                 Uniform(),
                 Uniform(low=0.1, high=0.6, belief_noise=0.05),
                 Normal(mean=0.4, sigma=0.03, belief_noise=0.02),

@@ -124,6 +124,55 @@ def test_stages_against_a_slow_funnel() -> None:
     assert explored > 50
 
 
+def test_stages_and_beliefs_err_as_they_are_told() -> None:
+    """Log odds seen against those they are of, over users and ads: slope, what is added to all, error of an ad, no more."""
+    errs = {"belief_slope": 1.5, "belief_sigma": 0.4, "belief_bias": 0.3, "belief_noise": 0.0}
+    scenario = market(rough={"dimensions": 8, "sigma": 0.6, "slope": 0.7}).override(
+        {f"rates.{name}": value for name, value in errs.items()} | {"demand.campaigns": 1_000}
+    )
+    built = build(scenario)
+    assert built.ads is not None
+    assert built.stages is not None
+    people, rough = built.users.interests[:400].astype(np.float64), built.stages[1]
+    true = people @ built.ads.vectors.T + built.ads.bias
+    believed = people @ built.ads.believed_vectors.T + built.ads.believed_bias
+    seen = people @ rough.ads.T + rough.bias
+    base = np.log(scenario.rates.click_rate / (1 - scenario.rates.click_rate)) if scenario.rates.kind == "interests" else 0
+    for of, by, slope, centre, shift, sigma in ((true, believed, 1.5, base, 0.3, 0.4), (believed, seen, 0.7, None, 0.0, 0.6)):
+        middle = of.mean() if centre is None else centre
+        error = by - (middle + shift + slope * (of - middle))
+        assert error.std(axis=0).max() < 0.02 * sigma  # the same whoever asks
+        assert abs(error.mean()) < 4 * sigma / 3_000**0.5 + 0.02
+        assert abs(error.mean(axis=0).std() / sigma - 1) < 4 / 6_000**0.5
+
+
+def test_a_wrong_slope_matters_only_where_bids_differ() -> None:
+    """A stage that takes log odds for half of what they are ranks the same under one bid, and favours high bids else."""
+    views = [market(rough={"dimensions": 8, "slope": slope}) for slope in (1.0, 0.5)]
+    for bids_differ in (False, True):
+        kept = []
+        for scenario in views:
+            built = build(scenario)
+            assert scenario.funnel is not None
+            assert built.ads is not None
+            assert built.stages is not None
+            owner = built.campaigns.ad_campaign
+            winnow = Winnow(scenario.funnel, built.stages, built.ads, built.users, owner, stream_keys(1))
+            bid = np.where(np.arange(100) % 2, 1.3e6, 1e6) if bids_differ else np.full(100, 1e6)
+            winnow.refresh(bid.astype(np.float32))
+            kept.append([winnow.trace(user, user).sorted for user in range(50)])
+        if bids_differ:
+            high = [np.mean([(owner[ads] % 2).mean() for ads in of]) for of in kept]
+            assert high[1] > high[0] + 0.03
+        else:
+            assert all(set(one) == set(other) for one, other in zip(*kept, strict=True))
+
+
+def test_errors_of_the_rough_sort_lose_what_is_best() -> None:
+    lost = [audit(market(rough={"dimensions": 8, "sigma": sigma}), 200).lost[1] for sigma in (0.0, 0.5, 1.5)]
+    assert lost[0] < lost[1] < lost[2]
+
+
 def test_a_world_winnows_as_the_trace_says(tmp_path: Path) -> None:
     """Whoever wins was a candidate, at the rate that the platform believes of it; the winner of the first slot ranks first."""
     scenario = market().override({"demand.budget_share": None})
