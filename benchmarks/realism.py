@@ -204,6 +204,6 @@ def picture(found: Realism) -> Picture:
     tired.plot(list(found.tired), list(found.tired.values()), "o-", color="#4c72b0", label="feed")
     tired.plot(list(CRITEO), list(CRITEO.values()), "o", label="Criteo", **published)
     tired.set(title="Click rate over the first", xlabel="exposures to the ad", ylim=(0.5, 1.05), xticks=list(found.tired))
-    for axis, place in zip(axes, ("upper left", "lower right", "lower right", "upper right"), strict=True):
+    for axis, place in zip(axes, ("lower right", "lower right", "lower right", "upper right"), strict=True):
         axis.legend(loc=place, frameon=False)
     return figure

@@ -127,7 +127,7 @@ def feed() -> Scenario:
 
     A user comes for 13 requests of up to three ads, with 16 videos of ten seconds between two of them, unless ads bore.
 
-    A request costs a server 113 ms on average: 23 for itself, 50 for 2,000 candidates recalled and roughly sorted, 40 for 200
+    A request costs a server 113 ms: 23 for itself, 50 for 2,000 candidates recalled and roughly sorted, 40 for 200
     finely sorted. Those that have waited for 100 ms get a quarter of it, after 200 ms ads cached for their segment.
     """
     return Scenario(
@@ -154,7 +154,7 @@ def feed() -> Scenario:
                 Quotas(recall=0, rough=0, fine=0, after_wait_s=0.3),
             ),
         ),
-        serving=Serving(servers=3, service_s=0.023, network_s=0.02, deadline_s=0.5),
+        serving=Serving(servers=3, service_s=0.023, service="fixed", network_s=0.02, deadline_s=0.5),
         sessions=Sessions(mean_requests=13.0, videos=16, video_s=10.0, leave_rate=0.001),
         fatigue=Fatigue(),
     )  # fmt: skip
@@ -177,7 +177,7 @@ def search() -> Scenario:
     """Search: 20,000 queries of three intents, 2,000 campaigns that bid by click for keywords, four slots.
 
     Four requests in five ask; the others are made on a page of suggestions with one slot. Half of recall's quota is for ads
-    whose keywords match. A request costs a server 124 ms on average, and two of them are 80% busy at the peak.
+    whose keywords match. A request costs a server 124 ms, and two of them are 80% busy at the peak.
     """
     return Scenario(
         name="search",
@@ -208,7 +208,7 @@ def search() -> Scenario:
                 Quotas(recall=0, rough=0, fine=0, after_wait_s=0.25),
             ),
         ),
-        serving=Serving(servers=2, service_s=0.04, network_s=0.02, deadline_s=0.5),
+        serving=Serving(servers=2, service_s=0.04, service="fixed", network_s=0.02, deadline_s=0.5),
         fatigue=Fatigue(),
     )  # fmt: skip
 
