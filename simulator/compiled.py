@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from functools import cache
+from functools import cache, singledispatch
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ def inlined(function: Callable[..., Any]) -> Any:
 
 def entry(function: Any, *arguments: Any) -> Callable[..., Any]:
     """The machine code of a kernel for arguments of these types, without Numba's look-up at each call (1 us, not 6)."""
-    key = function, _kind(arguments)
+    key = function, kind(arguments)
     if key not in _entries:
         _entries[key] = function.compile(tuple(numba.typeof(a) for a in arguments))
     return _entries[key]
@@ -62,10 +62,18 @@ def entry(function: Any, *arguments: Any) -> Callable[..., Any]:
 _entries: dict[Any, Callable[..., Any]] = {}  # Numba takes a millisecond to see that it has compiled a function before
 
 
-def _kind(x: Any) -> Any:
+@singledispatch
+def kind(x: Any) -> Any:
     """All of a value that Numba's type of it depends on."""
-    if isinstance(x, np.ndarray):
-        return x.dtype, x.ndim, x.flags.c_contiguous, x.flags.f_contiguous, x.flags.aligned, x.flags.writeable
-    if isinstance(x, tuple):
-        return type(x), *map(_kind, x)
     return type(x)
+
+
+@kind.register(np.ndarray)
+def _(x: np.ndarray) -> Any:
+    layout = "C" if x.flags.c_contiguous else "F" if x.flags.f_contiguous else "A"
+    return x.dtype, x.ndim, layout, x.flags.aligned, x.flags.writeable
+
+
+@kind.register(tuple)
+def _(x: tuple[Any, ...]) -> Any:
+    return type(x), *map(kind, x)

@@ -40,9 +40,9 @@ class Compiled:
 
     def __init__(self, env: Clock, exchange: Exchange) -> None:
         self._env, self._exchange = env, exchange
-        self._walk = entry(K.walk, 0, 0, exchange.state)
-        if exchange.queue is not None:
-            self._serve = entry(S.serve, 0, 0, exchange.state, exchange.queue)
+        self._walk = entry(K.walk, 0, 0, exchange.held)
+        if exchange.line is not None:
+            self._serve = entry(S.serve, 0, 0, exchange.held, exchange.line)
         env.process(self._traffic())
 
     def placed_anew(self) -> None:
@@ -63,9 +63,9 @@ class Compiled:
 
     def _play(self, until: int) -> int:
         exchange = self._exchange
-        if exchange.queue is None:
-            return int(self._walk(until, ALL, exchange.state))
-        return int(self._serve(int(self._env.now), until, exchange.state, exchange.queue))
+        if exchange.line is None:
+            return int(self._walk(until, ALL, exchange.held))
+        return int(self._serve(int(self._env.now), until, exchange.held, exchange.line))
 
 
 class Events:
@@ -73,14 +73,13 @@ class Events:
 
     def __init__(self, env: Clock, exchange: Exchange) -> None:
         self._env, self._exchange = env, exchange
-        self._walk = entry(K.walk, 0, 0, exchange.state)
+        self._walk = entry(K.walk, 0, 0, exchange.held)
         self._pool: Pool | None = None
-        if (queue := exchange.queue) is not None:
-            self._pool = Pool(env, int(queue.control[S.CAPACITY]))
-            self._find, self._enter = entry(S.column_of, 0, 0, queue), entry(S.enter, 0, 0, exchange.state, queue)
-            self._start = entry(S.start, 0, 0, exchange.state.times, queue)
-            self._leave = entry(S.leave, 0, exchange.state, queue)
-            self._finish = entry(S.finish, 0, 0, exchange.state, queue)
+        if (line := exchange.line) is not None:
+            self._pool, both = Pool(env, int(line.value.control[S.CAPACITY])), (exchange.held, line)
+            self._find, self._enter = entry(S.column_of, 0, 0, line), entry(S.enter, 0, 0, *both)
+            self._start, self._leave = entry(S.start, 0, 0, *both), entry(S.leave, 0, *both)
+            self._finish = entry(S.finish, 0, 0, *both)
         self._chain = 0  # number of the chain of arrivals in force
         env.process(self._arrivals(self._chain))
 
@@ -115,19 +114,19 @@ class Events:
                 continue
             number = int(control[K.NEXT])
             control[K.NEXT] = number + 1
-            if self._enter(number - control[K.BASE], number, exchange.state, exchange.queue):
+            if self._enter(number - control[K.BASE], number, exchange.held, exchange.line):
                 env.process(self._visit(number, self._pool))
 
     def _request(self) -> Generator[simpy.Event, Any, None]:
         """A request without servers to wait for: it is settled as it arrives."""
-        if self._walk(int(self._env.now) + 1, 1, self._exchange.state) == K.FAULTY:
+        if self._walk(int(self._env.now) + 1, 1, self._exchange.held) == K.FAULTY:
             blame(self._exchange)
         return
         yield
 
     def _visit(self, number: int, pool: Pool) -> Generator[simpy.Event, Any, None]:
         """A request that waits for a server, has it for a while, and is auctioned."""
-        env = self._env
+        env, held, line = self._env, self._exchange.held, self._exchange.line
         column, queue = self._column(number)
         with pool.request(priority=int(queue.tier[column])) as server:
             if not server.triggered:
@@ -135,20 +134,20 @@ class Events:
                 yield server if deadline == NEVER else server | env.at(int(env.now) + deadline, LEAVE)
                 column, queue = self._column(number)
                 if not server.triggered:
-                    self._leave(column, self._exchange.state, queue)
+                    self._leave(column, held, line)
                     return
-            self._start(column, int(env.now), self._exchange.state.times, queue)
+            self._start(column, int(env.now), held, line)
             yield env.at(int(env.now) + int(queue.work[column]), DONE)
-        column, queue = self._column(number)
-        self._finish(column, int(env.now), self._exchange.state, queue)
+        column, _ = self._column(number)
+        self._finish(column, int(env.now), held, line)
         if self._exchange.state.control[K.FAULT]:
             blame(self._exchange)
 
     def _column(self, number: int) -> tuple[int, S.Queue]:
         """Where a request under way is kept now: it moves when a block is drawn."""
-        queue = self._exchange.queue
-        assert queue is not None
-        return int(self._find(number, self._exchange.state.control[K.BASE], queue)), queue
+        line = self._exchange.line
+        assert line is not None
+        return int(self._find(number, self._exchange.state.control[K.BASE], line)), line.value
 
 
 ENGINES: dict[str, type[Compiled] | type[Events]] = {"compiled": Compiled, "events": Events}

@@ -21,6 +21,7 @@ from .compiled import entry
 from .demand import MICRO, UNLIMITED
 from .errors import MarketError, suggest
 from .funnel import Trace, Winnow
+from .held import Held
 from .history import new_history
 from .leads import new_chain
 from .market import Market
@@ -95,9 +96,10 @@ class Exchange:
         self.on_fill: list[Callable[[int, int], None]] = []  # when candidates of requests are found: first, from which on
         self.on_scores: list[Callable[[int], None]] = []  # asks for offers, from a request of the block on
         rows = np.array([0, campaigns]) if self._winnow is None else self._winnow.first_row
-        self.queue = None
+        self.line: Held[serving.Queue] | None = None  # the queue, where there are servers
         if scenario.serving is not None:
-            self.queue = serving.new_queue(scenario.serving, scenario.funnel, int(market.users.tier.max()) + 1, rows)
+            tiers = int(market.users.tier.max()) + 1
+            self.line = Held(serving.new_queue(scenario.serving, scenario.funnel, tiers, rows))
         self._demands = None if scenario.serving is None else serving.Demands(scenario.serving, market.users, keys)
         one_ad = ads == campaigns and self._winnow is None
         rate_shape = rows[-1], K.CHUNK
@@ -106,7 +108,7 @@ class Exchange:
         window = int(response.window_days * 86_400e6 // scenario.tick_us) + 2
         none = np.zeros((0, 0), np.float32)
         truth = self._rates.truth
-        self.state = K.State(
+        state = K.State(
             control=np.zeros(K.CONTROLS, np.int64),
             keys=keys,
             seen=scenario.auction.seen,
@@ -164,22 +166,33 @@ class Exchange:
             record_ints=np.zeros((0, K.RECORD_INTS), np.int64),
             record_floats=np.zeros((0, K.RECORD_FLOATS + slots)),
         )
-        control = self.state.control
+        self.held = Held(state)
+        control = state.control
         control[K.PRICING] = PRICING[scenario.auction.pricing]
         control[K.RESERVE] = _at_least(round(scenario.auction.reserve * MICRO))
         control[K.TICK_US], control[K.LAST_TICK] = scenario.tick_us, last_tick
         control[K.RECORD_OF] = -1
 
-        self._refresh = entry(K.refresh, self.multiplier, self.target, self.offer_bound, self._rates.bound, self.state)
-        self._cap_all = entry(K.cap_all, self.state)
+        self._refresh = entry(K.refresh, self.multiplier, self.target, self.offer_bound, self._rates.bound, self.held)
+        self._cap_all = entry(K.cap_all, self.held)
+
+    @property
+    def state(self) -> K.State:
+        """What the kernels read and write."""
+        return self.held.value
+
+    @property
+    def queue(self) -> serving.Queue | None:
+        """Requests that wait for servers or are served; None where there are no servers."""
+        return None if self.line is None else self.line.value
 
     # Blocks of requests
 
     def score(self) -> None:
         """Draws and scores the next block; called when the one before is played to its last request."""
         self.count_offered()
-        if self.queue is not None:
-            self._park(self.queue)
+        if self.line is not None:
+            self._park(self.line)
         for before in self.on_block:
             before()
         state, users, control = self.state, self.market.users, self.state.control
@@ -205,7 +218,7 @@ class Exchange:
                 ask(0)
             self.refresh()
         else:
-            self._cap_all(state)
+            self._cap_all(self.held)
 
     def _plan(self) -> tuple[NDArray[np.int64], ...]:
         """The columns of the block that say who comes when."""
@@ -296,12 +309,14 @@ class Exchange:
             ask(start)
         self.refresh()
 
-    def _park(self, queue: serving.Queue) -> None:
+    def _park(self, line: Held[serving.Queue]) -> None:
         """Moves requests that are still under way out of the columns that the next block takes."""
+        queue = line.value
         old = np.flatnonzero(queue.under_way[: K.CHUNK])
         columns = queue.under_way.size
         if np.count_nonzero(queue.under_way[K.CHUNK :]) + old.size > columns - K.CHUNK:
-            queue = self.queue = serving.widened(queue, 2 * columns)
+            queue = serving.widened(queue, 2 * columns)
+            line.replace(**queue._asdict())
             self.replace(**{name: _widened(getattr(self.state, name), columns) for name in COLUMNS})
         new = np.flatnonzero(~queue.under_way[K.CHUNK :])[: old.size] + K.CHUNK
         serving.moved(queue, old, new)
@@ -397,7 +412,7 @@ class Exchange:
 
     def refresh(self) -> None:
         """Recomputes what each campaign may bid; anything that changes bids, budgets, hours or flights ends here."""
-        self._refresh(self.multiplier, self.target, self.offer_bound, self._rates.bound, self.state)
+        self._refresh(self.multiplier, self.target, self.offer_bound, self._rates.bound, self.held)
 
     # What a campaign may ask for
 
@@ -459,7 +474,7 @@ class Exchange:
 
     def replace(self, **arrays: Any) -> None:
         """Puts other arrays into the state, for what changes size: offers, rules, journal, record."""
-        self.state = self.state._replace(**arrays)
+        self.held.replace(**arrays)
 
 
 def _widened(array: NDArray[Any], more: int) -> NDArray[Any]:

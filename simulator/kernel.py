@@ -1,7 +1,7 @@
 """The compiled walk over a block of requests: select, price, charge, and what people do, in the order of time.
 
 Both engines call `walk`: `compiled` for all requests before the next event of the SimPy world, `events` for one at a time.
-State lives in the arrays of `State`.
+State lives in the arrays of `State`, which entry points take as a `Held`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from . import surfaces as P
 from .auction import ENDLESS, LANES, campaign_of, insert, price_rank, rank_of, select, select_among, word
 from .chance import Stream, uniform
 from .compiled import inlined, kernel
+from .held import value_of
 from .history import History, make_history, note_history
 from .leads import Chain, conversion_delay, follow
 from .memory import Memory, appetite, count_shown, remembered, see, shown_today
@@ -393,11 +394,12 @@ def step(i: Any, j: Any, now: Any, alone: Any, low: Any, high: Any, state: Any) 
 
 
 @kernel()
-def walk(until: Any, most: Any, state: Any) -> Any:
+def walk(until: Any, most: Any, held: Any) -> Any:
     """Plays the requests before `until`, at most `most` of them.
 
     Says whether it got there (REACHED), needs the next block (HUNGRY) or met a bid that is not allowed (FAULTY).
     """
+    state = value_of(held)
     i = state.control[NEXT]
     end = i + most
     while True:
@@ -421,8 +423,9 @@ def walk(until: Any, most: Any, state: Any) -> Any:
 
 
 @kernel()
-def play_alone(i: Any, j: Any, now: Any, low: Any, high: Any, state: Any) -> None:
+def play_alone(i: Any, j: Any, now: Any, low: Any, high: Any, held: Any) -> None:
     """Plays one request from column j, where a market with servers keeps it while it waits; see `step` for `low` and `high`."""
+    state = value_of(held)
     for row in range(low, high):
         k = state.who[row, j] if state.who.size > 0 else row
         state.sums[OFFERED, k] += state.rate[row, j] * state.believed_conversion[k]
@@ -430,12 +433,13 @@ def play_alone(i: Any, j: Any, now: Any, low: Any, high: Any, state: Any) -> Non
 
 
 @kernel()
-def refresh(multiplier: Any, target: Any, offer_bound: Any, rate_bound: Any, state: Any) -> None:
+def refresh(multiplier: Any, target: Any, offer_bound: Any, rate_bound: Any, held: Any) -> None:
     """Sets what campaigns may bid from now on, after anything that can change it: bids, budgets, hours, flights.
 
     `multiplier` (K,): NaN where it bids by offer or by rule. `target` (K,): bid for a conversion at multiplier 1, currency.
     `offer_bound` (K,): its largest offer, millionths.
     """
+    state = value_of(held)
     for k in range(multiplier.size):
         if not state.active[k]:
             state.live[k] = 0
@@ -450,12 +454,13 @@ def refresh(multiplier: Any, target: Any, offer_bound: Any, rate_bound: Any, sta
         else:  # rules are capped whenever they are asked
             state.live[k] = 0
             state.watch[k] = -1
-    cap_all(state)
+    cap_all(held)
 
 
 @kernel()
-def cap_all(state: Any) -> None:
+def cap_all(held: Any) -> None:
     """Makes all caps exact; called for each block too, since what is bid in it was not known when they were last set."""
+    state = value_of(held)
     state.control[GROUP] = -1
     for k in range(state.live.size):
         left = state.allowance[k] - state.spent[k]

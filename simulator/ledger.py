@@ -16,6 +16,7 @@ from . import kernel as K
 from .compiled import entry, inlined, kernel
 from .demand import MICRO, Campaigns
 from .errors import InvariantError
+from .held import Held, value_of
 from .leads import FORM_OPENS, QUALIFIED, QUALIFIED_REPORTED, SALES, LeadBooks
 from .organic import IncrementBooks
 
@@ -29,40 +30,40 @@ Floats = NDArray[np.float64]
 class Ledger:
     """A row per campaign and closed tick; read it with `to_frame`, or through its arrays (ticks, campaigns).
 
-    It is made for kernels whose state has the types of `state`.
+    Its counters are those of the kernels' state, `held`.
     """
 
-    def __init__(self, campaigns: Campaigns, ticks_per_day: int, ticks: int, state: K.State) -> None:
+    def __init__(self, campaigns: Campaigns, ticks_per_day: int, ticks: int, held: Held[K.State]) -> None:
         self.campaigns, self.ticks_per_day, self.closed = campaigns, ticks_per_day, 0
-        held = len(campaigns.names)
-        self.counts = np.zeros((ticks, K.COUNTS, held), np.int64)
-        self.sums = np.zeros((ticks, K.SUMS, held))
-        self.left = np.zeros((ticks, held), np.int64)
-        self.multiplier = np.zeros((ticks, held))
-        self.market_price = np.zeros((ticks, held))
-        self.today_counts = np.zeros((K.COUNTS, held), np.int64)
-        self.today_sums = np.zeros((K.SUMS, held))
+        self._held, state, listed = held, held.value, len(campaigns.names)
+        self.counts = np.zeros((ticks, K.COUNTS, listed), np.int64)
+        self.sums = np.zeros((ticks, K.SUMS, listed))
+        self.left = np.zeros((ticks, listed), np.int64)
+        self.multiplier = np.zeros((ticks, listed))
+        self.market_price = np.zeros((ticks, listed))
+        self.today_counts = np.zeros((K.COUNTS, listed), np.int64)
+        self.today_sums = np.zeros((K.SUMS, listed))
         self.leads = LeadBooks(ticks, state.chain) if state.chain.form_open.size else None
         self.increments = IncrementBooks(ticks, state.baseline) if state.baseline.odds.size else None
         self._booked = np.zeros(1, np.int64)
         ints, floats = self.today_counts, self.today_sums
         own = self._booked, ints, floats, self.left[0], self.multiplier[0], self.market_price[0], ints, floats
-        self._book = entry(book, 0, 0, state, self.multiplier[0], *own)
+        self._book = entry(book, 0, 0, held, self.multiplier[0], *own)
 
     def open_day(self) -> None:
         """Starts the sums of a new day."""
         self.today_counts[:] = 0
         self.today_sums[:] = 0
 
-    def close_tick(self, state: K.State, multiplier: Floats, requests: int) -> None:
+    def close_tick(self, multiplier: Floats, requests: int) -> None:
         """Books the tick that ends, in which so many requests came, and clears the kernel's counters.
 
         Raises:
             InvariantError: if the books do not balance.
         """
-        tick = self.closed
+        tick, state = self.closed, self._held.value
         fault = self._book(
-            tick, requests, state, multiplier, self._booked, self.counts[tick], self.sums[tick], self.left[tick],
+            tick, requests, self._held, multiplier, self._booked, self.counts[tick], self.sums[tick], self.left[tick],
             self.multiplier[tick], self.market_price[tick], self.today_counts, self.today_sums,
         )  # fmt: skip
         if fault:
@@ -153,7 +154,7 @@ FAULTS = {
 
 @kernel()
 def book(
-    tick: Any, requests: Any, state: Any, multiplier: Any, booked: Any, tick_counts: Any, tick_sums: Any, tick_left: Any,
+    tick: Any, requests: Any, held: Any, multiplier: Any, booked: Any, tick_counts: Any, tick_sums: Any, tick_left: Any,
     tick_multiplier: Any, tick_price: Any, today_counts: Any, today_sums: Any,
 ) -> Any:  # fmt: skip
     """Moves a tick's counters into the books and clears them; returns the number of the invariant that fails, or 0.
@@ -161,6 +162,7 @@ def book(
     `tick` counts from the start. `tick_price` (K,): mean least winning cost of a slot, currency per impression; NaN without
     requests. The other arrays are as in `Ledger`, `booked` (1,) is all that was ever charged.
     """
+    state = value_of(held)
     counts, sums, allowance, spent = state.counts, state.sums, state.allowance, state.spent
     row = tick % state.reports.shape[0]
     total_spent, impressions = np.int64(0), np.int64(0)

@@ -21,6 +21,7 @@ from .chance import Stream, uniform
 from .compiled import inlined, kernel
 from .delivery import Funnel, Serving
 from .errors import InvariantError
+from .held import value_of
 from .population import Users
 from .sessions import comes
 from .surfaces import count_request
@@ -154,12 +155,13 @@ def _demand(
         tier[j] = tiers[segment[users[j]]]
 
 
-# What happens to a request; both engines call these, in the order of their own queue.
+# What happens to a request; both engines call these, in the order of their own queue. `held` is the state, `line` the queue.
 
 
 @kernel()
-def enter(column: Any, i: Any, state: Any, queue: Any) -> Any:
+def enter(column: Any, i: Any, held: Any, line: Any) -> Any:
     """Request i is due; returns whether it comes."""
+    state, queue = value_of(held), value_of(line)
     if state.session.size > 0 and not comes(i, column, state):
         state.control[K.LEFT_BASE] += 1
         return False
@@ -171,9 +173,10 @@ def enter(column: Any, i: Any, state: Any, queue: Any) -> Any:
 
 
 @kernel()
-def start(column: Any, now: Any, times: Any, queue: Any) -> None:
+def start(column: Any, now: Any, held: Any, line: Any) -> None:
     """A server takes it up, and does as much work on it as its tier and its wait leave quotas for."""
-    wait, level, tier = now - times[column], 0, queue.tier[column]
+    state, queue = value_of(held), value_of(line)
+    wait, level, tier = now - state.times[column], 0, queue.tier[column]
     while level + 1 < queue.after.shape[1] and wait >= queue.after[tier, level + 1]:
         level += 1
     queue.level[column] = level
@@ -186,16 +189,18 @@ def start(column: Any, now: Any, times: Any, queue: Any) -> None:
 
 
 @kernel()
-def leave(column: Any, state: Any, queue: Any) -> None:
+def leave(column: Any, held: Any, line: Any) -> None:
     """It has waited for too long."""
+    state, queue = value_of(held), value_of(line)
     queue.under_way[column] = False
     queue.books[LEFT] += 1
     count_request(P.LEFT, column, state)
 
 
 @kernel()
-def finish(column: Any, now: Any, state: Any, queue: Any) -> None:
+def finish(column: Any, now: Any, held: Any, line: Any) -> None:
     """Its service is complete: it is auctioned, if the answer will be in time."""
+    state, queue = value_of(held), value_of(line)
     queue.under_way[column] = False
     latency = now - state.times[column] + queue.network[column]
     queue.latency[min(np.int64(np.log2(np.float64(latency)) * OCTAVE), BINS - 1)] += 1
@@ -208,12 +213,13 @@ def finish(column: Any, now: Any, state: Any, queue: Any) -> None:
         return
     queue.books[SERVED] += 1
     level = queue.level[column]
-    K.play_alone(queue.request[column], column, now, queue.rows[level], queue.rows[level + 1], state)
+    K.play_alone(queue.request[column], column, now, queue.rows[level], queue.rows[level + 1], held)
 
 
 @kernel()
-def column_of(i: Any, base: Any, queue: Any) -> Any:
+def column_of(i: Any, base: Any, line: Any) -> Any:
     """The column in which request i is kept."""
+    queue = value_of(line)
     if i >= base:
         return i - base
     for column in range(K.CHUNK, queue.request.size):
@@ -226,9 +232,10 @@ def column_of(i: Any, base: Any, queue: Any) -> Any:
 
 
 @inlined
-def begin(column: Any, now: Any, times: Any, queue: Any) -> None:
+def begin(column: Any, now: Any, held: Any, line: Any) -> None:
     """Starts a service and puts its end on the heap."""
-    start(column, now, times, queue)
+    start(column, now, held, line)
+    queue = value_of(line)
     control, time, order, whose = queue.control, queue.done_time, queue.done_order, queue.done_column
     place, due, number = control[BUSY], now + queue.work[column], control[STARTED]
     control[BUSY], control[STARTED] = place + 1, number + 1
@@ -287,20 +294,22 @@ def next_of(tier: Any, queue: Any) -> Any:
 
 
 @inlined
-def grant(now: Any, times: Any, queue: Any) -> None:
+def grant(now: Any, held: Any, line: Any) -> None:
     """Gives free servers to those who wait."""
+    queue = value_of(line)
     while queue.control[BUSY] < queue.control[CAPACITY]:
         tier = first_waiting(queue)
         if tier < 0:
             break
-        begin(next_of(tier, queue), now, times, queue)
+        begin(next_of(tier, queue), now, held, line)
 
 
 @kernel()
-def serve(now: Any, until: Any, state: Any, queue: Any) -> Any:
+def serve(now: Any, until: Any, held: Any, line: Any) -> Any:
     """Plays all that happens to requests from `now` until before `until`; returns what `kernel.walk` does."""
+    state, queue = value_of(held), value_of(line)
     control, times = state.control, state.times
-    grant(now, times, queue)
+    grant(now, held, line)
     while True:
         if control[K.FAULT] != 0:
             return K.FAULTY
@@ -320,16 +329,16 @@ def serve(now: Any, until: Any, state: Any, queue: Any) -> Any:
             return K.REACHED
         if done <= gone and done <= arrival:
             finished = end(queue)
-            grant(done, times, queue)
-            finish(finished, done, state, queue)
+            grant(done, held, line)
+            finish(finished, done, held, line)
         elif gone <= arrival:
-            leave(next_of(whose, queue), state, queue)
+            leave(next_of(whose, queue), held, line)
         else:
             control[K.NEXT] = i + 1
-            if not enter(column, i, state, queue):
+            if not enter(column, i, held, line):
                 continue
             if queue.control[BUSY] < queue.control[CAPACITY]:
-                begin(column, arrival, times, queue)
+                begin(column, arrival, held, line)
             else:
                 tier = queue.tier[column]
                 queue.waiting[tier, (queue.head[tier] + queue.length[tier]) % queue.waiting.shape[1]] = column

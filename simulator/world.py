@@ -77,7 +77,7 @@ class World:
         self.env = Clock()
         self._exchange = Exchange(scenario, market.build(scenario), self.seed)
         ticks = scenario.days * scenario.ticks_per_day
-        self.ledger = Ledger(self.campaigns, scenario.ticks_per_day, ticks, self._exchange.state)
+        self.ledger = Ledger(self.campaigns, scenario.ticks_per_day, ticks, self._exchange.held)
         self._seat = BidSeat(self._exchange, self.ledger, (policies or {}).get("bid"))
         if record is not None:
             self._exchange.record(record)
@@ -245,7 +245,7 @@ class World:
         if exchange.queue is not None and self.serving is not None:
             requests = int(exchange.queue.books[SERVED])
             self.serving.close_tick(exchange.queue)
-        self.ledger.close_tick(exchange.state, exchange.multiplier, requests)
+        self.ledger.close_tick(exchange.multiplier, requests)
 
     def _note(self, what: str, campaign: int | str | None, amount: float | None) -> None:
         if self.journal is not None:
