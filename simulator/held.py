@@ -22,7 +22,7 @@ T = TypeVar("T", bound=tuple[Any, ...])
 class Held(Generic[T]):
     """A tuple, also laid out in memory as compiled functions know it; they take it back with `value_of`.
 
-    Its arrays may be replaced by others of the same types, and what holds it need not be told.
+    Its arrays may be replaced by others of the same types, and who has the `Held` need not be told.
     """
 
     def __init__(self, value: T) -> None:
