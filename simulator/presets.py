@@ -216,7 +216,8 @@ def search() -> Scenario:
 def leads() -> Scenario:
     """Two weeks of lead campaigns on a placement of their own with two slots, for users who come in sessions and tire of ads.
 
-    There are 8 campaigns in each of 5 verticals: say education, cars, home, finance, medical beauty.
+    There are 8 campaigns in each of 5 verticals: say education, cars, home, finance, medical beauty. Nobody sees the ads of one
+    more than three times a day.
 
     Rates and prices are those of Facebook's lead ads of 2024, as benchmark blogs tell them: 2.53% of impressions are clicked,
     8.78% of clicks are submits, a click costs 1.88 and a lead 21.98; a PID bidder pays about that. Lead quality has no public
@@ -231,10 +232,11 @@ def leads() -> Scenario:
             requests_per_day=100_000, curve=DAY, day_sigma=0.1, tick_sigma=0.05, tick_correlation=0.7,
         ),
         users=Users(count=20_000, segments=6, dimensions=16, spread=1.0, hour_amplitude=0.3),
-        rates=Interests(click_rate=0.0114, ad_sigma=0.3, belief_noise=0.1),
+        rates=Interests(click_rate=0.0121, ad_sigma=0.3, belief_noise=0.1),
         demand=DrawnDemand(
             campaigns=40, verticals=5, vertical_spread=1.0, objective="target_cpa", billing="cpc",
-            value_per_conversion=(14.0, 33.0), conversion_rate=0.081, conversion_sigma=0.2, follows_demand=0.67,
+            value_per_conversion=(10.0, 23.0), conversion_rate=0.081, conversion_sigma=0.2, follows_demand=0.67,
+            frequency_cap=3,
             lead=Leads(form_open_rate=0.35, qualified_rate=0.4, sale_rate=0.15, vertical_sigma=0.3),
         ),
         weather=Weather(day_sigma=0.2, common_sigma=0.1, tick_sigma=0.1, tick_correlation=0.9, drift_sigma=0.3),
