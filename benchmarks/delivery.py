@@ -45,7 +45,7 @@ def serving_table(world: World) -> Table:
         counts = books.counts[: books.closed][span].sum(axis=0)
         servers = books.capacity[: books.closed][span]
         came, begun = max(counts[S.ARRIVED], 1), max(counts[S.BEGUN], 1)
-        load = counts[S.WORK_US] / max(int(servers.sum()) * books.tick_us, 1)
+        load = counts[S.WORK_US] / max(servers.sum() * books.tick_us, 1)
         out.add_row(
             name, f"{counts[S.ARRIVED]:,}", f"{servers.mean():.1f}", f"{load:.0%}", f"{counts[S.WAITED] / begun:.0%}",
             f"{counts[S.STEPPED_DOWN] / begun:.1%}", f"{counts[S.LATE] / came:.1%}", f"{counts[S.LEFT] / came:.1%}",

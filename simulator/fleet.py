@@ -51,6 +51,7 @@ class Fleet:
     def __init__(self, env: simpy.Environment, settings: Serving, exchange: Exchange, changed: Callable[[int], None]) -> None:
         self._env, self._exchange, self._changed = env, exchange, changed
         self.owned, self.failed = settings.servers, 0
+        self._since, self._server_us = 0, 0  # what of the servers' time is added up
         for outage in settings.outages:
             env.process(self._outage(outage))
         if settings.autoscaling is not None:
@@ -66,10 +67,16 @@ class Fleet:
         self.owned = _count(servers)
         self._update()
 
-    def fail(self, servers: int) -> None:
-        """Takes so many servers down. Raises `MarketError` for what is not a number of servers."""
-        self.failed += _count(servers)
+    def fail(self, servers: int) -> int:
+        """Takes so many servers down, as far as there are so many; returns how many that are.
+
+        Raises:
+            MarketError: for what is not a number of servers.
+        """
+        taken = min(_count(servers), self.owned)
+        self.failed += taken
         self._update()
+        return taken
 
     def repair(self, servers: int) -> None:
         """Brings so many servers back. Raises `MarketError` if not so many have failed."""
@@ -78,8 +85,20 @@ class Fleet:
         self.failed -= servers
         self._update()
 
+    def server_us(self) -> int:
+        """Microseconds that servers have worked or could have, together, since this was asked before."""
+        self._measure()
+        out, self._server_us = self._server_us, 0
+        return out
+
+    def _measure(self) -> None:
+        now = int(self._env.now)
+        self._server_us += (now - self._since) * int(self._control[CAPACITY])
+        self._since = now
+
     def _update(self) -> None:
         if self.working != self._control[CAPACITY]:
+            self._measure()
             self._control[CAPACITY] = self.working
             self._changed(self.working)
 
@@ -90,9 +109,9 @@ class Fleet:
 
     def _outage(self, outage: Outage) -> Generator[simpy.Event, Any, None]:
         yield self._env.timeout(round(outage.start_s * 1e6))
-        self.fail(outage.servers)
+        taken = self.fail(outage.servers)
         yield self._env.timeout(round(outage.duration_s * 1e6))
-        self.repair(outage.servers)
+        self.repair(min(taken, self.failed))  # others may have repaired them
 
     def _scaling(self, rule: Autoscaling) -> Generator[simpy.Event, Any, None]:
         """Every so often orders as many servers as the work of that time would have filled to the share wanted."""

@@ -352,15 +352,19 @@ class ServingBooks:
         self.closed, self.tick_us, self.ticks_per_day = 0, tick_us, ticks_per_day
         self.counts = np.zeros((ticks, BOOKS), np.int64)
         self.latency = np.zeros((ticks, BINS), np.int32)
-        self.capacity = np.zeros(ticks, np.int64)  # servers at the end of a tick
+        self.capacity = np.zeros(ticks)  # servers that worked or could have, mean over a tick
         self.under_way = np.zeros(ticks, np.int64)  # requests that wait or are served at the end of a tick
 
-    def close_tick(self, queue: Queue) -> None:
-        """Books the tick that ends and clears the queue's counters. Raises `InvariantError` if a request is lost."""
+    def close_tick(self, queue: Queue, server_us: int) -> None:
+        """Books the tick that ends, in which servers had so much time, and clears the queue's counters.
+
+        Raises:
+            InvariantError: if a request is lost.
+        """
         tick = self.closed
         before = self.under_way[tick - 1] if tick else 0
         self.counts[tick], self.latency[tick] = queue.books, queue.latency
-        self.capacity[tick], self.under_way[tick] = queue.control[CAPACITY], np.count_nonzero(queue.under_way)
+        self.capacity[tick], self.under_way[tick] = server_us / self.tick_us, np.count_nonzero(queue.under_way)
         gone = queue.books[SERVED] + queue.books[LATE] + queue.books[LEFT]
         if before + queue.books[ARRIVED] - gone != self.under_way[tick]:
             raise InvariantError("requests that came, went and are under way do not add up")
@@ -376,7 +380,8 @@ class ServingBooks:
         """A row per tick.
 
         Columns: day, tick (of the day); requests, served (auctioned), late (answered after the deadline), left (waited as
-        long as the deadline), under_way (at the tick's end); servers (then); load (work begun over the servers' time);
+        long as the deadline), under_way (at the tick's end); servers (mean over the tick); load (work begun over the
+        servers' time);
         waited (share of those begun that had to); stepped_down (share that got less than the full quotas); wait_ms (mean
         of those begun); p50_ms, p95_ms, p99_ms of latency,
         wait, work and way together.
@@ -395,7 +400,7 @@ class ServingBooks:
                 "left": counts[:, LEFT],
                 "under_way": self.under_way[: self.closed],
                 "servers": self.capacity[: self.closed],
-                "load": counts[:, WORK_US] / (np.maximum(self.capacity[: self.closed], 1) * self.tick_us),
+                "load": counts[:, WORK_US] / np.maximum(self.capacity[: self.closed] * self.tick_us, 1),
                 "waited": counts[:, WAITED] / begun,
                 "stepped_down": counts[:, STEPPED_DOWN] / begun,
                 "wait_ms": counts[:, WAIT_US] / begun / 1000,

@@ -86,7 +86,7 @@ class World:
         self._fleet: Fleet | None = None
         if scenario.serving is not None:
             self.serving = ServingBooks(ticks, scenario.tick_us, scenario.ticks_per_day)
-            self._fleet = Fleet(self.env, scenario.serving, self._exchange, lambda servers: self._engine.resized(servers))
+            self._fleet = Fleet(self.env, scenario.serving, self._exchange, self._resized)
         self.visits = (
             None if scenario.sessions is None else VisitBooks(ticks, scenario.ticks_per_day, self._exchange.state.visits)
         )
@@ -218,6 +218,11 @@ class World:
 
     # Processes
 
+    def _resized(self, servers: int) -> None:
+        """Another number of servers works, whoever brought that about."""
+        self._engine.resized(servers)
+        self._note("servers_working", None, servers)
+
     def _clock(self) -> Generator[simpy.Event, Any, None]:
         """Opens and closes ticks and days; asks the policies in between."""
         ticks = self.scenario.ticks_per_day
@@ -242,9 +247,9 @@ class World:
         if self.visits is not None:
             requests = int(exchange.state.visits.counts[MADE])
             self.visits.close_tick(exchange.state.visits)
-        if exchange.queue is not None and self.serving is not None:
+        if exchange.queue is not None and self.serving is not None and self._fleet is not None:
             requests = int(exchange.queue.books[SERVED])
-            self.serving.close_tick(exchange.queue)
+            self.serving.close_tick(exchange.queue, self._fleet.server_us())
         self.ledger.close_tick(exchange.multiplier, requests)
 
     def _note(self, what: str, campaign: int | str | None, amount: float | None) -> None:
