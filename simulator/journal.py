@@ -23,7 +23,6 @@ from .exchange import Exchange
 from .history import COUNTERS, hashed, new_history
 
 ROWS = 1 << 16  # of a row group
-HOUR_US = 3_600_000_000
 STAGES = ("recall", "rough", "fine")  # that a candidate left last
 NONE = -1  # where a market has no surface, query, session or creative
 
@@ -208,6 +207,10 @@ class Journal:
     def _write_candidates(self) -> None:
         """Writes the candidates of requests that have come; the others may be found anew."""
         played = int(self._exchange.state.control[K.NEXT])
+        state, base = self._exchange.state, int(self._exchange.state.control[K.BASE])
+        if state.present.size:  # who has left makes no request
+            for number in [n for n in self._traced if n < played and state.present[n - base] == 0]:
+                del self._traced[number]
         done = [number for number in self._traced if number < played]
         if done:
             self._writers["candidates"].write_table(pa.concat_tables([self._traced.pop(number) for number in sorted(done)]))
@@ -232,7 +235,7 @@ class Journal:
 
     def _write_features(self, found: dict[str, NDArray[Any]], history: NDArray[np.int64]) -> None:
         """A training set's rows: raw categories, their hashes, counters, propensity and labels."""
-        market = self._exchange.market
+        market, day_us = self._exchange.market, self._exchange.scenario.day_us
         creative, query, time = found["creative"], found["query"], found["time_us"]
         nothing = np.full(time.size, NONE)
         portfolio, language = market.creatives, market.language
@@ -240,7 +243,7 @@ class Journal:
         found = found | {
             "segment": market.users.segment[found["user"]], "vertical": market.campaigns.vertical[found["campaign"]],
             "format": nothing if portfolio is None else portfolio.format[creative].astype(np.int64), "intent": intent,
-            "hour": time // HOUR_US % 24,
+            "hour": time % day_us * 24 // day_us,
         }  # fmt: skip
         found |= {f"{name}_hash": hashed(name, found[name]) for name in CATEGORIES}
         found |= {name: history[:, c].copy() for c, name in enumerate(COUNTERS)}

@@ -251,8 +251,8 @@ def test_hashes_tell_values_and_columns_apart(features: tuple[World, dict[str, p
 
 
 def test_candidates_are_those_the_funnel_passed(features: tuple[World, dict[str, pd.DataFrame]]) -> None:
-    world, logs = features
-    rows, made = logs["candidates"], world.played
+    _, logs = features
+    rows, made = logs["candidates"], len(logs["requests"])
     sampled = rows["request"].nunique()
     assert abs(sampled - 0.2 * made) < 4 * (0.16 * made) ** 0.5
     assert not rows.duplicated(["request", "ad"]).any()
@@ -264,6 +264,27 @@ def test_candidates_are_those_the_funnel_passed(features: tuple[World, dict[str,
     expected = logs["impressions"]["request"].isin(rows["request"]).sum()
     assert len(shown) == expected > 100  # what was shown has left the fine sort
     assert (shown["stage"] == "fine").all()
+
+
+def test_candidates_are_of_requests_that_were_made(tmp_path: Path) -> None:
+    """Most of what is planned is not: users leave at once."""
+    changes = {**WHOLE, "days": 1, "sessions": {"mean_requests": 8.0, "leave_rate": 2.0}}
+    for serving in (None, {"servers": 3, "service_s": 60.0}):
+        scenario = Scenario.preset("tiny").override({**changes, "serving": serving})
+        folder = tmp_path / str(serving is None)
+        world = World(scenario, seed=2, journal=Logs(folder, candidates=1.0))
+        world.run()
+        candidates, made = (pd.read_parquet(folder / f"{name}.parquet")["request"] for name in ("candidates", "requests"))
+        assert len(made) < 0.5 * world.played
+        assert set(candidates) == set(made)
+
+
+def test_hours_are_those_of_the_market_s_day(tmp_path: Path) -> None:
+    scenario = Scenario.preset("tiny").override({"day_s": 3_600, "days": 2})
+    World(scenario, seed=2, journal=Logs(tmp_path, features=True)).run()
+    rows = pd.read_parquet(tmp_path / "features.parquet")
+    np.testing.assert_array_equal(rows["hour"], rows["time_us"] // 150_000_000 % 24)
+    assert rows["hour"].nunique() == 24
 
 
 def test_logs_change_nothing(features: tuple[World, dict[str, pd.DataFrame]]) -> None:
