@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from .chance import Stream, autoregression, generator
 from .errors import ScenarioError
-from .outcomes import Lead
-from .scenario import Ad, Advertiser, Campaign, DrawnDemand, Scenario
+from .outcomes import Lead, reported_within
+from .scenario import Ad, Advertiser, Campaign, DrawnDemand, Response, Scenario
 
 MICRO = 1_000_000
 UNLIMITED = np.int64(1 << 61)
@@ -165,7 +165,8 @@ def weather(scenario: Scenario, table: Campaigns, seed: int, day: int) -> NDArra
 def conversion_rates(scenario: Scenario, table: Campaigns) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Conversions per click of each campaign by tick of the day, (ticks, campaigns), at most 1: true, and as believed.
 
-    The course over the day is known to everybody; the level is believed with an error of mean 1 that lasts.
+    The course over the day is known to everybody; the level is believed with an error of mean 1 that lasts. Believed are those
+    conversions alone that are attributed to the ad, since no others are reported.
 
     Raises:
         ScenarioError: if a lead campaign's forms would be submitted more often than they are opened.
@@ -181,4 +182,13 @@ def conversion_rates(scenario: Scenario, table: Campaigns) -> tuple[NDArray[np.f
             )
     sigma = scenario.response.belief_sigma
     error = sigma * generator(scenario.market_seed, Stream.CAMPAIGNS, 3).standard_normal(len(table.names)) - sigma**2 / 2
-    return np.minimum(true, 1.0), np.minimum(true * np.exp(error), 1.0)
+    return np.minimum(true, 1.0), np.minimum(true * np.exp(error) * attributed(scenario.response, table), 1.0)
+
+
+def attributed(response: Response, table: Campaigns) -> NDArray[np.float64]:
+    """Share of each campaign's conversions that come in time to be attributed to the ad, (campaigns,)."""
+    days = response.attribution_days
+    if days is None:
+        return np.ones(len(table.names))
+    delays = [response.delay if c.lead is None else c.lead.submit_delay for c in table.listed]
+    return np.array([reported_within(delay, days, response.window_days) for delay in delays])

@@ -3,8 +3,10 @@ scenario."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
+import numpy as np
 from pydantic import Field
 
 from .settings import LogOdds, NonNegative, Part, Positive
@@ -18,6 +20,13 @@ class DelayPart(Part):
     weight: Positive = 1.0
     shape: Positive = 1.0
     scale_s: Positive
+
+
+def reported_within(parts: Sequence[DelayPart], days: float, window_days: float) -> float:
+    """Share of a mixture of Weibulls, each truncated at the window, that lies within so many days."""
+    inner, outer = (np.array([((d * DAY_S) / p.scale_s) ** p.shape for p in parts]) for d in (days, window_days))
+    weight = np.array([p.weight for p in parts])
+    return float(weight @ (np.expm1(-inner) / np.expm1(-outer)) / weight.sum())
 
 
 Delay = Annotated[tuple[DelayPart, ...], Field(min_length=1)]

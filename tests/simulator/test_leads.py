@@ -13,6 +13,7 @@ from adarena.simulator import BidPolicy, BidView, InvariantError, Multiplier, Sc
 from adarena.simulator import kernel as K
 from adarena.simulator import leads as L
 from adarena.simulator.chance import Stream, uniforms
+from adarena.simulator.market import build
 from adarena.simulator.outcomes import DelayPart, Lead, Leads
 from adarena.simulator.scenario import Response
 
@@ -148,6 +149,22 @@ def test_late_conversions_happen_but_are_neither_reported_nor_billed() -> None:
     due = tape.column("report_us") < every.scenario.horizon_us
     assert some.ledger.counts[:, K.REPORTED].sum() == (kept & due).sum() < 0.7 * ((tape.column("converted") > 0) & due).sum()
     assert 0 < some.ledger.spend().sum() < 0.7 * every.ledger.spend().sum()
+
+
+def test_what_is_believed_is_what_will_be_attributed() -> None:
+    """Conversions that come too late are none that the platform knows of; campaigns that pay for them bid that much less."""
+    hours = 12.0
+    mixture = [{"weight": 2.0, "scale_s": 3_600.0}, {"weight": 1.0, "shape": 0.6, "scale_s": 90_000.0}]
+    settings = {"demand__lead": None, "response__delay": mixture, "response__window_days": 20.0}
+    every, some = (build(market(**settings, response__attribution_days=days)) for days in (None, hours / 24))
+    share = some.believed_conversion / every.believed_conversion
+    parts = market(**settings).response.delay
+    taken = np.array([delay(parts, 20.0, u) for u in (np.arange(40_000) + 0.5) / 40_000]) / 3.6e9
+    np.testing.assert_allclose(share, (taken <= hours).mean(), atol=1e-4)
+    np.testing.assert_array_equal(some.conversion, every.conversion)
+    slow = {**LEAD, "submit_delay": mixture}
+    with_leads = build(market(demand__lead=slow, response__window_days=20.0, response__attribution_days=hours / 24))
+    np.testing.assert_allclose(with_leads.believed_conversion / with_leads.conversion, share, rtol=1e-9)
 
 
 class Watcher(BidPolicy):
