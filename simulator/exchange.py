@@ -20,7 +20,7 @@ from .chance import stream_keys
 from .compiled import entry
 from .demand import MICRO, UNLIMITED
 from .errors import MarketError, suggest
-from .funnel import Trace, Winnow
+from .funnel import Seen, Trace, Winnow
 from .held import Held
 from .history import new_history
 from .leads import new_chain
@@ -247,7 +247,8 @@ class Exchange:
         state, drawn, block = self.state, self.state.users[: K.CHUNK], slice(start, K.CHUNK)
         asked = None if self._asking is None else self._asking.asked(state.surface[: K.CHUNK], state.query[: K.CHUNK])
         if self._winnow is not None:
-            self._winnow.fill(first, start, drawn, asked, state.rate, state.ad, state.who)
+            seen = Seen(state.memory, state.times[: K.CHUNK])
+            self._winnow.fill(first, start, drawn, asked, state.rate, state.ad, state.who, seen)
         else:
             self._rates.fill(first, drawn, asked, self._block)
             if state.ad.size:
@@ -263,11 +264,10 @@ class Exchange:
     def trace(self, number: int, place: int) -> Trace:
         """The way of a request, in a place of the block, through the full quotas of its tier, as the index is; for logs."""
         assert self._winnow is not None
-        users, asked = self.state.users, None
+        state, one, asked = self.state, slice(place, place + 1), None
         if self._asking is not None:
-            one = slice(place, place + 1)
-            asked = self._asking.asked(self.state.surface[one], self.state.query[one])
-        return self._winnow.trace(number, int(users[place]), asked)
+            asked = self._asking.asked(state.surface[one], state.query[one])
+        return self._winnow.trace(number, int(state.users[place]), asked, Seen(state.memory, state.times[one]))
 
     def _new_winnow(self, keys: NDArray[np.uint64]) -> Winnow | None:
         settings, market = self.scenario.funnel, self.market
@@ -282,7 +282,8 @@ class Exchange:
         """Takes the bids of the moment into the funnel's index, and winnows anew what has not come yet of the block."""
         if self._winnow is None:
             return
-        self._winnow.refresh(self.state.live)
+        can_pay = self.state.cap >= self.state.control[K.RESERVE]
+        self._winnow.refresh(np.where(can_pay, self.state.live, np.float32(0)))
         control = self.state.control
         start = int(control[K.NEXT] - control[K.BASE])
         if control[K.SCORED] and start < K.CHUNK:

@@ -4,7 +4,8 @@ Recall scores every ad through a few dimensions and keeps the best of several ch
 more, the fine sort the best of them with all that the platform believes. A stage ranks by believed worth, log click odds plus
 log bid; bids are those at the last tick, as an index has them, and the auction asks for the ones of the moment. Blocks are
 scored in batches of a fixed height, since a product of another height differs in the last bit. With an index recall scores
-only the ads that this finds.
+only the ads that this finds. The fine sort leaves out whoever had reached the user's frequency cap when the block was filled;
+the auction looks again.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from .compiled import inlined, kernel
 from .delivery import Funnel, Stage
 from .index import Lists
 from .matching import Matches
+from .memory import Memory, has_seen_enough, no_memory
 from .population import AdVectors, Asked, Users, sigmoid
 
 Floats = NDArray[np.float32]
@@ -66,6 +68,17 @@ def channels(settings: Funnel, quota: int) -> tuple[int, ...]:
     return left, *out
 
 
+class Seen(NamedTuple):
+    """What users remember, and when each of a batch asks."""
+
+    memory: Memory
+    times: Integers  # (n,) microseconds
+
+    def part(self, batch: slice) -> Seen:
+        """Of some of them."""
+        return Seen(self.memory, self.times[batch])
+
+
 class Winnow:
     """Fills blocks with the candidates of each request's auction; one of an exchange, since its index follows the bids.
 
@@ -89,6 +102,7 @@ class Winnow:
         self._asks = np.ones((self.batch, d + 1), np.float32)
         self._people = np.zeros((self.batch, users.interests.shape[1]), np.float32)
         nothing, alike = np.full(self.batch, -1), np.zeros(self.batch, np.float32)
+        self._unseen = Seen(no_memory(int(owner.max()) + 1), np.zeros(self.batch, np.int64))
         self._unasked = Asked(nothing, np.zeros((0, 0), np.float32), alike, alike + 1)
         self._scores = np.empty((self.batch, count if settings.index is None else 0), np.float32)
         self._worth = np.zeros(count, np.float32)  # bid per click at the last tick
@@ -157,25 +171,27 @@ class Winnow:
             self._cached_rate[segment, : best.size] = 1 / (1 + np.exp(-row[best]))
 
     def fill(
-        self, first: int, start: int, users: Integers, asked: Asked | None, rate: Floats, ad: Integers, who: Integers
-    ) -> None:
+        self, first: int, start: int, users: Integers, asked: Asked | None, rate: Floats, ad: Integers, who: Integers,
+        seen: Seen | None = None,
+    ) -> None:  # fmt: skip
         """Candidates of the requests of a block from place `start` on; rows of `rate`, `ad` and `who`, columns by place.
 
-        `users` are those of the whole block, `asked` what they ask.
+        `users` are those of the whole block, `asked` what they ask, `seen` what they have seen (None: nothing).
         """
         for low in range(start // self.batch * self.batch, users.size, self.batch):
             batch = slice(low, low + self.batch)
-            part = None if asked is None else asked.part(batch)
-            self._pass(first + low, max(start - low, 0), low, users[batch], part, self._quotas, rate, ad, who, self._passed)
+            asks, remembers = None if asked is None else asked.part(batch), None if seen is None else seen.part(batch)
+            skip, block = max(start - low, 0), (rate, ad, who)
+            self._pass(first + low, skip, low, users[batch], asks, remembers, self._quotas, *block, self._passed)
 
-    def trace(self, number: int, user: int, asked: Asked | None = None) -> Trace:
+    def trace(self, number: int, user: int, asked: Asked | None = None, seen: Seen | None = None) -> Trace:
         """The way of one request through the full quotas of its tier, with the index as it is; for judges.
 
-        `asked` holds what this one request asks.
+        `asked` and `seen` are of this one request.
         """
         rows, scratch, passed = int(self.first_row[1]), self._scratch, np.zeros((1, 3), np.int64)
         rate, ad, who = np.zeros((rows, 1), np.float32), np.zeros((rows, 1), np.int64), np.zeros((rows, 1), np.int64)
-        self._pass(number, 0, 0, np.array([user]), asked, self._full, rate, ad, who, passed)
+        self._pass(number, 0, 0, np.array([user]), asked, seen, self._full, rate, ad, who, passed)
         recalled, kept, shown = passed[0]
         scores = self._scores[0] if self._lists is None else self._asks[0] @ self._index
         return Trace(
@@ -184,8 +200,8 @@ class Winnow:
         )  # fmt: skip
 
     def _pass(
-        self, first: int, skip: int, column: int, users: Integers, asked: Asked | None, quotas: Integers, rate: Floats,
-        ad: Integers, who: Integers, passed: Integers,
+        self, first: int, skip: int, column: int, users: Integers, asked: Asked | None, seen: Seen | None, quotas: Integers,
+        rate: Floats, ad: Integers, who: Integers, passed: Integers,
     ) -> None:  # fmt: skip
         """Scores one batch of users, or a single user, against the index and winnows; see `winnow`."""
         people = self._people
@@ -198,9 +214,9 @@ class Winnow:
         else:
             self._lists.search(self._asks[:, :-1], self._nearest)
         winnow(
-            first, skip, column, users, people, asked or self._unasked, self._matches, self._keys, self._scores, self._nearest,
-            self._popular, self._fresh, self._channels, quotas, self.first_row, self._recall, self._rough, self._fine,
-            self._offset, self._owner,
+            first, skip, column, users, people, asked or self._unasked, seen or self._unseen, self._matches, self._keys,
+            self._scores, self._nearest, self._popular, self._fresh, self._channels, quotas, self.first_row, self._recall,
+            self._rough, self._fine, self._offset, self._owner,
             self._users.segment, self._tier, self._cached_ad, self._cached_rate, self._scratch, rate, ad, who, passed,
         )  # fmt: skip
 
@@ -230,7 +246,7 @@ class Scratch(NamedTuple):
     matched: Floats  # scores of ads whose keywords match
     stamp: Integers  # (ads,)
     owner_stamp: Integers  # (campaigns,)
-    owner_best: Integers  # (campaigns,) the best of its ads among those chosen
+    owner_best: Integers  # (campaigns,) the best of its ads among those chosen; -1: its user has seen enough of it
     serial: Integers  # (1,)
 
 
@@ -380,10 +396,10 @@ def add(a: Any, serial: Any, scores: Any, person: Any, recall: Any, offset: Any,
 
 @kernel(fastmath={"contract", "reassoc"})
 def winnow(
-    first: Any, skip: Any, column: Any, users: Any, people: Any, asked: Any, matches: Any, keys: Any, scores: Any, nearest: Any,
-    popular: Any, fresh: Any, channels: Any, quotas: Any, first_row: Any, recall: Any, rough: Any, fine: Any, offset: Any,
-    owner: Any, segment: Any, tiers: Any, cached_ad: Any, cached_rate: Any, scratch: Any, rate: Any, ad: Any, who: Any,
-    passed: Any,
+    first: Any, skip: Any, column: Any, users: Any, people: Any, asked: Any, seen: Any, matches: Any, keys: Any, scores: Any,
+    nearest: Any, popular: Any, fresh: Any, channels: Any, quotas: Any, first_row: Any, recall: Any, rough: Any, fine: Any,
+    offset: Any, owner: Any, segment: Any, tiers: Any, cached_ad: Any, cached_rate: Any, scratch: Any, rate: Any, ad: Any,
+    who: Any, passed: Any,
 ) -> None:  # fmt: skip
     """The funnel of a batch of requests, from their recall scores (requests, ads) to the rows of their auctions.
 
@@ -418,7 +434,7 @@ def winnow(
                         passed[level, 2] += cached_rate[home, i] > 0
                 continue
             kept = rough_sort(recalled, level, quota, scratch)
-            shown = fine_sort(kept, person, asked.odds[j], fine, offset, owner, quota[level, 2], scratch)
+            shown = fine_sort(kept, person, users[j], j, asked.odds[j], seen, fine, offset, owner, quota[level, 2], scratch)
             passed[level, 0] += min(recalled, quota[level, 0])
             passed[level, 1] += kept
             passed[level, 2] += shown
@@ -455,20 +471,27 @@ def rough_sort(recalled: Any, level: Any, quotas: Any, scratch: Any) -> Any:
 
 @inlined
 def fine_sort(
-    kept: Any, person: Any, odds: Any, fine: Any, offset: Any, owner: Any, quota: Any, scratch: Any
+    kept: Any, person: Any, user: Any, j: Any, odds: Any, seen: Any, fine: Any, offset: Any, owner: Any, quota: Any,
+    scratch: Any,
 ) -> Any:  # fmt: skip
     """Leaves in `place` where among `chosen` the best stand, one of each campaign, `click` being their rates."""
     scratch.serial[0] += 1
-    serial = scratch.serial[0]
+    serial, campaigns = scratch.serial[0], scratch.owner_stamp.size
     for i in range(kept):
         a = scratch.chosen[i]
         click = np.float32(sigmoid(product(person, fine.ads[a]) + fine.bias[a] + odds))
         scratch.click[i], scratch.score[i] = click, math.log(click) + offset[a]
         k = owner[a]
         if scratch.owner_stamp[k] != serial:
-            scratch.owner_stamp[k], scratch.owner_best[k] = serial, i
+            enough = has_seen_enough(user, k, campaigns, seen.times[j], seen.memory)
+            scratch.owner_stamp[k], scratch.owner_best[k] = serial, -1 if enough else i
+            if enough:
+                scratch.score[i] = NOBODY
             continue
         best = scratch.owner_best[k]
+        if best < 0:
+            scratch.score[i] = NOBODY
+            continue
         better = click > scratch.click[best]
         scratch.score[best if better else i] = NOBODY
         if better:

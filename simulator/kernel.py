@@ -18,7 +18,7 @@ from .compiled import inlined, kernel
 from .held import value_of
 from .history import History, make_history, note_history
 from .leads import Chain, conversion_delay, follow
-from .memory import Memory, appetite, count_shown, remembered, see, shown_today
+from .memory import Memory, appetite, count_shown, has_seen_enough, remembered, see
 from .organic import Baseline, credit
 from .response import true_click_rate
 from .rotation import Rotation, count_creative, creative_of, extra_log_odds, share_of
@@ -353,7 +353,7 @@ def find(j: Any, alone: Any, low: Any, high: Any, state: Any) -> None:
 def find_others(j: Any, now: Any, low: Any, high: Any, state: Any) -> None:
     """Finds the best bids without the campaigns of which this user has seen enough today."""
     lane, top, memory, live, active = j % LANES, state.top, state.memory, state.live, state.active
-    barred, width = 0, live.size + memory.tire_of
+    barred = 0
     while True:
         before = barred
         for place in range(len(state.seen) + 1):
@@ -361,7 +361,7 @@ def find_others(j: Any, now: Any, low: Any, high: Any, state: Any) -> None:
                 break
             row = campaign_of(top[place, lane])
             k = state.who[row, j] if state.who.size > 0 else row
-            if memory.cap[k] > 0 and shown_today(state.users[j], k, width, now, memory) >= memory.cap[k]:
+            if has_seen_enough(state.users[j], k, live.size, now, memory):
                 memory.barred[barred], memory.barred_live[barred], memory.barred_active[barred] = k, live[k], active[k]
                 live[k], active[k] = 0, False
                 barred += 1

@@ -80,6 +80,15 @@ def new_memory(scenario: Scenario, table: Campaigns, creatives: int | None) -> M
     )
 
 
+def no_memory(campaigns: int) -> Memory:
+    """That of a market in which nobody remembers anything."""
+    none = np.zeros(0, np.int64)
+    return Memory(
+        none, np.zeros(0), none, none, np.zeros(1, np.int64), campaigns, none, none, np.zeros(0, np.float32),
+        np.zeros(0, np.bool_), np.zeros((SHOWN_COUNTS, 0), np.int64), np.zeros((SHOWN_SUMS, 0)), 0.0, 0.0, 1,
+    )  # fmt: skip
+
+
 def with_room(memory: Memory, more: int, now: int) -> Memory:
     """A memory with room for `more` new entries: itself, or a larger one from which what has faded is gone."""
     if memory.whose.size == 0 or 2 * (int(memory.used[0]) + more) <= memory.whose.size:
@@ -119,6 +128,14 @@ def shown_today(user: Any, what: Any, width: Any, now: Any, memory: Any) -> Any:
     if memory.whose[place] == FREE or memory.last[place] // memory.day_us != now // memory.day_us:
         return np.int64(0)
     return memory.today[place]
+
+
+@inlined
+def has_seen_enough(user: Any, k: Any, campaigns: Any, now: Any, memory: Any) -> Any:
+    """Whether a user has reached the cap of campaign k, of so many campaigns."""
+    if memory.cap.size == 0 or memory.cap[k] == 0:
+        return False
+    return shown_today(user, k, campaigns + memory.tire_of, now, memory) >= memory.cap[k]
 
 
 @inlined

@@ -292,6 +292,41 @@ def test_new_ads_are_found_by_exploring() -> None:
     assert audit(new, 200).lost[2] > audit(known, 200).lost[2]
 
 
+def crowd(**rich: Any) -> Scenario:
+    """Ten campaigns that bid four times as much as ten others, of whom five come to an auction of one slot."""
+    worth, own = [20.0] * 10 + [5.0] * 10, [rich] * 10 + [{}] * 10
+    campaigns = [{"name": f"c{k}", "value_per_conversion": worth[k], **own[k]} for k in range(20)]
+    funnel = {"popular_share": 0.0, "exploring_share": 0.0, "levels": [{"recall": 20, "rough": 20, "fine": 5}]}
+    return Scenario.preset("tiny").override(
+        {
+            "demand": {"kind": "listed", "advertisers": [{"name": c["name"], "campaigns": [c]} for c in campaigns]},
+            "traffic.requests_per_day": 12_000, "traffic.arrivals": "even", "users.count": 100, "funnel": funnel,
+            "auction.slots": 1, "auction.exposure": [1.0], "rates.affinity": 0.3,
+        }
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("billing", ["cpm", "cpc", "cpa"])
+def test_who_cannot_pay_leaves_the_index_at_the_next_tick(billing: str) -> None:
+    """Rich campaigns of a small budget: once it is spent the others fill every slot."""
+    world = World(crowd(billing=billing, budget_per_day=1.0), seed=1)
+    world.run()
+    shown = world.ledger.impressions()
+    if billing != "cpa":  # charged when reported, by when more was won
+        assert shown[:, :10].sum() < 0.2 * shown.sum()
+    assert (shown.sum(axis=1)[4:] == world.ledger.requests()[4:]).all()
+
+
+def test_who_has_reached_its_cap_leaves_room_for_others() -> None:
+    """Each user sees ten rich campaigns once, and then, as soon as a block is filled anew, the others."""
+    world = World(crowd(frequency_cap=1), seed=1)
+    world.run()
+    shown = world.ledger.impressions()
+    assert shown[:, :10].sum() == 10 * 100
+    assert shown.sum() > 0.8 * world.ledger.requests().sum()
+    assert (shown.sum(axis=1)[12:] == world.ledger.requests()[12:]).all()
+
+
 LEAN = {"recall": 12, "rough": 6, "fine": 3}
 CACHED = {"recall": 0, "rough": 0, "fine": 5}
 NOTHING = {"recall": 0, "rough": 0, "fine": 0}
