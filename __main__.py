@@ -39,7 +39,7 @@ def simulate(
     """Runs a market, prints its day and draws it.
 
     Args:
-        scenario: a preset (bidding, bidding-small, bidding-tcpa, feed, overload, coldstart, leads, tiny, ...) or a YAML file.
+        scenario: a preset (bidding, bidding-small, bidding-tcpa, feed, overload, coldstart, search, leads, ...) or a YAML file.
         bidder: who bids for all campaigns, e.g. pid, dual:step=0.05 or mymodule:MyBidder.
         engine: blocks in compiled code, or each request as a SimPy process.
         seed: the days that are lived through.

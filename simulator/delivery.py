@@ -186,8 +186,8 @@ def _check_steps(levels: tuple[Quotas, ...]) -> None:
     if levels[0].after_wait_s != 0:
         raise ValueError(f"the first of the levels is the full one: its after_wait_s is 0, not {levels[0].after_wait_s:g}")
     for one, next_ in pairwise(levels):
-        if next_.after_wait_s <= one.after_wait_s or next_.recall > one.recall:
-            raise ValueError("levels go down: each holds from a longer wait on, with no larger recall")
+        if next_.after_wait_s <= one.after_wait_s or next_.recall > one.recall or next_.rough > one.rough:
+            raise ValueError("levels go down: each holds from a longer wait on, with no larger recall and rough sort")
 
 
 class Funnel(Part):

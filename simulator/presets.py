@@ -123,9 +123,9 @@ def queue(servers: int = 1, requests: int = 100_000) -> Scenario:
 
 
 def feed() -> Scenario:
-    """A short-video feed: 10,000 ads of 2,500 campaigns, a million users, a funnel on servers that are 80% busy at the peak.
+    """A short-video feed: 10,000 ads of 500 campaigns, a million users, a funnel on servers that are 80% busy at the peak.
 
-    A user comes for 13 requests of up to three ads, with 16 videos of ten seconds between two of them, unless ads bore.
+    A user comes for 13 requests of up to three ads, with 30 videos of ten seconds between two of them, unless ads bore.
 
     A request costs a server 113 ms: 23 for itself, 50 for 2,000 candidates recalled and roughly sorted, 40 for 200
     finely sorted. Those that have waited for 100 ms get a quarter of it, after 200 ms ads cached for their segment.
@@ -135,11 +135,11 @@ def feed() -> Scenario:
         traffic=Traffic(
             requests_per_day=1_136_900, curve=DAY, day_sigma=0.1, tick_sigma=0.05, tick_correlation=0.7,
         ),
-        users=Users(count=1_000_000, segments=12, dimensions=32, spread=1.0, hour_amplitude=0.3),
+        users=Users(count=1_000_000, segments=12, dimensions=32, spread=1.0, activity_tail=3.0, hour_amplitude=0.3),
         rates=Interests(click_rate=0.00033, ad_sigma=0.4, affinity=1.0, belief_noise=0.1),
         demand=DrawnDemand(
-            campaigns=2_500, verticals=20, ads_per_campaign=4, vertical_spread=1.0, conversion_rate=0.1, follows_demand=0.67,
-            frequency_cap=6,
+            campaigns=500, verticals=20, ads_per_campaign=20, vertical_spread=1.0, conversion_rate=0.15,
+            value_per_conversion=(5.0, 12.0), follows_demand=0.67, frequency_cap=6,
         ),
         weather=Weather(day_sigma=0.2, common_sigma=0.1, tick_sigma=0.1, tick_correlation=0.9, drift_sigma=0.3),
         auction=Auction(pricing="gsp", slots=3, exposure=(1.0, 0.8, 0.6), reserve=1e-4),
@@ -155,7 +155,7 @@ def feed() -> Scenario:
             ),
         ),
         serving=Serving(servers=3, service_s=0.023, service="fixed", network_s=0.02, deadline_s=0.5),
-        sessions=Sessions(mean_requests=13.0, videos=16, video_s=10.0, leave_rate=0.001),
+        sessions=Sessions(mean_requests=13.0, videos=30, video_s=10.0, leave_rate=0.001),
         fatigue=Fatigue(),
     )  # fmt: skip
 
@@ -174,7 +174,7 @@ def coldstart() -> Scenario:
 
 
 def search() -> Scenario:
-    """Search: 20,000 queries of three intents, 2,000 campaigns that bid by click for keywords, four slots.
+    """Search: 20,000 queries of three intents, 500 campaigns of 8 ads that bid by click for keywords, four slots.
 
     Four requests in five ask; the others are made on a page of suggestions with one slot. Half of recall's quota is for ads
     whose keywords match. A request costs a server 124 ms, and two of them are 80% busy at the peak.
@@ -184,10 +184,10 @@ def search() -> Scenario:
         traffic=Traffic(
             requests_per_day=600_000, curve=DAY, day_sigma=0.1, tick_sigma=0.05, tick_correlation=0.7,
         ),
-        users=Users(count=300_000, segments=12, dimensions=32, spread=1.0, hour_amplitude=0.3),
+        users=Users(count=300_000, segments=12, dimensions=32, spread=1.0, activity_tail=3.0, hour_amplitude=0.3),
         rates=Interests(click_rate=0.0004, ad_sigma=0.4, affinity=0.6, belief_noise=0.1),
         demand=DrawnDemand(
-            campaigns=2_000, verticals=20, ads_per_campaign=2, vertical_spread=1.0, conversion_rate=0.05,
+            campaigns=500, verticals=20, ads_per_campaign=8, vertical_spread=1.0, conversion_rate=0.05,
             value_per_conversion=(20.0, 60.0), billing="cpc", follows_demand=0.67,
         ),
         weather=Weather(day_sigma=0.2, common_sigma=0.1, tick_sigma=0.1, tick_correlation=0.9, drift_sigma=0.3),
@@ -231,11 +231,11 @@ def leads() -> Scenario:
         traffic=Traffic(
             requests_per_day=100_000, curve=DAY, day_sigma=0.1, tick_sigma=0.05, tick_correlation=0.7,
         ),
-        users=Users(count=20_000, segments=6, dimensions=16, spread=1.0, hour_amplitude=0.3),
-        rates=Interests(click_rate=0.0121, ad_sigma=0.3, belief_noise=0.1),
+        users=Users(count=20_000, segments=6, dimensions=16, spread=1.0, activity_tail=3.0, hour_amplitude=0.3),
+        rates=Interests(click_rate=0.0101, ad_sigma=0.3, belief_noise=0.1),
         demand=DrawnDemand(
             campaigns=40, verticals=5, vertical_spread=1.0, objective="target_cpa", billing="cpc",
-            value_per_conversion=(10.0, 23.0), conversion_rate=0.081, conversion_sigma=0.2, follows_demand=0.67,
+            value_per_conversion=(15.6, 36.0), conversion_rate=0.08, conversion_sigma=0.2, follows_demand=0.67,
             frequency_cap=3,
             lead=Leads(form_open_rate=0.35, qualified_rate=0.4, sale_rate=0.15, vertical_sigma=0.3),
         ),

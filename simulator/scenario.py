@@ -362,6 +362,8 @@ class Scenario(Part):
             raise ValueError("surfaces where requests ask need the part search, and search such a surface")
         if self.funnel is not None and self.funnel.keyword_share > 0 and self.search is None:
             raise ValueError("funnel.keyword_share needs the part search: without queries no keyword matches")
+        if surfaces and self.auction.exposure_draws != "cascade":
+            raise ValueError("auction.exposure_draws is 'cascade' where surfaces say how their slots are seen")
         for surface in surfaces:
             if len(surface.exposure) > self.auction.slots:
                 held, most = len(surface.exposure), self.auction.slots

@@ -18,11 +18,13 @@ CHANGES: dict[str, Any] = {
     "users.count": 2_000,
     "demand.campaigns": 60,
     "demand.verticals": 4,
+    "demand.ads_per_campaign": 2,
     "search.queries": 2_000,
     "search.head_queries": 500,
     "funnel.levels": [{"recall": 60, "rough": 30, "fine": 10}],
     "serving.servers": 1,
     "serving.service_s": 12.0,
+    "serving.service": "exponential",
     "serving.deadline_s": 30.0,
 }
 

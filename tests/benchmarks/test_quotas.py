@@ -12,7 +12,7 @@ from adarena.simulator.errors import AdArenaError
 
 def small(**changes: object) -> Scenario:
     """`feed` with 1,600 ads of 400 campaigns and 30,000 users."""
-    sizes = {"demand.campaigns": 400, "users.count": 30_000, "ticks_per_day": 24}
+    sizes = {"demand.campaigns": 400, "demand.ads_per_campaign": 4, "users.count": 30_000, "ticks_per_day": 24}
     return Scenario.preset("feed").override({**sizes, **changes})
 
 

@@ -244,13 +244,14 @@ def scenarios(
     tiers = draw(st.sampled_from([(), (0, 1, 0), (2, 0, 2)])) if served or funnel else ()
     wait_s = day_s / requests if serving is None else serving.service_s
     patience = serving.deadline_s if serving is not None else None
+    places = draw(surfaces(slots, patience, asks)) if people and rates.kind == "interests" else None
     return Scenario(
         name="random",
         days=days,
         day_s=day_s,
         serving=serving,
         search=SEARCH if asks else None,
-        surfaces=draw(surfaces(slots, patience, asks)) if people and rates.kind == "interests" else None,
+        surfaces=places,
         sessions=draw(sessions(day_s)) if people and draw(st.integers(0, 3)) else None,
         fatigue=draw(st.sampled_from([None, Fatigue(), Fatigue(exponent=1.0, half_life_s=day_s / 4)])) if people else None,
         creatives=creatives,
@@ -273,7 +274,7 @@ def scenarios(
             pricing=draw(st.sampled_from(["first", "second", "gsp", "vcg"])),
             slots=slots,
             exposure=draw(st.sampled_from(EXPOSURES[slots])),
-            exposure_draws=draw(st.sampled_from(["cascade", "repeated"])),
+            exposure_draws=draw(st.sampled_from(["cascade", "repeated"])) if places is None else "cascade",
             reserve=draw(st.sampled_from([1e-6, 1e-2, 0.2])),
             squashing=1.0 if no_squashing else draw(st.sampled_from([1.0, 1.0, 0.5, 0.0, 1.7])),
         ),

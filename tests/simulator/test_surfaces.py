@@ -271,6 +271,7 @@ def test_wrong_surfaces_are_one_sentence() -> None:
         ({"search": None}, "need the part search"),
         ({"search": None, "surfaces": None, "funnel": {"keyword_share": 0.1}}, "keyword_share needs the part search"),
         ({"surfaces": []}, "surfaces"),
+        ({"auction.exposure_draws": "repeated"}, "exposure_draws is 'cascade' where surfaces"),
     ]
     for changes, sentence in wrong:
         with pytest.raises(ScenarioError, match=sentence):
