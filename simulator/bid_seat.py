@@ -175,7 +175,12 @@ class BidSeat:
                     addresses.append(decision.rule.address)
                     first.append(first[-1] + width)
                 states.append(decision.state.ravel())
-        offer = state.offer if len(state.offer) == row else np.zeros((row, state.times.size), np.float32)
+        offer = state.offer
+        if not np.array_equal(offer_row, state.offer_row):  # bids for requests that wait for servers go with their campaign
+            stay = (offer_row >= 0) & (state.offer_row >= 0)
+            offer = np.zeros((row, state.times.size), np.float32)
+            if stay.any():
+                offer[offer_row[stay]] = state.offer[state.offer_row[stay]]
         self._exchange.replace(
             offer=offer,
             offer_row=offer_row,

@@ -120,7 +120,7 @@ class Serving(Part):
 class Stage(Part):
     """How sharply a stage of the funnel sees: the first dimensions of what the platform believes, and noise of its own."""
 
-    dimensions: Annotated[int, Field(ge=1, le=256)]
+    dimensions: Annotated[int, Field(ge=1, le=256)] = Field(description="of those that users have; all of them if that is more")
     noise: NonNegative = Field(0.0, description="noise of its ad vectors, as a share of their length")
     sigma: NonNegative = Field(0.0, description="log-odds standard deviation of what it gets wrong about an ad, whoever asks")
     slope: Positive = Field(

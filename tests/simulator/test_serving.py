@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adarena.simulator import Scenario, World
+from adarena.simulator import BidPolicy, BidView, ChunkBids, Multiplier, Scenario, World
 from adarena.simulator.errors import AdArenaError
 from adarena.simulator.serving import ARRIVED, BEGUN, LATE, LEFT, OCTAVE, SERVED, WAIT_US, WORK_US, quantile_ms
 
@@ -252,6 +252,33 @@ def test_wrong_servers_are_one_sentence(settings: dict[str, Any], words: str) ->
     with pytest.raises(AdArenaError, match=words) as caught:
         market(**settings)
     assert "\n" not in str(caught.value)
+
+
+class Offers(BidPolicy):
+    """Bids an amount for every request, and from some tick on a multiplier that is worth nothing."""
+
+    def __init__(self, amount: float, until: int) -> None:
+        self.amount, self.until = amount, until
+
+    def decide(self, view: BidView) -> ChunkBids | Multiplier:
+        if view.tick >= self.until:
+            return Multiplier(1e-6)
+        return ChunkBids(lambda requests: np.full((1, requests.number.size), self.amount))
+
+
+@pytest.mark.parametrize("engine", ["compiled", "events"])
+def test_bids_for_requests_that_wait_stay_with_their_campaign(tmp_path: Path, engine: Any) -> None:
+    """Nobody is served before the third of six ticks, in which one of two stops to bid by request: the other's bids stand."""
+    outage = {"start_s": 0.0, "duration_s": 2.5 * HOUR / 6, "servers": 1}
+    serving = {"servers": 1, "service_s": 0.1, "service": "fixed", "outages": [outage]}
+    scenario = Scenario.preset("uniform", bidders=2, requests=3_000)
+    scenario = scenario.override({"day_s": HOUR, "ticks_per_day": 6, "serving": serving})
+    World(scenario, {"bid": {0: Offers(0.7, 2), 1: Offers(0.3, 9)}}, engine=engine, journal=tmp_path).run()
+    shown = pq.read_table(tmp_path / "impressions.parquet").to_pandas()
+    waited = shown[shown["request"] < 500]  # those of the first tick
+    assert len(waited) == 500
+    np.testing.assert_allclose(waited["bid"], 0.3, rtol=1e-6)
+    assert set(waited["campaign"]) == {1}
 
 
 def test_a_long_queue_moves_from_block_to_block(tmp_path: Path) -> None:
