@@ -127,7 +127,7 @@ def feed() -> Scenario:
 
     A user comes for 13 requests of up to three ads, with 30 videos of ten seconds between two of them, unless ads bore.
 
-    A request costs a server 113 ms: 23 for itself, 50 for 2,000 candidates recalled and roughly sorted, 40 for 200
+    A request costs a server 125 ms: 35 for itself, 50 for 2,000 candidates recalled and roughly sorted, 40 for 200
     finely sorted. Those that have waited for 100 ms get a quarter of it, after 200 ms ads cached for their segment.
     """
     return Scenario(
@@ -154,7 +154,7 @@ def feed() -> Scenario:
                 Quotas(recall=0, rough=0, fine=0, after_wait_s=0.3),
             ),
         ),
-        serving=Serving(servers=3, service_s=0.023, service="fixed", network_s=0.02, deadline_s=0.5),
+        serving=Serving(servers=3, service_s=0.035, service="fixed", network_s=0.02, deadline_s=0.5),
         sessions=Sessions(mean_requests=13.0, videos=30, video_s=10.0, leave_rate=0.001),
         fatigue=Fatigue(),
     )  # fmt: skip
