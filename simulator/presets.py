@@ -127,8 +127,8 @@ def feed() -> Scenario:
 
     A user comes for 13 requests of up to three ads, with 30 videos of ten seconds between two of them, unless ads bore.
 
-    A request costs a server 125 ms: 35 for itself, 50 for 2,000 candidates recalled and roughly sorted, 40 for 200
-    finely sorted. Those that have waited for 100 ms get a quarter of it, after 200 ms ads cached for their segment.
+    A request costs a server 125 ms: 35 for itself, 50 for 2,000 candidates recalled and roughly sorted, 40 for 200 finely
+    sorted. After a wait of 100 ms there are a quarter of the candidates, after 200 ms ads cached for the user's segment.
     """
     return Scenario(
         name="feed",
