@@ -98,7 +98,8 @@ class Books:
         k, table, scenario = line["campaign"], self.world.campaigns, self.world.scenario
         left, bid, price = self.left(k), line["bid"], line["price"]
         assert round(scenario.auction.reserve * 1e6) <= price <= bid
-        billing, conversion = table.billing[k], table.conversion_rate[k]
+        billing, conversion = table.billing[k], float(self.world._exchange.market.believed_conversion[0, k])
+        assert conversion == pytest.approx(table.conversion_rate[k] * attributed(scenario.response.attribution_days))
         per_click = price / believed
         if billing == CPM:
             assert bid <= left
@@ -115,6 +116,11 @@ class Books:
                 tick = min(line["report_us"] // scenario.tick_us, scenario.days * scenario.ticks_per_day)
                 self.owed.setdefault(tick, []).append((k, math.floor(min(per_click, float(cap)) / conversion)))
         assert self.left(k) >= 0
+
+
+def attributed(days: float | None) -> float:
+    """Share of these markets' conversions that come in time: exponential delays of 100 s, none above 864 s."""
+    return 1.0 if days is None else (1 - math.exp(-days * 864.0)) / (1 - math.exp(-8.64))
 
 
 def rounded_down(money: int) -> np.float32:
