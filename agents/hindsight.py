@@ -2,7 +2,7 @@
 
 *Static hindsight* replays the day with constant multipliers and lets the rivals react; an adaptive policy may exceed it. The
 *clairvoyant bound* takes the rivals' bids as they were in a policy's own run, and bounds the value of that run only: rivals
-that react to another policy would bid differently. The *frontier bound* does the same for the soft tCPA score.
+that react to another policy would bid differently. The *frontier bound* does the same for the score of its objective.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from ..simulator.errors import MarketError, PolicyError
 from ..simulator.exchange import Recorded
 from ..simulator.kernel import WINS
 from ..simulator.market import build
-from ..simulator.scenario import Scenario
+from ..simulator.scenario import Objective, Scenario
 from ..simulator.seats import BidPolicies, BidPolicy
 from ..simulator.world import World
 from .bidding import Fixed
+from .objectives import best_score, score
+from .rivals import unsettled
 
 Floats = NDArray[np.float64]
 
@@ -41,7 +43,7 @@ class StaticHindsight(NamedTuple):
     multiplier: float
     value: float  # true expected value of exposed wins
     spend: float
-    score: float  # what it is the best by: value; with a target CPA, its soft score (see `target_score`)
+    score: float  # what it is the best by, as the campaign's objective has it (see `objectives`)
 
 
 def static_hindsight(
@@ -58,7 +60,7 @@ def static_hindsight(
     at an edge, then finer around the best few.
 
     Raises:
-        MarketError: if there is no such campaign, or `tolerance` is not between 0 and 1.
+        MarketError: if there is no such campaign, it is billed by conversion, or `tolerance` is not between 0 and 1.
     """
     if not 0 < tolerance < 1:
         raise MarketError(f"the tolerance of a search lies between 0 and 1, not at {tolerance}")
@@ -66,7 +68,8 @@ def static_hindsight(
     k = table.place(campaign)
     if k is None:
         raise MarketError(f"there is no campaign {campaign!r} in scenario {scenario.name!r}")
-    limited = table.listed[k].objective == "target_cpa"
+    if not table.settled_at_once[k]:
+        raise MarketError(unsettled(table.names[k], "static hindsight"))
 
     def play(place: int) -> StaticHindsight:
         multiplier = float(table.prior[k]) * (1 + tolerance) ** place
@@ -74,7 +77,7 @@ def static_hindsight(
         world = World(scenario, {"bid": seat}, seed=seed)
         world.run()
         value, spend = float(world.ledger.value()[:, k].sum()), float(world.ledger.spend()[:, k].sum())
-        return StaticHindsight(multiplier, value, spend, float(day_scores(world, k).sum()) if limited else value)
+        return StaticHindsight(multiplier, value, spend, float(day_scores(world, k).sum()))
 
     return _search(play)
 
@@ -102,7 +105,9 @@ def _search(play: Callable[[int], StaticHindsight]) -> StaticHindsight:
     for place in COARSE:
         tried[place * step] = play(place * step)
     while (top := best()[0]) in (min(tried), max(tried)) and abs(top) < FARTHEST * step:
-        worthless = tried[top].score == 0 and top == min(tried)  # then only more can help
+        worthless = all(found.score == 0 for found in tried.values())  # then only more can help
+        if tried[top].score == 0 and not worthless:
+            break  # the least wins nothing, and more loses
         beyond = max(tried) + step if worthless or top == max(tried) else min(tried) - step
         if abs(beyond) > FARTHEST * step:
             break
@@ -133,13 +138,9 @@ def _days(world: World) -> Iterator[tuple[Floats, Floats, float]]:
     """Values, costs and budget of each day on which the recorded campaign could win."""
     noted = world.recorded()
     k = noted.campaign
-    billing = int(world.campaigns.billing[k])
-    if billing == BILLING["cpa"]:
-        raise MarketError(
-            f"campaign {world.campaigns.names[k]!r} is billed by conversion: charges that post after the day has closed have "
-            "no clairvoyant bound; bill it by impression or by click"
-        )
-    values, costs = _options(noted, world.scenario.auction, billing == BILLING["cpc"])
+    if not world.campaigns.settled_at_once[k]:
+        raise MarketError(unsettled(world.campaigns.names[k], "clairvoyant bound"))
+    values, costs = _options(noted, world.scenario.auction, world.campaigns.billing[k] == BILLING["cpc"])
     ticks = world.scenario.ticks_per_day
     after = np.cumsum(world.ledger.requests())  # requests auctioned, and so recorded, up to the end of each closed tick
     for day in range(math.ceil(len(after) / ticks)):
@@ -154,43 +155,38 @@ def _days(world: World) -> Iterator[tuple[Floats, Floats, float]]:
         yield values[rows], costs[rows], budget
 
 
-def target_score(value: Floats, spend: Floats, worth_of_spend: float) -> Floats:
-    """The soft tCPA score F = V min(1, (C V / S)^2) of value V and spend S; F = V where nothing was spent, 0 where V = 0.
+def day_scores(world: World, campaign: int, objective: Objective | None = None, worth_of_spend: float | None = None) -> Floats:
+    """The score of each day of a run, in currency, (days,); see `objectives`.
 
-    It is the score of AuctionNet's competition (Su et al., NeurIPS 2024, beta = 2). `worth_of_spend` is C: 1 where V is
-    conversions times the target, target / value of a conversion where V is in currency.
+    None: the campaign's own objective, and as C its target over a conversion's value.
     """
-    value, spend = np.asarray(value, np.float64), np.asarray(spend, np.float64)
-    kept = np.divide(worth_of_spend * value, spend, out=np.ones_like(value + spend), where=spend > 0)
-    score: Floats = value * np.minimum(1.0, kept) ** 2
-    return score
-
-
-def day_scores(world: World, campaign: int, worth_of_spend: float | None = None) -> Floats:
-    """The soft tCPA score of each day of a run, in currency; None: C is the campaign's target over a conversion's value."""
     ticks = world.scenario.ticks_per_day
     starts = np.arange(0, world.ledger.closed, ticks)
     value, spend = (np.add.reduceat(x[:, campaign], starts) for x in (world.ledger.value(), world.ledger.spend()))
-    return target_score(value, spend, _worth(world, campaign) if worth_of_spend is None else worth_of_spend)
+    own, worth = _terms(world, campaign, objective, worth_of_spend)
+    return score(own, value, spend, worth)
 
 
-def _worth(world: World, campaign: int) -> float:
-    return float(world.campaigns.target[campaign] / world.campaigns.value[campaign])
+def _terms(world: World, campaign: int, objective: Objective | None, worth_of_spend: float | None) -> tuple[Objective, float]:
+    """The objective, and what a unit of spend must bring in units of value."""
+    table = world.campaigns
+    worth = float(table.target[campaign] / table.value[campaign]) if worth_of_spend is None else worth_of_spend
+    return table.listed[campaign].objective if objective is None else objective, worth
 
 
-def frontier_bound(world: World, worth_of_spend: float | None = None) -> float:
-    """Most soft tCPA score, in currency, summed over days, that the recorded campaign could have had against its rivals' bids.
+def frontier_bound(world: World, objective: Objective | None = None, worth_of_spend: float | None = None) -> float:
+    """Most score, in currency, summed over days, that the recorded campaign could have had against its rivals' bids.
 
-    Of each day max over S <= budget of V*(S) min(1, (C V*(S) / S)^2), V*(S) being the clairvoyant bound with budget S. At a
-    given spend the score grows with value, so no run's score exceeds it. That V* alone is enough rests on value being
+    Of each day the best score along the frontier of V*(S), the clairvoyant bound with budget S, up to the day's budget. At a
+    given spend a score grows with value, so no run's score exceeds it. That V* alone is enough rests on value being
     proportional to conversions, as it is here: a conversion of a campaign is worth the same at each request. What counts as
-    conversions is expected ones. `worth_of_spend` as in `day_scores`.
+    conversions is expected ones. Arguments as in `day_scores`.
 
     Raises:
         MarketError: as `clairvoyant_bound`.
     """
-    worth = _worth(world, world.recorded().campaign) if worth_of_spend is None else worth_of_spend
-    return sum(frontier_score(values, costs, budget, worth * MICRO) for values, costs, budget in _days(world))  # in millionths
+    own, worth = _terms(world, world.recorded().campaign, objective, worth_of_spend)
+    return sum(frontier_score(values, costs / MICRO, budget / MICRO, own, worth) for values, costs, budget in _days(world))
 
 
 def _options(noted: Recorded, auction: Auction, per_click: bool) -> tuple[Floats, Floats]:
@@ -263,26 +259,15 @@ def frontier(values: Any, costs: Any, budget: float = math.inf) -> tuple[Floats,
     return spend, value
 
 
-def frontier_score(values: Any, costs: Any, budget: float, worth_of_spend: float) -> float:
-    """max over S <= budget of V*(S) min(1, (C V*(S) / S)^2), C = `worth_of_spend` in units of cost over value.
-
-    V*(S) / S falls, so the score is V* up to the spend at which C V*(S) = S, and C^2 V*^3 / S^2 beyond. On a straight piece
-    that has its extremes at the ends (inside, V* = a + b S has its only stationary point at S = 2 a / b, a least one), so
-    corners, budget and that spend are all there is to try.
+def frontier_score(values: Any, costs: Any, budget: float, objective: Objective, worth_of_spend: float = 1.0) -> float:
+    """The most score under a budget of at most one option a row; `worth_of_spend` is C, in units of cost over value.
 
     Raises:
         MarketError: as `choice_bound`, or if `worth_of_spend` is not above 0.
     """
     if not 0 < worth_of_spend < math.inf:
         raise MarketError(f"the worth of spend is a finite number above 0, not {worth_of_spend}")
-    spend, value = frontier(values, costs, budget)
-    best = float(target_score(value, spend, worth_of_spend).max())
-    slack = worth_of_spend * value - spend
-    over = int(np.argmax(slack < 0))
-    if slack[over] < 0:  # never at the first corner, where nothing is spent
-        share = slack[over - 1] / (slack[over - 1] - slack[over])
-        best = max(best, float(value[over - 1] + share * (value[over] - value[over - 1])))
-    return best
+    return best_score(objective, *frontier(values, costs, budget), worth_of_spend)
 
 
 def _checked(values: Any, costs: Any, budget: float) -> tuple[Floats, Floats]:

@@ -25,7 +25,7 @@ MIXES: dict[str, tuple[type[BidPolicy], ...]] = {
 def contested(scenario: Scenario, most: int = SEATS) -> list[int]:
     """Campaigns with a steady value whose budget is under 90% of what they could spend, most conversions first.
 
-    Raises `MarketError` if the market has none.
+    They run on every day of the scenario, and know what they owe when it ends. Raises `MarketError` if the market has none.
     """
     table, expected = (market := build(scenario)).campaigns, market.expected
     bound = (table.budget / MICRO < 0.9 * expected.unconstrained_spend) & ~table.follows_demand
@@ -33,8 +33,24 @@ def contested(scenario: Scenario, most: int = SEATS) -> list[int]:
         raise MarketError(
             f"scenario {scenario.name!r} has no steady campaign whose budget binds, so there is nothing to compare"
         )
+    running = bound & np.logical_and.reduce([table.active(day) for day in range(scenario.days)])
+    if not running.any():
+        raise MarketError(
+            f"scenario {scenario.name!r} has no steady campaign whose budget binds and whose flights cover its days "
+            f"(all {scenario.days}), so there is nothing to compare"
+        )
+    if not (settled := running & table.settled_at_once).any():
+        raise MarketError(unsettled(table.names[int(np.argmax(running))], "comparison"))
     order = np.argsort(-expected.conversions, kind="stable")
-    return [int(k) for k in order if bound[k]][:most]
+    return [int(k) for k in order if settled[k]][:most]
+
+
+def unsettled(name: str, what: str) -> str:
+    """Why there is no comparison, or other measure, for a campaign that is billed by conversion."""
+    return (
+        f"campaign {name!r} is billed by conversion (billing: cpa): what its impressions of a day will cost is known when "
+        f"conversions are reported, days later, so there is no {what} for it; bill it by impression or by click"
+    )
 
 
 def rivals(scenario: Scenario, campaign: int, mix: str = "mixed") -> dict[int | str, BidPolicy]:

@@ -37,7 +37,7 @@ def day_table(world: World, most: int = 12) -> Table:
     """The campaigns of a run, those who spent most first, and a closing line for the whole market."""
     ledger, table = world.ledger, world.campaigns
     clicks = ledger.counts[: ledger.closed, K.CLICKS].sum(axis=0)
-    impressions, conversions = ledger.impressions().sum(axis=0), ledger.conversions().sum(axis=0)
+    impressions, conversions = ledger.impressions().sum(axis=0), ledger.attributed().sum(axis=0)
     spend, value = ledger.spend().sum(axis=0), ledger.value().sum(axis=0)
     out = plain_table(
         f"{world.scenario.name}, seed {world.seed}: {world.played:,} requests",

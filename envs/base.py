@@ -63,6 +63,7 @@ class OpenSeat:
         last = _told(ledger.counts[ledger.closed - 1, :, k], ledger.sums[ledger.closed - 1, :, k])
         return view._replace(
             tick=view.ticks,
+            could_bid=last.requests > 0,
             elapsed=float(view.forecast.sum()),
             multiplier=ledger.multiplier[ledger.closed - 1, [k]],
             budget_left=ledger.left[ledger.closed - 1, [k]] / MICRO,

@@ -11,15 +11,17 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from ..agents.hindsight import target_score
 from ..agents.learning.features import BOUND, FEATURES, Observer, multipliers
+from ..agents.objectives import score
 from ..agents.rivals import MIXES
 from ..simulator import kernel as K
 from ..simulator.demand import MICRO
 from ..simulator.errors import MarketError, PolicyError
 from ..simulator.market import build
-from ..simulator.scenario import Scenario
+from ..simulator.scenario import Objective, Scenario
 from .base import DAYS, LAST_DAY, OpenSeat, drawn_case
+
+REWARDS: dict[str, Objective] = {"value": "max_value", "tcpa": "target_cpa", "utility": "utility"}
 
 
 class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
@@ -57,16 +59,18 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
     | 14, 15 | requests: mean of last3, day so far | log over forecast mean; 2 x / forecast - 1 |
     | 16 | pacing error: forecast share elapsed less budget share spent | 5 x |
     | 17 | log of the multiplier in force over the prior | as is |
-    | 18 | last tick's spend over the budget's share of its forecast | x - 1 |
+    | 18 | last tick's spend over the budget's share of its forecast | x - 1; 0 if it could not bid |
     | 19 | requests so far over forecast | 2 log |
     | 20 | spend rate required from here over that of last3 | log |
     | 21 | cost per conversion over the limit, conversions as believed of the impressions won | log; 0 before both |
 
     ## Rewards
-    `value` (default): true expected value of the slots won and seen in the tick (not the luck of clicks), over the value
+    `value`: true expected value of the slots won and seen in the tick (not the luck of clicks), over the value
     that the campaign's expected day brings; a day sums to about 1. `tcpa`: F_t - F_(t-1) with
     F = V min(1, (C V / S)^2), V that value, S the spend, C the limit over the value of a conversion, F = 0 at V = 0, on the
-    same scale, so that the undiscounted sum is AuctionNet's score: train with gamma 1.
+    same scale, so that the undiscounted sum is AuctionNet's score: train with gamma 1. `utility`: that value less the spend,
+    on the same scale. `objective` (default): what the campaign wants: `value` (max_value), `tcpa` (target_cpa and target_roas)
+    or `utility`. A day's rewards sum to the score by which `adarena bench` judges it, over the expected value.
     The truth is in the reward, as it is in any simulator's; it is not in the observation.
 
     ## Starting State
@@ -76,8 +80,9 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
     `terminated` after the last tick of the day, which is the end of the task and no time limit; never `truncated`.
 
     ## Info
-    day, campaign, multiplier; of the tick: value, spend, conversions (realised), conversions_reported; of the day so far:
-    total_value, total_spend, budget, cpa, cpa_limit, violation (share by which cpa exceeds the limit, 0 under it).
+    day, campaign, multiplier; of the tick: value, spend, conversions (realised, of those that are attributed),
+    conversions_reported; of the day so far: total_value, total_spend, budget, cpa, cpa_limit, violation (share by which cpa
+    exceeds the limit, 0 under it).
 
     ## Reset options
     `campaign` (place in the market), `day` (seed of the world), `budget_scale` (0.01 to 100), `rivals` (mixed, pid, fixed or
@@ -85,7 +90,7 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     ## Arguments
     - `scenario`: a `Scenario`, or the name of a preset or YAML file.
-    - `reward`: "value" or "tcpa".
+    - `reward`: "objective", "value", "tcpa" or "utility".
     - `cpa_limit`: C as a multiple of the campaign's target; used by `tcpa` and feature 21. The target is the value of a
       conversion, or, where the scenario gives it one (`bidding-tcpa`), the target CPA.
     - `days`: range of the days drawn; by default those for training (`simulator.splits`).
@@ -107,14 +112,14 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
     def __init__(
         self,
         scenario: Scenario | str = "bidding-small",
-        reward: Literal["value", "tcpa"] = "value",
+        reward: Literal["objective", "value", "tcpa", "utility"] = "objective",
         cpa_limit: float = 1.0,
         days: tuple[int, int] = DAYS,
         engine: Literal["compiled", "events"] = "compiled",
         rivals: str | Sequence[str] = "mixed",
     ) -> None:
-        if reward not in ("value", "tcpa"):
-            raise MarketError(f"the reward is 'value' or 'tcpa', not {reward!r}")
+        if not isinstance(reward, str) or reward not in ("objective", *REWARDS):
+            raise MarketError(f"the reward is objective, {', '.join(REWARDS)}, not {reward!r}")
         if isinstance(cpa_limit, bool) or not isinstance(cpa_limit, int | float | np.number) or not 0 < cpa_limit < math.inf:
             raise MarketError(f"the cpa_limit is a multiple of the target above 0, not {cpa_limit!r}")
         whole = isinstance(days, tuple | list) and len(days) == 2 and all(isinstance(day, int | np.integer) for day in days)
@@ -150,6 +155,8 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._prior, self._worth = float(view.prior[0]), float(view.value[0])
         self._budget = float(view.budget[0])
         self._limit = self.cpa_limit * float(view.target[0])
+        own = market.campaigns.listed[campaign].objective
+        self._judged_by = own if self.reward_kind == "objective" else REWARDS[self.reward_kind]
         self._scale = max(float(expected.conversions[campaign]), 1.0) * self._worth
         self._observer = Observer(self.cpa_limit)
         self._multiplier = self._prior
@@ -177,15 +184,15 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         value, spend = float(sums[K.VALUE]), float(counts[K.SPEND] / MICRO)
         self._value += value
         self._spend = float(ledger.today_counts[K.SPEND, k] / MICRO)  # the whole, not a sum of rounded parts
-        reward = self._reward(value)
-        info = self._info(value, spend, int(counts[K.CONVERSIONS]), int(counts[K.REPORTED]))
+        reward = self._reward()
+        info = self._info(value, spend, int(counts[K.ATTRIBUTED]), int(counts[K.REPORTED]))
         return self._observer.observe(seat.view)[0], reward, seat.over, False, info
 
-    def _reward(self, value: float) -> float:
-        if self.reward_kind == "value":
-            return value / self._scale
+    def _reward(self) -> float:
+        """By how much the tick has moved the score of the day so far."""
         before = self._score
-        self._score = float(target_score(np.array(self._value), np.array(self._spend), self._limit / self._worth))
+        value, spend = np.array(self._value), np.array(self._spend)
+        self._score = float(score(self._judged_by, value, spend, self._limit / self._worth))
         return (self._score - before) / self._scale
 
     def _info(self, value: float, spend: float, conversions: int, reported: int) -> dict[str, Any]:

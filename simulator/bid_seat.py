@@ -128,6 +128,8 @@ class BidSeat:
             campaigns=holding.names,
             objectives=holding.objectives,
             active=state.active.take(held),
+            could_bid=exchange.could_bid.take(held),
+            reach=exchange.reach.take(held),
             target=target,
             value=value,
             prior=holding.prior,

@@ -17,12 +17,13 @@ from .auction import LANES, PRICING, campaign_of, price_rank, rank_of, select, s
 from .chance import Stream, generator, stream_keys
 from .compiled import kernel
 from .demand import MICRO, Campaigns
+from .forecast import forecast
 from .funnel import StageView, Winnow
 from .population import AdVectors, Users, rates
 from .scenario import DrawnDemand, Scenario
 from .search import Language
 from .surfaces import Asking, lifted, new_surfaces
-from .traffic import Intensity, arrive, day_shares
+from .traffic import Intensity, arrive
 
 SAMPLE = 8192  # requests; behind a funnel see `_sample`
 STEPS = 1000  # of a campaign's histogram of prices, from 0 to the largest of the sample
@@ -167,7 +168,7 @@ def _requests(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Users and ticks of so many requests that come evenly over a day."""
     tick_us, ticks = scenario.tick_us, scenario.ticks_per_day
-    rate = np.append(count * day_shares(scenario.traffic.curve, ticks) / tick_us, 0.0)
+    rate = np.append(count * forecast(scenario) / tick_us, 0.0)
     time = np.arange(ticks + 1, dtype=np.int64) * tick_us
     total = np.concatenate([[0.0], np.cumsum(rate[:-1] * tick_us)])
     even = Intensity(time, total, rate)

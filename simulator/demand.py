@@ -10,7 +10,7 @@ from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .chance import Stream, autoregression, generator
 from .errors import ScenarioError
@@ -44,6 +44,12 @@ class Campaigns(NamedTuple):
         """The campaign of each ad."""
         return np.repeat(np.arange(len(self.names)), np.diff(self.first_ad))
 
+    @property
+    def settled_at_once(self) -> NDArray[np.bool_]:
+        """Which campaigns know what they owe for a day when it ends, (campaigns,): conversions are reported later."""
+        at_once: NDArray[np.bool_] = self.billing != BILLING["cpa"]
+        return at_once
+
     def place(self, which: int | str) -> int | None:
         """The place of a campaign given by its name or its place; None if there is none."""
         if isinstance(which, str):
@@ -73,9 +79,9 @@ class Campaigns(NamedTuple):
         return self._replace(listed=listed, target=target_cpa, prior=prior)
 
 
-def micros(currency: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Money as whole millionths, rounded down."""
-    return np.floor(np.asarray(currency, np.float64) * MICRO).astype(np.int64)
+def micros(currency: ArrayLike) -> NDArray[np.int64]:
+    """Money as whole millionths, to the nearest: 2.01 times a million falls short of 2,010,000 by a rounding error."""
+    return np.rint(np.asarray(currency, np.float64) * MICRO).astype(np.int64)
 
 
 def campaigns(scenario: Scenario) -> Campaigns:
@@ -85,7 +91,7 @@ def campaigns(scenario: Scenario) -> Campaigns:
     advertisers = _drawn(demand, dice, _drawn_leads(scenario)) if demand.kind == "drawn" else demand.advertisers
     pairs = [(a, c) for a in advertisers for c in a.campaigns]
     listed = tuple(c for _, c in pairs)
-    budget = [UNLIMITED if c.budget_per_day is None else int(c.budget_per_day * MICRO) for c in listed]
+    budget = [UNLIMITED if c.budget_per_day is None else micros(c.budget_per_day) for c in listed]
     return Campaigns(
         listed=listed,
         names=tuple(c.name for c in listed),

@@ -20,6 +20,7 @@ from .chance import stream_keys
 from .compiled import entry
 from .demand import MICRO, UNLIMITED
 from .errors import MarketError, suggest
+from .forecast import forecast
 from .funnel import Seen, Trace, Winnow
 from .held import Held
 from .history import new_history
@@ -32,10 +33,10 @@ from .response import delay_table
 from .rotation import find_ad, new_rotation, set_shares
 from .scenario import Scenario
 from .seats import LARGEST
-from .sessions import Planner, new_visits
+from .sessions import Planner, new_visits, ticks_before, with_evening_before
 from .sessions import with_room as with_place
 from .surfaces import Asking, new_surfaces
-from .traffic import NEVER, Intensity, arrive, day_shares, place_anew
+from .traffic import NEVER, Intensity, arrive, place_anew
 
 # What `State` keeps of a request in its column, for as long as it is under way.
 COLUMNS = ("times", "users", "session", "surface", "query", "rate", "ad", "who", "weight", "offer", "truth_block")
@@ -49,7 +50,7 @@ class Recorded(NamedTuple):
     slots_seen: NDArray[np.int64]  # (n,) how many slots this user looks at
     clicked: NDArray[np.bool_]  # (n,) would click, if the campaign's ad is seen
     rate: NDArray[np.float64]  # (n,) believed click rate
-    value: NDArray[np.float64]  # (n,) true expected value of a seen slot, currency
+    value: NDArray[np.float64]  # (n,) true expected value of a seen slot, of conversions that are attributed, currency
     weight: NDArray[np.float64]  # (n,) of the campaign's rank
     rivals: NDArray[np.float64]  # (n, S) the rivals' best ranks over that weight: what outbids them; 0 for nobody
 
@@ -61,17 +62,20 @@ class Exchange:
         self.scenario, self.market, self.seed = scenario, market, seed
         table = market.campaigns
         campaigns, ads, slots = len(table.names), len(table.appeal), scenario.auction.slots
-        self.intensity = Intensity.of(scenario, seed)
-        self.shares = day_shares(scenario.traffic.curve, scenario.ticks_per_day)
+        before = 0 if scenario.sessions is None else ticks_before(scenario.sessions, scenario.tick_us)
+        self.intensity = Intensity.of(scenario, seed, before)
+        self.shares = forecast(scenario)
         self.shares.flags.writeable = False  # every policy sees it
         ticks = range(self.shares.size)
         self.elapsed = [float(self.shares[:t].sum()) for t in ticks]
         self._expected_left = [round(scenario.expected_requests * self.shares[t:].sum()) for t in ticks]
         keys = stream_keys(seed)
         self._planner: Planner | None = None
+        visits = new_visits(scenario.sessions, len(market.users.segment))
         if scenario.sessions is not None:
-            even = scenario.traffic.arrivals == "even"
-            self._planner = Planner(scenario.sessions, even, keys, market.users, scenario.tick_us)
+            even, ads_seen = scenario.traffic.arrivals == "even", scenario.ads_per_request
+            self._planner = Planner(scenario.sessions, even, keys, market.users, scenario.tick_us, self.intensity, ads_seen)
+            visits = with_evening_before(visits, self._planner)
         surfaces = new_surfaces(scenario, market.language)
         self._asking: Asking | None = None
         if scenario.asks:
@@ -92,6 +96,11 @@ class Exchange:
         self.weather = np.ones((scenario.ticks_per_day, campaigns))
         self.target = table.target.copy()  # bid for a conversion at multiplier 1, now, currency
         self.day_spent = np.zeros(campaigns, np.int64)  # spent before today
+        self._paused = np.zeros(campaigns, np.bool_)  # until launched again
+        self._absent_since = np.zeros(campaigns, np.int64)  # microseconds; of those who are not active
+        self._absent_us = np.zeros(campaigns, np.int64)  # of the tick under way
+        self.could_bid = np.zeros(campaigns, np.bool_)  # in all of the last tick, and requests came
+        self.reach = np.ones(campaigns)  # share of the day's forecast traffic that it has met while active, or may still meet
         self.on_block: list[Callable[[], None]] = []  # before a block is drawn over
         self.on_fill: list[Callable[[int, int], None]] = []  # when candidates of requests are found: first, from which on
         self.on_scores: list[Callable[[int], None]] = []  # asks for offers, from a request of the block on
@@ -139,6 +148,7 @@ class Exchange:
             spent=np.zeros(campaigns, np.int64),
             believed_conversion=table.conversion_rate.copy(),
             true_conversion=table.conversion_rate.copy(),
+            attributed=demand.attributed(response, table),
             value=table.value.copy(),
             counts=np.zeros((K.COUNTS, campaigns), np.int64),
             sums=np.zeros((K.SUMS, campaigns)),
@@ -151,7 +161,7 @@ class Exchange:
             chain=new_chain(scenario, table),
             baseline=new_baseline(scenario, table, market.users, market.ads),
             memory=new_memory(scenario, table, None if market.creatives is None else len(market.creatives.ad)),
-            visits=new_visits(scenario.sessions, len(market.users.segment)),
+            visits=visits,
             surfaces=surfaces,
             rotation=new_rotation(market.creatives, market.users),
             rule_address=np.zeros(0, np.int64),
@@ -180,6 +190,12 @@ class Exchange:
     def state(self) -> K.State:
         """What the kernels read and write."""
         return self.held.value
+
+    @property
+    def made(self) -> int:
+        """Requests that have been made so far: those played, less those of users who had left or not come."""
+        control = self.state.control
+        return int(control[K.NEXT] - control[K.UNMADE])
 
     @property
     def queue(self) -> serving.Queue | None:
@@ -393,14 +409,24 @@ class Exchange:
         """New budgets, flights and weather; users have slept over what they saw."""
         state, table = self.state, self.market.campaigns
         np.copyto(state.visits.at_midnight, state.visits.satisfaction)
-        state.active[:] = table.active(day)
+        state.active[:] = table.active(day) & ~self._paused
+        self.reach[:] = 1.0
         self.day_spent[:] = state.spent
         state.allowance[:] = state.spent + self.daily
         self.weather = demand.weather(self.scenario, table, self.seed, day)
 
-    def open_tick(self, tick: int) -> None:
+    def close_tick(self, tick: int, now: int, requests: int) -> None:
+        """Notes who could bid in the tick (of the day) that ends, in which so many requests came."""
+        absent = self._absent_us
+        absent += np.where(self.state.active, 0, now - self._absent_since)
+        np.logical_and(absent == 0, requests > 0, out=self.could_bid)
+        self.reach -= self.shares[tick] * (absent / self.scenario.tick_us)
+
+    def open_tick(self, tick: int, now: int) -> None:
         """The hour's conversion rates and values, and the forecast of requests left today (`tick` of the day)."""
         state, control = self.state, self.state.control
+        self._absent_since[:] = now
+        self._absent_us[:] = 0
         np.copyto(state.true_conversion, self.market.conversion[tick])
         np.copyto(state.believed_conversion, self.market.believed_conversion[tick])
         self._revalue(tick)
@@ -458,9 +484,22 @@ class Exchange:
         self._revalue(tick)
         self.refresh()
 
-    def set_active(self, campaign: int | str, active: bool) -> None:
-        """Starts or stops a campaign, until its flights say otherwise on another day."""
-        self.state.active[self.find(campaign)] = active
+    def launch(self, campaign: int | str, now: int) -> None:
+        """Starts a campaign, until its flights say otherwise on another day; a pause is over."""
+        k = self.find(campaign)
+        self._paused[k] = False
+        if not self.state.active[k]:
+            self.state.active[k] = True
+            self._absent_us[k] += now - self._absent_since[k]
+        self.refresh()
+
+    def pause(self, campaign: int | str, now: int) -> None:
+        """Stops a campaign until it is launched."""
+        k = self.find(campaign)
+        self._paused[k] = True
+        if self.state.active[k]:
+            self.state.active[k] = False
+            self._absent_since[k] = now
         self.refresh()
 
     def set_creative_shares(self, campaign: int | str, shares: ArrayLike, ad: int | str = 0) -> int:
@@ -486,7 +525,7 @@ def _widened(array: NDArray[Any], more: int) -> NDArray[Any]:
 def _money(amount: float) -> np.int64:
     if not isinstance(amount, Real) or not 0 <= amount < 1e12:
         raise MarketError(f"an amount of money is a number from 0 to 1e12, not {amount!r}")
-    return np.int64(np.floor(amount * MICRO))
+    return np.int64(demand.micros(float(amount)))
 
 
 def next_arrival(state: K.State) -> int | None:

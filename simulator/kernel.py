@@ -31,12 +31,12 @@ CHUNK = 1024  # requests scored together, a multiple of LANES
 # Places in State.control.
 (
     NEXT, BASE, SCORED, GROUP, STALE, PRICING, RESERVE, TICK_US, LAST_TICK, LEFT_BASE, FAULT, JOURNALED, RECORDED, RECORD_OF,
-    CONTROLS,
-) = range(15)  # fmt: skip
+    UNMADE, CONTROLS,
+) = range(16)  # fmt: skip
 # What walk returns.
 REACHED, HUNGRY, FAULTY = range(3)
 # Rows of State.counts and State.sums: the first TOLD of each are what a campaign is told, the rest only a judge may read.
-REQUESTS, WINS, IMPRESSIONS, CLICKS, REPORTED, SPEND, WRITTEN_OFF, CONVERSIONS, COUNTS = range(9)
+REQUESTS, WINS, IMPRESSIONS, CLICKS, REPORTED, SPEND, WRITTEN_OFF, CONVERSIONS, ATTRIBUTED, COUNTS = range(10)
 COUNTS_TOLD = 7
 BELIEVED, OFFERED, DISCOUNT, VALUE, SUMS = range(5)
 SUMS_TOLD = 2
@@ -88,6 +88,7 @@ class State(NamedTuple):
     spent: NDArray[np.int64]  # (K,)
     believed_conversion: NDArray[np.float64]  # (K,) conversions per click
     true_conversion: NDArray[np.float64]  # (K,)
+    attributed: NDArray[np.float64]  # (K,) share of conversions that come in time to be attributed to the ad
     value: NDArray[np.float64]  # (K,) of a conversion, currency
     counts: NDArray[np.int64]  # (COUNTS, K)
     sums: NDArray[np.float64]  # (SUMS, K)
@@ -187,7 +188,7 @@ def record(i: Any, j: Any, lane: Any, state: Any) -> None:
     state.record_ints[row, 1] = depth
     state.record_ints[row, 2] = uniform(state.keys[Stream.CLICK], i, a) < true_rate
     state.record_floats[row, 0] = state.rate[k, j]
-    state.record_floats[row, 1] = true_rate * state.true_conversion[k] * state.value[k]
+    state.record_floats[row, 1] = true_rate * state.true_conversion[k] * state.value[k] * state.attributed[k]
     w = np.float64(state.weight[k, j]) if state.weight.size > 0 else 1.0
     state.record_floats[row, 2] = w
     place = 0
@@ -258,9 +259,9 @@ def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
         state.slot_impressions[slot] += 1
         state.sums[BELIEVED, k] += believed * state.believed_conversion[k] * state.value[k]
         worth = true_rate * true_conversion * state.value[k]
-        state.sums[VALUE, k] += worth
+        state.sums[VALUE, k] += worth * state.attributed[k]
         if c >= 0:
-            count_creative(c, clicked, converted, worth, state.rotation)
+            count_creative(c, clicked, converted, worth * state.attributed[k], state.rotation)
         boring += not clicked
         charge, owed, report = np.int64(0), np.int64(0), np.int64(-1)
         opened, qualified, sold = False, report, report
@@ -277,6 +278,7 @@ def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
                 if delay <= state.attribution_us:
                     report = now + delay
                     tick = min(report // state.control[TICK_US], state.control[LAST_TICK]) % state.reports.shape[0]
+                    state.counts[ATTRIBUTED, k] += 1
                     state.reports[tick, k] += 1
                     if state.billing[k] == CPA:
                         owed = np.int64(per_click / (state.believed_conversion[k] * lift))
@@ -393,6 +395,13 @@ def step(i: Any, j: Any, now: Any, alone: Any, low: Any, high: Any, state: Any) 
     state.control[STALE] |= settle(i, j, now, state)
 
 
+@inlined
+def pass_over(state: Any) -> None:
+    """Counts a request that is not made, since its user has left: one fewer of those forecast is asked for."""
+    state.control[LEFT_BASE] += 1
+    state.control[UNMADE] += 1
+
+
 @kernel()
 def walk(until: Any, most: Any, held: Any) -> Any:
     """Plays the requests before `until`, at most `most` of them.
@@ -417,7 +426,7 @@ def walk(until: Any, most: Any, held: Any) -> Any:
             count_request(P.REQUESTS, j, state)
             step(i, j, now, False, 0, state.rate.shape[0], state)
         else:
-            state.control[LEFT_BASE] += 1
+            pass_over(state)
         i += 1
         state.control[NEXT] = i
 

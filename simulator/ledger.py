@@ -2,7 +2,7 @@
 
 Money is whole millionths of currency, summed request by request, so that nothing is lost to rounding. What a campaign
 is told stands in the first rows of each array (see `kernel`); conversions not yet reported and true values are for the
-judge alone.
+judge alone. Charges by conversion are booked when it is reported; when the last tick closes, what is still owed falls due.
 """
 
 from __future__ import annotations
@@ -80,7 +80,10 @@ class Ledger:
         return self.counts[: self.closed, K.SPEND] / MICRO
 
     def value(self) -> Floats:
-        """True expected value of exposed wins in currency, (ticks closed, campaigns): a judge's number."""
+        """True expected value of exposed wins in currency, (ticks closed, campaigns): a judge's number.
+
+        Conversions count as far as they are attributed to the ad, as they do in targets, reports and bills.
+        """
         return self.sums[: self.closed, K.VALUE]
 
     def impressions(self) -> Counts:
@@ -88,8 +91,12 @@ class Ledger:
         return self.counts[: self.closed, K.IMPRESSIONS]
 
     def conversions(self) -> Counts:
-        """Conversions that this tick's impressions led to, reported or not, (ticks closed, campaigns)."""
+        """Conversions that this tick's impressions led to, attributed or not, (ticks closed, campaigns)."""
         return self.counts[: self.closed, K.CONVERSIONS]
+
+    def attributed(self) -> Counts:
+        """Those of them that come in time to be attributed to the ad, reported by now or not, (ticks closed, campaigns)."""
+        return self.counts[: self.closed, K.ATTRIBUTED]
 
     def requests(self) -> Counts:
         """Requests of each closed tick."""
@@ -99,8 +106,9 @@ class Ledger:
         """A row per campaign and tick.
 
         Columns: day, tick (of the day), campaign; requests, wins (slots), impressions (slots seen), clicks, conversions
-        (of this tick's impressions), conversions_reported (in this tick); in currency: spend, written_off, value (true
-        expected value of the impressions), believed_value, price (mean of an impression), market_price (mean least
+        (of this tick's impressions), conversions_attributed (those of them that come in time), conversions_reported (in this
+        tick); in currency: spend, written_off, value (true expected value of the impressions, of conversions that are
+        attributed), believed_value, price (mean of an impression), market_price (mean least
         winning cost of a slot), budget_left; multiplier (NaN where bids came by request).
 
         With lead campaigns also form_opens, qualified (leads) and sales, all of this tick's impressions, where conversions
@@ -114,7 +122,7 @@ class Ledger:
         index = np.repeat(np.arange(ticks), len(names))
         counts = {
             "requests": K.REQUESTS, "wins": K.WINS, "impressions": K.IMPRESSIONS, "clicks": K.CLICKS,
-            "conversions": K.CONVERSIONS, "conversions_reported": K.REPORTED,
+            "conversions": K.CONVERSIONS, "conversions_attributed": K.ATTRIBUTED, "conversions_reported": K.REPORTED,
         }  # fmt: skip
         frame = pd.DataFrame(
             {
@@ -165,9 +173,15 @@ def book(
     state = value_of(held)
     counts, sums, allowance, spent = state.counts, state.sums, state.allowance, state.spent
     row = tick % state.reports.shape[0]
+    over = tick + 1 == state.control[K.LAST_TICK]
     total_spent, impressions = np.int64(0), np.int64(0)
     for k in range(spent.size):
-        collect(k, counts, allowance, spent, state.reports[row], state.owed[row])
+        counts[K.REPORTED, k] += state.reports[row, k]
+        state.reports[row, k] = 0
+        pay(k, counts, allowance, spent, state.owed[row])
+        if over:
+            for later in range(state.owed.shape[0]):
+                pay(k, counts, allowance, spent, state.owed[later])
         counts[K.REQUESTS, k] = requests
         tick_left[k] = allowance[k] - spent[k]
         tick_multiplier[k] = multiplier[k]
@@ -201,10 +215,8 @@ def book(
 
 
 @inlined
-def collect(k: Any, counts: Any, allowance: Any, spent: Any, reports: Any, owed: Any) -> None:
-    """Reads the conversions reported in a tick and charges those billed by conversion, up to the budget left."""
-    counts[K.REPORTED, k] += reports[k]
-    reports[k] = 0
+def pay(k: Any, counts: Any, allowance: Any, spent: Any, owed: Any) -> None:
+    """Charges what is owed for conversions, up to the budget left; the rest is written off."""
     if owed[k] > 0:
         paid = min(owed[k], allowance[k] - spent[k])
         spent[k] += paid

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,18 @@ class Market(NamedTuple):
 def build(scenario: Scenario) -> Market:
     """The market of a scenario: drawn campaigns receive their budgets and prior multipliers here."""
     with one_blas_thread():
-        return _build(scenario)
+        market = _build(scenario)
+    _freeze(market)
+    return market
+
+
+def _freeze(part: Any) -> None:
+    """Makes every array of a tuple read-only: all worlds of a scenario share them, and who wrote to one changed the others."""
+    if isinstance(part, np.ndarray):
+        part.flags.writeable = False
+    elif isinstance(part, tuple):
+        for item in part:
+            _freeze(item)
 
 
 def _build(scenario: Scenario) -> Market:

@@ -17,9 +17,9 @@ from .compiled import kernel
 from .creatives import FORMATS, Creatives
 from .demand import Campaigns
 from .errors import MarketError
+from .forecast import forecast
 from .population import Users, normal_draw
 from .scenario import Ad, Scenario
-from .traffic import day_shares
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -106,7 +106,7 @@ def names_of(table: Campaigns, held: Portfolio) -> list[str]:
 def segment_traffic(scenario: Scenario, people: Users) -> Doubles:
     """The share of an expected day's requests that comes from each segment, (S,)."""
     by_tick = np.diff(people.segment_share, axis=1, prepend=0.0)
-    traffic: Doubles = day_shares(scenario.traffic.curve, scenario.ticks_per_day) @ by_tick
+    traffic: Doubles = forecast(scenario) @ by_tick
     return traffic
 
 

@@ -135,7 +135,7 @@ def feed() -> Scenario:
         traffic=Traffic(
             requests_per_day=1_136_900, curve=DAY, day_sigma=0.1, tick_sigma=0.05, tick_correlation=0.7,
         ),
-        users=Users(count=1_000_000, segments=12, dimensions=32, spread=1.0, activity_tail=3.0, hour_amplitude=0.3),
+        users=Users(count=1_000_000, segments=12, dimensions=32, spread=1.0, hour_amplitude=0.3),
         rates=Interests(click_rate=0.00033, ad_sigma=0.4, affinity=1.0, belief_noise=0.1),
         demand=DrawnDemand(
             campaigns=500, verticals=20, ads_per_campaign=20, vertical_spread=1.0, conversion_rate=0.15,
@@ -184,7 +184,7 @@ def search() -> Scenario:
         traffic=Traffic(
             requests_per_day=600_000, curve=DAY, day_sigma=0.1, tick_sigma=0.05, tick_correlation=0.7,
         ),
-        users=Users(count=300_000, segments=12, dimensions=32, spread=1.0, activity_tail=3.0, hour_amplitude=0.3),
+        users=Users(count=300_000, segments=12, dimensions=32, spread=1.0, hour_amplitude=0.3),
         rates=Interests(click_rate=0.0004, ad_sigma=0.4, affinity=0.6, belief_noise=0.1),
         demand=DrawnDemand(
             campaigns=500, verticals=20, ads_per_campaign=8, vertical_spread=1.0, conversion_rate=0.05,
@@ -231,7 +231,7 @@ def leads() -> Scenario:
         traffic=Traffic(
             requests_per_day=100_000, curve=DAY, day_sigma=0.1, tick_sigma=0.05, tick_correlation=0.7,
         ),
-        users=Users(count=20_000, segments=6, dimensions=16, spread=1.0, activity_tail=3.0, hour_amplitude=0.3),
+        users=Users(count=20_000, segments=6, dimensions=16, spread=1.0, hour_amplitude=0.3),
         rates=Interests(click_rate=0.0101, ad_sigma=0.3, belief_noise=0.1),
         demand=DrawnDemand(
             campaigns=40, verticals=5, vertical_spread=1.0, objective="target_cpa", billing="cpc",

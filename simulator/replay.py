@@ -302,7 +302,7 @@ class _Seat:
             self._state = np.ascontiguousarray(decision.state)  # the policy's own, wherever it can be: a table may be large
 
     def _view(self, number: int, tick: int) -> BidView:
-        today = _told(self._told, self._target)
+        today, last = _told(self._told, self._target), _told(self._last, self._target)
         return BidView(
             day=number,
             tick=tick,
@@ -310,6 +310,8 @@ class _Seat:
             campaigns=("replay",),
             objectives=("max_value",),
             active=np.ones(1, np.bool_),
+            could_bid=last.requests > 0,
+            reach=np.ones(1),
             target=np.array([self._target]),
             value=np.array([self._target]),
             prior=np.ones(1),
@@ -320,7 +322,7 @@ class _Seat:
             forecast=self._forecast,
             elapsed=float(self._forecast[:tick].sum()),
             forecast_requests=float(self._episode),
-            last=_told(self._last, self._target),
+            last=last,
             today=today,
             market_price=np.full(1, np.nan),
             history=self._past,

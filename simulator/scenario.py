@@ -64,7 +64,7 @@ class Users(Part):
     dimensions: Annotated[int, Field(ge=1, le=256)] = 16
     spread: NonNegative = Field(0.7, description="standard deviation of interests around a segment's centre of length 1")
     activity_tail: Annotated[float, Field(ge=0.2, le=100)] = Field(
-        1.2, description="Pareto shape of a user's share of the requests"
+        3.0, description="Pareto shape of a user's share of the requests; at 1.2 one of 20,000 makes a twentieth of them"
     )
     hour_amplitude: NonNegative = Field(0.0, description="log amplitude of a segment's share of traffic over the day")
     tiers: tuple[Annotated[int, Field(ge=0, le=255)], ...] = Field(

@@ -62,6 +62,8 @@ class BidView(NamedTuple):
     campaigns: tuple[str, ...]
     objectives: tuple[str, ...]  # of each: max_value, target_cpa, target_roas or utility
     active: NDArray[np.bool_]  # in flight and not paused
+    could_bid: NDArray[np.bool_]  # active throughout the last tick, in which requests came: it can be learned from
+    reach: Floats  # share of today's forecast traffic that has come while it was active, or is still to come
     target: Floats  # bid for a conversion at multiplier 1
     value: Floats  # of a conversion to the campaign now, by its own account
     prior: Floats  # multiplier of an earlier day
@@ -79,6 +81,15 @@ class BidView(NamedTuple):
     last_leads: ToldLeads | None = None  # the tick that has just ended; None in a market without lead campaigns
     today_leads: ToldLeads | None = None  # the day so far
     rule_unit: float = 1e-6  # what 1 stands for in budgets and bids of a `RequestRule`, in currency
+
+    @property
+    def due(self) -> Floats:
+        """What share of today's budget would be spent by now, at an even pace over the traffic within reach; (held,).
+
+        `elapsed` for a campaign that has been active all day; what came while it was not is no reason to hurry.
+        """
+        met = self.elapsed - (1 - self.reach)
+        return np.divide(met, self.reach, out=np.zeros_like(self.reach), where=self.reach > 0)
 
 
 class Requests(NamedTuple):

@@ -163,7 +163,7 @@ def enter(column: Any, i: Any, held: Any, line: Any) -> Any:
     """Request i is due; returns whether it comes."""
     state, queue = value_of(held), value_of(line)
     if state.session.size > 0 and not comes(i, column, state):
-        state.control[K.LEFT_BASE] += 1
+        K.pass_over(state)
         return False
     queue.request[column], queue.under_way[column] = i, True
     queue.books[ARRIVED] += 1

@@ -3,6 +3,8 @@
 What users would do without ads is drawn beforehand, whatever policies do: sessions start as a Poisson process, each a number
 of requests with videos between them. The kernel plays that plan request by request: a user who has had too much of the ads of
 other days does not come, one who is bored leaves, and the requests they would have made are not made.
+
+A run begins at midnight in the middle of things: sessions of the evening before are under way.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ Floats = NDArray[np.float64]
 SESSIONS, VISITS, CUT, PLANNED, MADE, BORING, COUNTS = range(7)
 # Rows of Visits.sums: what the videos of the requests made were worth; satisfaction of those who were to visit.
 CONTENT, SATISFACTION, SUMS = range(3)
+UNFINISHED = 1e-3  # share of the sessions begun so long before a run that it knows nothing of them that would last into it
 PAGES = 64  # columns of Visits.pages: place of a request in its session; the last for all beyond
 # Places in Plan.control.
 STARTED, UNDER_WAY, CONTROLS = range(3)
@@ -87,17 +90,45 @@ class Plan(NamedTuple):
     user: Integers
 
 
-class Planner:
-    """Draws blocks of requests in sessions; can draw the block under way again after a surge."""
+def ticks_before(settings: Sessions, tick_us: int) -> int:
+    """How many ticks before a run sessions begin that may last into it: but `UNFINISHED` of those begun earlier do not."""
+    page_us = settings.videos * settings.video_s * 1e6
+    return math.ceil(-math.log(UNFINISHED) * settings.mean_requests * page_us / tick_us)
 
-    def __init__(self, settings: Sessions, even: bool, keys: NDArray[np.uint64], users: Users, tick_us: int) -> None:
+
+class Planner:
+    """Draws blocks of requests in sessions; can draw the block under way again after a surge.
+
+    `under_way` are the numbers of the sessions of the evening before that would last into the run, (n,), in rising order,
+    `boredom` and `gone` what has become of them by then; see `begin`.
+    """
+
+    def __init__(
+        self, settings: Sessions, even: bool, keys: NDArray[np.uint64], users: Users, tick_us: int, intensity: Intensity,
+        ads: float,
+    ) -> None:  # fmt: skip
         self._settings, self._even, self._keys, self._tick_us = settings, even, keys, tick_us
         self._who = users.segment_share, users.segment_start, users.alias_share, users.alias_user
-        self._plan = Plan(np.zeros(CONTROLS, np.int64), np.zeros(1), *(np.zeros(0, np.int64) for _ in range(4)))
         gap = np.zeros(1)
         uniforms(keys[Stream.GAP], 0, 1, 0, gap)
-        self._plan.epoch[0] = 0.5 if even else -math.log(gap[0])
+        room = found = 0
+        while found >= room:  # with more room, as often as it takes
+            room = 2 * found + 1
+            self._plan = Plan(np.zeros(CONTROLS, np.int64), np.zeros(1), *(np.zeros(room, np.int64) for _ in range(4)))
+            self._plan.epoch[0] = 0.5 if even else -math.log(gap[0])
+            number, boredom, gone = np.zeros(room, np.int64), np.zeros(room), np.zeros(room, np.bool_)
+            found = begin(
+                keys, even, tick_us, *self._rates(intensity), *self._who, 1 / settings.mean_requests, settings.videos,
+                settings.video_s * 1e6, ads, settings.leave_rate, settings.boredom_kept, settings.visit_share, self._plan,
+                number, boredom, gone,
+            )  # fmt: skip
+        self.under_way, self.boredom, self.gone = number[:found], boredom[:found], gone[:found]
         self._before = self._plan
+
+    def _rates(self, intensity: Intensity) -> tuple[Integers, Floats, Floats]:
+        """The intensity at which sessions begin."""
+        mean = self._settings.mean_requests
+        return intensity.time, intensity.total / mean, intensity.rate / mean
 
     @property
     def started(self) -> int:
@@ -131,10 +162,9 @@ class Planner:
         self._draw(intensity, start, now, times, users, session, page)
 
     def _draw(self, intensity: Intensity, start: int, now: int, *block: Integers) -> None:
-        mean = self._settings.mean_requests
         plan_block(
-            self._keys, self._even, start, now, self._tick_us, intensity.time, intensity.total / mean, intensity.rate / mean,
-            *self._who, 1 / mean, self._settings.videos, self._settings.video_s * 1e6, self._plan, *block,
+            self._keys, self._even, start, now, self._tick_us, *self._rates(intensity), *self._who,
+            1 / self._settings.mean_requests, self._settings.videos, self._settings.video_s * 1e6, self._plan, *block,
         )  # fmt: skip
 
 
@@ -167,10 +197,52 @@ def plan_block(
         times[j] = max(at, now) if j >= start else at
         users[j], session[j], page[j] = user, number, place_
         if uniform(keys[Stream.LENGTH], number, place_) >= ending:
-            watched = 0.0
-            for video in range(videos):
-                watched -= math.log(uniform(keys[Stream.DWELL], number, place_ * 64 + video))
-            push(at + max(np.int64(1), np.int64(watched * video_us)), number, place_ + 1, user, plan)
+            push(at + watching_us(number, place_, videos, video_us, keys), number, place_ + 1, user, plan)
+
+
+@kernel()
+def begin(
+    keys: Any, even: Any, tick_us: Any, time: Any, total: Any, rate: Any, segment_share: Any, segment_start: Any,
+    alias_share: Any, alias_user: Any, ending: Any, videos: Any, video_us: Any, ads: Any, leave_rate: Any, boredom_kept: Any,
+    visit_share: Any, plan: Any, number_of: Any, boredom_of: Any, gone_of: Any,
+) -> Any:  # fmt: skip
+    """Starts the sessions that begin before time 0; those that would last beyond it go on the heap, if there is room.
+
+    Returns how many these are, and fills (room,) arrays with their numbers, the boredom of their users, and whether these have
+    left or never came: what `comes` would have made of new users who saw `ads` ads at each request and clicked none.
+    """
+    control, knot, found = plan.control, 0, 0
+    while True:
+        at, knot = place(plan.epoch[0], time[0], knot, time, total, rate)
+        if at >= 0:
+            return found
+        number, page, boredom = control[STARTED], np.int64(0), 0.0
+        user = user_of(keys, number, at // tick_us, segment_share, segment_start, alias_share, alias_user)
+        control[STARTED] = number + 1
+        plan.epoch[0] += 1.0 if even else -math.log(uniform(keys[Stream.GAP], number + 1, 0))
+        gone = uniform(keys[Stream.VISIT], number, 0) >= visit_share
+        while at < 0:
+            if page > 0:
+                gone |= uniform(keys[Stream.LEAVE], number, page) >= math.exp(-leave_rate * boredom)
+            boredom = boredom * boredom_kept + ads
+            if uniform(keys[Stream.LENGTH], number, page) < ending:
+                break
+            at += watching_us(number, page, videos, video_us, keys)
+            page += 1
+        if at >= 0:
+            if found < number_of.size:
+                number_of[found], boredom_of[found], gone_of[found] = number, boredom, gone
+                push(at, number, page, user, plan)
+            found += 1
+
+
+@inlined
+def watching_us(number: Any, page: Any, videos: Any, video_us: Any, keys: Any) -> Any:
+    """How long the user of a session watches after its request in place `page`, before the next, in microseconds."""
+    watched = 0.0
+    for video in range(videos):
+        watched -= math.log(uniform(keys[Stream.DWELL], number, page * 64 + video))
+    return max(np.int64(1), np.int64(watched * video_us))
 
 
 @inlined
@@ -261,6 +333,14 @@ def suffer(j: Any, boring: Any, state: Any) -> None:
     visits.boredom[state.session[j] & (visits.gone.size - 1)] += boring
     visits.satisfaction[state.users[j]] -= visits.satisfaction_rate * visits.annoyance * boring
     visits.counts[BORING] += boring
+
+
+def with_evening_before(visits: Visits, planner: Planner) -> Visits:
+    """The same visits, with what has become by time 0 of the sessions that began before it."""
+    visits = with_room(visits, planner.oldest(), planner.started)
+    place = planner.under_way & (visits.gone.size - 1)
+    visits.gone[place], visits.boredom[place] = planner.gone, planner.boredom
+    return visits
 
 
 def with_room(visits: Visits, oldest: int, newest: int) -> Visits:

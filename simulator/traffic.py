@@ -53,12 +53,14 @@ class Intensity(NamedTuple):
     rate: NDArray[np.float64]
 
     @classmethod
-    def of(cls, scenario: Scenario, seed: int) -> Intensity:
-        """The intensity of every tick of the horizon; after it, none."""
+    def of(cls, scenario: Scenario, seed: int, before: int = 0) -> Intensity:
+        """The intensity of every tick of the horizon, and of so many ticks `before` it, without weather; after it, none."""
         shares = day_shares(scenario.traffic.curve, scenario.ticks_per_day)
-        expected = [scenario.traffic.requests_per_day * shares * weather(scenario, seed, d) for d in range(scenario.days)]
-        rate = np.append(np.concatenate(expected) / scenario.tick_us, 0.0)
-        time = np.arange(rate.size, dtype=np.int64) * scenario.tick_us
+        earlier = shares[np.arange(-before, 0) % shares.size]
+        of_days = [shares * weather(scenario, seed, day) for day in range(scenario.days)]
+        expected = scenario.traffic.requests_per_day * np.concatenate([earlier, *of_days])
+        rate = np.append(expected / scenario.tick_us, 0.0)
+        time = np.arange(-before, rate.size - before, dtype=np.int64) * scenario.tick_us
         return cls(time, _totals(time, rate, 0.0), rate)
 
     def scaled(self, now: int, factor: float) -> Intensity:

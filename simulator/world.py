@@ -14,7 +14,6 @@ import numpy as np
 import simpy
 from numpy.typing import ArrayLike, NDArray
 
-from . import kernel as K
 from . import market
 from .bid_seat import BidSeat
 from .blas import one_blas_thread
@@ -31,7 +30,7 @@ from .rotation import CreativeBooks
 from .scenario import Scenario
 from .seats import BidPolicies
 from .serving import SERVED, ServingBooks
-from .sessions import MADE, VisitBooks
+from .sessions import VisitBooks
 from .surfaces import SurfaceBooks
 
 SEATS = {"bid"}
@@ -122,8 +121,8 @@ class World:
 
     @property
     def played(self) -> int:
-        """Requests played so far."""
-        return int(self._exchange.state.control[K.NEXT])
+        """Requests made so far; those that users who had left would have made do not count."""
+        return self._exchange.made
 
     def process(self, generator: Generator[simpy.Event, Any, Any]) -> simpy.Process:
         """Adds a SimPy process of the user's own; it may yield `world.env.timeout(microseconds)`, a whole number."""
@@ -170,13 +169,13 @@ class World:
         self._note("scale_value", campaign, factor)
 
     def launch(self, campaign: int | str) -> None:
-        """Starts a campaign, until its flights say otherwise on another day."""
-        self._exchange.set_active(campaign, True)
+        """Starts a campaign, until its flights say otherwise on another day; ends a pause."""
+        self._exchange.launch(campaign, self.now)
         self._note("launch", campaign, None)
 
     def pause(self, campaign: int | str) -> None:
-        """Stops a campaign, until its flights say otherwise on another day."""
-        self._exchange.set_active(campaign, False)
+        """Stops a campaign until it is launched again, however many days that takes."""
+        self._exchange.pause(campaign, self.now)
         self._note("pause", campaign, None)
 
     def set_creative_shares(self, campaign: int | str, shares: ArrayLike, ad: int | str = 0) -> None:
@@ -233,24 +232,24 @@ class World:
                 self.ledger.open_day()
                 if self.creatives is not None:
                     self.creatives.open_day()
-            self._exchange.open_tick(tick)
+            self._exchange.open_tick(tick, self.now)
             self._seat.decide(day, tick)
             self._exchange.refresh()
             self._exchange.reindex()
             first = self.played
             yield self.env.at(self.now + self.scenario.tick_us, TICK)
-            self._close_tick(self.played - first)
+            self._close_tick(tick, self.played - first)
 
-    def _close_tick(self, requests: int) -> None:
+    def _close_tick(self, tick: int, requests: int) -> None:
         exchange = self._exchange
         exchange.count_offered()
         if self.visits is not None:
-            requests = int(exchange.state.visits.counts[MADE])
             self.visits.close_tick(exchange.state.visits)
         if exchange.queue is not None and self.serving is not None and self._fleet is not None:
             requests = int(exchange.queue.books[SERVED])
             self.serving.close_tick(exchange.queue, self._fleet.server_us())
         self.ledger.close_tick(exchange.multiplier, requests)
+        exchange.close_tick(tick, self.now, requests)
 
     def _note(self, what: str, campaign: int | str | None, amount: float | None) -> None:
         if self.journal is not None:

@@ -45,9 +45,13 @@ class AdaptivePacing(BidPolicy):
 
 
 def under_spend(view: BidView, learns: np.ndarray) -> np.ndarray:
-    """Over the last tick, the sum of rho - spend, rho = budget / auctions of a day, in budgets of a mean tick; 0 elsewhere."""
+    """Over the last tick, the sum of rho - spend, rho = budget / auctions of a day, in budgets of a mean tick; 0 elsewhere.
+
+    Auctions of a day are those that a campaign is there for.
+    """
     share = np.zeros_like(view.prior)
-    limited = learns & np.isfinite(view.budget) & (view.budget > 0)
+    limited = learns & view.could_bid & np.isfinite(view.budget) & (view.budget > 0)
     np.divide(view.last.spend, view.budget, out=share, where=limited)
     came = view.last.requests / view.forecast_requests
+    np.divide(came, view.reach, out=came, where=limited)
     return np.where(limited, (came - share) * view.ticks, 0.0)

@@ -20,7 +20,8 @@ class AuctionNetPID(BidPolicy):
 
     The rule of `pid_bidding_strategy.py` in AuctionNet (Su et al., NeurIPS 2024): x 1.2 below 0.7, x 0.7 above 1.1. Its
     reference is the clock. It starts each day from the campaign's prior multiplier, where the original starts from 15 per
-    conversion for everybody. An unlimited budget keeps the prior, an empty one the last multiplier.
+    conversion for everybody. An unlimited budget keeps the prior, an empty one the last multiplier; so
+    does a tick in which the campaign could not bid.
     """
 
     SPACE: ClassVar[Mapping[str, Range]] = {
@@ -49,7 +50,7 @@ class AuctionNetPID(BidPolicy):
         if view.tick == 0:
             self._multiplier = view.prior.copy()
             return Multiplier(self._multiplier.copy())
-        limited = np.isfinite(view.budget) & (view.budget_left > 0)
+        limited = np.isfinite(view.budget) & (view.budget_left > 0) & view.could_bid
         pace = np.ones_like(view.prior)
         np.divide(view.last.spend * (view.ticks - view.tick), view.budget_left, out=pace, where=limited)
         self._multiplier[limited & (pace < self.low)] *= self.up

@@ -27,20 +27,29 @@ def has_money(view: BidView) -> NDArray[np.bool_]:
 
 
 def budget_of_tick(view: BidView) -> Floats:
-    """The budget times the coming tick's share of the forecast traffic, at most what is left; 0 without either."""
+    """The budget times the coming tick's share of the forecast traffic in reach, at most what is left; 0 without either."""
     budget, left = (np.where(np.isinf(view.budget), 0.0, money) for money in (view.budget, view.budget_left))
-    return np.where(left > DEPLETED * budget, np.minimum(budget * view.forecast[view.tick], left), 0.0)
+    return np.where(left > DEPLETED * budget, np.minimum(budget * share_of_tick(view), left), 0.0)
 
 
 def spend_of_tick(view: BidView) -> Floats:
     """As much of the day's spend, the budget or without one that of the history, as the forecast puts into the coming tick."""
     daily = np.where(np.isinf(view.budget), view.history.spend, view.budget)
-    return np.where(has_money(view), daily * view.forecast[view.tick], 0.0)
+    return np.where(has_money(view), daily * share_of_tick(view), 0.0)
+
+
+def share_of_tick(view: BidView) -> Floats:
+    """The coming tick's share of the day's forecast traffic that is within reach; 0 where none is."""
+    share: Floats = np.divide(view.forecast[view.tick], view.reach, out=np.zeros_like(view.reach), where=view.reach > 0)
+    return share
 
 
 def shortfall(wanted: Floats, view: BidView, where: NDArray[np.bool_] | bool = True) -> Floats:
-    """By what share of what was wanted of it the last tick spent less; 0 where nothing was, or not `where`."""
-    return np.divide(wanted - view.last.spend, wanted, out=np.zeros_like(wanted), where=(wanted > 0) & where)
+    """By what share of what was wanted of it the last tick spent less.
+
+    0 where nothing was, where a campaign could not bid, or not `where`.
+    """
+    return np.divide(wanted - view.last.spend, wanted, out=np.zeros_like(wanted), where=(wanted > 0) & view.could_bid & where)
 
 
 def pays_for_itself(view: BidView) -> NDArray[np.bool_]:

@@ -56,7 +56,7 @@ class MinPacing(BidPolicy):
             self._mu = np.full_like(view.prior, self.mu_start)
         else:
             room = allowed_spend(view.last.believed_value, view) - view.last.spend
-            slack = np.divide(room, self._wanted, out=np.zeros_like(room), where=(self._wanted > 0) & aims)
+            slack = np.divide(room, self._wanted, out=np.zeros_like(room), where=(self._wanted > 0) & view.could_bid & aims)
             self._mu *= np.exp(-self.cpa_step * np.clip(slack, -self.surprise, self.surprise))
             np.clip(self._mu, self.reach**-2, self.reach**2, out=self._mu)
         self._wanted = spend_of_tick(view)

@@ -132,7 +132,7 @@ class RecedingHorizon(BidPolicy):
     def _learn(self, view: BidView) -> None:
         """Adds the last tick to both models."""
         came = view.last.requests
-        where = self._learns & (came > 0)
+        where = self._learns & view.could_bid
         requests = np.where(where, came, 1)
         x = np.log(self._decided / view.prior)
         for law, brought, usual in zip(

@@ -20,9 +20,10 @@ class PID(BidPolicy):
     """multiplier = prior x exp(kp e + ki sum(e) + kd (e - e before)), e = traffic share elapsed - budget share spent.
 
     The reference is the forecast of traffic, not the clock (Agarwal et al., KDD 2014: spend should follow the
-    cumulative forecast of impressions); the actuator is exponential as in Zhang et al. (WSDM 2016). The sum runs over
-    the ticks of a day and stops where it alone would reach the bound (no wind-up); each day starts at the prior. A campaign
-    with an unlimited budget has no error and keeps its prior; one with a budget of 0 counts as spent.
+    cumulative forecast of impressions), and of it the part that comes while the campaign is active; the actuator is
+    exponential as in Zhang et al. (WSDM 2016). The sum runs over the ticks of a day in which it could bid and stops where it
+    alone would reach the bound (no wind-up); each day starts at the prior. A campaign with an unlimited budget has no error
+    and keeps its prior; one with a budget of 0 counts as spent.
     """
 
     SPACE: ClassVar[Mapping[str, Range]] = {
@@ -49,11 +50,11 @@ class PID(BidPolicy):
     def decide(self, view: BidView) -> Decision:
         if view.tick == 0:
             self._sum, self._before = np.zeros_like(view.prior), np.zeros_like(view.prior)
-        error = np.where(view.budget < np.inf, view.elapsed - view.spent_share, 0.0)
+        error = np.where(view.budget < np.inf, view.due - view.spent_share, 0.0)
         bound = math.log(self.reach)
         push = self.kp * error
         if self.ki > 0:
-            self._sum = _within(self._sum + error, bound / self.ki)
+            self._sum = _within(self._sum + np.where(view.could_bid, error, 0.0), bound / self.ki)
             push += self.ki * self._sum
         if self.kd > 0:
             push += self.kd * (error - self._before)

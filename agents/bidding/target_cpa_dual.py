@@ -61,7 +61,7 @@ class TargetCPADual(BidPolicy):
     def _learn(self, view: BidView, limited: np.ndarray, aims: np.ndarray) -> None:
         """One step of both duals by what the last tick spent and brought."""
         room = allowed_spend(view.last.believed_value, view) - view.last.spend
-        slack = np.divide(room, self._wanted, out=np.zeros_like(room), where=(self._wanted > 0) & aims)
+        slack = np.divide(room, self._wanted, out=np.zeros_like(room), where=(self._wanted > 0) & view.could_bid & aims)
         self._lambda *= np.exp(-self.step * np.maximum(shortfall(self._wanted, view, limited), -self.surprise))
         bound = self._worth / view.prior
         np.clip(self._lambda, bound / self.reach, bound * self.reach, out=self._lambda)

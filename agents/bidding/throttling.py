@@ -46,8 +46,8 @@ class Throttling(BidPolicy):
 
     def decide(self, view: BidView) -> Decision:
         if view.tick > 0:
-            behind = view.spent_share < view.elapsed
-            self._share = np.clip(self._share * np.where(behind, 1 + self.step, 1 - self.step), self.least, 1.0)
+            pace = np.where(view.spent_share < view.due, 1 + self.step, 1 - self.step)
+            self._share = np.clip(self._share * np.where(view.could_bid, pace, 1.0), self.least, 1.0)
         share = np.where(np.isinf(view.budget), 1.0, self._share)
         scale = self.multiplier * view.target
 

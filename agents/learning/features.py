@@ -27,7 +27,7 @@ REACH = math.log(4.0)  # of an action of 1, in logs of the multiplier
 RECENT = 3  # ticks that "last3" looks back
 # Sums over the requests of a tick, then what holds at its end: the rows of what `fill` is given of a view.
 REQUESTS, WINS, REPORTED, SPEND, OFFERED, BIDS, COSTS, ALLOWED, SUMS = range(9)
-MULTIPLIER, BUDGET, LEFT, SPENT = range(SUMS, SUMS + 4)
+MULTIPLIER, BUDGET, LEFT, SPENT, COULD_BID, REACHABLE = range(SUMS, SUMS + 6)
 
 
 class Observer:
@@ -51,7 +51,7 @@ class Observer:
         facts = np.array(
             [
                 last.requests, last.wins, last.conversions_reported, last.spend, last.offered, bids, costs, allowed,
-                view.multiplier, view.budget, view.budget_left, view.spent_share,
+                view.multiplier, view.budget, view.budget_left, view.spent_share, view.could_bid, view.reach,
             ],
             np.float64,
         )  # fmt: skip
@@ -105,8 +105,10 @@ def fill(tick: Any, ticks: Any, forecast: Any, expected: Any, facts: Any, usual:
             x[17] = log_ratio(now[MULTIPLIER], prior)
             x[19] = 2 * log_ratio(today[REQUESTS], expected * elapsed)
             if now[BUDGET] < np.inf:
-                x[16] = 5 * (elapsed - now[SPENT])
-                x[18] = now[SPEND] / max(now[BUDGET] * max(forecast[tick - 1], 1e-9), 1e-9) - 1
+                due = (elapsed - (1 - now[REACHABLE])) / now[REACHABLE] if now[REACHABLE] > 0 else 0.0
+                x[16] = 5 * (due - now[SPENT])
+                if now[COULD_BID] > 0:
+                    x[18] = now[SPEND] / max(now[BUDGET] * max(forecast[tick - 1], 1e-9), 1e-9) - 1
                 if tick < ticks:
                     x[20] = log_ratio(now[LEFT] / max(1 - elapsed, 1e-9), last3[SPEND] / max(lately, 1e-9))
             if today[ALLOWED] > 0 and today[SPEND] > 0:

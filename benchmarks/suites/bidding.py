@@ -18,14 +18,15 @@ from numpy.typing import NDArray
 
 from ...agents.catalogue import make_bidder
 from ...agents.hindsight import clairvoyant_bound, day_scores, frontier_bound, static_hindsight
+from ...agents.objectives import TARGETS
 from ...agents.rivals import contested, rivals
 from ...simulator.errors import MarketError
+from ...simulator.forecast import forecast as forecast  # what pictures draw as the ideal
 from ...simulator.market import build
-from ...simulator.scenario import Scenario
+from ...simulator.scenario import Objective, Scenario
 from ...simulator.seats import BidPolicy
 from ...simulator.splits import Split, checked
 from ...simulator.splits import seeds as seeds_of
-from ...simulator.traffic import day_shares
 from ...simulator.world import World
 from ..store import Store, code_version, source_digest
 from ..workers import results
@@ -47,9 +48,9 @@ class Run(NamedTuple):
     spend: float
     budget: float
     pacing_error: float  # mean distance of cumulative spend from the forecast traffic curve, as a share of the budget
-    conversions: float  # realised
-    cpa_excess: float  # share of spend above target CPA x expected conversions; 0 for campaigns without a target CPA
-    score: float  # value; with a target CPA, its soft score: value x min(1, (target CPA / CPA)^2), CPA on expected conversions
+    conversions: float  # realised, of those that are attributed
+    cpa_excess: float  # share of spend above what the target allows for the expected conversions; 0 without a target
+    score: float  # of the campaign's objective, see `agents.objectives`
     clairvoyant: float  # bound on value, given the rivals' bids of this run
     frontier: float  # bound on score, given the same
     seconds: float  # of the whole market, processor time
@@ -101,10 +102,15 @@ class Results(NamedTuple):
     yardsticks: list[Yardstick]
 
     @property
-    def limits_cpa(self) -> bool:
-        """Whether a campaign in the seat has a target CPA, so that score is not just value."""
+    def objectives(self) -> set[Objective]:
+        """Those of the campaigns in the seat; where one is not max_value, score is not just value."""
         listed = build(self.scenario).campaigns.listed
-        return any(listed[case.campaign].objective == "target_cpa" for case in self.cases)
+        return {listed[case.campaign].objective for case in self.cases}
+
+    @property
+    def limits_cpa(self) -> bool:
+        """Whether a campaign in the seat has a target, of cost a conversion or of value a spend."""
+        return not self.objectives.isdisjoint(TARGETS)
 
 
 def cases(scenario: Scenario, seeds: int, split: Split = "test", skip: int = 0) -> list[Case]:
@@ -124,17 +130,11 @@ def _world(scenario: Scenario, case: Case, policy: BidPolicy, mix: str, record: 
     return World(scenario, {"bid": mapping}, seed=case.seed, record=record)
 
 
-def _score(world: World, campaign: int) -> float:
-    if world.campaigns.listed[campaign].objective == "target_cpa":
-        return float(day_scores(world, campaign).sum())
-    return float(world.ledger.value()[:, campaign].sum())
-
-
 def attempt(scenario: Scenario, case: Case, policy: BidPolicy, mix: str = "mixed") -> Trial:
     """One day with `policy` in the seat, without the bounds, which take a third of the time."""
     world = _world(scenario, case, policy, mix)
     world.run()
-    return Trial(_score(world, case.campaign))
+    return Trial(float(day_scores(world, case.campaign).sum()))
 
 
 def play(scenario: Scenario, case: Case, policy: BidPolicy, mix: str = "mixed") -> Run:
@@ -149,20 +149,19 @@ def play(scenario: Scenario, case: Case, policy: BidPolicy, mix: str = "mixed") 
     budget = float(world.campaigns.budget[k]) / 1e6 * scenario.days
     curve = np.concatenate([[0.0], np.cumsum(spent)]) / budget
     ideal = np.concatenate([[0.0], np.cumsum(np.tile(world.forecast, scenario.days))]) / scenario.days
-    limited = world.campaigns.listed[k].objective == "target_cpa"
-    # What the expected conversions may cost at most; without a target CPA as much as one likes.
+    limited = world.campaigns.listed[k].objective in TARGETS
+    # What the expected conversions may cost at most; without a target as much as one likes.
     allowed = min(spend, value * float(world.campaigns.target[k] / world.campaigns.value[k])) if limited else spend
-    bound = clairvoyant_bound(world)
     return Run(
         value=value,
         spend=spend,
         budget=budget,
         pacing_error=float(np.abs(curve - ideal).mean()),
-        conversions=int(world.ledger.conversions()[:, k].sum()),
+        conversions=int(world.ledger.attributed()[:, k].sum()),
         cpa_excess=1.0 - allowed / spend if spend > 0 else 0.0,
-        score=_score(world, k),
-        clairvoyant=bound,
-        frontier=frontier_bound(world) if limited else bound,
+        score=float(day_scores(world, k).sum()),
+        clairvoyant=clairvoyant_bound(world),
+        frontier=frontier_bound(world),
         seconds=seconds,
         spend_curve=curve,
     )
@@ -296,15 +295,14 @@ def _measured(
     yardsticks: list[Yardstick] = by_spec.pop(None)
     for case, best in zip(chosen, yardsticks, strict=True):
         if not best.score > 0:
-            raise MarketError(f"no constant multiplier wins campaign {case.campaign} anything on day {case.seed}: no yardstick")
+            name = build(scenario).campaigns.names[case.campaign]
+            raise MarketError(
+                f"no constant multiplier brings campaign {name!r} anything on the day of seed {case.seed}, so there is no "
+                "yardstick for it: its budget or its bids are too small, or it has no chance against its rivals"
+            )
     return {spec: rows for spec, rows in by_spec.items() if spec is not None}, yardsticks
 
 
 def steps(policies: Mapping[str, str], seeds: int) -> int:
     """How many steps `run` takes."""
     return (len({spec for text in policies.values() for spec in several(text)}) + 1) * seeds
-
-
-def forecast(scenario: Scenario) -> Floats:
-    """The forecast's share of a day's requests for each tick."""
-    return day_shares(scenario.traffic.curve, scenario.ticks_per_day)

@@ -29,6 +29,7 @@ def view(**changes: Any) -> BidView:
     """The view of two campaigns at the start of a day of four very uneven ticks."""
     plain = BidView(
         day=0, tick=0, ticks=4, campaigns=("a", "b"), objectives=("max_value",) * 2, active=np.ones(2, np.bool_),
+        could_bid=np.ones(2, np.bool_), reach=np.ones(2),
         target=np.array([50.0, 20.0]), value=np.array([50.0, 20.0]), prior=np.array([0.5, 0.25]), multiplier=np.ones(2),
         spent_share=np.zeros(2), budget=np.array([100.0, 200.0]), budget_left=np.array([100.0, 200.0]),
         forecast=np.array([0.7, 0.1, 0.1, 0.1]), forecast_requests=1000.0, elapsed=0.0,
