@@ -146,12 +146,13 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Begins a day; see *Reset options*. Raises `MarketError` for options that are not allowed."""
         super().reset(seed=seed)
+        self._seat = None  # until the day has begun
         campaign, day, mix, scale = drawn_case(self.scenario, self.np_random, options, self.days, self.mixes)
-        self._day = day
-        self._seat = OpenSeat(self.scenario, campaign, day, mix, scale, self.engine)
+        self._day, self._campaign = day, campaign
+        seat = OpenSeat(self.scenario, campaign, day, mix, scale, self.engine)
         market = build(self.scenario)
         expected = market.expected
-        view = self._seat.view
+        view = seat.view
         self._prior, self._worth = float(view.prior[0]), float(view.value[0])
         self._budget = float(view.budget[0])
         self._limit = self.cpa_limit * float(view.target[0])
@@ -161,14 +162,16 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._observer = Observer(self.cpa_limit)
         self._multiplier = self._prior
         self._score = self._value = self._spend = 0.0
-        self._seat.world.set_multiplier(campaign, self._prior)
-        return self._observer.observe(view)[0], self._info(0.0, 0.0, 0, 0)
+        seat.world.set_multiplier(campaign, self._prior)
+        observation = self._observer.observe(view)[0]
+        self._seat = seat
+        return observation, self._info(0.0, 0.0, 0, 0)
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Plays a tick. Raises `PolicyError` for an action outside the action space."""
         seat = self._seat
         if seat is None or seat.over:
-            raise MarketError("the day is over: call reset before the next step")
+            raise MarketError("no day is under way: it is over, has not begun, or was interrupted; call reset")
         try:
             a = np.asarray(action, np.float64)
         except (TypeError, ValueError):
@@ -177,6 +180,7 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
             raise PolicyError(f"an action has shape (1,), not {a.shape}")
         if not -1.0 <= a[0] <= 1.0:
             raise PolicyError(f"an action lies from -1 to 1, not at {a[0]}")
+        self._seat = None  # until the step is whole: one that is interrupted cannot be taken up again
         self._multiplier = float(multipliers(np.array([self._prior]), a)[0])
         seat.play(self._multiplier)
         ledger, k = seat.world.ledger, seat.campaign
@@ -186,7 +190,9 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._spend = float(ledger.today_counts[K.SPEND, k] / MICRO)  # the whole, not a sum of rounded parts
         reward = self._reward()
         info = self._info(value, spend, int(counts[K.ATTRIBUTED]), int(counts[K.REPORTED]))
-        return self._observer.observe(seat.view)[0], reward, seat.over, False, info
+        observation = self._observer.observe(seat.view)[0]
+        self._seat = seat
+        return observation, reward, seat.over, False, info
 
     def _reward(self) -> float:
         """By how much the tick has moved the score of the day so far."""
@@ -196,10 +202,9 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         return (self._score - before) / self._scale
 
     def _info(self, value: float, spend: float, conversions: int, reported: int) -> dict[str, Any]:
-        assert self._seat is not None
         cpa = self._spend / (self._value / self._worth) if self._value > 0 else 0.0
         return {
-            "day": self._day, "campaign": self._seat.campaign, "multiplier": self._multiplier,
+            "day": self._day, "campaign": self._campaign, "multiplier": self._multiplier,
             "value": value, "spend": spend, "conversions": conversions, "conversions_reported": reported,
             "total_value": self._value, "total_spend": self._spend, "budget": self._budget,
             "cpa": cpa, "cpa_limit": self._limit, "violation": max(cpa / self._limit - 1.0, 0.0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,6 +41,8 @@ Floats = NDArray[np.float64]
 COUNTS_SEEN, SUMS_SEEN = K.SPEND, 1 + K.SUMS_TOLD
 STANDING = 7  # target, value, multiplier, budget, budget left, price, share of the budget spent
 
+_numbers = itertools.count(1)  # of the seats of all worlds
+
 
 class _Holding:
     """A policy, the campaigns it holds, what it sees of them that never changes, and its standing decision."""
@@ -68,7 +71,7 @@ class BidSeat:
     """Asks the policies of a world at each tick and puts their decisions into the exchange."""
 
     def __init__(self, exchange: Exchange, ledger: Ledger, policies: BidPolicies | None) -> None:
-        self._exchange, self._ledger = exchange, ledger
+        self._exchange, self._ledger, self._number = exchange, ledger, next(_numbers)
         self._holdings = [_Holding(p, held, exchange.market) for p, held in _grouped(exchange, policies)]
         self._price_told = exchange.scenario.auction.price_told
         campaigns = len(exchange.multiplier)
@@ -92,7 +95,13 @@ class BidSeat:
             view = self._view(holding, day, tick)
             if self._ledger.closed == 0:
                 dice = generator(self._exchange.seed, Stream.POLICY, number)
+                object.__setattr__(holding.policy, "_sits_in", self._number)  # it may be a frozen dataclass
                 holding.policy.start(view, dice)
+            elif holding.policy._sits_in != self._number:
+                raise PolicyError(
+                    f"{holding.name} has begun to decide for another world, and has forgotten this one: give each world that "
+                    "runs by turns with others a policy of its own"
+                )
             decision = holding.policy.decide(view)
             if decision is None:
                 continue

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Generator
+from typing import Any, cast
 
 import simpy
 from simpy.events import NORMAL, EventPriority
@@ -15,13 +16,28 @@ from .errors import MarketError
 TICK, END, GRANT, DONE, LEAVE, ARRIVAL = -1, 1_000, 2_000, 3_000, 4_000, 1_000_000
 
 
+class Own(simpy.Process):
+    """A process without which there is no market: ticks, traffic, requests, servers."""
+
+
 class Clock(simpy.Environment):
-    """An environment whose time is an int: a float would make `now` one for everybody."""
+    """An environment whose time is an int: a float would make `now` one for everybody.
+
+    `failed` is the process that has failed last, if one has: SimPy raises its error when it comes to it.
+    """
+
+    failed: simpy.Process | None = None
+
+    def own(self, generator: Generator[simpy.Event, Any, Any]) -> Own:
+        """Starts a process of the market."""
+        return Own(self, generator)
 
     def schedule(self, event: simpy.Event, priority: EventPriority = NORMAL, delay: float = 0) -> None:
         """See `simpy.Environment.schedule`. Raises `MarketError` where a process waits for anything but a whole number."""
         if type(delay) is not int:
             raise MarketError(f"a process waits for a whole number of microseconds, an int from 0 up, not {delay!r}")
+        if not event._ok and isinstance(event, simpy.Process):
+            self.failed = event
         super().schedule(event, priority, delay)
 
     def at(self, time: int, priority: int) -> simpy.Event:

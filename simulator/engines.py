@@ -43,7 +43,7 @@ class Compiled:
         self._walk = entry(K.walk, 0, 0, exchange.held)
         if exchange.line is not None:
             self._serve = entry(S.serve, 0, 0, exchange.held, exchange.line)
-        env.process(self._traffic())
+        env.own(self._traffic())
 
     def placed_anew(self) -> None:
         """It looks at times whenever it goes on."""
@@ -81,12 +81,12 @@ class Events:
             self._start, self._leave = entry(S.start, 0, 0, *both), entry(S.leave, 0, *both)
             self._finish = entry(S.finish, 0, 0, *both)
         self._chain = 0  # number of the chain of arrivals in force
-        env.process(self._arrivals(self._chain))
+        env.own(self._arrivals(self._chain))
 
     def placed_anew(self) -> None:
         """A new chain of arrivals starts, and the old one ends when it wakes."""
         self._chain += 1
-        self._env.process(self._arrivals(self._chain))
+        self._env.own(self._arrivals(self._chain))
 
     def resized(self, servers: int) -> None:
         """Those who wait are given new servers when the instant's control events have acted."""
@@ -110,12 +110,12 @@ class Events:
             if chain != self._chain:
                 return
             if self._pool is None:
-                yield env.process(self._request())
+                yield env.own(self._request())
                 continue
             number = int(control[K.NEXT])
             control[K.NEXT] = number + 1
             if self._enter(number - control[K.BASE], number, exchange.held, exchange.line):
-                env.process(self._visit(number, self._pool))
+                env.own(self._visit(number, self._pool))
 
     def _request(self) -> Generator[simpy.Event, Any, None]:
         """A request without servers to wait for: it is settled as it arrives."""

@@ -97,6 +97,7 @@ class Exchange:
         self.target = table.target.copy()  # bid for a conversion at multiplier 1, now, currency
         self.day_spent = np.zeros(campaigns, np.int64)  # spent before today
         self._paused = np.zeros(campaigns, np.bool_)  # until launched again
+        self._all_active = False  # since the tick under way began
         self._absent_since = np.zeros(campaigns, np.int64)  # microseconds; of those who are not active
         self._absent_us = np.zeros(campaigns, np.int64)  # of the tick under way
         self.could_bid = np.zeros(campaigns, np.bool_)  # in all of the last tick, and requests came
@@ -410,6 +411,7 @@ class Exchange:
         state, table = self.state, self.market.campaigns
         np.copyto(state.visits.at_midnight, state.visits.satisfaction)
         state.active[:] = table.active(day) & ~self._paused
+        self._all_active = False  # perhaps: `open_tick` looks
         self.reach[:] = 1.0
         self.day_spent[:] = state.spent
         state.allowance[:] = state.spent + self.daily
@@ -417,6 +419,9 @@ class Exchange:
 
     def close_tick(self, tick: int, now: int, requests: int) -> None:
         """Notes who could bid in the tick (of the day) that ends, in which so many requests came."""
+        if self._all_active:  # nothing else costs more than a microsecond, and this is the rule
+            self.could_bid[:] = requests > 0
+            return
         absent = self._absent_us
         absent += np.where(self.state.active, 0, now - self._absent_since)
         np.logical_and(absent == 0, requests > 0, out=self.could_bid)
@@ -425,8 +430,10 @@ class Exchange:
     def open_tick(self, tick: int, now: int) -> None:
         """The hour's conversion rates and values, and the forecast of requests left today (`tick` of the day)."""
         state, control = self.state, self.state.control
-        self._absent_since[:] = now
-        self._absent_us[:] = 0
+        if not self._all_active:
+            self._absent_since[:] = now
+            self._absent_us[:] = 0
+            self._all_active = bool(state.active.all())
         np.copyto(state.true_conversion, self.market.conversion[tick])
         np.copyto(state.believed_conversion, self.market.believed_conversion[tick])
         self._revalue(tick)
@@ -499,6 +506,7 @@ class Exchange:
         self._paused[k] = True
         if self.state.active[k]:
             self.state.active[k] = False
+            self._all_active = False
             self._absent_since[k] = now
         self.refresh()
 

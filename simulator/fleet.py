@@ -13,6 +13,7 @@ import simpy
 from numpy.typing import NDArray
 from simpy.resources.resource import SortedQueue
 
+from .clock import Clock
 from .delivery import MOST_SERVERS, Autoscaling, Outage, Serving
 from .errors import MarketError
 from .exchange import Exchange
@@ -48,14 +49,14 @@ class Fleet:
     `changed` is called with the number that works whenever it changes.
     """
 
-    def __init__(self, env: simpy.Environment, settings: Serving, exchange: Exchange, changed: Callable[[int], None]) -> None:
+    def __init__(self, env: Clock, settings: Serving, exchange: Exchange, changed: Callable[[int], None]) -> None:
         self._env, self._exchange, self._changed = env, exchange, changed
         self.owned, self.failed = settings.servers, 0
         self._since, self._server_us = 0, 0  # what of the servers' time is added up
         for outage in settings.outages:
-            env.process(self._outage(outage))
+            env.own(self._outage(outage))
         if settings.autoscaling is not None:
-            env.process(self._scaling(settings.autoscaling))
+            env.own(self._scaling(settings.autoscaling))
 
     @property
     def working(self) -> int:
@@ -122,7 +123,7 @@ class Fleet:
             asked = int(self._control[ASKED])
             wanted = math.ceil((asked - seen) / (every * rule.utilisation))
             seen = asked
-            self._env.process(self._order(min(max(wanted, rule.least), rule.most), round(rule.delay_s * 1e6)))
+            self._env.own(self._order(min(max(wanted, rule.least), rule.most), round(rule.delay_s * 1e6)))
 
     def _order(self, servers: int, delay: int) -> Generator[simpy.Event, Any, None]:
         yield self._env.timeout(delay)

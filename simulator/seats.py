@@ -134,6 +134,8 @@ LARGEST = 1e9  # multiplier, factor on a value, or bid in currency
 class BidPolicy:
     """Base of bidders. One object holds one or more campaigns of one world at a time, all arrays over those it holds."""
 
+    _sits_in = 0  # the number of the seat that started it last
+
     def start(self, view: BidView, dice: np.random.Generator) -> None:
         """Called once before the first decision of a run: forget earlier runs. `dice` are this policy's own."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import simpy
@@ -17,12 +17,13 @@ from numpy.typing import ArrayLike, NDArray
 from . import market
 from .bid_seat import BidSeat
 from .blas import one_blas_thread
-from .clock import END, TICK, Clock
+from .clock import END, TICK, Clock, Own
 from .demand import Campaigns
 from .engines import ENGINES, Engine
 from .errors import MarketError, PolicyError, suggest
 from .exchange import Exchange, Recorded
 from .fleet import Fleet
+from .interrupts import held_interrupts
 from .journal import Journal, Logs
 from .ledger import Ledger
 from .memory import FatigueBooks
@@ -95,7 +96,9 @@ class World:
         if (held := self._exchange.market.creatives) is not None:
             self.creatives = CreativeBooks(scenario, self.campaigns, held, self._exchange.state.rotation)
         self._exchange.open_day(0)  # here, so that what is done before the first run lasts
-        self.env.process(self._clock())
+        self.env.own(self._clock())
+        self._in_event = False
+        self._stopped_by: BaseException | None = None
         self._engine: Engine = ENGINES[engine](self.env, self._exchange)
 
     # The public face
@@ -133,20 +136,56 @@ class World:
 
         Control events at `until` take place, requests at `until` do not. A tick that ends at an instant is closed, and the
         next one opened, before processes act at that instant.
+
+        Ctrl-C stops it after the event under way, as a rule at the end of a tick; it may then be called again, with the same
+        result as if it had not been stopped. Pressed twice, it stops at once. After that, and after an error of a policy, the
+        world is left in the middle of an event and cannot go on. After an error of a process of the user's own it can, without
+        that process.
+
+        Raises:
+            MarketError: if `until` is not allowed, or the world cannot go on.
         """
+        self._check_whole()
         horizon = self.scenario.horizon_us
         end = horizon if until is None else until
         if not _whole(end) or not self.now <= end <= horizon:
             raise MarketError(f"a run ends at a whole number of microseconds from now ({self.now}) to {horizon}, not {until!r}")
         stop = self.env.at(int(end), END)
-        with one_blas_thread():
+        with one_blas_thread(), held_interrupts() as interrupts:
             try:
-                self.env.run(until=stop)
-            except BaseException:
-                stop.callbacks = []  # the next run is not to end where this one should have
+                while stop.callbacks is not None:  # as long as it has not taken place
+                    self._in_event = True
+                    self.env.step()
+                    self._in_event = False
+                    if interrupts.pressed:
+                        interrupts.deliver()
+            except BaseException as error:
+                self._stop(error)
                 raise
         if self.now == horizon and self.journal is not None:
             self.journal.close()
+
+    def _stop(self, error: BaseException) -> None:
+        """Notes why a run has stopped; if a process of somebody's has failed, raises the error as that raised it."""
+        self._stopped_by = error
+        failed, self.env.failed = self.env.failed, None
+        if failed is None or hasattr(failed, "_defused"):  # or another process has seen to it
+            return
+        self._stopped_by = cast(BaseException, failed.value)
+        self._in_event = isinstance(failed, Own) or not isinstance(failed.value, Exception)
+        raise self._stopped_by from None  # SimPy makes another error of it, without what its constructor may want
+
+    def _check_whole(self) -> None:
+        """Raises `MarketError` if an event has begun and not ended."""
+        if not self._in_event:
+            return
+        if (error := self._stopped_by) is None:
+            raise MarketError("a world cannot be run by one of its own processes or policies: it is running")
+        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise MarketError(
+            f"this world was stopped in the middle of an event, at {self.now:,} microseconds, by {said}; what the event had "
+            "changed by then is not known, so it cannot go on: make a new World"
+        )
 
     def top_up(self, campaign: int | str, amount: float) -> None:
         """Adds currency to what a campaign may still spend today."""

@@ -11,7 +11,7 @@ import pytest
 
 from adarena.agents.bidding.budgets import allowed_spend
 from adarena.agents.catalogue import BIDDERS, make_bidder
-from adarena.simulator import BidPolicy, BidView, ChunkBids, Multiplier, Requests, Scenario, World
+from adarena.simulator import BidPolicy, BidView, ChunkBids, Multiplier, RequestRule, Requests, Scenario, World
 from adarena.simulator import kernel as K
 from adarena.simulator.market import build
 
@@ -116,13 +116,126 @@ def test_it_decides_from_beliefs_alone(name: str) -> None:
     for shift in (0.0, 1.0):
         world = World(TINY, {"bid": make_bidder(name)}, seed=3)
         state = world._exchange.state
-        world._exchange.replace(truth_bias=state.truth_bias + np.float32(shift))
+        moved = state.truth_bias + np.float32(shift)
+        moved.flags.writeable = False  # as what worlds share is
+        world._exchange.replace(truth_bias=moved)
         world.run()
         runs.append(world)
     one, other = runs
     assert one.ledger.value().sum() < 0.7 * other.ledger.value().sum()
     assert one.ledger.multiplier.tobytes() == other.ledger.multiplier.tobytes()
     assert one.ledger.spend().tobytes() == other.ledger.spend().tobytes()
+
+
+def said(decision: Any) -> bytes:
+    """All that a decision says, as bytes."""
+    if isinstance(decision, Multiplier):
+        return np.asarray(decision.values, np.float64).tobytes()
+    if isinstance(decision, RequestRule):
+        return decision.state.tobytes()
+    if isinstance(decision, ChunkBids):
+        requests = Requests(np.arange(50), np.zeros(50, np.int64), np.linspace(0.0, 0.1, 300).reshape(6, 50))
+        return np.asarray(decision.bids(requests), np.float64).tobytes()
+    assert decision is None
+    return b"as before"
+
+
+def views_of(scenario: Scenario, absent: slice) -> list[BidView]:
+    """What six campaigns see over two days, told that they could not bid in some ticks."""
+    spy = Spy(by_request=False)
+    world = World(scenario, {"bid": dict.fromkeys(range(6), spy)}, seed=1)
+    world.run()
+    views = [v for v in spy.seen if isinstance(v, BidView)]
+    for number in range(*absent.indices(len(views))):
+        views[number] = views[number]._replace(could_bid=np.zeros(6, np.bool_), reach=np.full(6, 0.7))
+    return views
+
+
+@every_bidder
+@pytest.mark.parametrize("scenario", [TINY, LIMITED], ids=["budget", "target"])
+def test_it_learns_nothing_from_ticks_in_which_it_could_not_bid(name: str, scenario: Scenario) -> None:
+    """Whatever it is told of them, it decides the same ever after; told of others, it need not."""
+    absent = slice(9, 17)
+    views = views_of(scenario, absent)
+    told = [
+        v._replace(
+            last=v.last._replace(spend=v.last.spend * 7 + 3, believed_value=v.last.believed_value * 3, wins=v.last.wins + 9)
+        )
+        for v in views
+    ]
+
+    def decisions(changed: range) -> list[bytes]:
+        policy = make_bidder(name)
+        policy.start(views[0], np.random.default_rng(0))
+        return [said(policy.decide(told[n] if n in changed else v)) for n, v in enumerate(views)]
+
+    plain = decisions(range(0))
+    assert decisions(range(absent.start, absent.stop)) == plain
+    learns_by_tick = name in {"adaptive", "auctionnet_pid", "dual", "min_pacing", "mpc", "multiplicative", "tcpa_dual"}
+    assert learns_by_tick == (decisions(range(1, absent.start)) != plain) or name == "shading"
+
+
+@every_bidder
+@pytest.mark.parametrize("mode", ["paused", "launched"])
+def test_after_an_absence_it_does_not_make_up_for_it_in_a_rush(name: str, mode: str) -> None:
+    """Away from 4:00 to 12:00, or there from 12:00 only: in the next two hours it spends about what an even pace would.
+
+    An even pace is over the traffic it could meet. Who follows no pace at all spends what prices make of it, away or not.
+    """
+    spent, even, without = 0.0, 0.0, 0.0
+    for seed in range(6):
+        away, there = (World(ABSENCE, {"bid": {0: make_bidder(name)}}, seed=seed) for _ in range(2))
+        away.process(absence(away, mode))
+        for world in (away, there):
+            world.run()
+        back = slice(12, 14)
+        budget = away.campaigns.budget[0] / 1e6
+        spent += away.ledger.spend()[back, 0].sum() / budget
+        without += there.ledger.spend()[back, 0].sum() / budget
+        missed = away.forecast[4 if mode == "paused" else 0 : 12].sum()
+        even += away.forecast[back].sum() / (1 - missed)
+    assert spent <= max(2.0 * even, 1.25 * without)
+
+
+ABSENCE = Scenario.preset("tiny").override({"traffic.requests_per_day": 8_000, "demand.follows_demand": 0.0})
+
+
+def absence(world: World, mode: str) -> Iterator[Any]:
+    """Pauses the first campaign from 4:00, or from the start, to 12:00."""
+    hour = 3_600_000_000
+    yield world.env.timeout(4 * hour if mode == "paused" else 0)
+    world.pause(0)
+    yield world.env.timeout((8 if mode == "paused" else 12) * hour)
+    world.launch(0)
+
+
+def test_a_view_tells_who_could_bid_and_what_is_within_reach() -> None:
+    spy = Spy(by_request=False)
+    world = World(Scenario.preset("tiny"), {"bid": dict.fromkeys(range(6), spy)}, seed=1)
+    world.process(absence(world, "paused"))
+
+    def half_a_tick() -> Iterator[Any]:
+        yield world.env.timeout(18 * 3_600_000_000 + 900_000_000)
+        world.pause(2)
+        yield world.env.timeout(1_800_000_000)
+        world.launch(2)
+        world.surge(0.0)
+
+    world.process(half_a_tick())
+    world.run()
+    views = [v for v in spy.seen if isinstance(v, BidView)]
+    could, reach, due = (np.array([getattr(v, name) for v in views]) for name in ("could_bid", "reach", "due"))
+    requests = world.ledger.requests()
+    expected = np.ones((24, 6), np.bool_)
+    expected[0], expected[5:13, 0], expected[19, 2] = False, False, False
+    expected[1:][requests[:-1] == 0] = False
+    assert (requests == 0).any()
+    np.testing.assert_array_equal(could, expected)
+    forecast, elapsed = world.forecast, np.array([v.elapsed for v in views])
+    np.testing.assert_allclose(reach[:, 1], 1.0, rtol=0)
+    np.testing.assert_allclose(due[:, 1], elapsed, rtol=0)
+    np.testing.assert_allclose(reach[-1, [0, 2]], [1 - forecast[4:12].sum(), 1 - forecast[18] / 2])
+    np.testing.assert_allclose(due[12, 0], forecast[:4].sum() / (1 - forecast[4:12].sum()))
 
 
 class Spy(BidPolicy):

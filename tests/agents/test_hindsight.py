@@ -23,8 +23,8 @@ from adarena.agents.hindsight import (
     frontier_score,
     slot_prices,
     static_hindsight,
-    target_score,
 )
+from adarena.agents.objectives import target_score
 from adarena.simulator import BidPolicy, MarketError, PolicyError, Scenario, World
 
 
@@ -90,7 +90,7 @@ def test_the_frontier_score_is_the_best_over_all_spends(number: int) -> None:
     """By brute force over spends: nowhere exceeded, and reached but for the width of the grid."""
     values, costs, budget = problem(number)
     worth = (0.2, 1.0, 3.0)[number % 3]
-    found = frontier_score(values, costs, budget, worth)
+    found = frontier_score(values, costs, budget, "target_cpa", worth)
     spends = np.linspace(0, min(budget, costs.sum()), 400)
     scores = [float(target_score(choice_bound(values, costs, spend), spend, worth)) for spend in spends]
     assert max(scores) <= found * (1 + 1e-6) + 1e-9
@@ -113,7 +113,7 @@ def test_the_soft_score_is_that_of_the_competition() -> None:
 def test_a_worth_of_spend_is_above_0() -> None:
     for worth in (0.0, -1.0, math.nan, math.inf):
         with pytest.raises(MarketError, match="worth of spend"):
-            frontier_score([[1.0]], [[1.0]], 1.0, worth)
+            frontier_score([[1.0]], [[1.0]], 1.0, "target_cpa", worth)
 
 
 def random_market(number: int) -> tuple[Scenario, dict[int | str, BidPolicy], int]:
@@ -141,6 +141,12 @@ def random_market(number: int) -> tuple[Scenario, dict[int | str, BidPolicy], in
     if number % 3 == 0 and scenario.demand.budget_share is not None:
         share = float(dice.uniform(0.5, 1.2))
         scenario = scenario.override({"demand.objective": "target_cpa", "demand.target_cpa_share": share})
+    elif number % 3 == 1:
+        wanted = {
+            "demand.objective": ("utility", "target_roas")[number // 3 % 2],
+            "demand.target_roas": float(dice.uniform(0.5, 9)),
+        }
+        scenario = scenario.override(wanted)
     names = sorted(BIDDERS)
     policies: dict[int | str, BidPolicy] = {k: make_bidder(names[int(dice.integers(len(names)))]) for k in range(5)}
     policies[0] = make_bidder(names[number % len(names)])  # each of them ten times at least
@@ -158,7 +164,7 @@ def meddle(world: World, campaign: int, number: int) -> Any:
 
 
 def test_no_run_exceeds_the_bound_of_its_own_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    shares, beaten_if_dearer, scores, missed = [], 0, [], 0
+    shares, beaten_if_dearer, scores, missed, below = [], 0, [], 0, 0
     for number in range(200):
         scenario, policies, held = random_market(number)
         world = World(scenario, {"bid": policies}, seed=number, record=held)
@@ -168,9 +174,12 @@ def test_no_run_exceeds_the_bound_of_its_own_record(monkeypatch: pytest.MonkeyPa
         value, bound = world.ledger.value()[:, held].sum(), clairvoyant_bound(world)
         assert value <= bound * (1 + 1e-9), number
         worth = (1.0, 0.3, 0.1, 0.03)[number // 2 % 4]
-        score, best = day_scores(world, held, worth).sum(), frontier_bound(world, worth)
+        score, best = day_scores(world, held, "target_cpa", worth).sum(), frontier_bound(world, "target_cpa", worth)
         assert score <= best * (1 + 1e-9), number
         assert best <= bound * (1 + 1e-9), number
+        own, most = day_scores(world, held).sum(), frontier_bound(world)
+        assert own <= most + 1e-9 * abs(bound), number
+        below += own < most - 1e-9 * abs(bound) and world.campaigns.listed[held].objective != "max_value"
         missed += score < 0.999 * value
         with monkeypatch.context() as patch:
             patch.setattr(hindsight, "ROUNDING", 1.25)

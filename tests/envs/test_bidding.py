@@ -417,7 +417,7 @@ def test_no_step_before_a_day_or_after_it() -> None:
     with pytest.raises(MarketError, match="call reset before the next step"):
         env.step(np.zeros(1, np.float32))
     episode(env, 0)
-    with pytest.raises(MarketError, match="the day is over: call reset before the next step"):
+    with pytest.raises(MarketError, match="no day is under way: it is over"):
         env.step(np.zeros(1, np.float32))
 
 

@@ -230,6 +230,25 @@ def test_a_deed_at_midnight_belongs_to_the_day_that_begins(engine: Any) -> None:
 
 
 @pytest.mark.parametrize("engine", ["compiled", "events"])
+def test_a_pause_lasts_until_the_launch(engine: Any) -> None:
+    """Over midnights, with flights or without; a launch out of flight lasts until flights say otherwise."""
+    scenario = Scenario.preset("tiny").override({"days": 4, "ticks_per_day": 2})
+    world = World(scenario, seed=0, engine=engine)
+    day = scenario.day_us
+
+    def process() -> Any:
+        yield world.env.timeout(day // 2)
+        world.pause(0)
+        yield world.env.timeout(2 * day)
+        world.launch(0)
+
+    world.process(process())
+    world.run()
+    shown = world.ledger.impressions()[:, 0] > 0
+    assert shown.tolist() == [True, False, False, False, False, True, True, True]
+
+
+@pytest.mark.parametrize("engine", ["compiled", "events"])
 def test_a_run_that_failed_does_not_end_the_next(engine: Any) -> None:
     """After a process of the user's has raised, the market goes on to where the next run is told to end."""
     scenario = Scenario.preset("tiny")

@@ -15,6 +15,7 @@ from markets import give_tape, policies, scenarios
 from adarena.simulator import BidPolicy, BidView, MarketError, RequestRule, Scenario, ScenarioError, World, rule
 from adarena.simulator.habits import Sessions
 from adarena.simulator.memory import EXPOSURES, FAINT
+from adarena.simulator.population import users
 from adarena.simulator.sessions import PAGES
 
 DAY_US = 86_400_000_000
@@ -161,7 +162,8 @@ def test_the_plan_of_sessions_has_its_rate_lengths_and_dwell() -> None:
     by_session: dict[int, list[tuple[int, int, int]]] = {}
     for time, number, page, user in rows:
         by_session.setdefault(number, []).append((time, page, user))
-    whole = [visit for number, visit in by_session.items() if number < len(by_session) * 0.9]
+    last = max(by_session) * 0.9
+    whole = [visit for number, visit in by_session.items() if number < last and visit[0][1] == 0]  # begun after midnight
     assert all([page for _, page, _ in visit] == list(range(len(visit))) for visit in whole)
     assert all(len({user for _, _, user in visit}) == 1 for visit in whole)
     lengths = np.array([len(visit) for visit in whole])
@@ -235,6 +237,76 @@ def test_the_share_of_requests_made_is_foreseen() -> None:
     assert world.visits is not None
     planned, made = world.visits.to_frame()[["requests_planned", "requests"]].sum()
     assert abs(made / planned - scenario.expected_requests / 50_000) < 0.01
+
+
+LONG = {"mean_requests": 13.0, "videos": 30, "video_s": 10.0, "leave_rate": 0.001}  # an hour, as in `feed`
+CALM = {"traffic.day_sigma": 0, "traffic.tick_sigma": 0, "traffic.surge_probability": 0}
+
+
+@pytest.mark.parametrize("sessions", [LONG, {}, {"leave_rate": 0.2}, None], ids=["long", "short", "cut", "none"])
+def test_the_forecast_is_what_comes(sessions: Any) -> None:
+    """On the first day as on the second; a sharp curve, so that an hour of delay would show."""
+    curve = [1.0] * 6 + [6.0] * 3 + [2.0] * 9 + [9.0] * 4 + [1.0] * 2
+    scenario = Scenario.preset("tiny").override(
+        {"sessions": sessions if sessions is None else {**sessions, "ad_annoyance": 0.0}, "traffic.curve": curve, "days": 2,
+         "traffic.requests_per_day": 20_000, "auction.exposure": [1, 1], "demand.budget_share": None,
+         "rates.click_rate": 0.001, "auction.reserve": 1e-6, "users.count": 5_000, **CALM}
+    )  # fmt: skip
+    shares = []
+    for seed in range(12):
+        world = World(scenario, seed=seed)
+        world.run()
+        requests = world.ledger.requests().reshape(2, -1).astype(float)
+        shares.append(requests / requests.sum(axis=1, keepdims=True))
+    found, spread = np.mean(shares, axis=0), np.std(shares, axis=0, ddof=1) / len(shares) ** 0.5
+    assert (np.abs(found - world.forecast) < 6 * spread + 1e-4).all()  # Student's t of 11 degrees, 48 times
+    assert np.abs(found - world.forecast).sum() / 2 < 0.01
+    assert world.forecast.sum() == pytest.approx(1.0)
+
+
+def test_a_day_begins_in_the_middle_of_sessions() -> None:
+    """As many requests come of those begun before midnight as, at a steady rate, sessions last beyond it."""
+    scenario = Scenario.preset("tiny").override(
+        {"sessions": LONG, "traffic.requests_per_day": 200_000, "traffic.curve": [1.0], **CALM}
+    )
+    rows = [row for row in sessions_of(World(scenario, seed=2), 60) if row[0] < 3 * 3_600_000_000]
+    begun = {number for _, number, page, _ in rows if page == 0}
+    earlier = [time for time, number, _, _ in rows if number not in begun]
+    # A session has n more requests with probability (12/13)^n, each after 300 s: of those begun before, the rate of requests
+    # t after midnight is the total times the chance that a sum of so many gaps exceeds t, exponential of mean 13 x 300 s.
+    mean_s, hours = 13 * 300.0, 3
+    expected = 200_000 / 86_400 * (12 / 13) * mean_s * (1 - np.exp(-hours * 3600 / mean_s))
+    assert abs(len(earlier) / expected - 1) < 0.05
+    assert abs(len(rows) / (200_000 / 8) - 1) < 0.03  # and with those that begin, the day is as busy as ever
+
+
+def test_what_is_played_is_what_was_made() -> None:
+    scenario = Scenario.preset("tiny").override({"sessions": {"leave_rate": 0.2}})
+    for engine in ("compiled", "events"):
+        world = World(scenario, seed=1, engine=engine)  # type: ignore[arg-type]
+        world.run(scenario.day_us // 3)
+        assert world.played == world.ledger.requests().sum()
+        world.run()
+        assert world.visits is not None
+        assert world.played == world.ledger.requests().sum() == world.visits.to_frame()["requests"].sum()
+        assert world.played < 0.9 * world.visits.to_frame()["requests_planned"].sum()
+
+
+@pytest.mark.parametrize("preset", ["bidding", "bidding-small", "bidding-tcpa", "feed", "search", "leads"])
+def test_nobody_makes_thousands_of_requests_a_day(preset: str) -> None:
+    """A request is minutes of watching: the busiest user of a preset has time for its own, and is no market by itself."""
+    scenario = Scenario.preset(preset)
+    people = users(scenario.users, scenario.market_seed, scenario.ticks_per_day)
+    share = np.zeros(len(people.segment))
+    within = np.diff(np.column_stack([np.zeros(scenario.ticks_per_day), people.segment_share]), axis=1).mean(axis=0)
+    for segment, (low, high) in enumerate(pairwise(people.segment_start.tolist())):
+        kept = np.minimum(people.alias_share[low:high], 1.0)
+        own = np.bincount(people.alias_user[low:high] - low, 1 - kept, minlength=high - low) + kept
+        share[low:high] = own / (high - low) * within[segment]
+    assert share.sum() == pytest.approx(1.0)
+    assert share.max() < 0.002
+    assert share.max() * scenario.expected_requests < 1_000
+    assert share.max() > 5 * share.mean()  # and yet some are far busier than others
 
 
 def test_campaigns_are_told_of_the_requests_that_will_be_made() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from markets import Action, Tape, give_tape, policies
 from adarena.simulator import BidPolicy, BidView, InvariantError, Multiplier, Scenario, World
 from adarena.simulator import kernel as K
 from adarena.simulator.delivery import Auction
-from adarena.simulator.demand import UNLIMITED
+from adarena.simulator.demand import UNLIMITED, micros
 from adarena.simulator.scenario import Advertiser, Campaign, DelayPart, ListedDemand, Response, Traffic, Uniform, Users
 
 CPM, CPC, CPA = 0, 1, 2
@@ -84,10 +85,12 @@ class Books:
         self.extra = [0] * len(self.spent)
 
     def close_tick(self, tick: int) -> None:
-        """Bills the conversions that were reported in this tick, as far as budgets go."""
+        """Bills the conversions that were reported in this tick, in the last all that are still to be, as far as budgets go."""
+        over = tick + 1 == self.world.scenario.days * self.world.scenario.ticks_per_day
         totals: dict[int, int] = {}
-        for k, amount in self.owed.pop(tick, []):
-            totals[k] = totals.get(k, 0) + amount
+        for due in [tick, *(self.owed if over else ())]:
+            for k, amount in self.owed.pop(due, []):
+                totals[k] = totals.get(k, 0) + amount
         for k, amount in totals.items():
             paid = min(amount, self.left(k))
             self.spent[k] += paid
@@ -149,7 +152,7 @@ def check(world: World, tape: Tape, deeds: list[Action]) -> Books:
                 break
             if deed_at <= next_at:
                 deed = waiting.pop(0)
-                amount = int(deed.amount * 1e6)
+                amount = round(deed.amount * 1e6)
                 k = deed.campaign
                 if deed.what == "top_up":
                     books.extra[k] += amount
@@ -204,16 +207,44 @@ def test_money_over_a_thousand_markets(number: int) -> None:
             assert not np.isin([deed.time for deed in deeds], tape.column("time_us")).any()
             books = check(world, tape, deeds)
             state = world._exchange.state
-            # Money in = money out: charged, billed later, written off, or still owed at the end.
+            # Money in = money out: charged, billed later, or written off; at the end nothing is owed.
             assert state.spent.tolist() == books.spent
             assert int(world.ledger.counts[:, K.SPEND].sum()) == sum(books.spent)
-            pending = np.zeros(held, np.int64)
-            for lines in books.owed.values():
-                for k, amount in lines:
-                    pending[k] += amount
-            assert state.owed.sum(axis=0).tolist() == pending.tolist()
+            assert not books.owed
+            assert not state.owed.any()
             charges += len(tape.ints)
     assert charges > 3000
+
+
+def test_an_amount_becomes_the_nearest_millionth() -> None:
+    """All amounts of two decimals up to 2,000, against decimal arithmetic, and the ways by which an amount comes in."""
+    cents = range(1, 200_001)
+    exact = [int(Decimal(c) * 10_000) for c in cents]
+    assert micros([c / 100 for c in cents]).tolist() == exact
+    rows = (Advertiser(name="a", campaigns=(Campaign(name="c", budget_per_day=2.01),)),)
+    scenario = Scenario(demand=ListedDemand(advertisers=rows), users=Users(count=9, segments=1), ticks_per_day=1)
+    world = World(scenario, seed=0)
+    assert world.campaigns.budget.tolist() == [2_010_000]
+    for amount in (2.01, 4.35, 8.2, 1.1, 0.07, np.float32(0.5), 3):
+        world.set_budget(0, amount)
+        assert world._exchange.state.allowance[0] == round(Decimal(str(amount)) * 1_000_000)
+        world.top_up(0, 4.35)
+        assert world._exchange.state.allowance[0] == round(Decimal(str(amount)) * 1_000_000) + 4_350_000
+
+
+@pytest.mark.parametrize("days", [1, 3])
+def test_what_conversions_cost_is_charged_or_written_off_by_the_end(days: int) -> None:
+    """Under CPA a conversion costs what its impression would have, though most are reported after the last midnight."""
+    tree = {"days": days, "demand.billing": "cpa", "demand.budget_share": None, "traffic.requests_per_day": 20_000}
+    late = World(Scenario.preset("tiny").override(tree), seed=2)
+    soon = World(late.scenario.override({"response.delay": [{"scale_s": 1.0}]}), seed=2)
+    for world in (late, soon):
+        world.run()
+    counts = [world.ledger.counts.sum(axis=0) for world in (late, soon)]
+    np.testing.assert_array_equal(counts[0][K.CONVERSIONS], counts[1][K.CONVERSIONS])
+    assert counts[0][K.REPORTED].sum() < 0.7 * counts[0][K.CONVERSIONS].sum()
+    np.testing.assert_array_equal(counts[0][K.SPEND], counts[1][K.SPEND])  # there is no budget that could end earlier
+    assert counts[0][K.WRITTEN_OFF].sum() == 0
 
 
 def test_market_price_lies_between_the_reserve_and_the_best_bid() -> None:
