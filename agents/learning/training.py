@@ -126,7 +126,10 @@ def _held(out: Path, run: dict[str, Any], resume: bool, fresh: bool) -> dict[str
         raise PolicyError(f"cannot write to {str(out)!r}: {error.strerror}") from None
     if not resume:
         if not fresh and any(path.stat().st_size for path in _files(out)):
-            raise PolicyError(f"{str(out)!r} holds a training run: resume it, or name another folder, or let fresh delete it")
+            raise PolicyError(
+                f"{str(out)!r} holds a training run: resume it, or name another folder, or begin anew"
+                " (--resume, --out, --fresh)"
+            )
         return None
     held = read_checkpoint(out / CHECKPOINT)
     before = json.loads(held["run"])
