@@ -97,6 +97,27 @@ def test_a_command_that_is_stopped_says_what_is_kept(tmp_path, name, number, sta
     assert errors == f"adarena: stopped; {rows} new rows are kept in {path}: the same command goes on from there\n"
 
 
+LOST = """
+import ctypes, os, signal, time
+from adarena.benchmarks.stopping import status, terminable
+back = ctypes.CFUNCTYPE(None)(lambda: os.kill(os.getpid(), signal.{}))
+try:
+    with terminable():
+        back()
+        time.sleep(20)
+except KeyboardInterrupt as stop:
+    print(status(stop))
+"""
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", "143"), ("SIGINT", "130")])
+def test_a_signal_that_native_code_swallows_comes_again(name, status):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / ".typings")}
+    line = [sys.executable, "-c", LOST.format(name)]
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == (f"{status}\n", "")
+
+
 def kept(path: Path) -> int:
     with contextlib.suppress(sqlite3.OperationalError), sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
         return sum(db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] for table in ("runs", "trials", "hindsight"))
