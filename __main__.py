@@ -105,6 +105,7 @@ def bench(
     reference: str = "fixed",
     rivals: str = "mixed",
     jobs: int = 1,
+    fresh: bool = False,
     out: Path = Path("out/bench"),
     settings: Settings = (),
 ) -> None:
@@ -122,13 +123,14 @@ def bench(
         reference: the policy against which differences are taken.
         rivals: who bids for all others: mixed, pid, fixed or dual.
         jobs: processes that share the work.
+        fresh: measure anew what an earlier run has measured.
         out: folder for the files.
         settings: fields of the scenario to change, e.g. auction.slots=1.
     """
     from .benchmarks import comparing
 
     market, folder = _scenario(scenario, settings), _folder(out)
-    terms = comparing.Terms(rivals, jobs, _command(), skip)
+    terms = comparing.Terms(rivals, jobs, _command(), skip, fresh)
     comparing.compare(console, market, policies, seeds, reference, folder, terms)
 
 
@@ -141,6 +143,7 @@ def tune(
     days: int = 64,
     rivals: str = "mixed",
     jobs: int = 1,
+    fresh: bool = False,
     settings: Settings = (),
 ) -> None:
     """Tunes policies by random search on training days, names the best by validation days; writes YAML for `bench`.
@@ -156,13 +159,14 @@ def tune(
         days: how many training days, and as many for validation.
         rivals: who bids for all others: mixed, pid, fixed or dual.
         jobs: processes that share the work.
+        fresh: measure anew what an earlier run has measured.
         settings: fields of the scenario to change, e.g. auction.slots=1.
     """
     from .benchmarks import comparing
 
     _folder(out.parent)
     market = _scenario(scenario, settings)
-    terms = comparing.Terms(rivals, jobs, _command())
+    terms = comparing.Terms(rivals, jobs, _command(), fresh=fresh)
     comparing.tune(console, market, policies, configurations, days, out, terms)
 
 
@@ -173,12 +177,15 @@ def train(
     seed: int = 0,
     out: Path = Path("out/train"),
     resume: bool = False,
+    fresh: bool = False,
+    checkpoint_every: int | None = None,
     env: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=VALUE ...")] = (),
     settings: Settings = (),
 ) -> None:
     """Trains an agent; `adarena bench bidding --policies pid agent:OUT` then compares it.
 
-    Writes agent.zip, checkpoints, learning curves as CSV, and for TensorBoard where that is installed.
+    Writes agent.zip, checkpoints, learning curves as CSV, and for TensorBoard where that is installed. Ctrl-C and SIGTERM
+    leave a checkpoint; a second one ends at once.
 
     Args:
         environment: a Gymnasium environment.
@@ -187,26 +194,15 @@ def train(
         seed: of networks, exploration and the days that are met; the same seed gives the same agent.
         out: folder for the files.
         resume: go on from the last checkpoint in that folder.
+        fresh: begin anew in a folder that holds a run, which is deleted.
+        checkpoint_every: steps between two checkpoints; by default about a minute.
         env: arguments of the environment, e.g. scenario=tiny reward=tcpa.
         settings: fields of the algorithm to change, e.g. learning_rate=0.001.
     """
-    from .agents.learning.settings import make_settings, parsed
-    from .agents.learning.training import has_tensorboard, train
-    from .benchmarks.progress import progress
+    from .benchmarks import training
 
-    chosen, arguments = make_settings(algo, parsed(settings)), parsed(env)
-    told = 0
-    with progress(f"{algo}, thousands of steps", max(timesteps // 1000, 1)) as advance:
-
-        def tell(steps: int) -> None:
-            nonlocal told
-            while told < min(steps, timesteps) // 1000:
-                told += 1
-                advance()
-
-        agent = train(environment, chosen, timesteps, seed, out, environment_settings=arguments, resume=resume, advance=tell)
-    curves = "progress-*.csv and tensorboard" if has_tensorboard() else "progress-*.csv (TensorBoard is not installed)"
-    console.print(f"trained for {agent.card.timesteps:,} steps: {out / 'agent.zip'}; curves: {curves}", soft_wrap=True)
+    terms = training.Terms(seed, resume, fresh, checkpoint_every, _resuming())
+    training.command(console, environment, algo, timesteps, out, env, settings, terms)
 
 
 def replay(
@@ -352,6 +348,12 @@ def _command() -> str:
     return shlex.join(["adarena", *sys.argv[1:]])
 
 
+def _resuming() -> str:
+    """The command line that goes on with a training; other commands that train go on by themselves."""
+    words = [word for word in sys.argv[1:] if word not in ("--fresh", "--resume")]
+    return shlex.join(["adarena", *words, *(["--resume"] if words[:1] == ["train"] else [])])
+
+
 def _folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -364,17 +366,21 @@ def _folder(path: Path) -> Path:
 
 def main() -> None:
     """Runs a command; an error of the user's is one sentence on standard error and exit status 2."""
+    from .benchmarks.stopping import status, terminable
+
     try:
-        tyro.extras.subcommand_cli_from_dict(
-            COMMANDS,
-            prog="adarena",
-            description="A market of ads in a box: simulate it, hand its seats to policies, compare them.",
-        )
+        with terminable():
+            tyro.extras.subcommand_cli_from_dict(
+                COMMANDS,
+                prog="adarena",
+                description="A market of ads in a box: simulate it, hand its seats to policies, compare them.",
+            )
     except AdArenaError as error:
         print(f"adarena: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
+    except KeyboardInterrupt as stop:
+        print(f"adarena: {str(stop) or 'stopped'}", file=sys.stderr)
+        raise SystemExit(status(stop)) from None
 
 
 if __name__ == "__main__":

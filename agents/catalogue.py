@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import importlib
-import importlib.util
 import inspect
 import math
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType, NoneType, UnionType
+from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from ..simulator.errors import AdArenaError, PolicyError, suggest
@@ -39,6 +35,7 @@ from .bidding import (
     UniformRandom,
 )
 from .learning.seat import Learned
+from .loading import FROM_FILE, load, named
 
 BIDDERS: dict[str, type[BidPolicy]] = {
     "truthful": Truthful,
@@ -62,8 +59,6 @@ BIDDERS: dict[str, type[BidPolicy]] = {
     "shading": FirstPriceShading,
 }
 
-_FROM_FILE = "_adarena_policies_"  # prefix of the modules that were loaded from files
-
 
 def make_bidder(spec: str) -> BidPolicy:
     """The bidder that a text names.
@@ -83,13 +78,14 @@ def make_bidder(spec: str) -> BidPolicy:
     class_name, _, settings = rest.partition(":")
     if not class_name.isidentifier():
         raise PolicyError(f"there is no bidder {name!r}{suggest(name, BIDDERS)}; one of your own reads module:Class")
-    module = _load_file(name) if name.endswith(".py") else _load_module(name)
+    module = load(name, BIDDERS)
     if not hasattr(module, class_name):
         known = [n for n, thing in vars(module).items() if _is_bidder(thing) and thing is not BidPolicy]
         raise PolicyError(f"{name} has no class {class_name!r}{suggest(class_name, known) if known else ''}")
     found = getattr(module, class_name)
     if not _is_bidder(found):
         raise PolicyError(f"{name}:{class_name} cannot bid: it is not a subclass of BidPolicy")
+    named(found, module)
     return _build(found, f"{name}:{class_name}", settings)
 
 
@@ -112,7 +108,7 @@ def describe(policy: BidPolicy) -> str:
 
 def _source(kind: type) -> str:
     """The module of a class, or the file it was loaded from."""
-    if not kind.__module__.startswith(_FROM_FILE):
+    if not kind.__module__.startswith(FROM_FILE):
         return kind.__module__
     path = Path(str(sys.modules[kind.__module__].__file__))
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
@@ -124,46 +120,6 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 def _is_bidder(thing: Any) -> bool:
     return isinstance(thing, type) and issubclass(thing, BidPolicy)
-
-
-def _load_module(name: str) -> ModuleType:
-    folder = os.getcwd()
-    sys.path.insert(0, folder)
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not (name == error.name or name.startswith(error.name + ".")):
-            raise PolicyError(f"module {name!r} cannot be imported: {error}") from error
-        raise PolicyError(
-            f"there is no bidder and no module {name!r}{suggest(name, BIDDERS)} (modules are sought in {folder} and installed)"
-        ) from None
-    except Exception as error:  # whatever a user's module raises when it is run
-        raise PolicyError(f"module {name!r} cannot be imported: {type(error).__name__}: {error}") from error
-    finally:
-        sys.path.remove(folder)
-
-
-def _load_file(name: str) -> ModuleType:
-    path = Path(name).expanduser().resolve()
-    if not path.is_file():
-        raise PolicyError(f"there is no file {name!r}")
-    key = f"{_FROM_FILE}{hashlib.blake2b(bytes(path), digest_size=8).hexdigest()}"
-    if key in sys.modules:
-        return sys.modules[key]
-    spec = importlib.util.spec_from_file_location(key, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[key] = module  # dataclasses look their module up while it runs
-    sys.path.insert(0, str(path.parent))
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # whatever a user's file raises when it is run
-        del sys.modules[key]
-        raise PolicyError(f"{name!r} cannot be imported: {type(error).__name__}: {error}") from error
-    finally:
-        sys.path.remove(str(path.parent))
-    return module
 
 
 def _build(kind: type[BidPolicy], name: str, text: str) -> BidPolicy:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +29,22 @@ class Terms(NamedTuple):
     jobs: int  # processes
     command: str  # as given, for the record
     skip: int = 0  # test days left out before the first
+    fresh: bool = False  # rows of earlier are not reused
+
+
+@contextmanager
+def _kept(console: Console, path: Path, fresh: bool) -> Iterator[Store]:
+    """The store of a command. Says how many rows it reused; or, when it is stopped, that what it measured is kept."""
+    with Store(path, fresh=fresh) as store:
+        try:
+            yield store
+        except KeyboardInterrupt as stop:
+            again = "the same command without --fresh" if fresh else "the same command"
+            kept = f"stopped; {store.added} new rows are kept in {path}: {again} goes on from there"
+            raise type(stop)(kept) from None
+    if store.reused:
+        told = f"reused {store.reused} of {store.asked} rows from {path}; --fresh measures them anew"
+        console.print(told, soft_wrap=True, markup=False, highlight=False)
 
 
 def labelled(policies: tuple[str, ...], reference: str) -> dict[str, str]:
@@ -64,7 +82,7 @@ def compare(
     for spec in (one for text in labels.values() for one in bidding.several(text)):
         make_bidder(spec)
     with (
-        Store(folder / "results.sqlite") as store,
+        _kept(console, folder / "results.sqlite", terms.fresh) as store,
         progress(f"bidding on {scenario.name}", bidding.steps(labels, seeds)) as advance,
     ):
         results = bidding.run(scenario, labels, seeds, advance, skip=terms.skip, mix=terms.rivals, jobs=terms.jobs, store=store)
@@ -98,7 +116,7 @@ def tune(
         raise MarketError(f"cannot write to {str(out)!r}")
     specs = tuple(dict.fromkeys(policies))
     with (
-        Store(out.with_name(out.name + ".sqlite")) as store,
+        _kept(console, out.with_name(out.name + ".sqlite"), terms.fresh) as store,
         progress(f"tuning on {scenario.name}", tuning.steps(specs, configurations, days)) as advance,
     ):
         found = tuning.tune(scenario, specs, configurations, days, store, mix=terms.rivals, jobs=terms.jobs, advance=advance)

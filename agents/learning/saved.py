@@ -56,11 +56,16 @@ class Agent:
 def write(path: Path, content: bytes) -> None:
     """Puts a file in place at once: whoever reads it finds the old one or the new one, whole."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        raise PolicyError(f"cannot write {str(path)!r}: {error.strerror}") from None
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def save_agent(path: Path, card: Card, policy: Any) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,10 @@ from ...simulator.splits import SPLITS
 from .checkpoint import Retraced, read_checkpoint, restore, save_checkpoint
 from .saved import Agent, Card, load_agent, save_agent
 from .settings import PPOSettings, Settings
+from .stopping import deliver, postponed
 
 CHECKPOINT, AGENT = "checkpoint.pt", "agent.zip"
+MINUTE_S = 60.0  # between two checkpoints, where no number of steps is given
 
 
 def train(
@@ -37,8 +40,9 @@ def train(
     *,
     environment_settings: Mapping[str, Any] | None = None,
     resume: bool = False,
-    checkpoint_every: int = 20_000,
-    advance: Callable[[int], None] = lambda steps: None,
+    fresh: bool = False,
+    checkpoint_every: int | None = None,
+    advance: Callable[[int, float | None], None] = lambda steps, mean_return: None,
 ) -> Agent:
     """Trains an agent; writes `agent.zip`, `checkpoint.pt`, `progress-*.csv` and, with TensorBoard installed, `tensorboard/`.
 
@@ -51,11 +55,15 @@ def train(
         environment_settings: arguments of the environment, as JSON can hold them.
         resume: go on from the checkpoint in `out`, which must be of the same run; only `timesteps` may differ (and where the
             learning rate and exploration fall with them, the agent is then not that of one longer run).
-        checkpoint_every: steps between two checkpoints, at least.
-        advance: called with the number of steps trained so far, often.
+        fresh: begin anew where `out` holds a run, which is deleted.
+        checkpoint_every: steps between two checkpoints, at least; None: about a minute.
+        advance: called with the steps trained so far and the mean return of the latest 100 episodes (None before the first),
+            often.
 
     Raises:
         PolicyError: if something is not allowed, or the folder holds another run, or none to resume.
+        Stopped: a KeyboardInterrupt, on SIGINT and wherever SIGTERM does not end the process itself. Either leaves a checkpoint
+            at the end of the rollout, from which a run that is resumed ends with the same agent; a second ends at once.
     """
     _check(timesteps, seed, checkpoint_every)
     arguments = dict(environment_settings or {})
@@ -65,22 +73,28 @@ def train(
         "environment_settings": arguments, "seed": seed, "version": __version__,
     }  # fmt: skip
     run = _as_json(run)
-    held = _held(out, run, resume)
+    held = _held(out, run, resume, fresh)
     with _one_thread():
         model = _model(settings, environment, arguments, seed)
         card = _card(run, model)
         if held is not None:
             restore(held, model)
         if model.num_timesteps < timesteps:
-            callbacks = _callbacks(settings, out, run, card, checkpoint_every, advance)
-            _learn(model, timesteps, out, callbacks, fresh=held is None)
-            _keep(out, run, card, model)
+            if fresh:
+                _clear(out)
+            with postponed() as signals:
+                callbacks = _callbacks(settings, out, run, card, checkpoint_every, advance, signals)
+                _learn(model, timesteps, out, callbacks, fresh=held is None)
+                _keep(out, run, card, model)
+            if signals:
+                deliver(signals[0], model.num_timesteps, timesteps)
         model.get_env().close()
     return load_agent(out)
 
 
-def _check(timesteps: int, seed: int, checkpoint_every: int) -> None:
-    for name, value, least in (("timesteps", timesteps, 1), ("seed", seed, 0), ("checkpoint_every", checkpoint_every, 1)):
+def _check(timesteps: int, seed: int, checkpoint_every: int | None) -> None:
+    every = 1 if checkpoint_every is None else checkpoint_every
+    for name, value, least in (("timesteps", timesteps, 1), ("seed", seed, 0), ("checkpoint_every", every, 1)):
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 2**31:
             raise PolicyError(f"training needs a whole number from {least} up as {name}, not {value!r}")
 
@@ -102,15 +116,20 @@ def _as_json(run: dict[str, Any]) -> dict[str, Any]:
     return again
 
 
-def _held(out: Path, run: dict[str, Any], resume: bool) -> dict[str, Any] | None:
+def _held(out: Path, run: dict[str, Any], resume: bool, fresh: bool) -> dict[str, Any] | None:
     """The checkpoint to go on from, if any."""
+    if resume and fresh:
+        raise PolicyError("a training goes on or begins anew: resume and fresh exclude each other")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PolicyError(f"cannot write to {str(out)!r}: {error.strerror}") from None
     if not resume:
-        if (out / CHECKPOINT).exists():
-            raise PolicyError(f"{str(out)!r} holds a training run: resume it, or name another folder")
+        if not fresh and any(path.stat().st_size for path in _files(out)):
+            raise PolicyError(
+                f"{str(out)!r} holds a training run: resume it, or name another folder, or begin anew"
+                " (--resume, --out, --fresh)"
+            )
         return None
     held = read_checkpoint(out / CHECKPOINT)
     before = json.loads(held["run"])
@@ -118,6 +137,17 @@ def _held(out: Path, run: dict[str, Any], resume: bool) -> dict[str, Any] | None
         if before[name] != value:
             raise PolicyError(f"{str(out)!r} holds a run with {name} {before[name]!r}, which cannot go on with {value!r}")
     return held
+
+
+def _files(out: Path) -> list[Path]:
+    """What a run has left in its folder."""
+    names = (CHECKPOINT, AGENT, "progress-*.csv", "tensorboard/events.out.tfevents.*")
+    return sorted(path for name in names for path in out.glob(name))
+
+
+def _clear(out: Path) -> None:
+    for path in _files(out):
+        path.unlink()
 
 
 @contextmanager
@@ -200,10 +230,12 @@ def _card(run: Mapping[str, Any], model: Any) -> Card:
 
 
 def _learn(model: Any, timesteps: int, out: Path, callbacks: list[Any], fresh: bool) -> None:
-    """Trains up to a number of steps, with the logs open."""
+    """Trains up to a number of steps, or until it is halted between two rollouts, with the logs open."""
     _log(model, out)
     try:
         model.learn(timesteps - model.num_timesteps, callback=callbacks, reset_num_timesteps=fresh)
+    except _Halted:
+        pass
     finally:
         model.logger.close()
 
@@ -228,25 +260,39 @@ def _keep(out: Path, run: dict[str, Any], card: Card, model: Any) -> None:
     save_checkpoint(out / CHECKPOINT, run, model)
 
 
+class _Halted(Exception):
+    """Leaves Stable-Baselines3's loop between two rollouts, where no callback of its can."""
+
+
 def _callbacks(
-    settings: Settings, out: Path, run: dict[str, Any], card: Card, every: int, advance: Callable[[int], None]
-) -> list[Any]:
+    settings: Settings, out: Path, run: dict[str, Any], card: Card, every: int | None,
+    advance: Callable[[int, float | None], None], signals: Sequence[int],
+) -> list[Any]:  # fmt: skip
     """One writes checkpoints between rollouts and tells how far training is; under PPO another sets the exploration."""
     from stable_baselines3.common.callbacks import BaseCallback
 
     class Keeper(BaseCallback):
-        kept = 0
+        kept, kept_at = -1, 0.0
 
         def _on_training_start(self) -> None:
-            self.kept = self.num_timesteps
+            if self.num_timesteps:
+                self.kept, self.kept_at = self.num_timesteps, time.monotonic()
 
         def _on_rollout_start(self) -> None:
-            if self.model.num_timesteps - self.kept >= every:
-                self.kept = self.model.num_timesteps
+            if signals:
+                raise _Halted  # the checkpoint is written outside
+            steps, now = self.model.num_timesteps, time.monotonic()
+            if self.kept < 0:  # so that a run can be resumed from its first step on; there is no agent yet
+                save_checkpoint(out / CHECKPOINT, run, self.model)
+            elif steps - self.kept >= every if every else now - self.kept_at >= MINUTE_S:
                 _keep(out, run, card, self.model)
+            else:
+                return
+            self.kept, self.kept_at = steps, time.monotonic()
 
         def _on_step(self) -> bool:
-            advance(self.model.num_timesteps)
+            episodes = self.model.ep_info_buffer
+            advance(self.model.num_timesteps, float(np.mean([one["r"] for one in episodes])) if episodes else None)
             return True
 
     if not isinstance(settings, PPOSettings):

@@ -20,6 +20,7 @@ from ...agents.catalogue import make_bidder
 from ...agents.hindsight import clairvoyant_bound, day_scores, frontier_bound, static_hindsight
 from ...agents.objectives import TARGETS
 from ...agents.rivals import contested, rivals
+from ...agents.watching import UNKNOWN
 from ...simulator.errors import MarketError
 from ...simulator.forecast import forecast as forecast  # what pictures draw as the ideal
 from ...simulator.market import build
@@ -28,7 +29,7 @@ from ...simulator.seats import BidPolicy
 from ...simulator.splits import Split, checked
 from ...simulator.splits import seeds as seeds_of
 from ...simulator.world import World
-from ..store import Store, code_version, source_digest
+from ..store import Store, code_version, reads, source_digest
 from ..workers import results
 
 Floats = NDArray[np.float64]
@@ -169,30 +170,45 @@ def play(scenario: Scenario, case: Case, policy: BidPolicy, mix: str = "mixed") 
 
 @lru_cache(maxsize=256)
 def _bidder(spec: str, source: str) -> BidPolicy:
-    return make_bidder(spec)
+    policy = make_bidder(spec)
+    if source_digest(policy) != source:
+        raise MarketError(f"{spec} has changed on disk while it was being compared; run again")
+    return policy
 
 
-def perform(task: Task) -> Outcome:
+class Measured(NamedTuple):
+    """A row, and the files that it depends on beside the policy's sources."""
+
+    outcome: Outcome
+    read: dict[str, str]  # digests by path
+
+
+def perform(task: Task) -> Measured:
     """Measures one row; in whatever process, with the same result."""
     if task.policy is not None:
         how = play if task.table == "runs" else attempt
-        return how(task.scenario, task.case, _bidder(task.policy, task.source), task.rivals)
+        policy = _bidder(task.policy, task.source)
+        outcome = how(task.scenario, task.case, policy, task.rivals)
+        # A module that was first imported while it played may be newer than what the row is to be found by.
+        late = {} if source_digest(policy) == task.source else {"": UNKNOWN}
+        return Measured(outcome, reads(policy) | late)
     k = task.case.campaign
     best = static_hindsight(task.scenario, rivals(task.scenario, k, task.rivals), k, task.case.seed)
-    return Yardstick(best.score, best.multiplier)
+    return Measured(Yardstick(best.score, best.multiplier), {})
 
 
 def measure(tasks: Sequence[Task], store: Store, jobs: int, advance: Callable[[], None]) -> list[Outcome]:
     """What every task gives, from the store where it is known; what is new is stored as soon as it is known."""
+    _bidder.cache_clear()  # a policy that was made for an earlier comparison may hold what a file held then
     found: dict[int, Outcome] = {}
     for place, task in enumerate(tasks):
         if (known := _read(store, task)) is not None:
             found[place] = known
             advance()
     missing = [place for place in range(len(tasks)) if place not in found]
-    for number, outcome in results(perform, [tasks[place] for place in missing], jobs):
-        found[missing[number]] = outcome
-        _write(store, tasks[missing[number]], outcome)
+    for number, measured in results(perform, [tasks[place] for place in missing], jobs):
+        found[missing[number]] = measured.outcome
+        _write(store, tasks[missing[number]], measured)
         advance()
     return [found[place] for place in range(len(tasks))]
 
@@ -206,11 +222,11 @@ def _read(store: Store, task: Task) -> Outcome | None:
     return Run._make((*numbers, np.frombuffer(curve, "<f8")))
 
 
-def _write(store: Store, task: Task, outcome: Outcome) -> None:
-    row = outcome._asdict()
+def _write(store: Store, task: Task, measured: Measured) -> None:
+    outcome, row = measured.outcome, measured.outcome._asdict()
     if isinstance(outcome, Run):
         row["spend_curve"] = outcome.spend_curve.astype("<f8").tobytes()
-    store.add(task.table, task.key, row)
+    store.add(task.table, task.key, row, measured.read)
 
 
 def run(

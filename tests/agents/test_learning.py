@@ -79,7 +79,7 @@ def test_a_run_that_was_killed_resumes_to_the_last_bit(algorithm: str, tmp_path:
     """Killed at step 330, between two checkpoints: what was done since the last one is done again, and the same."""
     whole = learn(tmp_path / "whole", algorithm, 400)
 
-    def kill(steps: int) -> None:
+    def kill(steps: int, mean_return: float | None) -> None:
         if steps >= 330:
             raise KeyboardInterrupt
 
