@@ -12,7 +12,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ..agents.learning.features import BOUND, FEATURES, Observer, multipliers
-from ..agents.objectives import score
+from ..agents.objectives import TARGETS, score
 from ..agents.rivals import MIXES
 from ..simulator import kernel as K
 from ..simulator.demand import MICRO
@@ -188,17 +188,18 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         value, spend = float(sums[K.VALUE]), float(counts[K.SPEND] / MICRO)
         self._value += value
         self._spend = float(ledger.today_counts[K.SPEND, k] / MICRO)  # the whole, not a sum of rounded parts
-        reward = self._reward()
+        reward = self._reward(value, spend)
         info = self._info(value, spend, int(counts[K.ATTRIBUTED]), int(counts[K.REPORTED]))
         observation = self._observer.observe(seat.view)[0]
         self._seat = seat
         return observation, reward, seat.over, False, info
 
-    def _reward(self) -> float:
-        """By how much the tick has moved the score of the day so far."""
-        before = self._score
-        value, spend = np.array(self._value), np.array(self._spend)
-        self._score = float(score(self._judged_by, value, spend, self._limit / self._worth))
+    def _reward(self, value: float, spend: float) -> float:
+        """By how much the tick, of such value and spend, has moved the score of the day so far."""
+        if self._judged_by not in TARGETS:  # a sum over ticks
+            return float(score(self._judged_by, np.array(value), np.array(spend))) / self._scale
+        before, worth_of_spend = self._score, self._limit / self._worth
+        self._score = float(score(self._judged_by, np.array(self._value), np.array(self._spend), worth_of_spend))
         return (self._score - before) / self._scale
 
     def _info(self, value: float, spend: float, conversions: int, reported: int) -> dict[str, Any]:

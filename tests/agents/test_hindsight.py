@@ -217,8 +217,9 @@ def test_requests_that_nobody_answers_do_not_shift_the_record() -> None:
 @pytest.mark.parametrize("pricing", ["second", "gsp", "vcg"])
 def test_prices_of_slots_are_what_the_market_charged(pricing: str, tmp_path: Path) -> None:
     scenario = Scenario.preset("tiny").override(
-        {"auction.slots": 3, "auction.pricing": pricing, "auction.squashing": 0.5, "demand.budget_share": None}
-    )
+        {"auction.slots": 3, "auction.pricing": pricing, "auction.squashing": 0.5, "demand.budget_share": None,
+         "traffic.requests_per_day": 4_000}
+    )  # fmt: skip
     world = World(scenario, seed=0, journal=tmp_path, record=1)
     world.run()
     shown = pd.read_parquet(tmp_path / "impressions.parquet")

@@ -392,7 +392,7 @@ def after_one_step() -> np.ndarray:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"reward": "profit"}, "the reward is 'value' or 'tcpa', not 'profit'"),
+        ({"reward": "profit"}, "the reward is objective, value, tcpa, utility, not 'profit'"),
         ({"cpa_limit": 0}, "the cpa_limit is a multiple of the target above 0, not 0"),
         ({"cpa_limit": "cheap"}, "the cpa_limit is a multiple of the target above 0, not 'cheap'"),
         ({"days": (5, 5)}, "days are drawn from a range"),
@@ -414,7 +414,7 @@ def test_bad_arguments_are_one_sentence(arguments: dict[str, Any], words: str) -
 
 def test_no_step_before_a_day_or_after_it() -> None:
     env = BiddingEnv(TINY)
-    with pytest.raises(MarketError, match="call reset before the next step"):
+    with pytest.raises(MarketError, match="no day is under way"):
         env.step(np.zeros(1, np.float32))
     episode(env, 0)
     with pytest.raises(MarketError, match="no day is under way: it is over"):
