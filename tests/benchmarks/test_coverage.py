@@ -64,12 +64,8 @@ def coverage(estimate, days, count, repeats=REPEATS):
 @pytest.mark.parametrize("estimate", ["mean", "difference", "ratio", "iqm"])
 @pytest.mark.parametrize("days", [normal, bad_days, good_days])
 def test_intervals_hold_the_truth_as_often_as_they_say(estimate, days):
-    """Within two points, or more often: below two days to a campaign, whose levels then count as spread, and in a ratio that
-    the largest campaign decides, whose days are the calmest of all.
-    """
+    """Within two points; a ratio more often, as the largest campaign decides it, whose days are the calmest of all."""
     found = {count: coverage(estimate, days, count) for count in (8, 12, 16, 20, 50)}
     print(f"\n{days.__name__:10s} {estimate:10s}", *(f"{count}: {share:.1%}" for count, share in found.items()))
-    assert all(share >= 0.93 - CHANCE for share in found.values()), found
-    assert all(share <= 0.99 for share in found.values()), found
-    if estimate != "ratio":
-        assert all(found[count] <= 0.97 + CHANCE for count in (16, 20, 50)), found
+    most = 0.99 if estimate == "ratio" else 0.97
+    assert all(0.93 - CHANCE <= share <= most + CHANCE for share in found.values()), found

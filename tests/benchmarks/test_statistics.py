@@ -102,18 +102,24 @@ def test_the_spread_of_strata_of_several_sizes_is_the_textbooks():
     dice = np.random.default_rng(6)
     seats = np.repeat([0, 1, 2], [4, 6, 10])
     values = np.concatenate([scale * symmetric(dice, cases) for scale, cases in ((1, 4), (3, 6), (0.5, 10))])
-    parts = [(n / 20) ** 2 * values[seats == s].var(ddof=1) / n for s, n in ((0, 4), (1, 6), (2, 10))]
-    degrees = np.sum(parts) ** 2 / np.sum(np.square(parts) / [4, 6, 10]) - 1
+    variance = np.array([values[seats == s].var(ddof=1) for s in range(3)])
+    size = np.array([4, 6, 10])
+    lent = 2 / (size + 1)
+    moderated = (1 - lent) * variance + lent * np.average(variance, weights=lent * size)
+    degrees = np.sum(size * moderated) ** 2 / np.sum((size * moderated) ** 2 / (size - 1))
     found = statistics.mean(values, statistics.strata(seats)).interval
-    assert width(found) == pytest.approx(2 * student.ppf(0.975, degrees) * np.sqrt(np.sum(parts)))
+    error = np.sqrt(np.sum(size / 400 * variance))
+    assert width(found) == pytest.approx(2 * student.ppf(0.975, degrees) * error)
 
 
-@pytest.mark.parametrize("degrees", [1, 2, 5])
-@pytest.mark.parametrize("strata", [2, 8])
-def test_degrees_of_freedom_of_like_variances_add_up(degrees, strata):
-    for correction in (0.0, 1.0, 2.0):
-        found = statistics._degrees(np.ones(strata), np.full(strata, degrees), correction)
-        assert found == pytest.approx(min(strata * degrees + (strata - 1) * correction, strata * degrees))
+@pytest.mark.parametrize("cases", [16, 32, 80])
+def test_degrees_of_freedom_of_like_strata_add_up(cases):
+    """Eight strata of the same spread: Satterthwaite's number is cases - 8."""
+    seats = np.arange(cases) % 8
+    values = np.where(np.arange(cases) < cases / 2, -1.0, 1.0)
+    found = statistics.mean(values, statistics.strata(seats)).interval
+    each = values[seats == 0].var(ddof=1)
+    assert width(found) == pytest.approx(2 * student.ppf(0.975, cases - 8) * np.sqrt(each / cases))
 
 
 @pytest.mark.parametrize(
