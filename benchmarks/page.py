@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 from ..agents.rivals import MIXES
 from . import plots
-from .report import ranked, signed
-from .statistics import Estimate
+from .report import few, ranked, standing, written
+from .statistics import FEWEST, Estimate
 from .store import code_version
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ YARDSTICKS = {
     "Interquartile mean (IQM)": "The mean of the middle half of the days, less swayed by a single wild one.",
     "Paired difference": "The share of static hindsight minus that of the reference on the same days, with the same users, "
     "requests and luck (common random numbers).",
-    "95% interval": "10,000 bootstrap resamples of the days, stratified by the campaign in the seat.",
+    "95% interval": "Where the mean over such days lies, by Student's t for days in strata, the campaign in the seat, with a "
+    f"correction for skewness. It takes {FEWEST} days: intervals on fewer promise more than they hold.",
     "Pacing error": "The mean distance, over the day, of cumulative spend from the forecast curve of traffic, as a share of "
     "the budget.",
 }
@@ -98,18 +99,17 @@ SPENDING = "How the budget was spent on the first days, against the forecast's c
 
 
 def _lead(results: Results, found: Found, reference: str) -> str:
-    best, size = ranked(found)[0], len(results.runs)
-    share = found[best]["share_of_static_hindsight"]
-    campaigns = len({case.campaign for case in results.cases})
+    best, size, days = ranked(found)[0], len(results.runs), len(results.cases)
+    share, campaigns = found[best]["share_of_static_hindsight"].mean, len({case.campaign for case in results.cases})
     said = (
-        f"{size} policies, {len(results.cases)} test days, the seats of {campaigns} campaigns whose budgets bind. "
-        f"<strong>{escape(best)}</strong> reaches {share.mean:.1%} of static hindsight on average, the most on these days"
+        f"{size} policies, {days} test days, the seats of {campaigns} campaigns whose budgets bind. "
+        f"<strong>{escape(best)}</strong> has the largest mean share of static hindsight, {share:.1%}, "
+        f"{escape(standing(results))}"
     )
     if best == reference:
-        return said + "; it is the reference."
-    gain = found[best]["difference_to_reference"]
-    verdict = "above" if gain.low > 0 else "not clearly apart from"
-    return said + f", {verdict} the reference <strong>{escape(reference)}</strong>: {_number(signed(gain))}, paired."
+        return said + " It is the reference."
+    gain = written(found[best]["difference_to_reference"], "+")
+    return said + f" Against the reference <strong>{escape(reference)}</strong>: {_number(gain)}, paired."
 
 
 def _number(text: str) -> str:
@@ -141,8 +141,9 @@ def _table(results: Results, found: Found, reference: str) -> str:
         )
         kind = ' class="reference"' if name == reference else ""
         rows.append(f'<tr role="row"{kind}><th scope="row" role="rowheader">{escape(name)}</th>{data}</tr>')
+    told = f"no intervals, which take {FEWEST} days" if few(results) else "means with 95% intervals"
     return (
-        '<table role="table">\n<caption>Best first; means with 95% intervals. Money in the market\'s currency.</caption>\n'
+        f'<table role="table">\n<caption>Largest mean first; {told}. Money in the market\'s currency.</caption>\n'
         f'<thead role="rowgroup"><tr role="row">{shown}</tr></thead>\n<tbody role="rowgroup">\n'
         + "\n".join(rows)
         + "\n</tbody>\n</table>"
@@ -150,8 +151,8 @@ def _table(results: Results, found: Found, reference: str) -> str:
 
 
 def _interval(estimate: Estimate, sign: str = "") -> str:
-    mean, low, high = (_number(format(number, f"{sign}.3f")) for number in estimate)
-    return f"{mean} <small>{low} to {high}</small>"
+    mean, *interval = (_number(format(number, f"{sign}.3f")) for number in (estimate.mean, *(estimate.interval or ())))
+    return f"{mean} <small>{' to '.join(interval)}</small>" if interval else mean
 
 
 def _said(results: Results, found: Found) -> str:

@@ -206,8 +206,9 @@ def comparison(results: Results, narrow: bool = False) -> Figure:
     axes[0].set_xlabel("share of the day's best constant multiplier (red)")
     axes[1].set_title("Pacing error")
     axes[1].set_xlabel("mean distance from the traffic curve, share of budget")
+    told = "mean, ringed" if len(best) < statistics.FEWEST else "mean and 95% interval, black"
     figure.suptitle(
-        f"{results.scenario.name}: {len(best)} days, dots; mean and 95% interval, black",
+        f"{results.scenario.name}: {len(best)} days, dots; {told}",
         x=0.01,
         ha="left",
         fontsize=10 if narrow else 12,
@@ -217,14 +218,15 @@ def comparison(results: Results, narrow: bool = False) -> Figure:
 
 
 def _dots(axis: Axes, results: Results, numbers: Mapping[str, Floats]) -> None:
-    """A line for each policy: a dot a day, the mean and its interval."""
-    drawn = statistics.resamples([case.campaign for case in results.cases])
+    """A line for each policy: a dot a day, the mean and its interval, if the days are enough for one."""
+    seats = statistics.strata([case.campaign for case in results.cases])
     palette, dice = _colours(results), np.random.default_rng(0)
     for place, (name, values) in enumerate(numbers.items()):
         jitter = place + dice.uniform(-0.16, 0.16, values.size)
         axis.scatter(values, jitter, s=14, color=palette[name], alpha=0.45, linewidth=0)
-        estimate = statistics.mean(values, drawn)
-        axis.plot([estimate.low, estimate.high], [place, place], color=INK, linewidth=2.4, solid_capstyle="round")
+        estimate = statistics.mean(values, seats)
+        if estimate.interval is not None:
+            axis.plot(estimate.interval, [place, place], color=INK, linewidth=2.4, solid_capstyle="round")
         axis.plot(estimate.mean, place, "o", color=palette[name], markeredgecolor=INK, markersize=8)
     axis.grid(axis="y", visible=False)
 

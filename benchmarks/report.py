@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from ..simulator import kernel as K
 from ..simulator.world import World
 from . import statistics
-from .statistics import Estimate
+from .statistics import FEWEST, Estimate, Floats
 
 if TYPE_CHECKING:
     from .suites.bidding import Results
@@ -69,14 +70,25 @@ def plain_table(title: str, caption: str | None = None) -> Table:
     )
 
 
+def strata(results: Results) -> statistics.Strata:
+    """What a comparison fixes by design: the campaign in the seat."""
+    return statistics.strata([case.campaign for case in results.cases])
+
+
+def shares(results: Results) -> dict[str, Floats]:
+    """Each policy's share of static hindsight, (cases,)."""
+    best = np.array([y.score for y in results.yardsticks])
+    return {name: np.array([run.score for run in runs]) / best for name, runs in results.runs.items()}
+
+
 def estimates(results: Results, reference: str) -> dict[str, dict[str, Estimate]]:
     """For each policy its metrics with 95% intervals; differences are against `reference`, paired by case.
 
-    The bootstrap is stratified by the campaign in the seat.
+    Intervals are stratified by the campaign in the seat.
     """
     best = np.array([y.score for y in results.yardsticks])
-    drawn = statistics.resamples([case.campaign for case in results.cases])
-    base = np.array([r.score for r in results.runs[reference]]) / best
+    seats = strata(results)
+    base = shares(results)[reference]
     out = {}
     for name, runs in results.runs.items():
         value, spend, budget, bound, pacing, conversions, excess, score, frontier = (
@@ -87,19 +99,19 @@ def estimates(results: Results, reference: str) -> dict[str, dict[str, Estimate]
             )
         )  # fmt: skip
         out[name] = {
-            "share_of_static_hindsight": statistics.mean(score / best, drawn),
-            "iqm_share_of_static_hindsight": statistics.iqm(score / best, drawn),
-            "difference_to_reference": statistics.mean(score / best - base, drawn),
-            "share_of_clairvoyant_bound": statistics.ratio(value, bound, drawn),
-            "value": statistics.mean(value, drawn),
-            "score": statistics.mean(score, drawn),
-            "score_share_of_frontier_bound": statistics.ratio(score, frontier, drawn),
-            "spend": statistics.mean(spend, drawn),
-            "spend_share": statistics.mean(spend / budget, drawn),
-            "budget_violation": statistics.mean(np.maximum(spend - budget, 0.0), drawn),
-            "cpa_excess": statistics.mean(excess, drawn),
-            "pacing_error": statistics.mean(pacing, drawn),
-            "conversions": statistics.mean(conversions, drawn),
+            "share_of_static_hindsight": statistics.mean(score / best, seats),
+            "iqm_share_of_static_hindsight": statistics.iqm(score / best, seats),
+            "difference_to_reference": statistics.mean(score / best - base, seats),
+            "share_of_clairvoyant_bound": statistics.ratio(value, bound, seats),
+            "value": statistics.mean(value, seats),
+            "score": statistics.mean(score, seats),
+            "score_share_of_frontier_bound": statistics.ratio(score, frontier, seats),
+            "spend": statistics.mean(spend, seats),
+            "spend_share": statistics.mean(spend / budget, seats),
+            "budget_violation": statistics.mean(np.maximum(spend - budget, 0.0), seats),
+            "cpa_excess": statistics.mean(excess, seats),
+            "pacing_error": statistics.mean(pacing, seats),
+            "conversions": statistics.mean(conversions, seats),
         }
     return out
 
@@ -112,15 +124,18 @@ def ranked(found: Mapping[str, Mapping[str, Estimate]]) -> list[str]:
 def comparison_table(results: Results, found: Mapping[str, Mapping[str, Estimate]], reference: str) -> Table:
     """Policies, best first: value beside violation, pacing error and time; never a single score."""
     cpa = results.limits_cpa
+    title = f"bidding on {results.scenario.name}: {len(results.cases)} days, mean"
+    held = "" if few(results) else "; intervals are stratified by campaign"
     score, bound = ("score (value, less above the target CPA)", "frontier") if cpa else ("value", "clairvoyant")
     out = plain_table(
-        f"bidding on {results.scenario.name}: {len(results.cases)} days, mean [95% interval]",
-        caption=(
+        title if few(results) else f"{title} [95% interval]",
+        caption=escape(f"{ranked(found)[0]} has the largest mean, {standing(results)}\n")
+        + (
             f"of hindsight: {score} over that of the day's best constant multiplier, rivals reacting (adaptive policies may "
             f"exceed it). IQM: the same, of the middle half of the days. bound: the sum over the {bound} bound's, given "
-            "the rivals' bids of the policy's own run. Differences are paired by common random numbers; intervals are "
-            "stratified by campaign. Pacing: mean distance of spend from the traffic curve. over: money spent beyond the "
-            "budget, or, with a target CPA, the share of spend above it."
+            f"the rivals' bids of the policy's own run. Differences are paired by common random numbers{held}. "
+            "Pacing: mean distance of spend from the traffic curve. over: money spent beyond the budget, or, with a target "
+            "CPA, the share of spend above it."
         ),
     )
     out.padding = (0, 1, 0, 0)  # seldom is a terminal wider than this table
@@ -131,9 +146,9 @@ def comparison_table(results: Results, found: Mapping[str, Mapping[str, Estimate
         row, difference = found[name], found[name]["difference_to_reference"]
         out.add_row(
             name,
-            str(row["share_of_static_hindsight"]),
+            written(row["share_of_static_hindsight"]),
             f"{row['iqm_share_of_static_hindsight'].mean:.3f}",
-            "" if name == reference else signed(difference),
+            "" if name == reference else written(difference, "+"),
             f"{row['score_share_of_frontier_bound' if cpa else 'share_of_clairvoyant_bound'].mean:.3f}",
             f"{row['spend_share'].mean:.1%}",
             f"{row['cpa_excess'].mean:.1%}" if cpa else f"{row['budget_violation'].mean:.2f}",
@@ -143,30 +158,57 @@ def comparison_table(results: Results, found: Mapping[str, Mapping[str, Estimate
     return out
 
 
-def signed(estimate: Estimate) -> str:
-    """A difference with its interval, signs written out."""
-    return f"{estimate.mean:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]"
+def written(estimate: Estimate, sign: str = "") -> str:
+    """A number with its interval, if it has one; `sign` is + where signs are written out."""
+    mean, *interval = (format(number, f"{sign}.3f") for number in (estimate.mean, *(estimate.interval or ())))
+    return f"{mean} [{', '.join(interval)}]" if interval else mean
+
+
+def few(results: Results) -> bool:
+    """Whether the days are too few for intervals."""
+    return len(results.cases) < FEWEST
+
+
+def standing(results: Results) -> str:
+    """How far the days tell the policy with the largest mean from the others: the end of a sentence about it."""
+    if len(results.runs) == 1:
+        return "alone in this comparison."
+    found = statistics.contenders(shares(results), strata(results))
+    if found is None:
+        return f"but {len(results.cases)} days are too few to tell policies apart, or for intervals: it takes {FEWEST}."
+    if len(found) > 1:
+        return f"but on these days cannot be told apart from {listed(found[1:])}."
+    return "and every paired difference from it is beyond chance, at 95% together."
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Names in a sentence, of many only the first ones."""
+    said = [*names[:most], *([f"{len(names) - most} more"] if len(names) > most else [])]
+    return said[0] if len(said) == 1 else f"{', '.join(said[:-1])} and {said[-1]}"
 
 
 def summary(results: Results, found: Mapping[str, Mapping[str, Estimate]], reference: str) -> dict[str, Any]:
-    """What goes to `summary.json`: the market, the seeds, and a row per policy and metric.
+    """What goes to `summary.json`: the market, the seeds, who may be best, and a row per policy and metric.
 
-    Nothing in it depends on the machine's speed, so a comparison that was killed and resumed ends with the same bytes.
+    Where days are too few for intervals, their ends and who may be best are null. Nothing in it depends on the machine's
+    speed, so a comparison that was killed and resumed ends with the same bytes.
     """
-    rows = [
-        {
-            "suite": "bidding",
-            "policy": name,
-            "metric": metric,
-            "mean": estimate.mean,
-            "ci_low": estimate.low,
-            "ci_high": estimate.high,
-            "seeds": len(results.cases),
-            "share_of_hindsight": metrics["share_of_static_hindsight"].mean,
-        }
-        for name, metrics in found.items()
-        for metric, estimate in metrics.items()
-    ]
+    rows = []
+    for name, metrics in found.items():
+        for metric, estimate in metrics.items():
+            low, high = estimate.interval or (None, None)
+            rows.append(
+                {
+                    "suite": "bidding",
+                    "policy": name,
+                    "metric": metric,
+                    "mean": estimate.mean,
+                    "ci_low": low,
+                    "ci_high": high,
+                    "seeds": len(results.cases),
+                    "share_of_hindsight": metrics["share_of_static_hindsight"].mean,
+                }
+            )
     cases = [
         {"seed": case.seed, "campaign": case.campaign, "hindsight_score": best.score, "hindsight_multiplier": best.multiplier}
         for case, best in zip(results.cases, results.yardsticks, strict=True)
@@ -175,6 +217,7 @@ def summary(results: Results, found: Mapping[str, Mapping[str, Estimate]], refer
         "scenario": {"name": results.scenario.name, "digest": results.scenario.digest},
         "rivals": results.rivals,
         "reference": reference,
+        "contenders": statistics.contenders(shares(results), strata(results)),
         "policies": results.policies,
         "cases": cases,
         "rows": rows,

@@ -1,12 +1,15 @@
 """The report as a reader meets it: in a real browser, at a desk's width and a phone's, without a network."""
 
+import io
 import re
 from html.parser import HTMLParser
 
 import browser
+import numpy as np
 import pytest
+from rich.console import Console
 
-from adarena.benchmarks import report
+from adarena.benchmarks import plots, report
 from adarena.benchmarks.page import page
 from adarena.benchmarks.suites import bidding
 from adarena.simulator import Scenario
@@ -94,6 +97,66 @@ def test_the_page_names_no_address_outside_itself(text):
 def test_the_same_results_make_the_same_page(text, measured):
     results, found = measured
     assert page(results, found, "fixed", bidding.forecast(results.scenario), COMMAND) == text
+
+
+def made_up(measured, days, gap):
+    """Results over so many days in eight seats: `truthful` lies below `pid (tuned)` by `gap` on average, `fixed` far below."""
+    results, _ = measured
+    noise = np.random.default_rng(0).normal(0.0, 0.05, (2, days))
+    shares = {"pid (tuned)": 0.8 + noise[0], "truthful": 0.8 - gap + noise[1] - (noise[1] - noise[0]).mean()}
+    shares["fixed"] = shares["pid (tuned)"] - 0.5
+    run, yardstick = results.runs["fixed"][0], results.yardsticks[0]
+    return results._replace(
+        cases=[bidding.Case(1_000_000 + day, results.cases[0].campaign + day % 8) for day in range(days)],
+        runs={name: [run._replace(score=share, value=share) for share in row] for name, row in shares.items()},
+        yardsticks=[yardstick._replace(score=1.0)] * days,
+    )
+
+
+def told(results):
+    """The words of the page's head and its table, and those of the table in a terminal."""
+    found = report.estimates(results, "fixed")
+    tags, console = Tags(), Console(width=200, file=io.StringIO())
+    text = page(results, found, "fixed", bidding.forecast(results.scenario), COMMAND)
+    tags.feed(text[: text.index('<section aria-labelledby="days">')].partition("</style>")[2].replace("</head>", ""))
+    console.print(report.comparison_table(results, found, "fixed"))
+    return " ".join(" ".join(tags.words).split()), " ".join(console.file.getvalue().split())
+
+
+@pytest.mark.parametrize(
+    ("gap", "verdict"),
+    [
+        (0.005, "but on these days cannot be told apart from truthful."),
+        (0.2, "and every paired difference from it is beyond chance, at 95% together."),
+    ],
+)
+def test_nobody_is_crowned_within_chance(measured, gap, verdict):
+    results = made_up(measured, 20, gap)
+    for words in told(results):
+        assert "pid (tuned) has the largest mean" in words
+        assert verdict in words
+        assert "the most" not in words
+    expected = ["pid (tuned)", "truthful"] if "cannot" in verdict else ["pid (tuned)"]
+    assert report.summary(results, report.estimates(results, "fixed"), "fixed")["contenders"] == expected
+
+
+@pytest.mark.parametrize("days", [2, 5, 7, 8])
+def test_few_days_have_no_intervals_anywhere(measured, days):
+    """Neither on the page nor in a terminal, in a figure or in the summary; and all of them say so."""
+    results = made_up(measured, days, 0.2)
+    found = report.estimates(results, "fixed")
+    rows = report.summary(results, found, "fixed")["rows"]
+    figure = plots.comparison(results)
+    bars = [line for axis in figure.axes for line in axis.get_lines() if line.get_linewidth() == 2.4]
+    title = figure.get_suptitle()
+    plots.close(figure)
+    few = days < 8
+    for words in told(results):
+        assert (f"{days} days are too few to tell policies apart, or for intervals: it takes 8." in words) == few
+        assert bool(re.search(r"\d\.\d{3} to |\[[+-]?\d\.\d{3}, ", words)) == (not few)
+    assert all((row["ci_low"] is None) == (row["ci_high"] is None) == few for row in rows)
+    assert len(bars) == (0 if few else 6)
+    assert ("interval" in title) == (not few)
 
 
 @pytest.mark.parametrize("width", [1280, 390])

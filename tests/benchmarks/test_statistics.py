@@ -1,44 +1,89 @@
-"""Estimates against known values; bootstrap intervals against normal theory."""
+"""Estimates against known values; intervals against formulae for samples that are simple enough to have one."""
 
 import numpy as np
 import pytest
+from scipy.stats import t as student
 from scipy.stats import trim_mean
 
 from adarena.benchmarks import statistics
 
 
 def one_stratum(cases):
-    return statistics.resamples([0] * cases)
+    return statistics.strata([0] * cases)
 
 
-def test_interval_of_a_mean_is_that_of_normal_theory():
-    values = np.random.default_rng(1).normal(3.0, 2.0, 400)
-    found = statistics.mean(values, one_stratum(400))
-    half = 1.96 * values.std() / 20
+def symmetric(dice, cases):
+    """Values without skewness."""
+    half = dice.normal(0.0, 1.0, cases // 2)
+    return np.concatenate([half, -half])
+
+
+def width(interval):
+    return interval.high - interval.low
+
+
+@pytest.mark.parametrize("cases", [8, 20, 400])
+def test_the_interval_of_symmetric_cases_is_students(cases):
+    values = 3.0 + symmetric(np.random.default_rng(1), cases)
+    found = statistics.mean(values, one_stratum(cases))
+    low, high = student.interval(0.95, cases - 1, values.mean(), values.std(ddof=1) / np.sqrt(cases))
     assert found.mean == pytest.approx(values.mean())
-    assert found.high - found.mean == pytest.approx(half, rel=0.06)
-    assert found.mean - found.low == pytest.approx(half, rel=0.06)
+    assert found.interval == pytest.approx((low, high), rel=1e-9)
 
 
-def test_intervals_cover_the_truth_about_as_often_as_they_say():
-    dice, drawn = np.random.default_rng(2), one_stratum(50)
-    covered = [f.low <= 1.0 <= f.high for f in (statistics.mean(dice.exponential(1.0, 50), drawn) for _ in range(200))]
-    # 95% nominal; percentile intervals of 50 skewed values cover about 93%. Three standard errors of 200 trials are 5%.
-    assert 0.88 <= np.mean(covered) <= 0.98
+def test_the_interval_of_skewed_cases_reaches_further_into_the_tail():
+    """Of T = (mean - truth) / error Hall's transform is normal: put back in, the ends of the interval give -+ the quantile."""
+    values = np.random.default_rng(2).exponential(1.0, 30)
+    found = statistics.mean(values, one_stratum(30))
+    assert found.interval.high - found.mean > 1.2 * (found.mean - found.interval.low)
+    k = ((values - values.mean()) ** 3).mean() / values.std() ** 3 / np.sqrt(30)
+    for end, quantile in zip(found.interval, student.ppf([0.975, 0.025], 29), strict=True):
+        t = (found.mean - end) / (values.std(ddof=1) / np.sqrt(30))
+        assert t + k * t**2 / 3 + k**2 * t**3 / 27 + k / 6 == pytest.approx(quantile)
+
+
+@pytest.mark.parametrize("cases", range(1, 8))
+def test_few_cases_have_no_interval(cases):
+    values, groups = np.arange(1.0, cases + 1), statistics.strata(range(cases))
+    for found in (statistics.mean(values, groups), statistics.iqm(values, groups), statistics.ratio(values, values, groups)):
+        assert found.interval is None
+        assert np.isfinite(found.mean)
 
 
 def test_pairing_removes_what_two_policies_share():
-    dice, drawn = np.random.default_rng(3), one_stratum(40)
+    dice, groups = np.random.default_rng(3), one_stratum(40)
     days = dice.normal(0.0, 10.0, 40)
     gain = dice.normal(1.0, 0.5, 40)
-    paired = statistics.mean((days + gain) - days, drawn)
-    assert 0.0 < paired.low < 1.0 < paired.high < 1.5
+    low, high = statistics.mean((days + gain) - days, groups).interval
+    assert 0.0 < low < 1.0 < high < 1.5
 
 
 def test_a_ratio_weighs_cases_by_their_size():
     found = statistics.ratio(np.array([1.0, 30.0]), np.array([2.0, 40.0]), one_stratum(2))
     assert found.mean == pytest.approx(31 / 42)
-    assert (found.low, found.high) == pytest.approx((0.5, 0.75))
+
+
+def test_a_ratio_of_equal_yardsticks_is_a_mean():
+    values, seats = np.random.default_rng(4).exponential(1.0, 21), statistics.strata(np.arange(21) % 8)
+    ratio, mean = statistics.ratio(5.0 * values, np.full(21, 5.0), seats), statistics.mean(values, seats)
+    assert ratio.mean == pytest.approx(mean.mean)
+    assert ratio.interval == pytest.approx(mean.interval)
+
+
+def test_a_ratio_is_as_uncertain_as_its_large_cases_make_it():
+    """Shares that spread alike: the variance is that of one share over the effective number of cases (Kish 1965)."""
+    shares, sizes = symmetric(np.random.default_rng(5), 2000), np.tile([1.0, 9.0], 1000)
+    found = statistics.ratio(shares * sizes, sizes, one_stratum(2000))
+    effective = sizes.sum() ** 2 / (sizes**2).sum()
+    assert width(found.interval) == pytest.approx(2 * 1.96 * shares.std() / np.sqrt(effective), rel=0.01)
+
+
+def test_a_case_with_nothing_to_win_counts_for_nothing_in_a_ratio():
+    """Not even if there is something in it: no share of nothing, no division by it."""
+    values, bounds = np.array([*np.linspace(0.4, 0.9, 9), 0.0]), np.array([*np.full(9, 1.0), 0.0])
+    found = statistics.ratio(values, bounds, one_stratum(10))
+    assert found.mean == pytest.approx(0.65)
+    assert np.isfinite(found.interval).all()
 
 
 def test_strata_do_not_add_their_differences_to_the_interval():
@@ -46,28 +91,46 @@ def test_strata_do_not_add_their_differences_to_the_interval():
     dice = np.random.default_rng(4)
     campaigns = np.arange(200) % 2
     values = 100.0 * campaigns + dice.normal(0.0, 1.0, 200)
-    found = statistics.mean(values, statistics.resamples(campaigns))
+    found = statistics.mean(values, statistics.strata(campaigns)).interval
     within = np.sqrt(np.mean([values[campaigns == c].var(ddof=1) for c in (0, 1)]) / 200)
-    assert found.high - found.low == pytest.approx(2 * 1.96 * within, rel=0.06)
-    blind = statistics.mean(values, one_stratum(200))
-    assert blind.high - blind.low > 20 * (found.high - found.low)
+    assert width(found) == pytest.approx(2 * 1.97 * within, rel=0.01)
+    assert width(statistics.mean(values, one_stratum(200)).interval) > 20 * width(found)
 
 
-def test_the_spread_of_small_strata_is_not_shrunk():
-    """Ten strata of two: drawing two of two would give half of this variance."""
-    values = np.random.default_rng(5).normal(0.0, 1.0, 20)
-    strata = np.repeat(np.arange(10), 2)
-    spread = (statistics.resamples(strata) @ values / 20).var()
-    expected = sum(values[strata == s].var(ddof=1) / 2 for s in range(10)) / 100
-    assert spread == pytest.approx(expected, rel=0.05)
+def test_the_spread_of_strata_of_several_sizes_is_the_textbooks():
+    """Cochran 1977, (5.6): the sum over strata of (share of the cases)^2 x variance / cases. Symmetric, so not bent."""
+    dice = np.random.default_rng(6)
+    seats = np.repeat([0, 1, 2], [4, 6, 10])
+    values = np.concatenate([scale * symmetric(dice, cases) for scale, cases in ((1, 4), (3, 6), (0.5, 10))])
+    variance = np.array([values[seats == s].var(ddof=1) for s in range(3)])
+    size = np.array([4, 6, 10])
+    lent = 2 / (size + 1)
+    moderated = (1 - lent) * variance + lent * np.average(variance, weights=lent * size)
+    degrees = np.sum(size * moderated) ** 2 / np.sum((size * moderated) ** 2 / (size - 1))
+    found = statistics.mean(values, statistics.strata(seats)).interval
+    error = np.sqrt(np.sum(size / 400 * variance))
+    assert width(found) == pytest.approx(2 * student.ppf(0.975, degrees) * error)
 
 
-@pytest.mark.parametrize("strata", [[0, 1, 2, 3], [0, 0, 0, 1], [0, 0, 1, 2], [7, 7, 7, 7], [0, 0, 1, 1]])
-def test_every_resample_weighs_as_much_as_the_cases_and_none_is_certain(strata):
-    weights = statistics.resamples(strata)
-    assert weights.sum(axis=1) == pytest.approx(np.full(statistics.RESAMPLES, 4.0))
-    assert weights.mean(axis=0) == pytest.approx(np.ones(4), abs=0.05)
-    assert (weights.std(axis=0) > 0.5).all()
+@pytest.mark.parametrize("cases", [16, 32, 80])
+def test_degrees_of_freedom_of_like_strata_add_up(cases):
+    """Eight strata of the same spread: Satterthwaite's number is cases - 8."""
+    seats = np.arange(cases) % 8
+    values = np.where(np.arange(cases) < cases / 2, -1.0, 1.0)
+    found = statistics.mean(values, statistics.strata(seats)).interval
+    each = values[seats == 0].var(ddof=1)
+    assert width(found) == pytest.approx(2 * student.ppf(0.975, cases - 8) * np.sqrt(each / cases))
+
+
+@pytest.mark.parametrize(
+    ("names", "sizes"),
+    [([0, 1, 2, 3], [4]), ([0, 0, 0, 1], [4]), ([0, 0, 1, 2], [2, 2]), ([7, 7, 7], [3]), ([0, 0, 1, 1, 1, 2], [3, 3])],
+)
+def test_strata_of_one_case_are_joined(names, sizes):
+    found = statistics.strata(names)
+    assert found.size.tolist() == sizes
+    assert found.member.sum(axis=1).tolist() == sizes
+    assert found.member.sum(axis=0).tolist() == [1.0] * len(names)  # each case in one group
 
 
 @pytest.mark.parametrize("cases", [1, 3, 4, 7, 20, 50])
@@ -77,16 +140,37 @@ def test_the_interquartile_mean_is_that_of_rliable(cases):
     assert statistics.iqm(values, one_stratum(cases)).mean == pytest.approx(trim_mean(values, 0.25))
 
 
-def test_the_interquartile_mean_of_a_resample_is_that_of_the_cases_repeated():
-    values = np.random.default_rng(8).normal(size=8)
-    counts = np.array([[2.0, 0, 1, 3, 0, 0, 1, 1]])
-    repeated = np.repeat(values, counts[0].astype(int))
-    found = statistics.iqm(values, counts)
-    assert found.low == found.high == pytest.approx(trim_mean(repeated, 0.25))
+@pytest.mark.parametrize("cases", [8, 20, 50])
+def test_the_interval_of_an_interquartile_mean_is_that_of_yuen(cases):
+    """Symmetric values in one stratum: sqrt(winsorised squares / (h (h - 1))) and h - 1 degrees of freedom."""
+    values = symmetric(np.random.default_rng(8), cases)
+    cut = int(cases / 4)
+    kept, ordered = cases - 2 * cut, np.sort(values)
+    squares = (np.clip(values, ordered[cut], ordered[-cut - 1]) ** 2).sum()
+    found = statistics.iqm(values, one_stratum(cases)).interval
+    assert found.high == pytest.approx(student.ppf(0.975, kept - 1) * np.sqrt(squares / (kept * (kept - 1))), rel=1e-6)
 
 
 def test_a_wild_day_moves_the_mean_but_not_the_interquartile_mean():
     values = np.ones(20)
     values[3] = 1000.0
-    assert statistics.iqm(values, one_stratum(20)).mean == 1.0
+    assert statistics.iqm(values, one_stratum(20)).interval == pytest.approx((1.0, 1.0))
     assert statistics.mean(values, one_stratum(20)).mean > 50
+
+
+def test_contenders_are_those_whose_difference_from_the_best_may_be_chance():
+    dice, groups = np.random.default_rng(9), statistics.strata(np.arange(40) % 8)
+    days = dice.normal(0.8, 0.2, 40)
+    chance = symmetric(dice, 40) / 100
+    numbers = {"worse": days - 0.1 + chance, "close": days + chance, "best": days + 0.001, "far": days - 1.0}
+    assert statistics.contenders(numbers, groups) == ["best", "close"]
+    assert statistics.contenders({"one": days, "same": days.copy()}, groups) == ["one", "same"]
+    assert statistics.contenders({name: n[:7] for name, n in numbers.items()}, statistics.strata(range(7))) is None
+
+
+def test_contenders_hold_the_truly_best_of_many_nineteen_times_in_twenty():
+    """Of twenty policies that are alike one is the truly best by a hair; at 95% each it would be left out far more often."""
+    dice, groups = np.random.default_rng(11), statistics.strata(np.arange(20) % 8)
+    drawn = [{str(n): dice.normal(size=20) for n in range(20)} for _ in range(400)]
+    missed = sum("0" not in statistics.contenders(numbers, groups) for numbers in drawn)
+    assert missed <= 400 * 0.05 + 2 * np.sqrt(400 * 0.05 * 0.95)
