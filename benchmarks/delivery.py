@@ -176,7 +176,7 @@ def _latency(axis: Axes, world: World) -> None:
     assert world.serving is not None
     assert world.scenario.serving is not None
     books, edges = world.serving, _hours(world)
-    at, tick = course(books.latency[: books.closed].any(axis=1), edges)
+    at, tick = course(books.latency[: books.closed].sum(axis=1) > 0, edges)
     for share, colour in ((0.5, "#9fbfdf"), (0.95, "#4c72b0"), (0.99, "#1d3557")):
         curve = [S.quantile_ms(row, share) for row in books.latency[tick]]
         axis.plot(at, curve, color=colour, linewidth=1.8, label=f"p{share * 100:g}")

@@ -27,7 +27,7 @@ INK, IDEAL = "#222222", "#d1495b"
 
 
 @cache
-def _settings() -> dict[str, Any]:
+def _settings() -> Any:
     return {
         **sns.plotting_context("notebook"),
         **sns.axes_style("whitegrid"),

@@ -65,11 +65,16 @@ def day(world: World) -> Figure:
             axis.set_xlabel("day, from its midnight")
     spend, value = ledger.spend().sum(), ledger.value().sum()
     figure.suptitle(
-        f"{scenario.name}, seed {world.seed}: {world.played:,} requests, {len(ledger.campaigns.names)} campaigns, "
+        f"{scenario.name}, seed {world.seed}: {_counted(world.played, 'request')}, "
+        f"{_counted(len(ledger.campaigns.names), 'campaign')}, "
         f"spend {spend:,.0f}, expected value {value:,.0f}",
         x=0.01, ha="left", fontsize=13, color=INK,
     )  # fmt: skip
     return figure
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _limited(world: World) -> NDArray[np.bool_]:
@@ -119,13 +124,16 @@ def _worth(axis: Axes, world: World, edges: Floats) -> None:
     """Spend and expected value of all campaigns, added up over each day."""
     per_day, ledger = world.scenario.ticks_per_day, world.ledger
     axis.set_title("Spend and expected value")
+    if not ledger.impressions().any():
+        axis.text(0.5, 0.5, "no impression was sold", transform=axis.transAxes, ha="center", color=INK)
+        return
     for name, colour, numbers in (("expected value", "#4c72b0", ledger.value()), ("spend", "#2f7d4f", ledger.spend())):
         for first in range(0, ledger.closed, per_day):
             part = numbers[first : first + per_day].sum(axis=1)
             axis.plot(edges[first : first + part.size + 1], np.append(0, np.cumsum(part)), color=colour, linewidth=2,
-                      label=None if first else name)  # fmt: skip
+                      label=None if first else name, clip_on=False, zorder=3)  # fmt: skip
     axis.set_ylabel("currency, since midnight")
-    axis.set_ylim(0, max(axis.get_ylim()[1] * 1.22, 1e-6))
+    axis.set_ylim(0, axis.get_ylim()[1] * 1.22)
     axis.yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
     axis.legend(loc="upper left", ncols=2, frameon=False)
 
@@ -169,10 +177,10 @@ def _prices(axis: Axes, world: World, edges: Floats) -> None:
     low, high = np.nanpercentile(own[tick], [10, 90], axis=1)
     axis.fill_between(at, low, high, color="#9fcfa8", alpha=0.55, linewidth=0, label="10-90% of campaigns")
     axis.plot(at, overall[tick], color="#2f7d4f", linewidth=2, label="mean paid")
-    axis.plot(at, ledger.market_price[: ledger.closed].mean(axis=1)[tick], color=INK, linewidth=1.2,
-              linestyle="--", label="least winning cost")  # fmt: skip
+    least = ledger.market_price[: ledger.closed].mean(axis=1)[tick]
+    axis.plot(at, least, color=INK, linewidth=1.2, linestyle="--", label="least winning cost")
     axis.set_ylabel("currency")
-    axis.set_ylim(0, max(float(np.nanmax(high)), float(overall[tick].max())) * 1.25)
+    axis.set_ylim(0, max(float(curve.max()) for curve in (high, overall[tick], least)) * 1.25)
     axis.legend(loc="upper left", ncols=3, frameon=False, columnspacing=1.0)
 
 
@@ -185,8 +193,9 @@ def _budgets(axis: Axes, world: World, edges: Floats) -> None:
     broke = (left <= price).mean(axis=1)
     axis.stairs(broke, edges, fill=True, color="#e3b7a0", label="campaigns that cannot pay a slot")
     total = left.sum(axis=1) / (table.budget[limited].sum() / 1e6)
-    axis.plot(edges[1:], total, color=INK, linewidth=1.6, marker="o" if total.size == 1 else None, label="budget left",
-              clip_on=total.size > 1)  # fmt: skip
+    if total.size == 1:  # a line of one point could not be seen; the day began with all of it
+        total, edges = np.append(1.0, total), np.append(0.0, edges)
+    axis.plot(edges[1:], total, color=INK, linewidth=1.6, label="budget left")
     axis.yaxis.set_major_formatter(PercentFormatter(1.0))
     axis.set_ylim(0, 1.25)
     axis.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
