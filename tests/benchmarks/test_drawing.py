@@ -84,7 +84,8 @@ tiny = played("tiny", **small, serving=serving, sessions={"mean_requests": 6.0, 
               funnel={"levels": [{"recall": 5, "rough": 4, "fine": 3}]})
 results = bidding.run(Scenario.preset("tiny"), {"pid": "pid", "fixed": "fixed"}, 2)
 forecast = bidding.forecast(results.scenario)
-bought = quotas.Bought("x", np.array([25, 50]), 10, np.array([0.3, 0.5]), np.random.default_rng(0).random((2, 10)), np.full(10, 9))
+spend = np.random.default_rng(0).random((2, 10))
+bought = quotas.Bought("x", np.array([25, 50]), 10, np.array([0.3, 0.5]), spend, np.full(10, 9))
 facts = realism.Realism([], np.ones(24), np.arange(1.0, 9), np.arange(1.0, 9), {1: 1.0, 2: 0.8})
 figures = [
     plots.day(tiny), plots.day(played("uniform", **small)), delivery.picture(tiny, 0, 5), users.picture(tiny),
