@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shlex
@@ -16,10 +17,12 @@ from .simulator.errors import AdArenaError, MarketError
 
 if TYPE_CHECKING:
     from .simulator.scenario import Scenario
+    from .simulator.world import World
 
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="FIELD=VALUE ...")]
 console = Console(width=None if sys.stdout.isatty() else 110)
 
+PICTURES = ("day.png", "delivery.png", "users.png", "leads.png")  # of a run
 TRACED = 200  # requests through a funnel, against the truth
 DEMO_STEPS = 100_000  # a minute or two of training; what it takes to beat every classic is in the README
 BENCH_POLICIES = ("truthful", "random", "fixed", "mcpc", "lin", "dual", "pid")
@@ -53,16 +56,22 @@ def simulate(
     from .benchmarks import chain, delivery, report, users
     from .benchmarks.funnel import audit
     from .benchmarks.progress import progress
+    from .simulator.disk import remove
     from .simulator.journal import Logs
     from .simulator.world import World
 
     market = _scenario(scenario, settings, days)
     policy = make_bidder(bidder)
     folder = _folder(out) if figure or journal else out
+    if figure and not journal and any(path.suffix == ".parquet" for path in (folder / "journal").glob("*")):
+        held = f"{str(folder / 'journal')!r} holds the journal of an earlier run"
+        raise MarketError(f"{held}: write it anew with --journal, remove it, or choose another --out")
     logs = None
     if journal:  # with a training set, and candidates where there is a funnel
         logs = Logs(folder / "journal", features=True, candidates=1e-3 if market.funnel is not None else 0.0)
     world = World(market, {"bid": policy}, seed=seed, engine=engine, journal=logs)
+    if journal:  # whose files have their names before any picture is drawn
+        remove(folder / name for name in PICTURES)
     ticks = market.days * market.ticks_per_day
     with progress(f"{market.name}, {engine}", ticks) as advance:
         for tick in range(ticks):
@@ -84,16 +93,26 @@ def simulate(
     if journal:
         console.print(f"journal: {folder / 'journal'}", soft_wrap=True)
     if figure:
-        from .benchmarks import plots
+        _draw(world, folder)
 
-        console.print(f"figure: {plots.save(plots.day(world), folder / 'day.png')}", soft_wrap=True)
-        if world.serving is not None or market.funnel is not None:
-            picture = delivery.picture(world, seed)
-            console.print(f"figure: {plots.save(picture, folder / 'delivery.png')}", soft_wrap=True)
-        if world.visits is not None or world.fatigue is not None:
-            console.print(f"figure: {plots.save(users.picture(world), folder / 'users.png')}", soft_wrap=True)
-        if world.ledger.leads is not None:
-            console.print(f"figure: {plots.save(chain.picture(world), folder / 'leads.png')}", soft_wrap=True)
+
+def _draw(world: World, folder: Path) -> None:
+    """Writes the pictures of a world, and removes those of an earlier one that it does not have."""
+    from .benchmarks import chain, delivery, plots, users
+    from .benchmarks.drawing import encoded
+    from .simulator.disk import write_together
+
+    pictures = {"day.png": plots.day(world)}
+    if world.serving is not None or world.scenario.funnel is not None:
+        pictures["delivery.png"] = delivery.picture(world, world.seed)
+    if world.visits is not None or world.fatigue is not None:
+        pictures["users.png"] = users.picture(world)
+    if world.ledger.leads is not None:
+        pictures["leads.png"] = chain.picture(world)
+    files = {folder / name: encoded(figure, "png") for name, figure in pictures.items()}
+    write_together(files, stale=[folder / name for name in PICTURES])
+    for path in files:
+        console.print(f"figure: {path}", soft_wrap=True)
 
 
 def bench(
@@ -321,6 +340,7 @@ def demo(out: Path = Path("out/demo")) -> None:
     simulate(out=out)
 
 
+MACHINE = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # what becomes of a write when the machine fails
 COMMANDS = {
     "simulate": simulate,
     "bench": bench,
@@ -381,6 +401,13 @@ def main() -> None:
     except KeyboardInterrupt as stop:
         print(f"adarena: {str(stop) or 'stopped'}", file=sys.stderr)
         raise SystemExit(status(stop)) from None
+    except OSError as error:
+        if error.errno not in MACHINE:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else what is left to print fails again at the end
+        if error.errno != errno.EPIPE:  # a reader who has seen enough, such as `head`, is no fault
+            print(f"adarena: the output cannot be written: {os.strerror(error.errno)}", file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 if __name__ == "__main__":

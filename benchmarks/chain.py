@@ -88,21 +88,20 @@ def duration(seconds: float) -> str:
 
 def picture(world: World) -> Figure:
     """How many take each step of the chain, and how long after the click it is known."""
-    from matplotlib import pyplot as plt
+    from .drawing import INK, Picture, style
 
-    from . import plots
-
-    plots.style()
-    figure, axes = plt.subplots(1, 2, figsize=(12, 4.2), constrained_layout=True, width_ratios=[1, 1.15])
-    _bars(axes[0], world)
-    _delays(axes[1], world)
-    figure.suptitle(f"{world.scenario.name}, seed {world.seed}: {world.played:,} requests", x=0.01, ha="left", color=plots.INK)
+    with style():
+        figure = Picture(figsize=(12, 4.2), layout="constrained")
+        axes = figure.subplots(1, 2, width_ratios=[1, 1.15])
+        _bars(axes[0], world)
+        _delays(axes[1], world)
+        figure.suptitle(f"{world.scenario.name}, seed {world.seed}: {world.played:,} requests", x=0.01, ha="left", color=INK)
     return figure
 
 
 def _bars(axis: Axes, world: World) -> None:
     """A bar for each step, on a logarithmic scale, with its rate and cost."""
-    from . import plots
+    from .drawing import INK
 
     found = chain(world)
     colours = ("#c9d8e8", "#9fbfdf", *(colour for *_, colour in CURVES))
@@ -110,7 +109,7 @@ def _bars(axis: Axes, world: World) -> None:
     for n, count in enumerate(found.number):
         rate = f", {count / found.number[n - 1]:.1%} of {STEPS[n - 1]}" if n and found.number[n - 1] else ""
         cost = "" if math.isnan(found.cost[n]) else f", at {found.cost[n]:,.2f}"
-        axis.text(max(count, 0.5) * 1.15, n, f"{count:,}{rate}{cost}", va="center", fontsize=9, color=plots.INK)
+        axis.text(max(count, 0.5) * 1.15, n, f"{count:,}{rate}{cost}", va="center", fontsize=9, color=INK)
     axis.set_yticks(range(len(STEPS)), STEPS)
     axis.invert_yaxis()
     axis.set_xscale("log")

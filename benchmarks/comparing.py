@@ -11,9 +11,11 @@ from typing import NamedTuple
 from rich.console import Console
 
 from ..agents.catalogue import make_bidder
+from ..simulator.disk import write, write_together
 from ..simulator.errors import MarketError, PolicyError
 from ..simulator.scenario import Scenario
 from . import plots, report, tuning
+from .drawing import encoded
 from .page import page
 from .progress import progress
 from .store import Store
@@ -89,14 +91,13 @@ def compare(
     found = report.estimates(results, reference)
     console.print(report.comparison_table(results, found, reference))
     forecast = bidding.forecast(scenario)
-    written = [
-        folder / "results.sqlite",
-        report.write_json(folder / "summary.json", report.summary(results, found, reference)),
-        *(plots.save(plots.comparison(results), folder / f"bidders.{kind}") for kind in ("png", "svg")),
-        *(plots.save(plots.spending(results, forecast), folder / f"spending.{kind}") for kind in ("png", "svg")),
-        report.write_text(folder / "report.html", page(results, found, reference, forecast, terms.command)),
-    ]
-    console.print("written: " + ", ".join(str(path) for path in written), soft_wrap=True)
+    files: dict[Path, bytes | str] = {folder / "summary.json": report.as_json(report.summary(results, found, reference))}
+    for kind in ("png", "svg"):
+        files[folder / f"bidders.{kind}"] = encoded(plots.comparison(results), kind)
+        files[folder / f"spending.{kind}"] = encoded(plots.spending(results, forecast), kind)
+    files[folder / "report.html"] = page(results, found, reference, forecast, terms.command)
+    write_together(files)
+    console.print("written: " + ", ".join(str(path) for path in (folder / "results.sqlite", *files)), soft_wrap=True)
 
 
 def tune(
@@ -120,7 +121,7 @@ def tune(
         progress(f"tuning on {scenario.name}", tuning.steps(specs, configurations, days)) as advance,
     ):
         found = tuning.tune(scenario, specs, configurations, days, store, mix=terms.rivals, jobs=terms.jobs, advance=advance)
-    report.write_text(out, tuning.to_yaml(found, scenario, terms.rivals, days, configurations, terms.command))
+    write(out, tuning.to_yaml(found, scenario, terms.rivals, days, configurations, terms.command))
     table = report.plain_table(
         f"tuned on {scenario.name}: {days} training days, {days} validation days",
         caption=f"Scores: {tuning.METRIC}.",

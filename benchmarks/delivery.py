@@ -117,27 +117,26 @@ def funnel_table(found: Audit) -> Table:
 
 def picture(world: World, seed: int = 0, requests: int = 100) -> Figure:
     """The fates of requests, their latency and the servers' load by hour, and what quotas buy: what of it the market has."""
-    from matplotlib import pyplot as plt
+    from .drawing import INK, Picture, style
 
-    from . import plots
-
-    plots.style()
-    panels = ["fates", "latency", "load"] if world.serving is not None else []
-    panels += ["quotas"] if world.scenario.funnel is not None else []
-    columns = min(2, len(panels))
-    rows = -(-len(panels) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(6 * columns, 3.6 * rows), constrained_layout=True, squeeze=False)
-    for axis, panel in zip(axes.flat, panels, strict=False):
-        if panel == "quotas":
-            _quotas(axis, world.scenario, seed, requests)
-        else:
-            {"fates": _fates, "latency": _latency, "load": _load}[panel](axis, world)
-            axis.set_xlabel("hour")
-            if world.scenario.days == 1 and world.scenario.day_s == 86_400:
-                axis.set_xticks(range(0, 25, 4))
-    for axis in axes.flat[len(panels) :]:
-        axis.set_axis_off()
-    figure.suptitle(f"{world.scenario.name}, seed {world.seed}: {world.played:,} requests", x=0.01, ha="left", color=plots.INK)
+    with style():
+        panels = ["fates", "latency", "load"] if world.serving is not None else []
+        panels += ["quotas"] if world.scenario.funnel is not None else []
+        columns = min(2, len(panels))
+        rows = -(-len(panels) // columns)
+        figure = Picture(figsize=(6 * columns, 3.6 * rows), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False)
+        for axis, panel in zip(axes.flat, panels, strict=False):
+            if panel == "quotas":
+                _quotas(axis, world.scenario, seed, requests)
+            else:
+                {"fates": _fates, "latency": _latency, "load": _load}[panel](axis, world)
+                axis.set_xlabel("hour")
+                if world.scenario.days == 1 and world.scenario.day_s == 86_400:
+                    axis.set_xticks(range(0, 25, 4))
+        for axis in axes.flat[len(panels) :]:
+            axis.set_axis_off()
+        figure.suptitle(f"{world.scenario.name}, seed {world.seed}: {world.played:,} requests", x=0.01, ha="left", color=INK)
     return figure
 
 
@@ -172,13 +171,15 @@ def _fates(axis: Axes, world: World) -> None:
 
 def _latency(axis: Axes, world: World) -> None:
     """Quantiles of the time to an answer, and the deadline."""
+    from .drawing import course
+
     assert world.serving is not None
     assert world.scenario.serving is not None
     books, edges = world.serving, _hours(world)
-    middle = (edges[1:] + edges[:-1]) / 2
+    at, tick = course(books.latency[: books.closed].sum(axis=1) > 0, edges)
     for share, colour in ((0.5, "#9fbfdf"), (0.95, "#4c72b0"), (0.99, "#1d3557")):
-        curve = [S.quantile_ms(row, share) for row in books.latency[: books.closed]]
-        axis.plot(middle, curve, color=colour, linewidth=1.8, label=f"p{share * 100:g}")
+        curve = [S.quantile_ms(row, share) for row in books.latency[tick]]
+        axis.plot(at, curve, color=colour, linewidth=1.8, label=f"p{share * 100:g}")
     deadline = world.scenario.serving.deadline_s
     if deadline is not None:
         axis.axhline(deadline * 1000, color=LEFT, linestyle="--", linewidth=1.4, label="deadline")

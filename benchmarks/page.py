@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Mapping
 from html import escape
 from importlib.resources import files
@@ -13,6 +12,7 @@ from matplotlib.figure import Figure
 
 from ..agents.rivals import MIXES
 from . import plots
+from .drawing import encoded
 from .report import few, ranked, standing, written
 from .statistics import FEWEST, Estimate
 from .store import code_version
@@ -170,10 +170,7 @@ def _figure(wide: Figure, narrow: Figure, caption: str) -> str:
 
 
 def _inlined(figure: Figure) -> str:
-    held = io.BytesIO()
-    figure.savefig(held, format="svg", bbox_inches="tight", metadata={"Date": None})
-    plots.close(figure)
-    return "data:image/svg+xml;base64," + base64.b64encode(held.getvalue()).decode()
+    return "data:image/svg+xml;base64," + base64.b64encode(encoded(figure, "svg")).decode()
 
 
 def _yardsticks(results: Results) -> dict[str, str]:

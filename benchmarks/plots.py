@@ -3,84 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import PercentFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
+from ..simulator.errors import MarketError
 from ..simulator.market import build
 from . import statistics
+from .drawing import IDEAL, INK, Picture, close, course, save, style
 
 if TYPE_CHECKING:
     from ..simulator.world import World
     from .suites.bidding import Results
 
+__all__ = ["close", "comparison", "day", "save", "spending"]
+
 Floats = NDArray[np.float64]
 CROWD = 100  # campaigns: of more, bands are drawn and no single curves
+BARS = 10  # campaigns with a bar of their own
 CURVES = 6  # of policies in one panel; more cannot be told apart
-INK, FAINT, IDEAL = "#222222", "#b8b8b8", "#d1495b"
 
 
-def style() -> None:
-    sns.set_theme(
-        context="notebook",
-        style="whitegrid",
-        palette="deep",
-        rc={
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.titlesize": 12,
-            "axes.titleweight": "bold",
-            "axes.titlelocation": "left",
-            "axes.labelsize": 10,
-            "xtick.labelsize": 9,
-            "ytick.labelsize": 9,
-            "legend.fontsize": 9,
-            "grid.color": "#ececec",
-            "figure.dpi": 120,
-            "svg.hashsalt": "adarena",  # the same figure is the same bytes
-        },
-    )
-
-
-def save(figure: Figure, path: Path) -> Path:
-    """Writes a figure under its name only once it is whole."""
-    part = path.with_name(f".{path.name}.part")
-    kind = path.suffix[1:]
-    figure.savefig(part, format=kind, bbox_inches="tight", metadata={"Date": None} if kind == "svg" else None)
-    part.rename(path)
-    close(figure)
-    return path
-
-
-def close(figure: Figure) -> None:
-    """Gives back what a figure holds."""
-    plt.close(figure)
-
-
+@style()
 def day(world: World) -> Figure:
-    """Four views of a run: traffic, spend against the ideal, the price of a slot, and budgets running out."""
-    style()
+    """Four views of a run: traffic, the price of a slot, and spend against the ideal and budgets running out.
+
+    Where no campaign has a budget, the last two are what was spent and what it was worth, and who was seen how often.
+
+    Raises:
+        MarketError: if no tick has been played to its end.
+    """
     scenario, ledger = world.scenario, world.ledger
-    ticks = ledger.closed
-    hours = (np.arange(ticks) + 0.5) * scenario.tick_us / 3.6e9
-    edges = np.arange(ticks + 1) * scenario.tick_us / 3.6e9
-    figure, axes = plt.subplots(2, 2, figsize=(12, 7.2), constrained_layout=True)
+    if ledger.closed == 0:
+        raise MarketError("there is nothing to draw yet: a world must have run for a tick at least")
+    edges = np.arange(ledger.closed + 1) * scenario.tick_us / 3.6e9
+    figure = Picture(figsize=(12, 7.2), layout="constrained")
+    axes = figure.subplots(2, 2)
     _traffic(axes[0, 0], world, edges)
-    _spend(axes[0, 1], world, edges)
-    _prices(axes[1, 0], world, hours)
-    _budgets(axes[1, 1], world, edges)
-    for axis in axes.flat:
+    _prices(axes[1, 0], world, edges)
+    timed = [*axes[:, 0], axes[0, 1]]
+    if _limited(world).any():
+        _spend(axes[0, 1], world, edges)
+        _budgets(axes[1, 1], world, edges)
+        timed.append(axes[1, 1])
+    else:
+        _worth(axes[0, 1], world, edges)
+        _shown(axes[1, 1], world)
+    for axis in timed:
         axis.set_xlim(0, edges[-1])
         axis.set_xlabel("hour of the day" if scenario.days == 1 and scenario.day_s == 86_400 else "hours")
         if scenario.days == 1 and scenario.day_s == 86_400:
@@ -91,11 +65,21 @@ def day(world: World) -> Figure:
             axis.set_xlabel("day, from its midnight")
     spend, value = ledger.spend().sum(), ledger.value().sum()
     figure.suptitle(
-        f"{scenario.name}, seed {world.seed}: {world.played:,} requests, {len(ledger.campaigns.names)} campaigns, "
+        f"{scenario.name}, seed {world.seed}: {_counted(world.played, 'request')}, "
+        f"{_counted(len(ledger.campaigns.names), 'campaign')}, "
         f"spend {spend:,.0f}, expected value {value:,.0f}",
         x=0.01, ha="left", fontsize=13, color=INK,
     )  # fmt: skip
     return figure
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _limited(world: World) -> NDArray[np.bool_]:
+    """Which campaigns have a budget."""
+    return np.array([c.budget_per_day is not None for c in world.campaigns.listed])
 
 
 def _traffic(axis: Axes, world: World, edges: Floats) -> None:
@@ -111,12 +95,8 @@ def _traffic(axis: Axes, world: World, edges: Floats) -> None:
 
 def _spend(axis: Axes, world: World, edges: Floats) -> None:
     """Cumulative spend of each day over the daily budget, campaigns with a budget only."""
-    table, per_day = world.campaigns, world.scenario.ticks_per_day
-    limited = np.array([c.budget_per_day is not None for c in table.listed])
+    table, per_day, limited = world.campaigns, world.scenario.ticks_per_day, _limited(world)
     axis.set_title("Spend against the ideal")
-    if not limited.any():
-        axis.text(0.5, 0.5, "no campaign has a budget", transform=axis.transAxes, ha="center", color=INK)
-        return
     spend = world.ledger.spend()[:, limited] / (table.budget[limited] / 1e6)
     days = [np.cumsum(part, axis=0) for part in np.split(spend, range(per_day, len(spend), per_day))]
     ideal = np.concatenate([[0.0], np.cumsum(world.forecast)])
@@ -140,41 +120,81 @@ def _spend(axis: Axes, world: World, edges: Floats) -> None:
     axis.legend(loc="upper left", frameon=False, ncols=2 if several else 1)
 
 
-def _prices(axis: Axes, world: World, hours: NDArray[np.floating]) -> None:
+def _worth(axis: Axes, world: World, edges: Floats) -> None:
+    """Spend and expected value of all campaigns, added up over each day."""
+    per_day, ledger = world.scenario.ticks_per_day, world.ledger
+    axis.set_title("Spend and expected value")
+    if not ledger.impressions().any():
+        axis.text(0.5, 0.5, "no impression was sold", transform=axis.transAxes, ha="center", color=INK)
+        return
+    for name, colour, numbers in (("expected value", "#4c72b0", ledger.value()), ("spend", "#2f7d4f", ledger.spend())):
+        for first in range(0, ledger.closed, per_day):
+            part = numbers[first : first + per_day].sum(axis=1)
+            axis.plot(edges[first : first + part.size + 1], np.append(0, np.cumsum(part)), color=colour, linewidth=2,
+                      label=None if first else name, clip_on=False, zorder=3)  # fmt: skip
+    axis.set_ylabel("currency, since midnight")
+    axis.set_ylim(0, axis.get_ylim()[1] * 1.22)
+    axis.yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+    axis.legend(loc="upper left", ncols=2, frameon=False)
+
+
+def _shown(axis: Axes, world: World) -> None:
+    """Impressions of each campaign, those seen most first."""
+    impressions = world.ledger.impressions().sum(axis=0)
+    axis.set_title("Impressions by campaign")
+    if not impressions.any():
+        axis.text(0.5, 0.5, "no impression was sold", transform=axis.transAxes, ha="center", color=INK)
+        axis.set_xticks([])
+        axis.set_yticks([])
+        return
+    order = np.argsort(-impressions, kind="stable")
+    most, others = order[:BARS], order[BARS:]
+    names = [world.campaigns.names[k] for k in most] + [f"{others.size} others"] * (others.size > 0)
+    numbers = [*impressions[most].tolist()] + [int(impressions[others].sum())] * (others.size > 0)
+    axis.barh(range(len(names)), numbers, color="#9fbfdf", height=0.66)
+    for place, number in enumerate(numbers):
+        axis.text(number, place, f" {number:,}", va="center", fontsize=9, color=INK)
+    axis.set_yticks(range(len(names)), names, parse_math=False)
+    axis.set_ylim(max(len(names), 3) - 0.5, -0.5)
+    axis.set_xlim(0, max(numbers) * 1.18)
+    axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+    axis.set_xlabel("impressions")
+    axis.grid(axis="y", visible=False)
+
+
+def _prices(axis: Axes, world: World, edges: Floats) -> None:
     """Mean price of an impression over all campaigns, and the spread of campaigns' means around it."""
     ledger = world.ledger
     impressions = ledger.impressions()
     with np.errstate(invalid="ignore", divide="ignore"):
         own = ledger.spend() / impressions
         overall = ledger.spend().sum(axis=1) / impressions.sum(axis=1)
-    sold = impressions.sum(axis=1) > 0
     axis.set_title("Price of an impression")
-    if not sold.any():
+    at, tick = course(impressions.sum(axis=1) > 0, edges)
+    if not at.size:
         axis.text(0.5, 0.5, "no impression was sold", transform=axis.transAxes, ha="center", color=INK)
         return
-    low, high = np.nanpercentile(own[sold], [10, 90], axis=1)
-    axis.fill_between(hours[sold], low, high, color="#9fcfa8", alpha=0.55, linewidth=0, label="10-90% of campaigns")
-    axis.plot(hours[sold], overall[sold], color="#2f7d4f", linewidth=2, label="mean paid")
-    axis.plot(hours[sold], ledger.market_price[: ledger.closed].mean(axis=1)[sold], color=INK, linewidth=1.2,
-              linestyle="--", label="least winning cost")  # fmt: skip
+    low, high = np.nanpercentile(own[tick], [10, 90], axis=1)
+    axis.fill_between(at, low, high, color="#9fcfa8", alpha=0.55, linewidth=0, label="10-90% of campaigns")
+    axis.plot(at, overall[tick], color="#2f7d4f", linewidth=2, label="mean paid")
+    least = ledger.market_price[: ledger.closed].mean(axis=1)[tick]
+    axis.plot(at, least, color=INK, linewidth=1.2, linestyle="--", label="least winning cost")
     axis.set_ylabel("currency")
-    axis.set_ylim(0, max(float(np.nanmax(high)), float(overall[sold].max())) * 1.25)
+    axis.set_ylim(0, max(float(curve.max()) for curve in (high, overall[tick], least)) * 1.25)
     axis.legend(loc="upper left", ncols=3, frameon=False, columnspacing=1.0)
 
 
 def _budgets(axis: Axes, world: World, edges: Floats) -> None:
     """How many campaigns can no longer pay the price of a slot, and how much of all budgets is left."""
-    table, ledger = world.campaigns, world.ledger
-    limited = np.array([c.budget_per_day is not None for c in table.listed])
+    table, ledger, limited = world.campaigns, world.ledger, _limited(world)
     axis.set_title("Budgets running out")
-    if not limited.any():
-        axis.text(0.5, 0.5, "no campaign has a budget", transform=axis.transAxes, ha="center", color=INK)
-        return
     left = ledger.left[: ledger.closed, limited] / 1e6
     price = np.nan_to_num(ledger.market_price[: ledger.closed, limited])
     broke = (left <= price).mean(axis=1)
     axis.stairs(broke, edges, fill=True, color="#e3b7a0", label="campaigns that cannot pay a slot")
     total = left.sum(axis=1) / (table.budget[limited].sum() / 1e6)
+    if total.size == 1:  # a line of one point could not be seen; the day began with all of it
+        total, edges = np.append(1.0, total), np.append(0.0, edges)
     axis.plot(edges[1:], total, color=INK, linewidth=1.6, label="budget left")
     axis.yaxis.set_major_formatter(PercentFormatter(1.0))
     axis.set_ylim(0, 1.25)
@@ -182,18 +202,20 @@ def _budgets(axis: Axes, world: World, edges: Floats) -> None:
     axis.legend(loc="upper left", ncols=2, frameon=False, columnspacing=1.0)
 
 
+@style()
 def comparison(results: Results, narrow: bool = False) -> Figure:
     """Each policy's share of static hindsight, day by day and on average, beside (narrow: above) how evenly it spent."""
-    style()
     best = np.array([y.score for y in results.yardsticks])
     shares = {name: np.array([r.score for r in runs]) / best for name, runs in results.runs.items()}
     errors = {name: np.array([r.pacing_error for r in runs]) for name, runs in results.runs.items()}
     names = sorted(shares, key=lambda name: shares[name].mean())
     height = 1.6 + (0.4 if narrow else 0.52) * len(names)
     if narrow:
-        figure, axes = plt.subplots(2, 1, figsize=(4.6, 2 * height), constrained_layout=True)
+        figure = Picture(figsize=(4.6, 2 * height), layout="constrained")
+        axes = figure.subplots(2, 1)
     else:
-        figure, axes = plt.subplots(1, 2, figsize=(12, height), sharey=True, constrained_layout=True, width_ratios=[1.6, 1])
+        figure = Picture(figsize=(12, height), layout="constrained")
+        axes = figure.subplots(1, 2, sharey=True, width_ratios=[1.6, 1])
     for axis, numbers in ((axes[0], shares), (axes[1], errors)):
         _dots(axis, results, {name: numbers[name] for name in names})
         axis.xaxis.set_major_formatter(PercentFormatter(1.0))
@@ -237,15 +259,15 @@ def _colours(results: Results) -> dict[str, tuple[float, float, float]]:
     return dict(zip(results.runs, palette, strict=True))
 
 
+@style()
 def spending(results: Results, forecast: Floats, most: int = 4, narrow: bool = False) -> Figure:
     """How the best few policies spent the budget on the first days of a comparison, against the forecast's curve."""
-    style()
     best = np.array([y.score for y in results.yardsticks])
     names = sorted(results.runs, key=lambda name: -float(np.mean([r.score for r in results.runs[name]] / best)))[:CURVES]
     days = min(2 if narrow else most, len(results.cases))
     shape, size = ((days, 1), (4.6, 2.5 * days + 1.4)) if narrow else ((1, days), (3.2 * days + 1.6, 3.6))
-    figure, grid = plt.subplots(*shape, figsize=size, sharey=True, squeeze=False, constrained_layout=True)
-    axes = list(grid.flat)
+    figure = Picture(figsize=size, layout="constrained")
+    axes = list(figure.subplots(*shape, sharey=True, squeeze=False).flat)
     scenario = results.scenario
     hours = np.arange(scenario.days * scenario.ticks_per_day + 1) * scenario.tick_us / 3.6e9
     ideal = np.concatenate([[0.0], np.cumsum(np.tile(forecast, scenario.days))]) / scenario.days

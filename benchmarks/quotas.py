@@ -113,31 +113,31 @@ def table(found: Bought) -> Table:
 
 def picture(found: Bought) -> Figure:
     """Recall and revenue over the quota, and what a doubling of it brings."""
-    from matplotlib import pyplot as plt
     from matplotlib.ticker import PercentFormatter
 
-    from . import plots
+    from .drawing import INK, Picture, style
 
-    plots.style()
-    figure, axes = plt.subplots(1, 3, figsize=(13, 3.9), constrained_layout=True)
-    names = [f"{quota:,}" for quota in found.quota]
-    for axis in axes:
-        axis.set_xscale("log", base=2)
-        axis.set_xlim(found.quota[0] / 1.3, found.quota[-1] * 1.3)
-        axis.set_xticks(found.quota, names)
-        axis.minorticks_off()
-        axis.set_xlabel("candidates recalled")
-    axes[0].plot(found.quota, found.recall, "o-", color="#4c72b0")
-    axes[0].yaxis.set_major_formatter(PercentFormatter(1.0))
-    axes[0].set_ylim(0, 1.02)
-    axes[0].set_title(f"Recall of the {found.passed} truly best ads")
-    axes[1].plot(found.quota, found.revenue, "o-", color="#2f7d4f")
-    axes[1].set_ylim(0, found.revenue.max() * 1.1)
-    axes[1].set_title("Revenue per 1,000 requests, currency")
-    doublings, middle = np.diff(np.log2(found.quota)), np.sqrt(found.quota[1:] * found.quota[:-1])
-    step, error = np.diff(found.revenue) / doublings, 2 * found.step_error / doublings
-    axes[2].errorbar(middle, step, error, fmt="o-", color="#e08a4f", capsize=3)
-    axes[2].axhline(0, color="0.6", linewidth=1)
-    axes[2].set_title("Revenue that a doubling adds, ± 2 SE")
-    figure.suptitle(f"{found.name}: {found.requests.sum():,} requests at each quota", x=0.01, ha="left", color=plots.INK)
+    with style():
+        figure = Picture(figsize=(13, 3.9), layout="constrained")
+        axes = figure.subplots(1, 3)
+        names = [f"{quota:,}" for quota in found.quota]
+        for axis in axes:
+            axis.set_xscale("log", base=2)
+            axis.set_xlim(found.quota[0] / 1.3, found.quota[-1] * 1.3)
+            axis.set_xticks(found.quota, names)
+            axis.minorticks_off()
+            axis.set_xlabel("candidates recalled")
+        axes[0].plot(found.quota, found.recall, "o-", color="#4c72b0")
+        axes[0].yaxis.set_major_formatter(PercentFormatter(1.0))
+        axes[0].set_ylim(0, 1.02)
+        axes[0].set_title(f"Recall of the {found.passed} truly best ads")
+        axes[1].plot(found.quota, found.revenue, "o-", color="#2f7d4f")
+        axes[1].set_ylim(0, found.revenue.max() * 1.1)
+        axes[1].set_title("Revenue per 1,000 requests, currency")
+        doublings, middle = np.diff(np.log2(found.quota)), np.sqrt(found.quota[1:] * found.quota[:-1])
+        step, error = np.diff(found.revenue) / doublings, 2 * found.step_error / doublings
+        axes[2].errorbar(middle, step, error, fmt="o-", color="#e08a4f", capsize=3)
+        axes[2].axhline(0, color="0.6", linewidth=1)
+        axes[2].set_title("Revenue that a doubling adds, ± 2 SE")
+        figure.suptitle(f"{found.name}: {found.requests.sum():,} requests at each quota", x=0.01, ha="left", color=INK)
     return figure

@@ -21,7 +21,7 @@ from .report import plain_table
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure as Picture
+    from matplotlib.figure import Figure
 
 Floats = NDArray[np.float64]
 HOUR_S = 3600.0
@@ -168,38 +168,40 @@ def table(found: Realism) -> Table:
     return out
 
 
-def picture(found: Realism) -> Picture:
+def picture(found: Realism) -> Figure:
     """The course of a day, delays, prices and fatigue, each with its published points."""
-    from matplotlib import pyplot as plt
     from matplotlib.ticker import PercentFormatter
 
     from ..simulator.presets import DAY
-    from . import plots
+    from .drawing import Picture, style
 
-    plots.style()
-    figure, axes = plt.subplots(1, 4, figsize=(16, 3.9), constrained_layout=True)
-    published = {"color": "#e08a4f", "zorder": 3}
-    day, delay, price, tired = axes
-    day.step(np.arange(25), np.append(found.hours, found.hours[-1]), where="post", color="#4c72b0", label="bidding-small")
-    auctionnet = np.array(DAY).reshape(24, 2).sum(axis=1)
-    day.plot(np.arange(24) + 0.5, auctionnet / auctionnet.mean(), "o", markersize=4, label="AuctionNet", **published)
-    day.set(title="Requests by hour, over the mean", xlabel="hour of the day", xticks=range(0, 25, 6), ylim=(0, None))
-    hours = np.sort(found.delays_h)
-    delay.plot(hours, np.arange(1, hours.size + 1) / hours.size, color="#4c72b0", label="bidding-small")
-    delay.plot(list(CHAPELLE), list(CHAPELLE.values()), "o", label="Chapelle 2014", **published)
-    delay.set(xscale="log", xlim=(0.005, 30 * 24), ylim=(0, 1), title="Conversions reported by then", xlabel="since the click")
-    delay.set_xticks([1 / 60, 1, 24, 24 * 14], ["1 min", "1 h", "1 day", "14 days"])
-    delay.minorticks_off()
-    delay.yaxis.set_major_formatter(PercentFormatter(1.0))
-    grid = np.linspace(0, 4, 200)
-    price.plot(grid, np.searchsorted(np.sort(found.price), grid) / found.price.size, color="#4c72b0", label="bidding-small")
-    points = [(p / p50, share) for _, _, p10, p50, p90 in IPINYOU for p, share in ((p10, 0.1), (p90, 0.9))]
-    price.plot(*zip(*points, strict=True), "o", markersize=4, label="iPinYou, p10 and p90", **published)
-    price.set(title="Prices below", xlabel="times the campaign's median", ylim=(0, 1.02), xlim=(0, 4))
-    price.yaxis.set_major_formatter(PercentFormatter(1.0))
-    tired.plot(list(found.tired), list(found.tired.values()), "o-", color="#4c72b0", label="feed")
-    tired.plot(list(CRITEO), list(CRITEO.values()), "o", label="Criteo", **published)
-    tired.set(title="Click rate over the first", xlabel="exposures to the ad", ylim=(0.5, 1.05), xticks=list(found.tired))
-    for axis, place in zip(axes, ("lower right", "lower right", "lower right", "upper right"), strict=True):
-        axis.legend(loc=place, frameon=False)
+    with style():
+        figure = Picture(figsize=(16, 3.9), layout="constrained")
+        axes = figure.subplots(1, 4)
+        published = {"color": "#e08a4f", "zorder": 3}
+        day, delay, price, tired = axes
+        day.step(np.arange(25), np.append(found.hours, found.hours[-1]), where="post", color="#4c72b0", label="bidding-small")
+        auctionnet = np.array(DAY).reshape(24, 2).sum(axis=1)
+        day.plot(np.arange(24) + 0.5, auctionnet / auctionnet.mean(), "o", markersize=4, label="AuctionNet", **published)
+        day.set(title="Requests by hour, over the mean", xlabel="hour of the day", xticks=range(0, 25, 6), ylim=(0, None))
+        hours = np.sort(found.delays_h)
+        delay.plot(hours, np.arange(1, hours.size + 1) / hours.size, color="#4c72b0", label="bidding-small")
+        delay.plot(list(CHAPELLE), list(CHAPELLE.values()), "o", label="Chapelle 2014", **published)
+        delay.set(
+            xscale="log", xlim=(0.005, 30 * 24), ylim=(0, 1), title="Conversions reported by then", xlabel="since the click"
+        )
+        delay.set_xticks([1 / 60, 1, 24, 24 * 14], ["1 min", "1 h", "1 day", "14 days"])
+        delay.minorticks_off()
+        delay.yaxis.set_major_formatter(PercentFormatter(1.0))
+        grid = np.linspace(0, 4, 200)
+        price.plot(grid, np.searchsorted(np.sort(found.price), grid) / found.price.size, color="#4c72b0", label="bidding-small")
+        points = [(p / p50, share) for _, _, p10, p50, p90 in IPINYOU for p, share in ((p10, 0.1), (p90, 0.9))]
+        price.plot(*zip(*points, strict=True), "o", markersize=4, label="iPinYou, p10 and p90", **published)
+        price.set(title="Prices below", xlabel="times the campaign's median", ylim=(0, 1.02), xlim=(0, 4))
+        price.yaxis.set_major_formatter(PercentFormatter(1.0))
+        tired.plot(list(found.tired), list(found.tired.values()), "o-", color="#4c72b0", label="feed")
+        tired.plot(list(CRITEO), list(CRITEO.values()), "o", label="Criteo", **published)
+        tired.set(title="Click rate over the first", xlabel="exposures to the ad", ylim=(0.5, 1.05), xticks=list(found.tired))
+        for axis, place in zip(axes, ("lower right", "lower right", "lower right", "upper right"), strict=True):
+            axis.legend(loc=place, frameon=False)
     return figure

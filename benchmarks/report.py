@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..simulator import kernel as K
+from ..simulator.disk import write
 from ..simulator.world import World
 from . import statistics
 from .statistics import FEWEST, Estimate, Floats
@@ -21,17 +22,14 @@ if TYPE_CHECKING:
     from .suites.bidding import Results
 
 
-def write_text(path: Path, content: str) -> Path:
-    """Writes a text under its name only once it is whole."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(content, encoding="utf-8")
-    part.rename(path)
-    return path
+def as_json(content: Any) -> str:
+    """JSON as it stands in a file."""
+    return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
 def write_json(path: Path, content: Any) -> Path:
-    """Writes JSON under its name only once it is whole."""
-    return write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+    """Writes JSON. Raises `MarketError` if it cannot be written."""
+    return write(path, as_json(content))
 
 
 def day_table(world: World, most: int = 12) -> Table:

@@ -128,18 +128,17 @@ def sessions_table(world: World) -> Table:
 
 def picture(world: World) -> Figure:
     """Click rates by exposures, requests by hour, and satisfaction by day or, of one day, sessions by length."""
-    from matplotlib import pyplot as plt
+    from .drawing import INK, Picture, style
 
-    from . import plots
-
-    plots.style()
-    panels = [] if world.fatigue is None else [_fatigue]
-    if world.visits is not None:
-        panels += [_requests, _satisfaction if world.scenario.days > 1 else _survival]
-    figure, axes = plt.subplots(1, len(panels), figsize=(5.4 * len(panels), 4), constrained_layout=True, squeeze=False)
-    for axis, panel in zip(axes.flat, panels, strict=True):
-        panel(axis, world)
-    figure.suptitle(f"{world.scenario.name}, seed {world.seed}: {world.played:,} requests", x=0.01, ha="left", color=plots.INK)
+    with style():
+        panels = [] if world.fatigue is None else [_fatigue]
+        if world.visits is not None:
+            panels += [_requests, _satisfaction if world.scenario.days > 1 else _survival]
+        figure = Picture(figsize=(5.4 * len(panels), 4), layout="constrained")
+        axes = figure.subplots(1, len(panels), squeeze=False)
+        for axis, panel in zip(axes.flat, panels, strict=True):
+            panel(axis, world)
+        figure.suptitle(f"{world.scenario.name}, seed {world.seed}: {world.played:,} requests", x=0.01, ha="left", color=INK)
     return figure
 
 

@@ -1,47 +1,119 @@
 """How functions are compiled: one set of Numba options, and a cache that notices every edit.
 
-Numba's own cache keys a function by its file, so it misses an edit to a callee in another file and freezes
-module constants. Here the cache directory is named by a hash of every compiled source of this package.
+Numba's own cache keys a function by its file, so it misses an edit to a callee in another file and freezes module constants.
+Here the cache directory is named by a hash of every source of this package that compiled code depends on, and of the compiler.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+import re
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping
 from functools import cache, singledispatch
 from pathlib import Path
 from typing import Any
 
+import llvmlite
 import numba
 import numpy as np
 from numba.core import config
 
+from .disk import reason
+
 # Arrays are never made inside a kernel, so none is counted: counting them took five times as long as the work.
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
+# Numba's settings, by environment or file, that change the code it makes; the processor is in its own index.
+FLAGS = ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "LLVM_REFPRUNE_PASS")
+COMPILED = re.compile(rb"^@(kernel|inlined|intrinsic|numba\.njit)\b", re.MULTILINE)
+IMPORT = re.compile(rb"^from (\.+)([\w.]*) import (\([^)]*\)|[^\n]*)", re.MULTILINE)
+
+
+def digest(root: Path) -> str:
+    """Names all that compiled code depends on: the compiler, its options, and sources of the package at `root`.
+
+    Those are the sources with compiled code, and those of which they import what is frozen into it: constants (named in
+    capitals), layouts of arguments (named tuples), enumerations, or a whole module; and so on from there.
+    """
+    texts = {path: path.read_bytes() for folder in ("simulator", "agents") for path in (root / folder).rglob("*.py")}
+    found = {path for path, text in texts.items() if COMPILED.search(text)} | {root / "simulator" / "compiled.py"}
+    ahead = list(found)
+    while ahead:
+        new = _frozen(ahead.pop(), texts) - found
+        found |= new
+        ahead += new
+    flags = {name: getattr(config, name, None) for name in FLAGS}
+    compiler = numba.__version__, llvmlite.__version__, np.__version__, sys.version, sorted(OPTIONS.items()), flags
+    state = hashlib.blake2b(repr(compiler).encode(), digest_size=8)
+    for path in sorted(found):
+        state.update(f"\0{path.relative_to(root).as_posix()}\0".encode() + texts[path])
+    return state.hexdigest()
+
+
+def _frozen(path: Path, texts: Mapping[Path, bytes]) -> set[Path]:
+    """The sources from which one imports what can be frozen into compiled code."""
+    found = set()
+    for dots, module, listed in IMPORT.findall(texts[path]):
+        folder = path.parents[len(dots) - 1].joinpath(*module.decode().split("."))
+        for item in filter(None, re.split(r"[(),\s]*[,()\n]+\s*", listed.decode())):
+            name = item.split()[0]
+            source = folder.with_suffix(".py") if module else folder / f"{name}.py"
+            laid_out = re.compile(rb"^class %b\((NamedTuple|\w*Enum)\)" % name.encode(), re.MULTILINE)
+            if source in texts and (not module or name.isupper() or laid_out.search(texts[source])):
+                found.add(source)
+    return found
 
 
 @cache
 def cache_directory() -> Path:
-    """Where compiled code is kept; a new folder as soon as any source with compiled code changes."""
-    digest = hashlib.blake2b(numba.__version__.encode(), digest_size=8)
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        text = source.read_bytes()
-        if b"\n@kernel" in text or b"\n@inlined" in text or b"\n@intrinsic" in text:
-            digest.update(text)
+    """Where compiled code is kept; a new folder as soon as anything changes that it depends on."""
     base = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "adarena" / digest.hexdigest()
+    return Path(base) / "adarena" / digest(Path(__file__).parents[1])
+
+
+@cache
+def _keeps() -> bool:
+    """Whether compiled code can be kept. Where it cannot, Numba would put it beside the sources and miss edits later."""
+    try:
+        cache_directory().mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=cache_directory()).close()
+    except OSError as error:
+        _not_kept(error)
+        return False
+    return True
+
+
+def _not_kept(error: OSError) -> None:
+    where = f"compiled code cannot be kept in {str(cache_directory())!r} ({reason(error)})"
+    warnings.warn(
+        f"{where}, so every start compiles anew: set NUMBA_CACHE_DIR to a folder with room", RuntimeWarning, stacklevel=3
+    )
 
 
 def kernel(*signature: Any, **options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Decorates an entry point that Python calls: compiled without the GIL and kept on disk."""
 
     def decorate(function: Callable[..., Any]) -> Any:
+        if not _keeps():
+            return numba.njit(*signature, **OPTIONS, **options)(function)
         before, config.CACHE_DIR = config.CACHE_DIR, str(cache_directory())
         try:
-            return numba.njit(*signature, cache=True, **OPTIONS, **options)(function)
+            compiled = numba.njit(*signature, cache=True, **OPTIONS, **options)(function)
         finally:
             config.CACHE_DIR = before
+        save = compiled._cache.save_overload
+
+        def save_if_there_is_room(*what: Any) -> None:
+            try:
+                save(*what)
+            except OSError as error:
+                _not_kept(error)
+
+        compiled._cache.save_overload = save_if_there_is_room
+        return compiled
 
     return decorate
 

@@ -6,9 +6,13 @@ What is in each file, with types and units, stands in docs/journal.md. Nothing i
 
 from __future__ import annotations
 
+import os
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +22,7 @@ from numpy.typing import NDArray
 from . import kernel as K
 from .chance import Stream, uniforms
 from .demand import MICRO
+from .disk import Claim, reason, remove
 from .errors import MarketError
 from .exchange import Exchange
 from .history import COUNTERS, hashed, new_history
@@ -71,6 +76,10 @@ CANDIDATES = pa.schema(
         ("stage", pa.dictionary(pa.int8(), pa.string())),
     ]
 )
+SCHEMAS = {
+    "requests": REQUESTS, "impressions": IMPRESSIONS, "truth": TRUTH, "events": EVENTS, "features": FEATURES,
+    "candidates": CANDIDATES,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -93,21 +102,29 @@ class Logs:
 
 
 class Journal:
-    """Writes the logs of one world into a folder; `close` puts them under their final names."""
+    """Writes the logs of one world into a folder; `close` puts them under their final names, in place of an earlier journal's.
+
+    While it writes no other world may write there. It begins when the world runs, and what it has written is removed if the
+    world is dropped, or the program ends, before `close`.
+    """
 
     def __init__(self, logs: str | Path | Logs, exchange: Exchange) -> None:
+        """Raises `MarketError` if the folder cannot be written, or another world writes to it."""
         logs = logs if isinstance(logs, Logs) else Logs(logs)
-        self.folder, self._exchange, self._open, self._features = Path(logs.folder), exchange, True, logs.features
+        self.folder, self._exchange, self._features = Path(logs.folder), exchange, logs.features
         if logs.candidates and exchange.scenario.funnel is None:
             raise MarketError(f"candidates are those of a funnel, and scenario {exchange.scenario.name!r} has none")
-        schemas = {"requests": REQUESTS, "impressions": IMPRESSIONS, "truth": TRUTH}
-        schemas |= {"features": FEATURES} if logs.features else {}
-        schemas |= {"candidates": CANDIDATES} if logs.candidates else {}
-        try:
+        left_out = {name for name, asked in (("features", logs.features), ("candidates", logs.candidates)) if not asked}
+        self._schemas = {name: schema for name, schema in SCHEMAS.items() if name not in left_out}
+        self._writers: dict[str, pq.ParquetWriter] = {}
+        self._state: Literal["new", "open", "closed", "broken"] = "new"
+        self._drop: Callable[[], object] = lambda: None  # gives up what has been written
+        with self._whole():
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._writers = {name: pq.ParquetWriter(self._part(name), schema) for name, schema in schemas.items()}
-        except OSError as error:
-            raise MarketError(f"cannot write a journal to {str(logs.folder)!r}: {error.strerror or error}") from None
+            Claim(self.folder).release()
+            for path in self._others():
+                if not _is_log(path):
+                    raise MarketError(f"{str(path)!r} is no log of this version, and cannot stay beside others: move it away")
         self._notes: list[tuple[int, str, int, float | None]] = []
         self._requests: list[tuple[Any, ...]] = []
         self._logged = 0
@@ -126,20 +143,60 @@ class Journal:
         self._notes.append((time_us, what, campaign, amount))
 
     def close(self) -> None:
-        """Writes what is left and gives the files their names. A second call does nothing."""
-        if not self._open:
+        """Writes what is left and gives the files their names. What happens later is not logged; a second call does nothing.
+
+        Raises:
+            MarketError: if they cannot be written, now or at an earlier attempt.
+        """
+        if self._state == "closed":
             return
-        self._open = False
-        self._collect_requests()
-        self._write_requests()
-        self._write_impressions()
-        self._write_candidates()
-        for name, writer in self._writers.items():
-            writer.close()
-            self._part(name).rename(self.folder / f"{name}.parquet")
-        columns: list[Any] = [list(column) for column in zip(*self._notes, strict=True)] or [[]] * len(EVENTS)
-        pq.write_table(pa.table(columns, schema=EVENTS), self._part("events"))
-        self._part("events").rename(self.folder / "events.parquet")
+        with self._whole():
+            self._begin()
+            self._collect_requests()
+            self._write_requests()
+            self._write_impressions()
+            self._write_candidates()
+            self._traced.clear()
+            columns: list[Any] = [list(column) for column in zip(*self._notes, strict=True)] or [[]] * len(EVENTS)
+            self._writers["events"].write_table(pa.table(columns, schema=EVENTS))
+            for writer in self._writers.values():
+                writer.close()
+            for path in [*filter(_is_log, self._others()), *map(self._path, self._writers)]:
+                path.unlink(missing_ok=True)  # all of the old before any of the new, so that never both are there
+            for name in self._writers:
+                self._part(name).replace(self._path(name))
+            self._state = "closed"
+            self._drop()
+
+    def _begin(self) -> None:
+        """Opens the files, unless they are open."""
+        if self._state == "new":
+            held, parts = Claim(self.folder), [self._part(name) for name in SCHEMAS]
+            self._drop = weakref.finalize(self, _give_up, os.getpid(), held, self._writers, parts)
+            remove(parts)  # of a world that was killed
+            for name, schema in self._schemas.items():
+                self._writers[name] = pq.ParquetWriter(self._part(name), schema)
+            self._state = "open"
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """A piece of work that is done to its end; where it is not, the journal is given up, and says so ever after."""
+        if self._state == "broken":
+            raise MarketError(f"the journal in {str(self.folder)!r} was given up, for it could not be written to its end")
+        try:
+            yield
+        except BaseException as error:
+            self._state = "broken"
+            self._drop()
+            if isinstance(error, BlockingIOError):
+                raise MarketError(f"another world is writing its journal to {str(self.folder)!r}") from None
+            if isinstance(error, OSError):
+                raise MarketError(f"cannot write a journal to {str(self.folder)!r}: {reason(error)}") from None
+            raise
+
+    def _others(self) -> list[Path]:
+        """Files in the folder that have the name of a log which this journal does not write."""
+        return [path for name in SCHEMAS.keys() - self._schemas.keys() if (path := self._path(name)).exists()]
 
     def _make_room(self) -> None:
         """Room for a row group and for all that can be shown in a block; there is more in flight the longer a queue is."""
@@ -152,10 +209,22 @@ class Journal:
                 history=state.history._replace(rows=np.zeros((rows if self._features else 0, len(COUNTERS)), np.int64)),
             )
 
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.parquet"
+
     def _part(self, name: str) -> Path:
         return self.folder / f"{name}.parquet.part"
 
     def _after_block(self) -> None:
+        if self._state == "closed":
+            self._exchange.state.control[K.JOURNALED] = 0
+            return
+        with self._whole():
+            self._begin()
+            self._write()
+
+    def _write(self) -> None:
+        """Takes over what has been played, and writes whole row groups."""
         self._collect_requests()
         self._write_candidates()
         if sum(len(block[0]) for block in self._requests) >= ROWS:
@@ -192,6 +261,8 @@ class Journal:
 
     def _trace(self, first: int, start: int) -> None:
         """Keeps the candidates of the sampled requests of a block from place `start` on, as the index now finds them."""
+        if self._state == "closed":
+            return
         exchange = self._exchange
         uniforms(exchange.state.keys[Stream.LOG], first, K.CHUNK, 0, self._dice)
         for place in (start + np.flatnonzero(self._dice[start:] < self._sampled)).tolist():
@@ -214,8 +285,6 @@ class Journal:
         done = [number for number in self._traced if number < played]
         if done:
             self._writers["candidates"].write_table(pa.concat_tables([self._traced.pop(number) for number in sorted(done)]))
-        elif not self._open:
-            self._traced.clear()
 
     def _write_impressions(self) -> None:
         state = self._exchange.state
@@ -249,3 +318,22 @@ class Journal:
         found |= {name: history[:, c].copy() for c, name in enumerate(COUNTERS)}
         columns = [found[field.name].astype(field.type.to_pandas_dtype()) for field in FEATURES]
         self._writers["features"].write_table(pa.table(columns, schema=FEATURES))
+
+
+def _give_up(owner: int, held: Claim, writers: Mapping[str, pq.ParquetWriter], parts: Iterable[Path]) -> None:
+    """Lets go of a folder, and of what has been written there and has no name yet; a forked process leaves both alone."""
+    if os.getpid() != owner:
+        return
+    for writer in writers.values():
+        with suppress(OSError):  # a disk that is full has no room for a footer either
+            writer.close()
+    remove(parts)
+    held.release()
+
+
+def _is_log(path: Path) -> bool:
+    """Whether a file has the columns of the log whose name it bears."""
+    try:
+        return bool(pq.read_schema(path).names == SCHEMAS[path.stem].names)
+    except (pa.ArrowException, OSError):
+        return False

@@ -21,6 +21,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from .creatives import Creative, Creatives
 from .delivery import Auction, Funnel, Serving, Surface
+from .disk import write
 from .errors import ScenarioError, suggest
 from .habits import Fatigue, Sessions
 from .outcomes import Delay, DelayPart, Lead, Leads, Organic
@@ -458,11 +459,8 @@ class Scenario(Part):
             raise ScenarioError(sentence(cls, error)) from None
 
     def save(self, path: str | Path) -> None:
-        """Writes a YAML file that `load` turns into an equal scenario."""
-        try:
-            Path(path).write_text(str(self))
-        except OSError as error:
-            raise ScenarioError(f"cannot write the scenario {str(path)!r}: {error.strerror}") from None
+        """Writes a YAML file that `load` turns into an equal scenario. Raises `ScenarioError` if it cannot be written."""
+        write(path, str(self), ScenarioError)
 
     def override(self, settings: Mapping[str, Any] | Iterable[str]) -> Scenario:
         """This scenario with some fields changed: {"auction.slots": 1}, or texts "auction.slots=1"."""
