@@ -25,8 +25,8 @@ Found = Mapping[str, Mapping[str, Estimate]]
 
 YARDSTICKS = {
     "Static hindsight": "The best constant multiplier of that very day, found by playing the day again and again with the "
-    "rivals reacting: that with most value, or, under a target CPA, the best score. It knows the future but cannot adapt, so "
-    "it is a yardstick and no bound: an adaptive policy may exceed it.",
+    "rivals reacting: that with the best score, which is the value unless a campaign wants something else. "
+    "It knows the future but cannot adapt, so it is a yardstick and no bound: an adaptive policy may exceed it.",
     "Clairvoyant bound": "A linear programme that knows every request of the day, given the rivals' bids as they were in the "
     "policy's own run. No policy can exceed it in that run. The share is that of the sums over all days.",
     "Interquartile mean (IQM)": "The mean of the middle half of the days, less swayed by a single wild one.",
@@ -39,10 +39,11 @@ YARDSTICKS = {
 }
 OVERSPEND = "Money spent beyond the budget; the market never lets a campaign do so, so it is 0 by construction."
 SCORE = (
-    "Value, times (target CPA / CPA) squared where the CPA is above its target, as a share of the frontier bound: the most "
-    "score that can be had, given the rivals' bids of the policy's own run."
+    "By the campaign's objective: value; under a target CPA or ROAS, value times the square of (what it may cost / what it "
+    "cost) where it cost more; where utility is wanted, value less spend. The column is its share of the frontier bound: the "
+    "most score that can be had, given the rivals' bids of the policy's own run."
 )
-CPA_EXCESS = "The share of spend above the target CPA times expected conversions."
+ABOVE_TARGET = "The share of spend beyond what the target allows for the expected conversions."
 
 
 def page(results: Results, found: Found, reference: str, forecast: Floats, command: str) -> str:
@@ -119,7 +120,7 @@ def _number(text: str) -> str:
 def _table(results: Results, found: Found, reference: str) -> str:
     cpa = results.limits_cpa
     names = ("of static hindsight", "IQM", f"minus {reference}", "of clairvoyant bound", "value a day", "budget spent")
-    heads = [*names, *(("score", "CPA excess") if cpa else ("overspent",)), "pacing error"]
+    heads = [*names, *(("score",) if results.scored else ()), "above target" if cpa else "overspent", "pacing error"]
     shown = "".join(f'<th scope="col" role="columnheader">{escape(head)}</th>' for head in ("policy", *heads))
     rows = []
     for name in ranked(found):
@@ -131,7 +132,7 @@ def _table(results: Results, found: Found, reference: str) -> str:
             _interval(m["share_of_clairvoyant_bound"]),
             f"{m['value'].mean:,.1f}",
             f"{m['spend_share'].mean:.1%}",
-            *([_interval(m["score_share_of_frontier_bound"])] if cpa else []),
+            *([_interval(m["score_share_of_frontier_bound"])] if results.scored else []),
             f"{m['cpa_excess'].mean:.1%}" if cpa else f"{m['budget_violation'].mean:.2f}",
             f"{m['pacing_error'].mean:.1%}",
         ]
@@ -157,7 +158,7 @@ def _interval(estimate: Estimate, sign: str = "") -> str:
 
 def _said(results: Results, found: Found) -> str:
     shares = ", ".join(f"{name} {found[name]['share_of_static_hindsight'].mean:.1%}" for name in ranked(found))
-    measured = "Score" if results.limits_cpa else "Value"
+    measured = "Score" if results.scored else "Value"
     return f"{measured} as a share of static hindsight, and pacing error, day by day. Means: {shares}."
 
 
@@ -174,7 +175,8 @@ def _inlined(figure: Figure) -> str:
 
 
 def _yardsticks(results: Results) -> dict[str, str]:
-    return YARDSTICKS | ({"Score": SCORE, "CPA excess": CPA_EXCESS} if results.limits_cpa else {"Overspent": OVERSPEND})
+    score = {"Score": SCORE} if results.scored else {}
+    return YARDSTICKS | score | ({"Above target": ABOVE_TARGET} if results.limits_cpa else {"Overspent": OVERSPEND})
 
 
 def _facts(results: Results, reference: str) -> dict[str, str]:

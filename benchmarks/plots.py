@@ -224,7 +224,7 @@ def comparison(results: Results, narrow: bool = False) -> Figure:
         axis.set_yticks(range(len(names)), names)
     axes[0].axvline(1.0, color=IDEAL, linewidth=1.6)
     axes[0].set_xlim(right=max(1.02, axes[0].get_xlim()[1]))
-    axes[0].set_title(f"{'Score' if results.limits_cpa else 'Value'} as a share of static hindsight")
+    axes[0].set_title(f"{'Score' if results.scored else 'Value'} as a share of static hindsight")
     axes[0].set_xlabel("share of the day's best constant multiplier (red)")
     axes[1].set_title("Pacing error")
     axes[1].set_xlabel("mean distance from the traffic curve, share of budget")

@@ -21,6 +21,8 @@ from .statistics import FEWEST, Estimate, Floats
 if TYPE_CHECKING:
     from .suites.bidding import Results
 
+SCORES = "value, less of it above a target CPA or below a target ROAS; value less spend where utility is wanted"
+
 
 def as_json(content: Any) -> str:
     """JSON as it stands in a file."""
@@ -124,7 +126,7 @@ def comparison_table(results: Results, found: Mapping[str, Mapping[str, Estimate
     cpa = results.limits_cpa
     title = f"bidding on {results.scenario.name}: {len(results.cases)} days, mean"
     held = "" if few(results) else "; intervals are stratified by campaign"
-    score, bound = ("score (value, less above the target CPA)", "frontier") if cpa else ("value", "clairvoyant")
+    score, bound = (f"score ({SCORES})", "frontier") if results.scored else ("value", "clairvoyant")
     out = plain_table(
         title if few(results) else f"{title} [95% interval]",
         caption=escape(f"{ranked(found)[0]} has the largest mean, {standing(results)}\n")
@@ -132,8 +134,8 @@ def comparison_table(results: Results, found: Mapping[str, Mapping[str, Estimate
             f"of hindsight: {score} over that of the day's best constant multiplier, rivals reacting (adaptive policies may "
             f"exceed it). IQM: the same, of the middle half of the days. bound: the sum over the {bound} bound's, given "
             f"the rivals' bids of the policy's own run. Differences are paired by common random numbers{held}. "
-            "Pacing: mean distance of spend from the traffic curve. over: money spent beyond the budget, or, with a target "
-            "CPA, the share of spend above it."
+            "Pacing: mean distance of spend from the traffic curve. over: money spent beyond the budget, or, with a target, "
+            "the share of spend above it."
         ),
     )
     out.padding = (0, 1, 0, 0)  # seldom is a terminal wider than this table
@@ -147,7 +149,7 @@ def comparison_table(results: Results, found: Mapping[str, Mapping[str, Estimate
             written(row["share_of_static_hindsight"]),
             f"{row['iqm_share_of_static_hindsight'].mean:.3f}",
             "" if name == reference else written(difference, "+"),
-            f"{row['score_share_of_frontier_bound' if cpa else 'share_of_clairvoyant_bound'].mean:.3f}",
+            f"{row['score_share_of_frontier_bound' if results.scored else 'share_of_clairvoyant_bound'].mean:.3f}",
             f"{row['spend_share'].mean:.1%}",
             f"{row['cpa_excess'].mean:.1%}" if cpa else f"{row['budget_violation'].mean:.2f}",
             f"{row['pacing_error'].mean:.1%}",

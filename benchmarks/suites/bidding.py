@@ -104,9 +104,14 @@ class Results(NamedTuple):
 
     @property
     def objectives(self) -> set[Objective]:
-        """Those of the campaigns in the seat; where one is not max_value, score is not just value."""
+        """Those of the campaigns in the seat."""
         listed = build(self.scenario).campaigns.listed
         return {listed[case.campaign].objective for case in self.cases}
+
+    @property
+    def scored(self) -> bool:
+        """Whether a campaign in the seat wants anything else than value, so that score is not just value."""
+        return self.objectives != {"max_value"}
 
     @property
     def limits_cpa(self) -> bool:
