@@ -115,7 +115,9 @@ def bench(
     Args:
         suite: which decision is compared.
         policies: bidders by name, with settings (dual:step=0.05), your own (mymodule:MyBidder), trained (agent:FOLDER), or
-            @FILE of `adarena tune`; LABEL=BIDDER gives one a shorter name, LABEL=BIDDER+BIDDER takes the mean of several.
+            @FILE of `adarena tune`; LABEL=BIDDER gives one a shorter name, LABEL=BIDDER+BIDDER takes the mean of several. A
+            path that exists is taken whole, whatever is in it; elsewhere a + joins only where a bidder follows it, and a
+            label holds no colon. Write ./@x.py:MyBidder for a file whose name begins with @.
         scenario: a preset or a YAML file.
         seeds: how many days.
         skip: how many test days to leave out before them, such as those that an earlier comparison has looked at.
