@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
-from rich.console import Console
 
+from .benchmarks.printing import plain_console
 from .simulator.errors import AdArenaError, MarketError
 
 if TYPE_CHECKING:
     from .simulator.scenario import Scenario
 
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="FIELD=VALUE ...")]
-console = Console(width=None if sys.stdout.isatty() else 110)
+console = plain_console()
 
 TRACED = 200  # requests through a funnel, against the truth
 DEMO_STEPS = 100_000  # a minute or two of training; what it takes to beat every classic is in the README

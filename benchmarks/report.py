@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich import box
 from rich.table import Table
 
 from ..simulator import kernel as K
 from ..simulator.world import World
 from . import statistics
+from .printing import PlainTable
 from .statistics import Estimate
 
 if TYPE_CHECKING:
@@ -64,9 +64,7 @@ def day_table(world: World, most: int = 12) -> Table:
 
 def plain_table(title: str, caption: str | None = None) -> Table:
     """A table in the house's style."""
-    return Table(
-        title=title, caption=caption, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, title_style="bold"
-    )
+    return PlainTable(title, caption)
 
 
 def estimates(results: Results, reference: str) -> dict[str, dict[str, Estimate]]:
