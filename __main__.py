@@ -222,9 +222,15 @@ def replay(
 ) -> None:
     """Bids on a log of past auctions, as a price taker.
 
+    A log has a row per auction, say a CSV that begins `click,price,rate` and goes on `0,0.0787,0.012`: click (0 or 1; may be
+    missing), price (what won the auction, in any money, whole or with up to six decimals, an impression or a thousand), rate
+    (the predicted click rate, 0 to 1), perhaps time (never falling). What is printed is in the same money.
+
     Args:
-        log: Parquet, CSV or whitespace text with columns click, price, rate, perhaps time.
-        history: an earlier log, or JSON with a price histogram, impressions, clicks and cost; by default the log itself.
+        log: Parquet, CSV or whitespace text with such columns (text without a header: click, price, rate), or the folder of a
+            journal that `adarena simulate --journal` wrote.
+        history: an earlier log, or JSON with imp_train, clk_train, cost_train (whole numbers, in the log's money) and perhaps
+            price_counter_train, auctions by price from 0 up; by default the log itself.
         episode: auctions an episode; the budget is renewed with each.
         budget_fraction: budget of an episode as a share of what all its auctions cost at the historic mean price.
         ticks: decisions an episode; by default 10.
