@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
-from rich.console import Console
 
+from .benchmarks.printing import plain_console
 from .simulator.errors import AdArenaError, MarketError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .simulator.world import World
 
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="FIELD=VALUE ...")]
-console = Console(width=None if sys.stdout.isatty() else 110)
+console = plain_console()
 
 PICTURES = ("day.png", "delivery.png", "users.png", "leads.png")  # of a run
 TRACED = 200  # requests through a funnel, against the truth
@@ -135,7 +135,9 @@ def bench(
     Args:
         suite: which decision is compared.
         policies: bidders by name, with settings (dual:step=0.05), your own (mymodule:MyBidder), trained (agent:FOLDER), or
-            @FILE of `adarena tune`; LABEL=BIDDER gives one a shorter name, LABEL=BIDDER+BIDDER takes the mean of several.
+            @FILE of `adarena tune`; LABEL=BIDDER gives one a shorter name, LABEL=BIDDER+BIDDER takes the mean of several. A
+            path that exists is taken whole, whatever is in it; elsewhere a + joins only where a bidder follows it, and a
+            label holds no colon. Write ./@x.py:MyBidder for a file whose name begins with @.
         scenario: a preset or a YAML file.
         seeds: how many days.
         skip: how many test days to leave out before them, such as those that an earlier comparison has looked at.
@@ -235,9 +237,15 @@ def replay(
 ) -> None:
     """Bids on a log of past auctions, as a price taker.
 
+    A log has a row per auction, say a CSV that begins `click,price,rate` and goes on `0,0.0787,0.012`: click (0 or 1; may be
+    missing), price (what won the auction, in any money, whole or with up to six decimals, an impression or a thousand), rate
+    (the predicted click rate, 0 to 1), perhaps time (never falling). What is printed is in the same money.
+
     Args:
-        log: Parquet, CSV or whitespace text with columns click, price, rate, perhaps time.
-        history: an earlier log, or JSON with a price histogram, impressions, clicks and cost; by default the log itself.
+        log: Parquet, CSV or whitespace text with such columns (text without a header: click, price, rate), or the folder of a
+            journal that `adarena simulate --journal` wrote.
+        history: an earlier log, or JSON with imp_train, clk_train, cost_train (whole numbers, in the log's money) and perhaps
+            price_counter_train, auctions by price from 0 up; by default the log itself.
         episode: auctions an episode; the budget is renewed with each.
         budget_fraction: budget of an episode as a share of what all its auctions cost at the historic mean price.
         ticks: decisions an episode; by default 10.

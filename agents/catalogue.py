@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import math
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,13 +60,22 @@ BIDDERS: dict[str, type[BidPolicy]] = {
     "shading": FirstPriceShading,
 }
 
+# A bidder at the beginning of a text that goes on with its settings, or with a + and another.
+_NAMED = re.compile(
+    rf"(?:{'|'.join(BIDDERS)})(?=[:+]|$)"
+    r"|agent:"
+    r"|(?:[^\W\d]\w*\.)*[^\W\d]\w*:[^\W\d]\w*(?=[:+]|$)"  # module:Class
+    r"|[^+:]+\.py:[^\W\d]\w*"
+)
+
 
 def make_bidder(spec: str) -> BidPolicy:
     """The bidder that a text names.
 
     `spec` reads `name` or `name:field=value,field=value`, where the name is one of `BIDDERS`, or `module:Class`, or
     `file.py:Class`; modules are looked for in the current folder, too. Values are read by the type of the field. A trained
-    agent reads `agent:PATH`, of its file or the folder of its training.
+    agent reads `agent:PATH`, of its file or the folder of its training. Any character may stand in the path of a file or
+    folder that exists, and a comma in a value that is not followed by `field=`.
 
     Raises:
         PolicyError: whatever is wrong with it, in one sentence.
@@ -73,6 +83,8 @@ def make_bidder(spec: str) -> BidPolicy:
     name, _, rest = spec.partition(":")
     if name == "agent":
         return Learned(rest)
+    if (end := path_end(spec)) > 0:
+        name, rest = spec[:end], spec[end + 1 :]
     if name in BIDDERS:
         return _build(BIDDERS[name], name, rest)
     class_name, _, settings = rest.partition(":")
@@ -87,6 +99,53 @@ def make_bidder(spec: str) -> BidPolicy:
         raise PolicyError(f"{name}:{class_name} cannot bid: it is not a subclass of BidPolicy")
     named(found, module)
     return _build(found, f"{name}:{class_name}", settings)
+
+
+def path_end(text: str) -> int:
+    """Where the longest path of an existing agent or file of policies ends, with which a text begins; 0: with none.
+
+    After the path of a file comes a colon, after that of an agent a + or nothing.
+    """
+    if text.startswith("agent:"):
+        ends = [match.start() for match in re.finditer(r"\+|$", text)]
+        return max((end for end in ends if end > len("agent:") and _exists(text[len("agent:") : end])), default=0)
+    ends = [match.start() for match in re.finditer(r"(?<=\.py):", text)]
+    return max((end for end in ends if _exists(text[:end])), default=0)
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):  # too long, or no path at all
+        return False
+
+
+def joined(text: str) -> list[str]:
+    """The bidders that a text joins by +, such as agents trained with different seeds, whose mean is wanted.
+
+    A + joins only where it lies in no path that exists, and where what follows names a bidder: one of `BIDDERS`, `agent:`,
+    `module:Class` or `file.py:Class`.
+    """
+    start, found = 0, []
+    place = path_end(text)
+    while (place := text.find("+", place)) >= 0:
+        rest = text[place + 1 :]
+        if _NAMED.match(rest) or path_end(rest):
+            found.append(text[start:place])
+            start = place + 1
+            place = start + path_end(rest)
+        else:
+            place += 1
+    return [*found, text[start:]]
+
+
+def labelled(text: str) -> tuple[str, str]:
+    """A label and what it stands for: LABEL=BIDDER, or a text for itself.
+
+    No label is what holds a colon, and so a bidder's settings, or what begins the path of a file of policies that exists.
+    """
+    label, equals, spec = text.partition("=")
+    return (label, spec) if equals and label and ":" not in label and not path_end(text) else (text, text)
 
 
 def describe(policy: BidPolicy) -> str:
@@ -129,7 +188,7 @@ def _build(kind: type[BidPolicy], name: str, text: str) -> BidPolicy:
     }
     hints = _hints(kind, name)
     values: dict[str, Any] = {}
-    for setting in text.split(",") if text else []:
+    for setting in re.split(r",(?=\s*[^\W\d]\w*\s*=)", text) if text else []:
         field, equals, value = (part.strip() for part in setting.partition("="))
         if not equals or not field:
             raise PolicyError(f"a setting of {name} reads field=value, and not {setting!r}")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from ..agents.catalogue import make_bidder
+from ..agents import catalogue
 from ..simulator.disk import write, write_together
 from ..simulator.errors import MarketError, PolicyError
 from ..simulator.scenario import Scenario
@@ -56,16 +56,10 @@ def labelled(policies: tuple[str, ...], reference: str) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for text in policies:
-        for label, spec in (tuning.read(Path(text[1:])) if text.startswith("@") else dict([_named(text)])).items():
+        for label, spec in (tuning.read(Path(text[1:])) if text.startswith("@") else dict([catalogue.labelled(text)])).items():
             if found.setdefault(label, spec) != spec:
                 raise PolicyError(f"{label!r} is named twice, as {found[label]} and as {spec}; compare one of them by its text")
     return found if reference in found else found | {reference: reference}
-
-
-def _named(text: str) -> tuple[str, str]:
-    """A label and what it stands for; the settings of a policy, name:field=value, are no label."""
-    label, equals, spec = text.partition("=")
-    return (label, spec) if equals and label and ":" not in label else (text, text)
 
 
 def compare(
@@ -81,8 +75,8 @@ def compare(
     if seeds < FEWEST:
         raise MarketError(f"a comparison needs at least {FEWEST} seeds, not {seeds}")
     labels = labelled(policies, reference)
-    for spec in (one for text in labels.values() for one in bidding.several(text)):
-        make_bidder(spec)
+    for spec in (one for text in labels.values() for one in catalogue.joined(text)):
+        catalogue.make_bidder(spec)
     with (
         _kept(console, folder / "results.sqlite", terms.fresh) as store,
         progress(f"bidding on {scenario.name}", bidding.steps(labels, seeds)) as advance,

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from ..simulator import serving as S
-from ..simulator.delivery import Quotas
 from ..simulator.scenario import Scenario
 from ..simulator.world import World
 from .funnel import STAGES, Audit, audit
@@ -218,7 +217,7 @@ def _quotas(axis: Axes, scenario: Scenario, seed: int, requests: int) -> None:
 
     assert scenario.funnel is not None
     full = scenario.funnel.levels[0]
-    quotas = [Quotas(**{name: max(1, round(share * getattr(full, name))) for name in Quotas.STAGES}) for share in SHARES]
+    quotas = list(dict.fromkeys(scenario.funnel.scaled(share) for share in SHARES))
     audits = [audit(scenario, requests, seed, q) for q in quotas]
     quota = [q.recall for q in quotas]
     axis.plot(quota, [1 - a.lost[-1] for a in audits], "o-", color="#2f7d4f", label="eCPM of the best slots kept")

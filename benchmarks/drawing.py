@@ -43,6 +43,7 @@ def _settings() -> Any:
         "legend.fontsize": 9,
         "grid.color": "#ececec",
         "figure.dpi": 120,
+        "text.parse_math": False,  # a $ in a name is a $
         "svg.hashsalt": "adarena",  # the same figure is the same bytes
     }
 

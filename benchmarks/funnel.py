@@ -122,6 +122,8 @@ def index_recall(scenario: Scenario, requests: int = 500, seed: int = 0) -> floa
     if settings is None or settings.index is None:
         raise MarketError(f"scenario {scenario.name!r} has no approximate index")
     wanted, *_ = channels(settings, settings.levels[0].recall)
+    if wanted == 0:
+        raise MarketError(f"recall's quota in scenario {scenario.name!r} goes to other channels, and nothing to the index")
     levels = (Quotas(recall=wanted, rough=1, fine=1),)
     alone = {"popular_share": 0.0, "exploring_share": 0.0, "keyword_share": 0.0, "levels": levels, "tiers": ()}
     found = []

@@ -286,7 +286,7 @@ def spending(results: Results, forecast: Floats, most: int = 4, narrow: bool = F
             axis.set_xlabel("hour of the day" if scenario.days == 1 else "hours")
         if narrow or number == 0:
             axis.set_ylabel("share of budget spent")
-    handles, labels = axes[0].get_legend_handles_labels()
+    handles, labels = axes[0].get_lines(), ["the forecast's curve", *names]  # by themselves: _x would not come to a legend
     if narrow:
         figure.legend(handles, labels, loc="outside lower center", frameon=False, ncols=2)
     else:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from .printing import plain_console
 
 PATIENCE_S = 2.0
 INTERVAL_S = 30.0  # between two lines off a terminal
@@ -18,8 +19,8 @@ INTERVAL_S = 30.0  # between two lines off a terminal
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
     """Yields a function to be called after each of `total` steps; draws on standard error, and only on a terminal."""
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    bar = Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    bar = Progress(*columns, console=plain_console(stderr=True), transient=True, disable=not sys.stderr.isatty())
     task = bar.add_task(what, total=total)
     begun, shown = time.monotonic(), False
 
@@ -44,7 +45,7 @@ def training(what: str, timesteps: int) -> Iterator[Callable[[int, float | None]
     """
     on_terminal = sys.stderr.isatty()
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    bar = Progress(*columns, console=Console(stderr=True), transient=True, disable=not on_terminal)
+    bar = Progress(*columns, console=plain_console(stderr=True), transient=True, disable=not on_terminal)
     task = bar.add_task(f"{what}, steps", total=timesteps)
     begun = told = time.monotonic()
     first: int | None = None  # a run that is resumed has steps that it did not take now

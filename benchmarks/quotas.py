@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,9 +75,11 @@ def sweep(
         raise MarketError(f"quotas must rise, two of them at least, not {' '.join(map(str, ladder))}")
     if ladder[0] < 1:
         raise MarketError(f"quotas must be at least 1, not {ladder[0]}")
-    changes = {"serving": None, "traffic.requests_per_day": requests, "days": 1, "funnel.tiers": ()}
+    changes: dict[str, Any] = {"serving": None, "traffic.requests_per_day": requests, "days": 1, "funnel.tiers": ()}
     if scenario.demand.kind == "drawn":
         changes["demand.budget_share"] = None
+    if scenario.surfaces is not None:  # nobody waits for servers, on no surface
+        changes["surfaces"] = [surface.model_copy(update={"deadline_s": None}).model_dump() for surface in scenario.surfaces]
     market = scenario.override(changes)
     passed = min(scenario.funnel.levels[0].fine, *ladder)
     spend, recall = [], []

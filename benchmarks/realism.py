@@ -17,6 +17,7 @@ from rich.table import Table
 
 from ..agents.bidding import PID
 from ..simulator import Scenario, World
+from .printing import verdict
 from .report import plain_table
 
 if TYPE_CHECKING:
@@ -163,8 +164,8 @@ def table(found: Realism) -> Table:
     for column in ("figure", "preset", "measured", "range", "", "published"):
         out.add_column(column, justify="right" if column in ("measured", "range") else "left")
     for fact in found.facts:
-        verdict = "[green]in it[/]" if fact.holds else "[red]outside[/]"
-        out.add_row(fact.name, fact.preset, f"{fact.measured:.3g}", f"{fact.low:.3g} to {fact.high:.3g}", verdict, fact.source)
+        told = verdict("in it" if fact.holds else "outside", fact.holds)
+        out.add_row(fact.name, fact.preset, f"{fact.measured:.3g}", f"{fact.low:.3g} to {fact.high:.3g}", told, fact.source)
     return out
 
 

@@ -32,10 +32,11 @@ def command(
         print(json.dumps(content, indent=2))
         return
     result = next(iter(played.results.values()))
+    episodes = f"{len(result.episodes.auctions):,} episodes, budget {_money(result.budget)} each"
     table = plain_table(
-        f"{log.name}: {result.auctions:,} auctions, {len(result.episodes.auctions):,} episodes, budget {result.budget:,} each",
+        f"{log.name}: {result.auctions:,} auctions, {episodes}",
         caption=" ".join(played.notes)
-        + " Bound: the most believed clicks that these budgets could buy at the recorded prices.",
+        + " Bound: the most believed clicks that these budgets could buy at the recorded prices. Money is the log's own.",
     )
     table.add_column("bidder", no_wrap=True)
     for column in ("impressions", "clicks", "cost", "win rate", "cpm", "ecpc", "budget", "believed", "of bound"):
@@ -46,10 +47,10 @@ def command(
             str(row["bidder"]),
             f"{row['impressions']:,}",
             "unknown" if row["clicks"] is None else f"{row['clicks']:,}",
-            f"{row['cost']:,}",
+            _money(row["cost"]),
             f"{row['win_rate']:.2%}",
-            f"{row['cpm']:.2f}",
-            f"{row['ecpc']:,.0f}",
+            _money(row["cpm"], 2),
+            _money(row["ecpc"], 0),
             f"{row['budget_spent']:.1%}",
             f"{believed:.1f}",
             f"{believed / bound:.3f}",
@@ -63,8 +64,19 @@ def clairvoyant_clicks(played: Replayed) -> float:
     ends = np.cumsum(result.episodes.auctions)[:-1]
     pairs = zip(np.split(played.log.rate, ends), np.split(played.log.price, ends), strict=True)
     return float(
-        sum(choice_bound(rate[:, None], price[:, None].astype(np.float64), float(result.budget)) for rate, price in pairs)
+        sum(choice_bound(rate[:, None], price[:, None] / played.log.parts, float(result.budget)) for rate, price in pairs)
     )
+
+
+def _money(amount: Any, digits: int | None = None) -> str:
+    """An amount with as many decimals as asked for, where it is small with four digits that count; a whole one without any."""
+    if isinstance(amount, int):
+        return f"{amount:,}"
+    if not math.isfinite(amount):
+        return str(amount)
+    if digits is None or (amount and abs(amount) < 100):
+        digits = max(digits or 0, min(6, 3 - math.floor(math.log10(abs(amount) or 1.0))))
+    return f"{amount:,.{digits}f}"
 
 
 def _finite(value: Any) -> Any:

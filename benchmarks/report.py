@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich import box
-from rich.markup import escape
 from rich.table import Table
 
 from ..simulator import kernel as K
 from ..simulator.disk import write
 from ..simulator.world import World
 from . import statistics
+from .printing import PlainTable
 from .statistics import FEWEST, Estimate, Floats
 
 if TYPE_CHECKING:
@@ -65,9 +64,7 @@ def day_table(world: World, most: int = 12) -> Table:
 
 def plain_table(title: str, caption: str | None = None) -> Table:
     """A table in the house's style."""
-    return Table(
-        title=title, caption=caption, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, title_style="bold"
-    )
+    return PlainTable(title, caption)
 
 
 def strata(results: Results) -> statistics.Strata:
@@ -129,7 +126,7 @@ def comparison_table(results: Results, found: Mapping[str, Mapping[str, Estimate
     score, bound = (f"score ({SCORES})", "frontier") if results.scored else ("value", "clairvoyant")
     out = plain_table(
         title if few(results) else f"{title} [95% interval]",
-        caption=escape(f"{ranked(found)[0]} has the largest mean, {standing(results)}\n")
+        caption=f"{ranked(found)[0]} has the largest mean, {standing(results)}\n"
         + (
             f"of hindsight: {score} over that of the day's best constant multiplier, rivals reacting (adaptive policies may "
             f"exceed it). IQM: the same, of the middle half of the days. bound: the sum over the {bound} bound's, given "

@@ -31,6 +31,7 @@ from ..simulator.scenario import Scenario
 from ..simulator.world import World
 from .footprint import calm, journal_measures, peak_mb
 from .funnel import index_recall
+from .printing import verdict
 from .report import plain_table
 from .stopwatch import REPEATS, Measure, best, processor_seconds
 
@@ -329,8 +330,8 @@ def table(found: list[Measure]) -> Table:
         out.add_column(column, justify="right" if column in ("figure", "wanted") else "left")
     for m in found:
         wanted = f"at least {m.least:g}" if m.least is not None else f"at most {m.most:g}" if m.most is not None else ""
-        verdict = {None: "", True: "[green]met[/]", False: "[red]missed[/]"}[m.met]
-        out.add_row(m.name, f"{m.value:.3g}" if m.value < 100 else f"{m.value:.0f}", m.unit, wanted, verdict)
+        told = "" if m.met is None else verdict("met" if m.met else "missed", m.met)
+        out.add_row(m.name, f"{m.value:.3g}" if m.value < 100 else f"{m.value:.0f}", m.unit, wanted, told)
     return out
 
 

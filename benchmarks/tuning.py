@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import yaml
 
 from ..agents.bidding.space import space_of
 from ..agents.catalogue import describe, make_bidder
@@ -21,6 +20,7 @@ from ..simulator.errors import MarketError, PolicyError
 from ..simulator.scenario import Scenario
 from ..simulator.seats import BidPolicy
 from ..simulator.splits import Split, seeds
+from ..simulator.yaml_text import read_yaml, write_yaml
 from .store import Store, code_version
 from .suites import bidding
 
@@ -130,7 +130,7 @@ def to_yaml(found: Mapping[str, Tuned], scenario: Scenario, mix: str, days: int,
             for one in found.values()
         ],
     }
-    return yaml.safe_dump(content, sort_keys=False, width=120)
+    return write_yaml(content)
 
 
 def read(path: Path) -> dict[str, str]:
@@ -140,12 +140,20 @@ def read(path: Path) -> dict[str, str]:
         PolicyError: if there is no such file, or it is something else.
     """
     try:
-        content = yaml.safe_load(path.read_text())
-        policies = {str(one["name"]): str(one["chosen"]) for one in content["policies"]}
+        content = read_yaml(path.read_bytes())
     except OSError as error:
         raise PolicyError(f"cannot read the tuned policies {str(path)!r}: {error.strerror}") from None
-    except (yaml.YAMLError, ValueError, KeyError, TypeError):
-        policies = {}
+    except ValueError as error:
+        raise PolicyError(f"{str(path)!r} holds no tuned policies: {error}") from None
+    listed = content.get("policies") if isinstance(content, dict) else None
+    policies: dict[str, str] = {}
+    for one in listed if isinstance(listed, list) else ():
+        name, chosen = (one.get(key) if isinstance(one, dict) else None for key in ("name", "chosen"))
+        if not isinstance(name, str) or not isinstance(chosen, str):
+            raise PolicyError(f"{str(path)!r}: each of its policies has a name and a chosen text, unlike {one!r}")
+        if name in policies:
+            raise PolicyError(f"{str(path)!r} names {name!r} twice")
+        policies[name] = chosen
     if not policies:
         raise PolicyError(f"{str(path)!r} holds no tuned policies: it is written by `adarena tune`")
     return policies

@@ -133,9 +133,13 @@ class Quotas(Part):
 
     STAGES: ClassVar[tuple[str, ...]] = ("recall", "rough", "fine")
 
-    recall: Annotated[int, Field(ge=0, le=100_000)] = Field(2_000, description="0: ads cached for the user's segment instead")
-    rough: Annotated[int, Field(ge=0, le=20_000)] = 200
-    fine: Annotated[int, Field(ge=0, le=2_000)] = Field(40, description="0: no ads")
+    MOST: ClassVar[dict[str, int]] = {"recall": 100_000, "rough": 20_000, "fine": 2_000}
+
+    recall: Annotated[int, Field(ge=0, le=MOST["recall"])] = Field(
+        2_000, description="0: ads cached for the user's segment instead"
+    )
+    rough: Annotated[int, Field(ge=0, le=MOST["rough"])] = 200
+    fine: Annotated[int, Field(ge=0, le=MOST["fine"])] = Field(40, description="0: no ads")
     after_wait_s: Annotated[float, Field(ge=0, le=1e9)] = Field(0.0, description="of requests that have waited so long")
 
     @model_validator(mode="after")
@@ -230,6 +234,11 @@ class Funnel(Part):
     def alike(self, quotas: Quotas) -> Funnel:
         """The same funnel with these quotas for every request, whatever its tier and wait."""
         return self.model_copy(update={"levels": (quotas,), "tiers": ()})
+
+    def scaled(self, share: float) -> Quotas:
+        """A share of the full quotas, one candidate at least and as many as may be at most."""
+        full = self.levels[0]
+        return Quotas(**{name: min(max(1, round(share * getattr(full, name))), Quotas.MOST[name]) for name in Quotas.STAGES})
 
     def service_s(self, quotas: Quotas) -> float:
         """What the candidates of a request cost a server on average, seconds."""

@@ -1,17 +1,21 @@
 """Logs of auctions and the history that goes with them: reading, checking, nothing else.
 
-A log has a row per auction: market price (whole units of the log's own money), predicted click rate, and, if they are
-known, click and time. It may be Parquet, CSV or whitespace text; text without a header is in the order of iPinYou: click,
-price, rate.
+A log has a row per auction: market price (in the log's own money, whole or with up to six decimals), predicted click rate, and,
+if they are known, click and time. It may be Parquet, CSV or whitespace text; text without a header is in the order of iPinYou:
+click, price, rate. The folder of a journal stands for its impressions.
+
+Prices are counted in whole numbers: as they are if all of them are whole, else in tenths, hundredths, ... millionths, the
+coarsest in which they are; what is finer than millionths is rounded to them.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +30,10 @@ from .errors import LogError
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-LARGEST_PRICE = 10**9  # nine thousand million rows of it still fit a 64-bit sum
+LARGEST_PRICE = 10**9
+LARGEST_SUM = 2**62  # of all prices, in the parts they are counted in
+FINEST = 10**6  # parts of one unit of money
+LARGEST_COUNTED = 10**6  # whole money; beyond that a histogram of prices by unit says nothing
 HEAD = 1 << 16  # bytes that tell what a file is; its first line lies within
 # Names under which columns are recognised, compared in lower case without punctuation.
 NAMES = {
@@ -49,21 +56,27 @@ class Log:
         LogError: if a value is not allowed.
     """
 
-    price: Counts  # what the best rival paid or bid, whole units of money from 0 to LARGEST_PRICE
+    price: Counts  # what the best rival paid or bid, from 0 to LARGEST_PRICE; given as money, kept in parts of it
     rate: Floats  # predicted clicks per impression, 0..1
     click: NDArray[np.int8] | None = None  # 1 if an impression is (or would be) clicked; None: not logged
     time: Counts | Floats | None = None  # any unit, never falling; None: the order of the rows
     name: str = "the log"
+    parts: int = field(init=False, default=1)  # into which `price` divides one unit of the log's money: 1, 10, ... 10^6
 
     def __post_init__(self) -> None:
         price = self._numbers("price", self.price)
         rate = self._numbers("rate", self.rate, len(price))
         if len(price) == 0:
             raise LogError(f"{self.name} is empty: a log needs at least one auction")
-        allowed = f"whole numbers from 0 to {LARGEST_PRICE:,} are allowed"
-        self._refuse("price", price, ~((price >= 0) & (price <= LARGEST_PRICE) & (price == np.floor(price))), allowed)
+        allowed = f"from 0 to {LARGEST_PRICE:,} in the log's own money, with up to six decimals, are allowed"
+        self._refuse("price", price, ~((price >= 0) & (price <= LARGEST_PRICE)), allowed)
+        self._refuse("price", price, (price > 0) & (price < 0.5 / FINEST), f"0, or a millionth at least: {allowed}")
         self._refuse("rate", rate, ~((rate >= 0) & (rate <= 1)), "a predicted rate lies from 0 to 1")
-        self._set("price", price.astype(np.int64))
+        parts = parts_of(price)
+        if float(price.sum(dtype=np.float64)) * parts >= LARGEST_SUM:
+            raise LogError(f"{self.name}: the prices come to more than can be counted in parts of 1/{parts:,}: round them")
+        object.__setattr__(self, "parts", parts)
+        self._set("price", np.rint(price * parts).astype(np.int64) if parts > 1 else price.astype(np.int64))
         self._set("rate", rate.astype(np.float64))
         if self.click is not None:
             click = self._numbers("click", self.click, len(price))
@@ -103,9 +116,22 @@ class Log:
             raise LogError(f"{self.name}: {column} in row {row + 1} is {values[row]}: {allowed}")
 
 
+def parts_of(price: NDArray[Any]) -> int:
+    """The fewest parts of one unit of money, of 1, 10, ... 10^6, in which all prices are whole; 10^6 if none is fine enough."""
+    if price.dtype.kind in "biu":
+        return 1
+    parts = 1
+    while parts < FINEST:
+        counted = price * parts
+        if (np.abs(counted - np.rint(counted)) <= (0 if parts == 1 else 1e-12) * counted).all():
+            break
+        parts *= 10
+    return parts
+
+
 @dataclass(frozen=True, eq=False)
 class PriceHistory:
-    """What is known from earlier auctions, as a campaign has it in its reports; money in the log's own unit.
+    """What is known from earlier auctions, as a campaign has it in its reports; money in the log's own, or parts of it.
 
     Raises:
         LogError: if there is nothing to learn from it.
@@ -113,10 +139,11 @@ class PriceHistory:
 
     impressions: int
     clicks: int
-    cost: int
+    cost: int  # in `parts`
     rate: float  # mean predicted rate of an auction; clicks / impressions where no predictions are kept
-    price_counts: Counts | None = None  # (largest price + 1,) auctions by market price; None: not kept
+    price_counts: Counts | None = None  # (largest price + 1,) auctions by market price in `parts`; None: not kept
     source: str = "the history"
+    parts: int = 1  # into which cost and prices divide one unit of money
 
     def __post_init__(self) -> None:
         if not 0 < self.clicks <= self.impressions:
@@ -129,16 +156,18 @@ class PriceHistory:
 
     @property
     def largest_price(self) -> int | None:
-        """The last price of the histogram; None without one."""
+        """The last price of the histogram, in `parts`; None without one."""
         return None if self.price_counts is None else len(self.price_counts) - 1
 
     @property
     def cost_per_impression(self) -> float:
-        return self.cost / self.impressions
+        """In the log's money."""
+        return self.cost / self.parts / self.impressions
 
     @property
     def cost_per_click(self) -> float:
-        return self.cost / self.clicks
+        """In the log's money."""
+        return self.cost / self.parts / self.clicks
 
     @classmethod
     def of(cls, log: Log, source: str | None = None) -> PriceHistory:
@@ -146,7 +175,8 @@ class PriceHistory:
         if log.click is None:
             raise LogError(f"{log.name} has no column of clicks, so it cannot be a history")
         largest = int(log.price.max())
-        counts = np.bincount(log.price) if largest < 1_000_000 else None  # beyond that a histogram by unit says nothing
+        most = LARGEST_COUNTED * (10 if log.parts > 1 else 1)
+        counts = np.bincount(log.price) if largest < most else None
         return cls(
             impressions=len(log),
             clicks=int(log.click.sum()),
@@ -154,21 +184,22 @@ class PriceHistory:
             rate=float(log.rate.mean()),
             price_counts=counts,
             source=source or log.name,
+            parts=log.parts,
         )
 
 
 def read_log(path: str | Path, columns: Mapping[str, str] | None = None) -> Log:
-    """Reads a log from Parquet, CSV or whitespace text.
+    """Reads a log from Parquet, CSV or whitespace text, in UTF-8 or, with a byte order mark, UTF-16.
 
     Args:
-        path: the file; what it holds is told from its first bytes.
+        path: the file; what it holds is told from its first bytes. Or the folder of a journal.
         columns: the file's names for "price", "rate", "click" and "time", where they are not among `NAMES`. Columns of text
             without a header are called "0", "1", ...
 
     Raises:
         LogError: if the file or one of its values cannot be used.
     """
-    path = Path(path)
+    path = _impressions(Path(path))
     found = _columns(path, columns or {})
     return Log(**{what: _numeric(path, what, column) for what, column in found.items()}, name=str(path))
 
@@ -181,11 +212,11 @@ def read_history(path: str | Path, columns: Mapping[str, str] | None = None) -> 
     Raises:
         LogError: if the file or one of its values cannot be used.
     """
-    path = Path(path)
-    if path.suffix.lower() != ".json" and _head(path).lstrip()[:1] != b"{":
+    path = _impressions(Path(path))
+    if path.suffix.lower() != ".json" and _utf8(_head(path)).lstrip()[:1] != b"{":
         return PriceHistory.of(read_log(path, columns))
     try:
-        known = json.loads(path.read_text())
+        known = json.loads(_utf8(path.read_bytes()), object_pairs_hook=_each_once)
     except OSError as error:
         raise LogError(f"cannot read {str(path)!r}: {error.strerror}") from None
     except ValueError as error:
@@ -199,6 +230,31 @@ def read_history(path: str | Path, columns: Mapping[str, str] | None = None) -> 
             raise LogError(f"{path}: 'price_counter_train' must be a list of whole numbers from 0 up, one for each price")
         counts = np.array(counts, np.int64)
     return PriceHistory(impressions, clicks, cost, clicks / max(impressions, 1), counts, str(path))
+
+
+def _impressions(path: Path) -> Path:
+    """The file of impressions where a path is the folder of a journal."""
+    inside = path / "impressions.parquet"
+    return inside if inside.is_file() else path
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object none of whose keys stands twice."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"{key!r} stands twice")
+        found[key] = value
+    return found
+
+
+def _utf8(content: bytes) -> bytes:
+    """Text as UTF-8 without a byte order mark, by the one that it begins with."""
+    content = content.removeprefix(codecs.BOM_UTF8)
+    if content[:2] not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return content
+    decoder = codecs.getincrementaldecoder("utf-16")("replace")
+    return decoder.decode(content).encode("utf-8", "replace")  # the last character of a head may be cut
 
 
 def _count(path: Path, known: Mapping[str, Any], key: str) -> int:
@@ -219,7 +275,7 @@ def _head(path: Path) -> bytes:
 def _columns(path: Path, wanted: Mapping[str, str]) -> dict[str, pa.ChunkedArray]:
     """The columns of a log, by what they are."""
     head = _head(path)
-    if not head.strip():
+    if not _utf8(head).strip():
         raise LogError(f"{path} is empty: a log needs at least one auction")
     try:
         if head[:4] == b"PAR1" or path.suffix.lower() in (".parquet", ".pq"):
@@ -236,9 +292,9 @@ def _columns(path: Path, wanted: Mapping[str, str]) -> dict[str, pa.ChunkedArray
 
 def _text(path: Path, head: bytes, wanted: Mapping[str, str]) -> tuple[pa.Table, dict[str, str]]:
     """A table from CSV or whitespace text, and which of its columns is what."""
-    first, newline, _ = head.lstrip(b"\r\n").partition(b"\n")
+    first, newline, _ = _utf8(head).lstrip(b"\r\n").partition(b"\n")
     try:
-        line = first.decode("utf-8-sig").rstrip("\r") if newline or len(head) < HEAD else ""
+        line = first.decode().rstrip("\r") if newline or len(head) < HEAD else ""
     except UnicodeDecodeError:
         line = ""
     if not line or not line.replace("\t", " ").isprintable():
@@ -252,7 +308,7 @@ def _text(path: Path, head: bytes, wanted: Mapping[str, str]) -> tuple[pa.Table,
             have = f"{path} has no header and {len(found)} columns"
             raise LogError(f"{have}: without a header there must be three, click, price and rate")
     chosen = _choose(path, found, wanted)
-    source = path.read_bytes()
+    source = _utf8(path.read_bytes()).rstrip(b" \r\n") + b"\n"
     if mark is None:
         source = re.sub(rb" +", b",", re.sub(rb"(?m)^ +|[ \r]+$", b"", source))
     reading = pa_csv.ReadOptions(use_threads=False, column_names=found if bare else None)  # one thread can name the row

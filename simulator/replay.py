@@ -1,7 +1,8 @@
 """A market made from a log: one bidder against recorded prices, with the same policies as in a world.
 
-The bidder is a price taker: its bids move no price, and no rival reacts to it. It wins an auction if its bid, cut down to
-whole money, reaches the market price, and pays that price. The log is cut into episodes with a budget each (a "day" in the
+The bidder is a price taker: its bids move no price, and no rival reacts to it. It wins an auction if its bid, cut down to what
+prices are counted in (whole money, or parts of it: see `log`), is above 0 and reaches the market price, and pays that price.
+The log is cut into episodes with a budget each (a "day" in the
 terms of the bid seat), an episode into ticks at which the policy decides. A click is what is valued: one is worth the
 history's cost per click.
 
@@ -44,18 +45,20 @@ Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 PRICE_TAKER = "The bidder is a price taker here: its bids move no recorded price, and no rival reacts to them."
+GRACE = 1 + 2.0**-40  # on bids in parts of money: 0.29 is 29 hundredths, and as a float a little less
+STEPS = 1000  # of a histogram of prices in parts of money, as in a world
 TICKS = 10  # of an episode, unless said otherwise
 # Places in the books a kernel keeps.
 LEFT, IMPRESSIONS, CLICKS = range(3)
 
 
 class Episodes(NamedTuple):
-    """What happened in each episode; arrays have shape (episodes,), money in the log's unit."""
+    """What happened in each episode; arrays have shape (episodes,), money in the log's own."""
 
     auctions: Counts
     impressions: Counts
     clicks: Counts  # zeros if the log has none
-    spend: Counts
+    spend: Counts | Floats  # whole numbers where the log's money is
     believed_clicks: Floats  # sum of predicted rates of the impressions
 
 
@@ -66,8 +69,8 @@ class ReplayResult:
     price_taker: ClassVar[bool] = True  # see `PRICE_TAKER`
 
     episodes: Episodes
-    budget: int  # of an episode
-    max_bid: int
+    budget: int | float  # of an episode; a whole number where the log's money is, as is all money here
+    max_bid: int | float
     has_clicks: bool  # whether the log says what was clicked
 
     @property
@@ -84,8 +87,9 @@ class ReplayResult:
         return int(self.episodes.clicks.sum()) if self.has_clicks else None
 
     @property
-    def spend(self) -> int:
-        return int(self.episodes.spend.sum())
+    def spend(self) -> int | float:
+        total: int | float = self.episodes.spend.sum().item()
+        return total
 
     @property
     def believed_clicks(self) -> float:
@@ -178,7 +182,7 @@ def replay(
     episode: int = 1000,
     budget_fraction: float = 1 / 32,
     ticks: int | None = None,
-    max_bid: int | None = None,
+    max_bid: float | None = None,
     seed: int = 0,
 ) -> ReplayResult:
     """Replays one bidder on a log.
@@ -192,7 +196,8 @@ def replay(
         episode: auctions with one budget. The log's last episode may end early; neither bidder nor budget knows.
         budget_fraction: budget of an episode, as a share of what its auctions cost at the history's mean price.
         ticks: decisions an episode; None: 10, or as many as it has auctions.
-        max_bid: bids are capped at it; None: the largest price of the history, or the budget if prices are not known.
+        max_bid: bids are capped at it, a whole number where all prices are; None: the largest price of the history, or the
+            budget if prices are not known.
         seed: of the policy's own dice.
 
     Raises:
@@ -205,18 +210,33 @@ def replay(
         raise LogError(f"ticks={ticks} is more than the {episode} auctions of an episode: an auction a tick is the most")
     if not 0 < budget_fraction < np.inf:
         raise LogError(f"budget_fraction={budget_fraction} must be a finite number above 0")
-    budget = int(history.cost_per_impression * budget_fraction * episode)
+    parts = max(log.parts, history.parts)  # all money is counted in the finer ones
+    cost = history.cost * (parts // history.parts)
+    budget = int(min(cost / history.impressions * budget_fraction * episode, 2.0**53))
     if not 0 < budget < 2**53:
-        cost = f"the {history.cost_per_impression * episode:.6g} that {episode} auctions cost"
-        raise LogError(f"budget_fraction={budget_fraction} of {cost} is a budget of {budget}: 1 to 2**53 units are allowed")
+        told = f"the {history.cost_per_impression * episode:.6g} that {episode} auctions cost"
+        unit = "units" if parts == 1 else f"parts of 1/{parts:,}"
+        raise LogError(f"budget_fraction={budget_fraction} of {told} is a budget of {budget}: 1 to 2**53 {unit} are allowed")
     if max_bid is not None:
-        max_bid = _whole("max_bid", max_bid, 0)
+        cap = _whole("max_bid", max_bid, 0) if parts == 1 else _counted("max_bid", max_bid, parts)
     else:
-        max_bid = budget if history.largest_price is None else history.largest_price
+        cap = budget if history.largest_price is None else history.largest_price * (parts // history.parts)
     if not isinstance(policy, BidPolicy):
         raise PolicyError(f"a replay needs a BidPolicy, not {type(policy).__name__}")
-    seat = _Seat(log, policy, history, episode, budget, min(max_bid, budget), ticks, _whole("seed", seed, 0))
-    return ReplayResult(seat.run(), budget, max_bid, log.click is not None)
+    seat = _Seat(log, policy, history, parts, episode, budget, min(cap, budget), ticks, _whole("seed", seed, 0))
+    return ReplayResult(seat.run(), money(budget, parts), money(cap, parts), log.click is not None)
+
+
+def money(counted: Any, parts: int) -> Any:
+    """An amount in the log's own money; a whole number stays one where prices are whole."""
+    return counted if parts == 1 else counted / parts
+
+
+def _counted(name: str, value: Any, parts: int) -> int:
+    """An amount of money in parts of it, cut down."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value < 2**53 / parts:
+        raise LogError(f"{name}={value!r} must be an amount of money from 0 up")
+    return int(value * parts * GRACE)
 
 
 def _whole(name: str, value: Any, least: int) -> int:
@@ -233,22 +253,25 @@ class _Seat:
     """The bid seat of a replay: asks the policy at each tick and plays the auctions in between."""
 
     def __init__(
-        self, log: Log, policy: BidPolicy, history: PriceHistory, episode: int, budget: int, cap: int, ticks: int, seed: int
-    ) -> None:
+        self, log: Log, policy: BidPolicy, history: PriceHistory, parts: int, episode: int, budget: int, cap: int, ticks: int,
+        seed: int,
+    ) -> None:  # fmt: skip
         self._log, self._policy, self._name = log, policy, type(policy).__name__
+        self._parts, self._price = parts, log.price * (parts // log.parts)
+        self._grace = 1.0 if parts == 1 else GRACE
         self._episode, self._budget, self._cap, self._ticks, self._seed = episode, budget, cap, ticks, seed
         self._click = np.zeros(len(log), np.int8) if log.click is None else log.click
         self._target = history.cost_per_click
         self._starts = [tick * episode // ticks for tick in range(ticks + 1)]
         self._forecast = np.diff(self._starts) / episode
-        counts = history.price_counts
+        counts, unit = _histogram(history)
         self._past = History(
             impressions=np.array([float(history.impressions)]),
             conversions=np.array([float(history.clicks)]),
-            spend=np.array([float(history.cost)]),
+            spend=np.array([history.cost / history.parts]),
             rate=np.array([float(history.rate)]),
             prices=None if counts is None else counts[None].astype(np.float64),
-            price_unit=None if counts is None else np.ones(1),
+            price_unit=None if counts is None else np.array([unit]),
         )
         self._decision: Decision | None = None
         self._multiplier = 1.0  # in force; NaN where bids come by request
@@ -279,7 +302,7 @@ class _Seat:
             rows.append(self._told)
         *counts, believed, _ = np.array(rows).T
         auctions, impressions, clicks, spend = (c.astype(np.int64) for c in counts)
-        return Episodes(auctions, impressions, clicks, spend, believed)
+        return Episodes(auctions, impressions, clicks, money(spend, self._parts), believed)
 
     def _counts(self, auctions: int) -> Floats:
         left, impressions, clicks = self._books
@@ -302,7 +325,7 @@ class _Seat:
             self._state = np.ascontiguousarray(decision.state)  # the policy's own, wherever it can be: a table may be large
 
     def _view(self, number: int, tick: int) -> BidView:
-        today, last = _told(self._told, self._target), _told(self._last, self._target)
+        today, last = (_told(told, self._target, self._parts) for told in (self._told, self._last))
         return BidView(
             day=number,
             tick=tick,
@@ -316,9 +339,9 @@ class _Seat:
             value=np.array([self._target]),
             prior=np.ones(1),
             multiplier=np.array([self._multiplier]),
-            budget=np.array([float(self._budget)]),
-            budget_left=np.array([float(self._books[LEFT])]),
-            spent_share=today.spend / self._budget if self._budget > 0 else np.ones(1),
+            budget=np.array([self._budget / self._parts]),
+            budget_left=np.array([self._books[LEFT] / self._parts]),
+            spent_share=self._told[3:4] / self._budget if self._budget > 0 else np.ones(1),
             forecast=self._forecast,
             elapsed=float(self._forecast[:tick].sum()),
             forecast_requests=float(self._episode),
@@ -326,19 +349,19 @@ class _Seat:
             today=today,
             market_price=np.full(1, np.nan),
             history=self._past,
-            rule_unit=1.0,
+            rule_unit=1.0 / self._parts,
         )
 
     def _play(self, start: int, end: int, requests_left: int) -> None:
         """Plays the auctions of a tick; `requests_left` counts from its first to the end of the episode."""
         span = slice(start, end)
-        rate, price, click = self._log.rate[span], self._log.price[span], self._click[span]
+        rate, price, click = self._log.rate[span], self._price[span], self._click[span]
         self._offered += float(rate.sum())
         decision = self._decision
         if isinstance(decision, RequestRule):
             bad = walk_rule(
                 rate, price, click, self._cap, requests_left, decision.rule.address, self._state.reshape(-1), self._books,
-                self._believed,
+                self._believed, self._grace,
             )  # fmt: skip
             if self._state is not decision.state:
                 decision.state[:] = self._state
@@ -346,9 +369,9 @@ class _Seat:
                 raise PolicyError(f"the rule of {self._name} bid a negative or non-finite amount in auction {start + bad + 1}")
         elif isinstance(decision, ChunkBids):
             bids = self._offers(decision, start, end)
-            walk_bids(1.0, bids, rate, price, click, self._cap, self._books, self._believed)
+            walk_bids(self._parts * self._grace, bids, rate, price, click, self._cap, self._books, self._believed)
         else:
-            scale = self._multiplier * self._target
+            scale = self._multiplier * self._target * self._parts * self._grace
             walk_bids(scale, rate, rate, price, click, self._cap, self._books, self._believed)
 
     def _offers(self, decision: ChunkBids, start: int, end: int) -> Floats:
@@ -363,18 +386,29 @@ class _Seat:
         return offers
 
 
-def _told(counts: Floats, target: float) -> Told:
+def _histogram(history: PriceHistory) -> tuple[Counts | None, float]:
+    """The history's histogram of prices and its step in money; of fine parts steps are put together, a price counting up."""
+    counts, unit = history.price_counts, 1 / history.parts
+    if counts is None or history.parts == 1 or len(counts) <= STEPS + 1:
+        return counts, unit
+    merged = -(-(len(counts) - 1) // STEPS)
+    place = -(-np.arange(len(counts)) // merged)
+    return np.bincount(place, counts).astype(np.int64), unit * merged
+
+
+def _told(counts: Floats, target: float, parts: int) -> Told:
     requests, impressions, clicks = (np.array([int(x)]) for x in counts[:3])
-    return Told(requests, impressions, impressions, clicks, clicks, counts[3:4], counts[4:5] * target, counts[5:])
+    return Told(requests, impressions, impressions, clicks, clicks, counts[3:4] / parts, counts[4:5] * target, counts[5:])
 
 
 @inlined
 def wins(bid: Any, cap: Any, left: Any, price: Any) -> Any:
-    """1 if a bid, cut down to whole money, capped, and never above the budget left, reaches the price; otherwise 0.
+    """1 if a bid, cut down to a whole number, capped, and never above the budget left, is 1 at least and reaches the price.
 
+    Otherwise 0: a bid of 0 is none, as in a world, and wins no auction at price 0.
     A number and no condition: callers multiply by it, because a branch on it is guessed wrong so often that it costs 5 ns.
     """
-    return np.int64(price <= min(np.int64(min(bid, np.float64(cap))), left))
+    return np.int64(max(price, np.int64(1)) <= min(np.int64(min(bid, np.float64(cap))), left))
 
 
 @kernel()
@@ -392,8 +426,9 @@ def walk_bids(scale: Any, base: Any, rate: Any, price: Any, click: Any, cap: Any
 
 @kernel()
 def walk_rule(
-    rate: Any, price: Any, click: Any, cap: Any, requests_left: Any, address: Any, state: Any, books: Any, believed: Any
-) -> Any:
+    rate: Any, price: Any, click: Any, cap: Any, requests_left: Any, address: Any, state: Any, books: Any, believed: Any,
+    grace: Any,
+) -> Any:  # fmt: skip
     """Plays auctions with a compiled rule. Returns the place of its first bid that is not allowed, where it stops, or -1."""
     left, impressions, clicks, sum_of_rates = books[LEFT], books[IMPRESSIONS], books[CLICKS], believed[0]
     row, width, bad = pointer_to(state, 0), state.size, -1
@@ -402,7 +437,7 @@ def walk_rule(
         if not 0.0 <= bid < np.inf:
             bad = i
             break
-        won = wins(bid, cap, left, price[i])
+        won = wins(bid * grace, cap, left, price[i])
         left -= price[i] * won
         impressions += won
         clicks += click[i] * won

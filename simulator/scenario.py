@@ -16,7 +16,6 @@ from numbers import Integral
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from .creatives import Creative, Creatives
@@ -27,6 +26,7 @@ from .habits import Fatigue, Sessions
 from .outcomes import Delay, DelayPart, Lead, Leads, Organic
 from .querying import Search
 from .settings import Count, LogOdds, Money, NonNegative, Part, Positive, Range, Share, sentence
+from .yaml_text import read_value, read_yaml, write_yaml
 
 MOST_CAMPAIGNS = 60_000  # a rank carries its campaign in 16 bits
 
@@ -432,13 +432,11 @@ class Scenario(Part):
         """Reads a YAML file. Raises `ScenarioError` if it is missing, not YAML, or not a scenario."""
         path = Path(path)
         try:
-            tree = yaml.safe_load(path.read_text())
+            tree = read_yaml(path.read_bytes())
         except OSError as error:
             raise ScenarioError(f"cannot read the scenario {str(path)!r}: {error.strerror}") from None
-        except (yaml.YAMLError, ValueError) as error:  # ValueError: not text, or no such date
-            mark = getattr(error, "problem_mark", None)
-            why = " ".join(str(error).split()) if mark is None else f"{getattr(error, 'problem', '')} in line {mark.line + 1}"
-            raise ScenarioError(f"{str(path)!r} is not YAML: {why}") from None
+        except ValueError as error:
+            raise ScenarioError(f"{str(path)!r} is not YAML: {error}") from None
         if not isinstance(tree, dict):
             raise ScenarioError(f"{str(path)!r} holds no scenario: fields such as 'traffic' are expected at its top")
         return cls.from_tree(tree)
@@ -465,7 +463,7 @@ class Scenario(Part):
     def override(self, settings: Mapping[str, Any] | Iterable[str]) -> Scenario:
         """This scenario with some fields changed: {"auction.slots": 1}, or texts "auction.slots=1"."""
         if not isinstance(settings, Mapping):
-            settings = dict(_setting(text) for text in settings)
+            settings = _settings(settings)
         tree = self.model_dump(mode="json")
         for path, value in settings.items():
             node, *_ = branch = [tree]
@@ -481,14 +479,20 @@ class Scenario(Part):
         return self.from_tree(tree)
 
     def __str__(self) -> str:
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, default_flow_style=None, width=120)
+        return write_yaml(self.model_dump(mode="json"), default_flow_style=None)
 
 
-def _setting(text: str) -> tuple[str, Any]:
-    path, equals, value = text.partition("=")
-    if not equals or not path:
-        raise ScenarioError(f"a setting reads field=value, for example auction.slots=1, and not {text!r}")
-    try:
-        return path, yaml.safe_load(value)
-    except (yaml.YAMLError, ValueError):
-        raise ScenarioError(f"the value of {path!r} cannot be read: {value!r}") from None
+def _settings(texts: Iterable[str]) -> dict[str, Any]:
+    """Fields and their values from texts field=value; each field once."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        path, equals, value = text.partition("=")
+        if not equals or not path:
+            raise ScenarioError(f"a setting reads field=value, for example auction.slots=1, and not {text!r}")
+        if path in found:
+            raise ScenarioError(f"{path} is set twice, to {found[path]!r} and to {value!r}")
+        try:
+            found[path] = read_value(value)
+        except ValueError as error:
+            raise ScenarioError(f"the value of {path!r} cannot be read: {value!r}: {error}") from None
+    return found

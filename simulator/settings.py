@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic._internal._model_construction import ModelMetaclass
 
 from .errors import ScenarioError, suggest
@@ -35,6 +35,18 @@ class Part(BaseModel, metaclass=_Sentences):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_booleans_for_numbers(cls, values: Any) -> Any:
+        """pydantic would take true for 1."""
+        for name, value in values.items() if isinstance(values, dict) else ():
+            held = value if isinstance(value, list | tuple) else (value,)
+            if name in cls.model_fields and any(isinstance(one, bool) for one in held):
+                annotation = cls.model_fields[name].annotation
+                if annotation is not bool and bool not in get_args(annotation):
+                    raise ValueError(f"{name} cannot be {value!r}: true and false are no numbers")
+        return values
+
 
 def sentence(model: type, error: ValidationError) -> str:
     """The first of pydantic's complaints as one sentence: the field, the value, what is allowed."""
@@ -50,6 +62,10 @@ def sentence(model: type, error: ValidationError) -> str:
         return f"{where} is missing"
     if kind == "value_error":
         return f"{where}: {first['ctx']['error']}"
+    if kind in ("int_parsing", "float_parsing"):
+        return (
+            f"{where} cannot be {given!r}: a {'whole ' if kind == 'int_parsing' else ''}number is needed, such as 1000 or 1e6"
+        )
     text = first["msg"][0].lower() + first["msg"][1:]
     return f"{where} cannot be {given!r}: {text}"
 

@@ -18,8 +18,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from ...simulator.disk import write
 from ...simulator.errors import PolicyError
-from .saved import write
 
 # What a replay buffer holds, up to its place.
 BUFFERED = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
@@ -79,7 +79,7 @@ def save_checkpoint(path: Path, run: dict[str, Any], model: Any) -> None:
     }
     file = io.BytesIO()
     torch.save(state, file)
-    write(path, file.getvalue())
+    write(path, file.getvalue(), PolicyError)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

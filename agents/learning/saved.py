@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from ...simulator.disk import write
 from ...simulator.errors import PolicyError
 from .settings import ALGORITHMS, PPOSettings, Settings, make_settings
 
@@ -53,21 +53,6 @@ class Agent:
         return action
 
 
-def write(path: Path, content: bytes) -> None:
-    """Puts a file in place at once: whoever reads it finds the old one or the new one, whole."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        raise PolicyError(f"cannot write {str(path)!r}: {error.strerror}") from None
-    finally:
-        beside.unlink(missing_ok=True)
-
-
 def save_agent(path: Path, card: Card, policy: Any) -> None:
     """Writes an agent, at once or not at all. `policy` is that of a Stable-Baselines3 model."""
     import torch
@@ -78,7 +63,7 @@ def save_agent(path: Path, card: Card, policy: Any) -> None:
     with zipfile.ZipFile(whole, "w") as archive:
         archive.writestr(CARD, json.dumps(dataclasses.asdict(card), indent=2))
         archive.writestr(WEIGHTS, weights.getvalue())
-    write(path, whole.getvalue())
+    write(path, whole.getvalue(), PolicyError)
 
 
 def agent_file(path: str | Path) -> Path:

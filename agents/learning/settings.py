@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ...simulator.errors import PolicyError, suggest
+from ...simulator.yaml_text import read_value
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,13 @@ def make_settings(algorithm: str, changes: Mapping[str, Any]) -> Settings:
     for name in changes:
         if name not in fields:
             raise PolicyError(f"{algorithm} has no setting {name!r}{suggest(name, fields)}")
-    return kind(**changes)
+    whole = {field.name for field in dataclasses.fields(kind) if field.type == "int"}
+    return kind(**{name: _counted(value) if name in whole else value for name, value in changes.items()})
+
+
+def _counted(value: Any) -> Any:
+    """1e6 as the whole number that it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _check(settings: Settings, may_be_zero: Sequence[str]) -> None:
@@ -99,14 +105,20 @@ def _check(settings: Settings, may_be_zero: Sequence[str]) -> None:
 
 
 def parsed(changes: Sequence[str]) -> dict[str, Any]:
-    """Settings from the command line, FIELD=VALUE each; a value is JSON, or else text. Raises `PolicyError` for other forms."""
+    """Settings from the command line, FIELD=VALUE each, with values as `read_value` reads them.
+
+    Raises:
+        PolicyError: for other forms, and for a field that is set twice.
+    """
     values: dict[str, Any] = {}
     for change in changes:
         name, equals, text = change.partition("=")
         if not equals or not name.isidentifier():
             raise PolicyError(f"a setting reads FIELD=VALUE, not {change!r}")
+        if name in values:
+            raise PolicyError(f"{name} is set twice, to {values[name]!r} and to {text!r}")
         try:
-            values[name] = json.loads(text)
-        except ValueError:
-            values[name] = text
+            values[name] = read_value(text)
+        except ValueError as error:
+            raise PolicyError(f"the value of {name!r} cannot be read: {text!r}: {error}") from None
     return values

@@ -7,7 +7,6 @@ multiplier of that very day (static hindsight), and the clairvoyant bound given 
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...agents.catalogue import make_bidder
+from ...agents.catalogue import joined, make_bidder
 from ...agents.hindsight import clairvoyant_bound, day_scores, frontier_bound, static_hindsight
 from ...agents.objectives import TARGETS
 from ...agents.rivals import contested, rivals
@@ -262,7 +261,7 @@ def run(
         MarketError: if no campaign's budget binds, or a case has nothing to win.
     """
     chosen = cases(scenario, seeds, split, skip)
-    members = {label: several(spec) for label, spec in policies.items()}
+    members = {label: joined(spec) for label, spec in policies.items()}
     everyone = [spec for specs in members.values() for spec in specs]
     by_spec, yardsticks = _measured(scenario, "runs", everyone, chosen, advance, mix, jobs, store)
     runs = {
@@ -270,11 +269,6 @@ def run(
         for label, specs in members.items()
     }
     return Results(scenario, mix, chosen, dict(policies), runs, yardsticks)
-
-
-def several(spec: str) -> list[str]:
-    """The policies that a text joins by +, such as agents trained with different seeds; a sign in a number joins nothing."""
-    return re.split(r"\+(?=[A-Za-z_][\w.]*(?:[:+]|$))", spec)
 
 
 def _average(runs: Sequence[Run]) -> Run:
@@ -326,4 +320,4 @@ def _measured(
 
 def steps(policies: Mapping[str, str], seeds: int) -> int:
     """How many steps `run` takes."""
-    return (len({spec for text in policies.values() for spec in several(text)}) + 1) * seeds
+    return (len({spec for text in policies.values() for spec in joined(text)}) + 1) * seeds

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..printing import verdict
 from ..progress import progress
 from ..report import plain_table
 from . import auctions, budgets, cascade, compute, delays, leads, people, queues, sampling
@@ -101,8 +102,7 @@ def table(checks: list[Check]) -> Table:
     for column in COLUMNS[:-1]:
         out.add_column(column, justify="left" if column in ("check", "verdict") else "right", no_wrap=True)
     for row, after in zip(rows := to_rows(checks), [*rows[1:], rows[-1]], strict=True):
-        verdict = "[green]ok[/]" if row[5] == "ok" else f"[red]{row[5]}[/]"
-        out.add_row(*row[:5], verdict, end_section=row[0].split()[0] != after[0].split()[0])
+        out.add_row(*row[:5], verdict(row[5], row[5] == "ok"), end_section=row[0].split()[0] != after[0].split()[0])
     return out
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from adarena.agents.bidding import PID, DualMirrorDescent, Fixed, Linear
-from adarena.agents.catalogue import BIDDERS, describe, make_bidder
+from adarena.agents.catalogue import BIDDERS, describe, joined, labelled, make_bidder
 from adarena.simulator import BidPolicy, PolicyError, Scenario, World
 
 OWN = """
@@ -135,3 +135,82 @@ def test_what_is_wrong_is_said_in_one_sentence(own: Path, text: str, said: str) 
     with pytest.raises(PolicyError, match=said) as caught:
         make_bidder(text)
     assert "\n" not in str(caught.value)
+
+
+JOINED = {
+    "pid": ["pid"],
+    "dual:step=1e+3": ["dual:step=1e+3"],
+    "lin:base_bid=1e+2+pid": ["lin:base_bid=1e+2", "pid"],
+    "agent:a+agent:/b+c.py:D+pid": ["agent:a", "agent:/b", "c.py:D", "pid"],
+    "agent:out/c++/x": ["agent:out/c++/x"],
+    "agent:ppo+v2": ["agent:ppo+v2"],  # v2 is no bidder
+    "pid+my.module:Mine:gain=2+dual": ["pid", "my.module:Mine:gain=2", "dual"],
+}
+
+
+@pytest.mark.parametrize("text", JOINED)
+def test_plus_joins_where_a_bidder_follows(text: str) -> None:
+    assert joined(text) == JOINED[text]
+
+
+ODD = (
+    "ppo+v2",
+    "a+pid",
+    "lr=3e-4",
+    "a,b",
+    "a:b",
+    "a@b",
+    "@x",
+    "a b",
+    "x+agent:y",
+    "a+b.py:C",
+    "50%",
+    "a#1",
+    "pid+",
+    "+pid",
+    "é",
+)
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_the_path_of_an_agent_is_a_path(odd: str, own: Path) -> None:
+    """Alone, behind a label, and joined with others on either side, whatever separators are in it."""
+    for folder in (odd, f"out/{odd}/run", f"{own}/{odd}"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        text = f"agent:{folder}"
+        assert joined(text) == [text]
+        assert joined(f"{text}+pid") == [text, "pid"]
+        assert joined(f"pid+{text}+{text}+dual:step=1e+3") == ["pid", text, text, "dual:step=1e+3"]
+        assert labelled(text) == (text, text)
+        assert labelled(f"my label={text}") == ("my label", text)
+        with pytest.raises(PolicyError) as caught:
+            make_bidder(text)  # an empty folder, but that one
+        assert repr(str(Path(folder) / "agent.zip")) in str(caught.value)
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_the_path_of_a_file_of_policies_is_a_path(odd: str, own: Path) -> None:
+    Path(odd).mkdir()
+    for file in (f"./{odd}.py", f"{odd}/my+file.py", f"{odd}/{odd}.py", *([] if odd[0] == "@" else [f"{odd}.py"])):
+        if not Path(file).exists():
+            Path(file).write_text(OWN)
+        text = f"{file}:MyBidder:gain=2.5,rounds=4"
+        policy = make_bidder(text)
+        assert (policy.gain, policy.rounds) == (2.5, 4)  # type: ignore[attr-defined]
+        assert make_bidder(describe(policy)) == policy
+        assert joined(text) == [text]
+        assert joined(f"{text}+pid") == [text, "pid"]
+        assert joined(f"pid+{text}+{text}+{file}:Plain") == ["pid", text, text, f"{file}:Plain"]
+        assert labelled(text) == (text, text)
+        assert labelled(f"{file}:MyBidder") == (f"{file}:MyBidder", f"{file}:MyBidder")
+        assert labelled(f"mine={text}+pid") == ("mine", f"{text}+pid")
+
+
+def test_a_comma_separates_settings_where_a_field_follows(own: Path) -> None:
+    policy = make_bidder("own_bidders:MyBidder:label=out/a,b.npz, gain=2")
+    assert (policy.label, policy.gain) == ("out/a,b.npz", 2.0)  # type: ignore[attr-defined]
+    assert make_bidder(describe(policy)) == policy
+    with pytest.raises(PolicyError, match="has no field 'gian'"):
+        make_bidder("own_bidders:MyBidder:gain=1,gian=2")
+    with pytest.raises(PolicyError, match="is a number, not '1,'"):
+        make_bidder("own_bidders:MyBidder:gain=1,")

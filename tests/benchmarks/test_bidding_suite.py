@@ -73,9 +73,6 @@ def test_no_run_exceeds_the_bound_of_its_own_record_nor_its_budget(results):
 
 def test_several_policies_may_stand_behind_a_label(scenario, results):
     """The mean of what they make of each case, and nothing more is played."""
-    assert bidding.several("dual:step=1e+3") == ["dual:step=1e+3"]
-    assert bidding.several("agent:a+agent:/b+c.py:D+pid") == ["agent:a", "agent:/b", "c.py:D", "pid"]
-    assert bidding.several("agent:out/c++/x") == ["agent:out/c++/x"]
     joined = bidding.run(scenario, {"both": "pid+fixed", "pid": "pid"}, len(results.cases))
     pid, fixed = results.runs["pid"], results.runs["fixed"]
     for both, one, other in zip(joined.runs["both"], pid, fixed, strict=True):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from adarena.benchmarks import quotas
+from adarena.benchmarks import delivery, quotas
 from adarena.simulator import Scenario
+from adarena.simulator.delivery import Funnel, Quotas
 from adarena.simulator.errors import AdArenaError
+from adarena.simulator.presets import PRESETS
 
 
 def small(**changes: object) -> Scenario:
@@ -46,6 +48,44 @@ def test_budgets_steps_down_and_tiers_are_left_out() -> None:
     plain, tiered = small(), small(**{"users.tiers": [3] * 12, "funnel.tiers": [own]})
     one, two = (quotas.sweep(market, (50, 100), requests=1_000, traced=20) for market in (plain, tiered))
     np.testing.assert_array_equal(one.spend, two.spend)
+
+
+SMALL = {"users.count": 2_000, "ticks_per_day": 4}
+WITH_FUNNEL = sorted(name for name in PRESETS if Scenario.preset(name).funnel is not None)
+
+
+@pytest.mark.parametrize("name", WITH_FUNNEL)
+@pytest.mark.parametrize("tiered", [False, True])
+def test_every_preset_with_a_funnel_can_be_swept(name: str, tiered: bool) -> None:
+    """Surfaces with deadlines of their own, tiers with quotas of their own: none of it outlasts the servers."""
+    own = [
+        {"tier": 1, "levels": [{"recall": 40, "rough": 20, "fine": 10}, {"recall": 0, "rough": 0, "after_wait_s": 0.1}]},
+        {"tier": 2, "levels": [{"recall": 0, "rough": 0, "fine": 0}]},
+    ]
+    tiers = {"users.tiers": [0, 1, 2] * 4, "funnel.tiers": own} if tiered else {}
+    scenario = Scenario.preset(name).override({**SMALL, "demand.campaigns": 60, "demand.ads_per_campaign": 2, **tiers})
+    found = quotas.sweep(scenario, (5, 60), requests=300, traced=5)
+    assert found.passed == 5
+    assert (np.diff(found.recall) > 0).all()
+    assert (found.spend.sum(axis=1) > 0).all()
+    assert found.requests.sum() > 100
+    if tiered:  # they were left out
+        plain = quotas.sweep(scenario.override({"funnel.tiers": ()}), (5, 60), requests=300, traced=5)
+        np.testing.assert_array_equal(found.spend, plain.spend)
+
+
+def test_there_are_presets_with_a_funnel() -> None:
+    assert set(WITH_FUNNEL) >= {"feed", "overload", "coldstart", "search"}
+
+
+def test_scaled_quotas_are_quotas() -> None:
+    """Of the largest quotas there may be the double is not allowed, of the smallest a sixteenth is no candidate."""
+    for full in ({"recall": 100_000, "rough": 20_000, "fine": 2_000}, {"recall": 1, "rough": 1, "fine": 1}):
+        funnel = Funnel(levels=(Quotas(**full),))
+        assert funnel.scaled(1) == Quotas(**full)
+        assert max(full.values()) == 1 or funnel.scaled(1 / 2) == Quotas(recall=50_000, rough=10_000, fine=1_000)
+        for share in delivery.SHARES:
+            assert Quotas(**funnel.scaled(share).model_dump()) == funnel.scaled(share)
 
 
 @pytest.mark.parametrize(

@@ -139,3 +139,19 @@ def test_labels_stand_for_one_policy_each(tmp_path, monkeypatch):
     assert comparing.labelled(("@1.yaml", "pid"), "dual") == {**tuned, "pid": "pid", "dual": "dual"}
     with pytest.raises(PolicyError, match=r"'pid \(tuned\)' is named twice, as pid:kp=1 and as pid:kp=2"):
         comparing.labelled(("@1.yaml", "@2.yaml"), "fixed")
+
+
+def test_separators_in_paths_are_no_labels_and_join_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for file in ("my=file.py", "a+b.py"):
+        Path(file).write_text("from adarena.agents.bidding import PID as Mine\n")
+    texts = ("my=file.py:Mine", "x=a+b.py:Mine+pid", "agent:out/lr=3e-4/ppo", "l=agent:out/lr=3e-4/ppo+v2")
+    labels = comparing.labelled(texts, "fixed")
+    assert labels == {
+        "my=file.py:Mine": "my=file.py:Mine",
+        "x": "a+b.py:Mine+pid",
+        "agent:out/lr=3e-4/ppo": "agent:out/lr=3e-4/ppo",
+        "l": "agent:out/lr=3e-4/ppo+v2",
+        "fixed": "fixed",
+    }
+    assert bidding.steps(labels, 1) == 1 + len({"my=file.py:Mine", "a+b.py:Mine", "pid", "a1", "a2", "fixed"})

@@ -133,7 +133,7 @@ BAD_LOGS = {
     "empty file": ("", ["is empty"]),
     "only a header": ("click,price,rate\n", ["is empty", "at least one auction"]),
     "negative price": (changed(market_price=[1, 2, -3, 4]), ["price in row 3 is -3", "from 0"]),
-    "fractional price": (changed(market_price=[1, 2.5, 3, 4]), ["price in row 2 is 2.5", "whole numbers"]),
+    "price below a millionth": (changed(market_price=[1, 2e-9, 3, 4]), ["price in row 2 is 2e-09", "six decimals"]),
     "missing price": (changed(market_price=[1, None, 3, 4]), ["price in row 2 is nan"]),
     "infinite price": (changed(market_price=[1, np.inf, 3, 4]), ["price in row 2 is inf"]),
     "enormous price": (changed(market_price=[1, 2, 3, 10**10]), ["price in row 4 is 10000000000", "1,000,000,000"]),
@@ -241,3 +241,84 @@ def test_a_history_needs_a_file_and_clicks(tmp_path: Path) -> None:
         read_history(tmp_path / "b.csv")
     with pytest.raises(LogError, match="cost of 0"):
         PriceHistory(10, 1, 0, 0.1)
+
+
+MONEY = [0.0787, 0.1, 2.0, 0.0, 1.25, 12.5]
+
+
+@pytest.mark.parametrize(
+    ("price", "parts", "counted"),
+    [
+        ([7, 8, 0], 1, [7, 8, 0]),
+        ([7.0, 1e9, 0.0], 1, [7, 10**9, 0]),
+        ([0.5, 2.0], 10, [5, 20]),
+        ([0.29, 0.07, 1.1], 100, [29, 7, 110]),
+        (MONEY, 10_000, [787, 1000, 20_000, 0, 12_500, 125_000]),
+        ([0.000001, 1 / 3], 10**6, [1, 333_333]),
+    ],
+)
+def test_prices_are_counted_in_the_coarsest_parts_in_which_they_are_whole(
+    price: list[float], parts: int, counted: list[int]
+) -> None:
+    log = Log(np.array(price), np.full(len(price), 0.5), np.ones(len(price)))
+    assert log.parts == parts
+    assert log.price.tolist() == counted
+    assert log.price.dtype == np.int64
+    history = PriceHistory.of(log)
+    assert history.parts == parts
+    assert history.cost == sum(counted)
+    assert history.cost_per_impression == pytest.approx(np.mean(price), rel=1e-6)
+
+
+def test_every_part_is_found_for_every_price() -> None:
+    """Decimals as text, read as floats: none of them is taken for finer than it is written."""
+    for digits in range(7):
+        parts = 10**digits
+        counted = np.concatenate([RNG.integers(0, 300 * parts, 3_000), [1]])
+        text = [f"{n // parts}.{n % parts:0{digits}d}" if digits else str(n) for n in counted.tolist()]
+        log = Log(np.array(text, np.float64), np.zeros(len(text)))
+        assert log.parts == parts
+        np.testing.assert_array_equal(log.price, counted)
+
+
+def test_prices_that_cannot_be_counted() -> None:
+    with pytest.raises(LogError, match="more than can be counted in parts of 1/1,000,000"):
+        Log(np.append(np.full(5_000, 1e9), 1e-6), np.zeros(5_001))
+
+
+ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be")
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("tail", ["", "{end}", "{end}{end}{end}", "{end}   {end} "])
+@pytest.mark.parametrize("suffix", ["json", "txt"])
+def test_text_of_every_encoding_line_end_and_tail(encoding: str, end: str, tail: str, suffix: str, tmp_path: Path) -> None:
+    """As a spreadsheet or an editor of another system saves it."""
+    mark = "\ufeff" if encoding.endswith(("-le", "-be")) else ""
+    rows = [(0, 7, 0.5), (1, 8, 0.25), (0, 9, 1.0)]
+    forms = {
+        "a.csv": end.join(["click,price,rate", *(f"{c},{p},{r}" for c, p, r in rows)]),
+        "a.tsv": end.join(["click\tprice\trate", *(f"{c}\t{p}\t{r}" for c, p, r in rows)]),
+        "a.txt": end.join(f"{c} {p} {r}" for c, p, r in rows),
+    }
+    for name, text in forms.items():
+        (tmp_path / name).write_bytes((mark + text + tail.format(end=end)).encode(encoding))
+        log = read_log(tmp_path / name)
+        assert log.click is not None
+        assert (log.click.tolist(), log.price.tolist(), log.rate.tolist()) == ([0, 1, 0], [7, 8, 9], [0.5, 0.25, 1.0])
+    path = tmp_path / f"info.{suffix}"
+    path.write_bytes((mark + json.dumps(KNOWN, indent=1).replace("\n", end) + tail.format(end=end)).encode(encoding))
+    history = read_history(path)
+    assert (history.impressions, history.clicks, history.cost) == (6, 2, 9)
+
+
+def test_text_longer_than_what_is_looked_at_is_read_whole(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(("click price rate\n" + "0 7 0.5\n" * 40_000).encode("utf-16"))
+    assert len(read_log(tmp_path / "a.csv")) == 40_000
+
+
+def test_a_json_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "h.json").write_text('{"imp_train": 6, "imp_train": 7, "clk_train": 2, "cost_train": 9}')
+    with pytest.raises(LogError, match="'imp_train' stands twice"):
+        read_history(tmp_path / "h.json")

@@ -132,7 +132,7 @@ def plain(market: Market, bid_for: Bidding) -> list[tuple[int, int, int, int, fl
             tick = sum(place >= bound for bound in bounds)
             rate, price = float(log.rate[first + place]), int(log.price[first + place])
             bid = min(int(bid_for(first // terms.episode, tick, rate, left, terms.episode - place)), cap, left)
-            if bid >= price:
+            if bid >= max(price, 1):  # a bid of 0 is none
                 left -= price
                 impressions += 1
                 clicks += int(click[first + place])

@@ -1,0 +1,186 @@
+"""Names and paths are printed and drawn as they are, by every command: no markup, no emoji, no formula, no escape."""
+
+import html
+import json
+import shlex
+import sys
+import warnings
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from rich.console import Console
+
+from adarena.__main__ import COMMANDS, main
+from adarena.benchmarks import plots
+from adarena.benchmarks.printing import PlainTable
+from adarena.simulator import Scenario
+
+MARKET, OUT = "m [/b] $5 $x :smile:", "o[red]x [/a]"
+CAMPAIGNS = ("[de] brand", "[brand] exact", "x [/a]", "_$5 \\frac$ :fire:")
+LABEL, OTHER = "_p [/red] $a^2$", "[bold]q"
+
+
+def market(**changes: object) -> Scenario:
+    """Four listed campaigns whose budgets bind, with names that a careless printer takes for something else."""
+    campaigns = [
+        {"name": name, "budget_per_day": 3.0, "value_per_conversion": 1.0 + n, "ads": [{"name": "[/ad]"}]}
+        for n, name in enumerate(CAMPAIGNS)
+    ]
+    advertisers = [{"name": "[/adv] $1$", "campaigns": campaigns}]
+    tree = Scenario.preset("tiny").model_dump(mode="json") | {"name": MARKET}
+    tree["demand"] = {"kind": "listed", "advertisers": advertisers}
+    return Scenario.from_tree(tree).override(changes)
+
+
+LEAD = {"form_open_rate": 0.9, "qualified_rate": 0.5, "sale_rate": 0.5}
+RICH = {
+    "traffic.requests_per_day": 2_000,
+    "serving": {"servers": 3, "service_s": 0.01, "deadline_s": 1.0},
+    "surfaces": [{"name": "[/s] $s$", "share": 1.0, "exposure": [1.0]}, {"name": "[red]t", "share": 1.0, "exposure": [1.0]}],
+    "funnel": {"levels": [{"recall": 4, "rough": 3, "fine": 2}]},
+    "sessions": {"mean_requests": 3.0},
+    "fatigue": {},
+}
+
+
+@pytest.fixture
+def texts(monkeypatch):
+    """All texts that are drawn into pictures, as a reader sees them."""
+    seen = set()
+    save, inlined = plots.save, plots.close
+
+    def kept(figure):
+        figure.canvas.draw()
+        for text in figure.findobj(plt.Text):
+            assert not text.get_parse_math() or "$" not in text.get_text()
+            seen.add(text.get_text())
+        inlined(figure)
+
+    monkeypatch.setattr(plots, "close", kept)
+    assert save.__globals__["close"] is kept
+    return seen
+
+
+@pytest.fixture
+def command(monkeypatch, capsys, tmp_path):
+    """Runs `adarena ...` in a folder of its own; returns what is printed, lines put together."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("adarena.__main__.console", Console(width=300, markup=False, emoji=False))
+
+    def run(*words: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["adarena", *words])
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*Glyph.*")
+            main()
+        printed = capsys.readouterr()
+        assert printed.err == ""
+        return printed.out
+
+    return run
+
+
+def test_the_console_of_the_commands_prints_what_is_given(capsys):
+    from adarena.benchmarks.printing import plain_console
+
+    plain_console().print(f"written: {OUT}/x {MARKET}", soft_wrap=True)
+    assert capsys.readouterr().out == f"written: {OUT}/x {MARKET}\n"
+
+
+def test_tables_print_what_is_given_on_any_console(capsys):
+    table = PlainTable(MARKET, caption="[/c] " + OUT)
+    table.add_column("[/head]")
+    table.add_row("[/cell] [red]x")
+    Console(width=100).print(table)  # as in a notebook
+    out = " ".join(capsys.readouterr().out.split())  # titles are as narrow as the table
+    for text in (MARKET, "[/c] " + OUT, "[/head]", "[/cell] [red]x"):
+        assert text in out
+
+
+def test_simulate(command, tmp_path, texts):
+    scenario = market(**RICH)
+    tree = scenario.model_dump(mode="json")
+    for campaign in tree["demand"]["advertisers"][0]["campaigns"]:
+        campaign |= {"lead": LEAD, "conversion_rate": 0.1}
+    Scenario.from_tree(tree).save(tmp_path / "[m].yaml")
+    out = command("simulate", "--scenario", "[m].yaml", "--out", OUT, "--journal")
+    for name in (*CAMPAIGNS, MARKET, "[/s] $s$", "[red]t"):
+        assert name in out
+    for file in ("day", "delivery", "users", "leads"):
+        assert f"figure: {OUT}/{file}.png" in out
+        assert (tmp_path / OUT / f"{file}.png").exists()
+    assert f"journal: {OUT}/journal" in out
+    assert sum(MARKET in text for text in texts) >= 2  # the day has a title of its own
+
+
+def test_bench_and_tune(command, tmp_path, texts):
+    scenario = market()
+    scenario.save(tmp_path / "m.yaml")
+    words = ("bench", "bidding", "--scenario", "m.yaml", "--seeds", "4", "--policies", f"{LABEL}=pid", f"{OTHER}=truthful")
+    out = command(*words, "--out", OUT)
+    for name in (MARKET, LABEL, OTHER, f"{OUT}/report.html"):
+        assert name in out
+    page = (tmp_path / OUT / "report.html").read_text()
+    for name in (MARKET, LABEL, OTHER):
+        assert html.escape(name) in page
+    assert html.escape(shlex.join(["adarena", *words])) in page
+    assert {LABEL, OTHER, f"{MARKET}: 4 days, dots; mean and 95% interval, black"} <= texts
+    assert any(name in text for name in CAMPAIGNS for text in texts if text.startswith("day "))
+    assert json.loads((tmp_path / OUT / "summary.json").read_text())["policies"][LABEL] == "pid"
+    out = command(
+        "tune",
+        "bidding",
+        "--scenario",
+        "m.yaml",
+        "--policies",
+        "pid",
+        "--configurations",
+        "1",
+        "--days",
+        "2",
+        "--out",
+        f"{OUT}.yaml",
+    )
+    assert MARKET in out
+    assert f"written: {OUT}.yaml" in out
+    command("bench", "bidding", "--scenario", "m.yaml", "--seeds", "2", "--policies", f"@{OUT}.yaml", "--out", "b")
+
+
+def test_legends_hold_every_policy(command, tmp_path, monkeypatch):
+    legends = []
+    closed = plots.close
+    monkeypatch.setattr(plots, "close", lambda f: (legends.extend(f.legends), closed(f)))
+    market().save(tmp_path / "m.yaml")
+    command("bench", "bidding", "--scenario", "m.yaml", "--seeds", "2", "--policies", f"{LABEL}=pid", "--out", OUT)
+    told = [{text.get_text() for text in legend.get_texts()} for legend in legends]
+    assert told
+    assert all(LABEL in names for names in told)
+
+
+def test_quotas(command, tmp_path, texts):
+    market(**RICH).save(tmp_path / "m.yaml")
+    out = command("quotas", "--scenario", "m.yaml", "--requests", "200", "--ladder", "2", "4", "--out", OUT)
+    assert f"figure: {OUT}/quotas.png" in out
+    assert any(MARKET in text for text in texts)
+
+
+def test_replay(command, tmp_path):
+    dice = np.random.default_rng(0)
+    rows = zip(dice.random(300) < 0.2, dice.integers(1, 300, 300), dice.random(300) * 0.2, strict=True)
+    name = "[red]log[ :fire:].txt"
+    (tmp_path / name).write_text("".join(f"{int(c)} {p} {r}\n" for c, p, r in rows))
+    (tmp_path / "[b]mine.py").write_text("from adarena.agents.bidding import PID as Mine\n")
+    out = command("replay", name, "--episode", "100", "--bidders", "pid", "[b]mine.py:Mine")
+    assert name in out
+    assert "[b]mine.py:Mine" in out
+
+
+def test_train(command, tmp_path):
+    small = ("--timesteps", "50", "--env", "scenario=tiny", "--set", "envs=2", "group=2", "n_steps=50", "batch_size=50")
+    assert f"{OUT}/agent.zip" in command("train", "--out", OUT, *small)
+
+
+def test_every_command_is_here():
+    """What is left out takes no names; realism takes a folder alone, and prints it as all others do."""
+    tested = {"simulate", "bench", "tune", "quotas", "replay", "train"}
+    assert set(COMMANDS) - tested == {"speed", "theory", "realism", "demo"}
