@@ -101,10 +101,12 @@ def measure(advance: Callable[[], None] | None = None) -> Realism:
     world, shown = _played("feed", requests=True)
     assert world.scenario.sessions is not None
     watched = world.ledger.requests().sum() * world.scenario.sessions.videos / shown.attrs["user_days"]
+    longest = shown.attrs["busiest"] * world.scenario.sessions.videos * world.scenario.sessions.video_s / HOUR_S
     tired = _fatigue(shown)
     clicks, impressions = _clicks(world)
     done(
         Fact("videos a user and day", "feed", watched, 340.0, 420.0, "KuaiRand 378 and 381"),
+        Fact("hours of the busiest of a million users", "feed", longest, 6.0, 18.0, "a day has 24, and nights"),
         *(
             Fact(f"click rate at exposure {n} over the first", "feed", tired[n], m - 0.03, m + 0.03, "Criteo, within users")
             for n, m in CRITEO.items()
@@ -138,7 +140,8 @@ def _played(preset: str, changes: dict[str, Any] | None = None, requests: bool =
         shown = pd.read_parquet(Path(folder) / "impressions.parquet")
         shown["true_rate"] = pd.read_parquet(Path(folder) / "truth.parquet")["true_rate"]
         if requests:
-            shown.attrs["user_days"] = pd.read_parquet(Path(folder) / "requests.parquet", columns=["user"])["user"].nunique()
+            by_user = pd.read_parquet(Path(folder) / "requests.parquet", columns=["user"])["user"].value_counts()
+            shown.attrs |= {"user_days": len(by_user), "busiest": int(by_user.max())}
     return world, shown
 
 
