@@ -19,7 +19,7 @@ def whole(value: Any) -> int | None:
         return int(value)
     if real(value) is None:
         return None
-    number = math.floor(value)
+    number = int(math.floor(value))  # noqa: RUF046  (NumPy's floor is no int)
     return number if number == value else None
 
 
