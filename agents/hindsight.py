@@ -20,6 +20,7 @@ from ..simulator.errors import MarketError, PolicyError
 from ..simulator.exchange import Recorded
 from ..simulator.kernel import WINS
 from ..simulator.market import build
+from ..simulator.numeric import real
 from ..simulator.scenario import Objective, Scenario
 from ..simulator.seats import BidPolicies, BidPolicy
 from ..simulator.world import World
@@ -62,8 +63,9 @@ def static_hindsight(
     Raises:
         MarketError: if there is no such campaign, it is billed by conversion, or `tolerance` is not between 0 and 1.
     """
-    if not 0 < tolerance < 1:
-        raise MarketError(f"the tolerance of a search lies between 0 and 1, not at {tolerance}")
+    ratio = real(tolerance)
+    if ratio is None or not 0 < ratio < 1:
+        raise MarketError(f"the tolerance of a search lies between 0 and 1, not at {tolerance!r}")
     table = build(scenario).campaigns
     k = table.place(campaign)
     if k is None:
@@ -72,7 +74,7 @@ def static_hindsight(
         raise MarketError(unsettled(table.names[k], "static hindsight"))
 
     def play(place: int) -> StaticHindsight:
-        multiplier = float(table.prior[k]) * (1 + tolerance) ** place
+        multiplier = float(table.prior[k]) * (1 + ratio) ** place
         seat = _with(policies() if callable(policies) else policies, k, table.names, Fixed(multiplier, times_prior=False))
         world = World(scenario, {"bid": seat}, seed=seed)
         world.run()

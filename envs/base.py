@@ -17,6 +17,7 @@ from ..simulator import kernel as K
 from ..simulator.demand import MICRO
 from ..simulator.errors import MarketError
 from ..simulator.leads import TOLD
+from ..simulator.numeric import real, whole
 from ..simulator.scenario import Scenario
 from ..simulator.seats import BidPolicy, BidView, Decision, Told, ToldLeads
 from ..simulator.splits import SPLITS
@@ -133,9 +134,9 @@ def drawn_case(
     campaign, day = options.get("campaign", drawn_campaign), options.get("day", drawn_day)
     if isinstance(campaign, bool) or not isinstance(campaign, int | np.integer) or campaign not in held:
         raise MarketError(f"the campaign must be one whose budget binds, {', '.join(map(str, held))}, not {campaign!r}")
-    if isinstance(day, bool) or not isinstance(day, int | np.integer) or not 0 <= day < LAST_DAY:
+    if (seed := whole(day)) is None or not 0 <= seed < LAST_DAY:
         raise MarketError(f"the day is a whole number from 0 to {LAST_DAY - 1:,}, the seed of a world, not {day!r}")
     scale = options.get("budget_scale", 1.0)
-    if isinstance(scale, bool) or not isinstance(scale, int | float | np.number) or not 0.01 <= scale <= 100:
+    if (factor := real(scale)) is None or not 0.01 <= factor <= 100:
         raise MarketError(f"the budget_scale is a number from 0.01 to 100, not {scale!r}")
-    return int(campaign), int(day), options.get("rivals", drawn_mix), float(scale)
+    return int(campaign), seed, options.get("rivals", drawn_mix), factor

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -18,6 +17,7 @@ from ..simulator import kernel as K
 from ..simulator.demand import MICRO
 from ..simulator.errors import MarketError, PolicyError
 from ..simulator.market import build
+from ..simulator.numeric import real, whole
 from ..simulator.scenario import Objective, Scenario
 from .base import DAYS, LAST_DAY, OpenSeat, drawn_case
 
@@ -120,10 +120,10 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
     ) -> None:
         if not isinstance(reward, str) or reward not in ("objective", *REWARDS):
             raise MarketError(f"the reward is objective, {', '.join(REWARDS)}, not {reward!r}")
-        if isinstance(cpa_limit, bool) or not isinstance(cpa_limit, int | float | np.number) or not 0 < cpa_limit < math.inf:
+        if (limit := real(cpa_limit)) is None or not limit > 0:
             raise MarketError(f"the cpa_limit is a multiple of the target above 0, not {cpa_limit!r}")
-        whole = isinstance(days, tuple | list) and len(days) == 2 and all(isinstance(day, int | np.integer) for day in days)
-        if not whole or not 0 <= days[0] < days[1] <= LAST_DAY:
+        first, end = [whole(day) for day in days] if isinstance(days, tuple | list) and len(days) == 2 else (None, None)
+        if first is None or end is None or not 0 <= first < end <= LAST_DAY:
             raise MarketError(f"days are drawn from a range: two whole numbers from 0 to {LAST_DAY:,}, rising, not {days!r}")
         if engine not in ("compiled", "events"):
             raise MarketError(f"there is no engine {engine!r}; known are compiled and events")
@@ -135,8 +135,8 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         self.scenario = Scenario.named(scenario) if isinstance(scenario, str) else scenario
         if self.scenario.days != 1:
             raise MarketError(f"an episode is one day, and scenario {self.scenario.name!r} has {self.scenario.days}")
-        self.reward_kind, self.cpa_limit, self.engine = reward, float(cpa_limit), engine
-        self.days, self.mixes = (int(days[0]), int(days[1])), mixes
+        self.reward_kind, self.cpa_limit, self.engine = reward, limit, engine
+        self.days, self.mixes = (first, end), mixes
         self.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
         self.observation_space = spaces.Box(-BOUND, BOUND, (len(FEATURES),), np.float32)
         self._seat: OpenSeat | None = None
@@ -145,9 +145,12 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Begins a day; see *Reset options*. Raises `MarketError` for options that are not allowed."""
-        super().reset(seed=seed)
-        self._seat = None  # until the day has begun
+        given = None if seed is None else whole(seed)
+        if seed is not None and (given is None or given < 0):
+            raise MarketError(f"a seed is a whole number from 0 up, not {seed!r}")
+        super().reset(seed=given)
         campaign, day, mix, scale = drawn_case(self.scenario, self.np_random, options, self.days, self.mixes)
+        self._seat = None  # until the day has begun
         self._day, self._campaign = day, campaign
         seat = OpenSeat(self.scenario, campaign, day, mix, scale, self.engine)
         market = build(self.scenario)

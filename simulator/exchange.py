@@ -7,7 +7,6 @@ of a kernel goes through here and ends with `refresh`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +26,7 @@ from .history import new_history
 from .leads import new_chain
 from .market import Market
 from .memory import new_memory, with_room
+from .numeric import real
 from .organic import new_baseline
 from .population import best_ads, rates
 from .response import delay_table
@@ -308,9 +308,10 @@ class Exchange:
 
     def surge(self, now: int, factor: float) -> None:
         """Multiplies all traffic from now on; requests that have arrived stay, the others are placed anew."""
-        if not isinstance(factor, Real) or not 0 <= factor <= 1e9:
+        times = real(factor)
+        if times is None or not 0 <= times <= 1e9:
             raise MarketError(f"a surge needs a factor from 0 to 1e9, not {factor!r}")
-        self.intensity = self.intensity.scaled(now, factor)
+        self.intensity = self.intensity.scaled(now, times)
         control = self.state.control
         base, start = int(control[K.BASE]), int(control[K.NEXT] - control[K.BASE])
         if not control[K.SCORED]:
@@ -472,22 +473,24 @@ class Exchange:
 
     def set_multiplier(self, campaign: int | str, multiplier: float) -> None:
         """What a campaign bids until its policy decides again, as a multiple of its target."""
-        if not isinstance(multiplier, Real) or not 0 <= multiplier <= LARGEST:
+        number = real(multiplier)
+        if number is None or not 0 <= number <= LARGEST:
             raise MarketError(f"a multiplier is a number from 0 to {LARGEST:g}, not {multiplier!r}")
         k = self.find(campaign)
         if np.isnan(self.multiplier[k]):
             raise MarketError(f"campaign {campaign!r} bids by request: it has no multiplier to set")
-        self.multiplier[k] = multiplier
+        self.multiplier[k] = number
         self.refresh()
 
     def scale_value(self, campaign: int | str, factor: float, tick: int) -> None:
         """Multiplies what a conversion is worth to a campaign, and with it its target."""
         k = self.find(campaign)
-        if not isinstance(factor, Real) or not 1 / LARGEST <= factor * self.value_factor[k] <= LARGEST:
+        times = real(factor)
+        if times is None or not 1 / LARGEST <= times * self.value_factor[k] <= LARGEST:
             raise MarketError(
                 f"a value is scaled by a factor above 0, to at most {LARGEST:g} times what it was, not by {factor!r}"
             )
-        self.value_factor[k] *= factor
+        self.value_factor[k] *= times
         self._revalue(tick)
         self.refresh()
 
@@ -531,9 +534,10 @@ def _widened(array: NDArray[Any], more: int) -> NDArray[Any]:
 
 
 def _money(amount: float) -> np.int64:
-    if not isinstance(amount, Real) or not 0 <= amount < 1e12:
+    number = real(amount)
+    if number is None or not 0 <= number < 1e12:
         raise MarketError(f"an amount of money is a number from 0 to 1e12, not {amount!r}")
-    return np.int64(demand.micros(float(amount)))
+    return np.int64(demand.micros(number))
 
 
 def next_arrival(state: K.State) -> int | None:

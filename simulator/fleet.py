@@ -17,6 +17,7 @@ from .clock import Clock
 from .delivery import MOST_SERVERS, Autoscaling, Outage, Serving
 from .errors import MarketError
 from .exchange import Exchange
+from .numeric import whole
 from .serving import ASKED, CAPACITY
 
 
@@ -81,9 +82,9 @@ class Fleet:
 
     def repair(self, servers: int) -> None:
         """Brings so many servers back. Raises `MarketError` if not so many have failed."""
-        if _count(servers) > self.failed:
+        if (count := _count(servers)) > self.failed:
             raise MarketError(f"{servers} servers cannot be repaired: {self.failed} have failed")
-        self.failed -= servers
+        self.failed -= count
         self._update()
 
     def server_us(self) -> int:
@@ -131,6 +132,7 @@ class Fleet:
 
 
 def _count(servers: Any) -> int:
-    if isinstance(servers, bool) or not isinstance(servers, int) or not 0 <= servers <= MOST_SERVERS:
+    count = whole(servers)
+    if count is None or not 0 <= count <= MOST_SERVERS:
         raise MarketError(f"a number of servers is a whole number from 0 to {MOST_SERVERS:,}, not {servers!r}")
-    return servers
+    return count

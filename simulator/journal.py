@@ -26,6 +26,7 @@ from .disk import Claim, reason, remove
 from .errors import MarketError
 from .exchange import Exchange
 from .history import COUNTERS, hashed, new_history
+from .numeric import real
 
 ROWS = 1 << 16  # of a row group
 STAGES = ("recall", "rough", "fine")  # that a candidate left last
@@ -97,7 +98,7 @@ class Logs:
     candidates: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.candidates <= 1:
+        if (share := real(self.candidates)) is None or not 0 <= share <= 1:
             raise MarketError(f"candidates are logged of a share of the requests from 0 to 1, not {self.candidates!r}")
 
 
@@ -129,7 +130,7 @@ class Journal:
         self._requests: list[tuple[Any, ...]] = []
         self._logged = 0
         self._traced: dict[int, pa.Table] = {}  # candidates by request, until it is played
-        self._sampled, self._dice = logs.candidates, np.zeros(K.CHUNK)
+        self._sampled, self._dice = float(logs.candidates), np.zeros(K.CHUNK)
         if logs.features:
             table = exchange.market.campaigns
             exchange.replace(history=new_history(len(exchange.market.users.segment), len(table.appeal)))

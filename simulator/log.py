@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from .errors import LogError
+from .numeric import whole
 
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -146,6 +147,11 @@ class PriceHistory:
     parts: int = 1  # into which cost and prices divide one unit of money
 
     def __post_init__(self) -> None:
+        for name in ("impressions", "clicks", "cost"):
+            number = whole(getattr(self, name))
+            if number is None or not abs(number) < 2**53:
+                raise LogError(f"{self.source}: {name} must be a whole number below 2^53, not {getattr(self, name)!r}")
+            object.__setattr__(self, name, number)
         if not 0 < self.clicks <= self.impressions:
             raise LogError(
                 f"{self.source} has {self.clicks} clicks in {self.impressions} impressions: "

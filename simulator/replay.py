@@ -11,7 +11,6 @@ Reference for the setting: Cai et al., Real-Time Bidding by Reinforcement Learni
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from .compiled import inlined, kernel
 from .errors import LogError, PolicyError
 from .kernel import CHUNK
 from .log import Log, PriceHistory, read_history, read_log
+from .numeric import real, whole
 from .rules import call_rule, pointer_to
 from .seats import (
     BidPolicy,
@@ -208,11 +208,12 @@ def replay(
     ticks = min(TICKS, episode) if ticks is None else _whole("ticks", ticks, 1)
     if ticks > episode:
         raise LogError(f"ticks={ticks} is more than the {episode} auctions of an episode: an auction a tick is the most")
-    if not 0 < budget_fraction < np.inf:
+    fraction = real(budget_fraction)
+    if fraction is None or not fraction > 0:
         raise LogError(f"budget_fraction={budget_fraction} must be a finite number above 0")
     parts = max(log.parts, history.parts)  # all money is counted in the finer ones
     cost = history.cost * (parts // history.parts)
-    budget = int(min(cost / history.impressions * budget_fraction * episode, 2.0**53))
+    budget = int(min(cost / history.impressions * fraction * episode, 2.0**53))
     if not 0 < budget < 2**53:
         told = f"the {history.cost_per_impression * episode:.6g} that {episode} auctions cost"
         unit = "units" if parts == 1 else f"parts of 1/{parts:,}"
@@ -234,19 +235,17 @@ def money(counted: Any, parts: int) -> Any:
 
 def _counted(name: str, value: Any, parts: int) -> int:
     """An amount of money in parts of it, cut down."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value < 2**53 / parts:
+    amount = real(value)
+    if amount is None or not 0 <= amount < 2**53 / parts:
         raise LogError(f"{name}={value!r} must be an amount of money from 0 up")
-    return int(value * parts * GRACE)
+    return int(amount * parts * GRACE)
 
 
 def _whole(name: str, value: Any, least: int) -> int:
-    try:
-        whole = operator.index(value)
-    except TypeError:
-        whole = least - 1
-    if isinstance(value, bool) or whole < least:
+    number = whole(value)
+    if number is None or not least <= number < 2**63:
         raise LogError(f"{name}={value!r} must be a whole number from {least} up")
-    return whole
+    return number
 
 
 class _Seat:

@@ -12,7 +12,6 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
-from numbers import Integral
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,11 +22,13 @@ from .delivery import Auction, Funnel, Serving, Surface
 from .disk import write
 from .errors import ScenarioError, suggest
 from .habits import Fatigue, Sessions
+from .numeric import whole
 from .outcomes import Delay, DelayPart, Lead, Leads, Organic
 from .querying import Search
 from .settings import Count, LogOdds, Money, NonNegative, Part, Positive, Range, Share, sentence
 from .yaml_text import read_value, read_yaml, write_yaml
 
+LONGEST_US = 2**62  # times are 64-bit microseconds
 MOST_CAMPAIGNS = 60_000  # a rank carries its campaign in 16 bits
 
 
@@ -331,6 +332,10 @@ class Scenario(Part):
         self._check_surfaces()
         if self.day_s * 1_000_000 % self.ticks_per_day:
             raise ValueError(f"ticks_per_day must divide the day's {self.day_s} s into whole microseconds")
+        if self.horizon_us >= LONGEST_US:
+            raise ValueError(
+                f"days of day_s seconds must come to less than 2^62 microseconds, not {self.days:,} of {self.day_s:,}"
+            )
         if self.users.segments > self.users.count:
             raise ValueError("users.segments must not exceed users.count")
         if self.funnel is not None and self.rates.kind != "interests":
@@ -423,8 +428,11 @@ class Scenario(Part):
         for size, value in sizes.items():
             if size not in taken:
                 raise ScenarioError(f"preset {name!r} does not take {size!r}{suggest(size, taken)}")
-            if not isinstance(value, Integral) or value < 1:
+            if (number := whole(value)) is None or number < 1:
                 raise ScenarioError(f"preset {name!r} needs a whole number from 1 up as {size}, not {value!r}")
+            if size != "requests" and number > MOST_CAMPAIGNS:
+                raise ScenarioError(f"preset {name!r} takes at most {MOST_CAMPAIGNS:,} as {size}, not {value!r}")
+            sizes[size] = number
         return PRESETS[name](**sizes)
 
     @classmethod

@@ -16,7 +16,7 @@ LogOdds = Annotated[float, Field(ge=-50, le=50)]
 # Below the largest amount that a ledger in millionths can hold.
 Money = Annotated[float, Field(gt=0, lt=1e12)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
 Range = tuple[Positive, Positive]
 
 

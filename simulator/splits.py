@@ -5,6 +5,7 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Literal
 
+from . import numeric
 from .errors import MarketError
 
 Split = Literal["train", "validation", "test"]
@@ -19,9 +20,10 @@ SPLITS: dict[Split, range] = {
 def seeds(split: Split, count: int) -> range:
     """The first `count` seeds of a split. Raises `MarketError` if there are not so many, or less than one is wanted."""
     whole = SPLITS[split]
-    if not 1 <= count <= len(whole):
-        raise MarketError(f"from 1 to {len(whole):,} {split} seeds can be had, not {count}")
-    return whole[:count]
+    wanted = numeric.whole(count)
+    if wanted is None or not 1 <= wanted <= len(whole):
+        raise MarketError(f"from 1 to {len(whole):,} {split} seeds can be had, not {count!r}")
+    return whole[:wanted]
 
 
 def split_of(seed: int) -> Split:

@@ -27,6 +27,7 @@ from .interrupts import held_interrupts
 from .journal import Journal, Logs
 from .ledger import Ledger
 from .memory import FatigueBooks
+from .numeric import whole
 from .rotation import CreativeBooks
 from .scenario import Scenario
 from .seats import BidPolicies
@@ -66,14 +67,14 @@ class World:
             raise MarketError(f"a world is made from a Scenario, not from {scenario!r}")
         if engine not in ENGINES:
             raise MarketError(f"there is no engine {engine!r}; known are {' and '.join(ENGINES)}")
-        if not _whole(seed) or seed < 0:
+        if (given := whole(seed)) is None or given < 0:
             raise MarketError(f"a seed is a whole number from 0 up, not {seed!r}")
         if policies is not None and not isinstance(policies, Mapping):
             raise PolicyError(f"policies are a mapping from seats to policies, not {type(policies).__name__}")
         for seat in policies or {}:
             if seat not in SEATS:
                 raise PolicyError(f"there is no seat {seat!r}{suggest(str(seat), SEATS)}")
-        self.scenario, self.seed, self.engine = scenario, int(seed), engine
+        self.scenario, self.seed, self.engine = scenario, given, engine
         self.env = Clock()
         self._exchange = Exchange(scenario, market.build(scenario), self.seed)
         ticks = scenario.days * scenario.ticks_per_day
@@ -147,10 +148,10 @@ class World:
         """
         self._check_whole()
         horizon = self.scenario.horizon_us
-        end = horizon if until is None else until
-        if not _whole(end) or not self.now <= end <= horizon:
+        end = horizon if until is None else whole(until)
+        if end is None or not self.now <= end <= horizon:
             raise MarketError(f"a run ends at a whole number of microseconds from now ({self.now}) to {horizon}, not {until!r}")
-        stop = self.env.at(int(end), END)
+        stop = self.env.at(end, END)
         with one_blas_thread(), held_interrupts() as interrupts:
             try:
                 while stop.callbacks is not None:  # as long as it has not taken place
@@ -292,11 +293,9 @@ class World:
 
     def _note(self, what: str, campaign: int | str | None, amount: float | None) -> None:
         if self.journal is not None:
-            self.journal.note(self.now, what, -1 if campaign is None else self._exchange.find(campaign), amount)
-
-
-def _whole(number: Any) -> bool:
-    """Whether this is a whole number, of any numeric type but bool."""
-    if isinstance(number, bool) or not isinstance(number, (int, float, np.integer, np.floating)):
-        return False
-    return bool(np.isfinite(number)) and int(number) == number
+            self.journal.note(
+                self.now,
+                what,
+                -1 if campaign is None else self._exchange.find(campaign),
+                None if amount is None else float(amount),
+            )

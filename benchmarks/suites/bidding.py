@@ -23,6 +23,7 @@ from ...agents.watching import UNKNOWN
 from ...simulator.errors import MarketError
 from ...simulator.forecast import forecast as forecast  # what pictures draw as the ideal
 from ...simulator.market import build
+from ...simulator.numeric import whole
 from ...simulator.scenario import Objective, Scenario
 from ...simulator.seats import BidPolicy
 from ...simulator.splits import Split, checked
@@ -123,10 +124,11 @@ def cases(scenario: Scenario, seeds: int, split: Split = "test", skip: int = 0) 
 
     Raises `MarketError` if there are not so many.
     """
-    if seeds < 1 or skip < 0:
-        raise MarketError(f"a comparison has days, of which it skips none or some: not {seeds} after {skip}")
+    count, before = whole(seeds), whole(skip)
+    if count is None or before is None or count < 1 or before < 0:
+        raise MarketError(f"a comparison has days, of which it skips none or some: not {seeds!r} after {skip!r}")
     held = contested(scenario)
-    days = list(enumerate(seeds_of(split, skip + seeds)))[skip:]
+    days = list(enumerate(seeds_of(split, before + count)))[before:]
     return [Case(checked(seed, split), held[i % len(held)]) for i, seed in days]
 
 
