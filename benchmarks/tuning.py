@@ -25,6 +25,7 @@ from .store import Store, code_version
 from .suites import bidding
 
 FINALISTS = 6  # configurations that meet again on validation days, beside the policy as given
+MOST = 100_000  # configurations of a policy
 DIGITS = 4  # of a searched value: what is written is what was tried
 METRIC = "mean over cases of score over that of static hindsight (score: value; under a target CPA, with its penalty)"
 
@@ -44,8 +45,10 @@ class Tuned(NamedTuple):
 def configurations(spec: str, count: int, seed: int = 0) -> list[str]:
     """The texts that are tried: the policy as given, then `count` drawn from its space; without a space only the first.
 
-    The draws depend on the policy's text and on `seed` alone.
+    The draws depend on the policy's text and on `seed` alone. Raises `MarketError` for a count below 1 or above `MOST`.
     """
+    if not 1 <= count <= MOST:
+        raise MarketError(f"a search needs at least one configuration and at most {MOST:,}, not {count}")
     policy = make_bidder(spec)
     space = space_of(policy)
     if not space:
@@ -89,10 +92,8 @@ def tune(
     """Searches the space of each policy, on `days` training days and as many validation days.
 
     Raises:
-        MarketError: if `count` is below 1, or there are not so many days.
+        MarketError: if `count` is below 1 or above `MOST`, or there are not so many days.
     """
-    if count < 1:
-        raise MarketError(f"a search needs at least one configuration, not {count}")
 
     def scores(tried: Sequence[str], split: Split) -> dict[str, float]:
         return bidding.shares(scenario, tried, days, split, advance, mix=mix, jobs=jobs, store=store)
@@ -144,7 +145,7 @@ def read(path: Path) -> dict[str, str]:
     except OSError as error:
         raise PolicyError(f"cannot read the tuned policies {str(path)!r}: {error.strerror}") from None
     except ValueError as error:
-        raise PolicyError(f"{str(path)!r} holds no tuned policies: {error}") from None
+        raise PolicyError(f"{str(path)!r} is not as `adarena tune` writes it: {error}") from None
     listed = content.get("policies") if isinstance(content, dict) else None
     policies: dict[str, str] = {}
     for one in listed if isinstance(listed, list) else ():

@@ -93,7 +93,7 @@ def test_configurations_stay_in_the_space_and_do_not_depend_on_company():
         assert 0.4 < (values < middle).mean() < 0.6  # half below the middle, give or take three standard errors
     assert tuning.configurations("pid", 3) == tuning.configurations("pid", 200)[:4]
     assert tuning.configurations("truthful", 60) == ["truthful"]
-    with pytest.raises(MarketError, match="at least one configuration, not 0"):
+    with pytest.raises(MarketError, match="at least one configuration and at most 100,000, not 0"):
         tuning.tune(Scenario.preset("tiny"), ["pid"], 0, 2, Store())
 
 
