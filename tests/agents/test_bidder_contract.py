@@ -175,7 +175,7 @@ def test_it_learns_nothing_from_ticks_in_which_it_could_not_bid(name: str, scena
     assert learns_by_tick == (decisions(range(1, absent.start)) != plain) or name == "shading"
 
 
-@every_bidder
+@pytest.mark.parametrize("name", sorted(set(BIDDERS) - {"truthful"}))  # which spends all it has as soon as it can
 @pytest.mark.parametrize("mode", ["paused", "launched"])
 def test_after_an_absence_it_does_not_make_up_for_it_in_a_rush(name: str, mode: str) -> None:
     """Away from 4:00 to 12:00, or there from 12:00 only: in the next two hours it spends about what an even pace would.

@@ -82,14 +82,18 @@ def test_hindsight_is_the_constant_with_the_best_score(objective: Objective) -> 
 
 
 def test_objectives_disagree_about_the_best_constant() -> None:
-    case = suite.cases(market("max_value"), 1)[0]
+    """Who wants 40 times its spend, more than the whole budget buys, spends less than the budget."""
+    markets = {"max_value": market("max_value"), "target_roas": market("target_roas", **{"demand.target_roas": 40.0})}
+    case = suite.cases(markets["max_value"], 1)[0]
     best = {
-        name: static_hindsight(market(name), rivals(market(name), case.campaign), case.campaign, case.seed)
-        for name in ("max_value", "utility")
+        name: static_hindsight(scenario, rivals(scenario, case.campaign), case.campaign, case.seed)
+        for name, scenario in markets.items()
     }
-    assert best["utility"].spend < 0.9 * best["max_value"].spend
-    assert best["utility"].value < best["max_value"].value
-    assert best["utility"].score > best["max_value"].value - best["max_value"].spend
+    most, thrifty = best["max_value"], best["target_roas"]
+    assert most.value / most.spend < 40
+    assert thrifty.spend < 0.9 * most.spend
+    assert thrifty.value < most.value
+    assert thrifty.score > by_hand("target_roas", most.value, most.spend, most.value / 40)
 
 
 @every_objective

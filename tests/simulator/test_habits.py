@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markets import give_tape, policies, scenarios
+from scipy.stats import gamma
 
 from adarena.simulator import BidPolicy, BidView, MarketError, RequestRule, Scenario, ScenarioError, World, rule
+from adarena.simulator import kernel as K
 from adarena.simulator.habits import Sessions
 from adarena.simulator.memory import EXPOSURES, FAINT
 from adarena.simulator.population import users
@@ -191,8 +193,9 @@ def test_ads_shorten_sessions_and_keep_users_away() -> None:
     assert other["cut"].sum() == 0
     assert other["boring_ads"].sum() == 0
     assert one["cut"].sum() > 50
-    assert (one["visits"] <= other["visits"]).all()
-    assert one["visits"].sum() < other["visits"].sum()
+    first = one["day"] == 0  # nobody has been annoyed yet
+    assert (one["visits"] == other["visits"])[first].all()
+    assert one["visits"][~first].sum() < other["visits"][~first].sum()
     assert one["requests"].sum() < 0.8 * other["requests"].sum()
     assert one["content"].sum() < other["content"].sum()
     assert one["satisfaction"].iloc[-1] < 0.95 < other["satisfaction"].iloc[-1]
@@ -203,7 +206,7 @@ def test_ads_shorten_sessions_and_keep_users_away() -> None:
         np.testing.assert_array_equal(world.visits.pages[:, 0], frame[["sessions", "visits"]].sum())
     # By place in the session: as counted from the plan.
     pages = np.array([page for time, _, page, _ in sessions_of(World(scenario, seed=1), 8) if time < scenario.horizon_us])
-    assert len(pages) == full.played
+    assert len(pages) == one["requests_planned"].sum()
     np.testing.assert_array_equal(full.visits.pages[0], np.bincount(np.minimum(pages, PAGES - 1), minlength=PAGES))
 
 
@@ -260,24 +263,28 @@ def test_the_forecast_is_what_comes(sessions: Any) -> None:
         shares.append(requests / requests.sum(axis=1, keepdims=True))
     found, spread = np.mean(shares, axis=0), np.std(shares, axis=0, ddof=1) / len(shares) ** 0.5
     assert (np.abs(found - world.forecast) < 6 * spread + 1e-4).all()  # Student's t of 11 degrees, 48 times
-    assert np.abs(found - world.forecast).sum() / 2 < 0.01
+    assert np.abs(found - world.forecast).sum(axis=1).max() / 2 < 0.025  # total variation; luck alone comes to .015
     assert world.forecast.sum() == pytest.approx(1.0)
 
 
 def test_a_day_begins_in_the_middle_of_sessions() -> None:
     """As many requests come of those begun before midnight as, at a steady rate, sessions last beyond it."""
-    scenario = Scenario.preset("tiny").override(
-        {"sessions": LONG, "traffic.requests_per_day": 200_000, "traffic.curve": [1.0], **CALM}
-    )
-    rows = [row for row in sessions_of(World(scenario, seed=2), 60) if row[0] < 3 * 3_600_000_000]
-    begun = {number for _, number, page, _ in rows if page == 0}
-    earlier = [time for time, number, _, _ in rows if number not in begun]
-    # A session has n more requests with probability (12/13)^n, each after 300 s: of those begun before, the rate of requests
-    # t after midnight is the total times the chance that a sum of so many gaps exceeds t, exponential of mean 13 x 300 s.
-    mean_s, hours = 13 * 300.0, 3
-    expected = 200_000 / 86_400 * (12 / 13) * mean_s * (1 - np.exp(-hours * 3600 / mean_s))
-    assert abs(len(earlier) / expected - 1) < 0.05
-    assert abs(len(rows) / (200_000 / 8) - 1) < 0.03  # and with those that begin, the day is as busy as ever
+    a_day, hour_s, worlds = 1_000_000, 3600.0, 4
+    changes = {"sessions": LONG, "traffic.requests_per_day": a_day, "traffic.curve": [1.0], **CALM}
+    scenario = Scenario.preset("tiny").override(changes)
+    earlier = total = 0
+    for seed in range(worlds):
+        rows = [row for row in sessions_of(World(scenario, seed=seed), 50) if row[0] < hour_s * 1e6]
+        begun = {number for _, number, page, _ in rows if page == 0}
+        earlier += sum(number not in begun for _, number, _, _ in rows)
+        total += len(rows)
+    # Request p of a session comes with probability (12/13)^p, after 30 p exponential times of 10 s. It falls into the first
+    # hour and belongs to the evening before if it comes between t and t + an hour after a beginning t ago, for any t.
+    pages, times = np.arange(1, 300)[:, None], np.linspace(0, hour_s, 721)
+    lasting = np.trapezoid(gamma.sf(times, 30 * pages, scale=10.0), times, axis=1)
+    expected = a_day / 86_400 / 13 * ((12 / 13) ** pages[:, 0] * lasting).sum()
+    assert abs(earlier / worlds / expected - 1) < 0.05  # luck: 1.3%, of 3,000 sessions each
+    assert abs(total / worlds / (a_day / 24) - 1) < 0.05  # and with those that begin, the day is as busy as ever
 
 
 def test_what_is_played_is_what_was_made() -> None:
@@ -339,7 +346,8 @@ def test_requests_that_are_not_made_are_not_missing_from_those_left(serving: Any
     world = World(scenario, {"bid": {0: Asker()}}, seed=5)
     world.run(scenario.day_us // 2)
     asked, left = world._exchange.state.rule_state
-    assert 50 < asked < 0.8 * world.played
+    assert asked == world.played
+    assert 50 < asked < 0.8 * world._exchange.state.control[K.NEXT]
     assert left == round(scenario.expected_requests) - (asked - 1)
 
 

@@ -47,7 +47,8 @@ def run_on(world: World) -> int:
 def test_ctrl_c_anywhere_changes_nothing(data: st.DataObject) -> None:
     """Pressed while processes, policies and traffic are at work, in markets of all kinds."""
     scenario = data.draw(scenarios(served=data.draw(st.booleans()), people=data.draw(st.booleans())))
-    engine, kinds = data.draw(st.sampled_from(ENGINES)), data.draw(st.text("mcr-X", min_size=1, max_size=3))
+    engine, held = data.draw(st.sampled_from(ENGINES)), len(scenario.demand.advertisers)  # type: ignore[union-attr]
+    kinds = data.draw(st.text("mcr-X", min_size=held, max_size=held))
     times = data.draw(st.lists(st.integers(0, scenario.horizon_us - 1), min_size=1, max_size=4, unique=True))
     plain, stopped = policies(kinds), policies(kinds)
     whole, parts = (World(scenario, {"bid": seats}, 3, engine) for seats in (plain, stopped))
