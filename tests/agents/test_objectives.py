@@ -7,6 +7,7 @@ from typing import Any, get_args
 import gymnasium as gym
 import numpy as np
 import pytest
+from views import uniform_market
 
 from adarena.agents.bidding import Fixed
 from adarena.agents.hindsight import day_scores, frontier_bound, static_hindsight
@@ -81,19 +82,18 @@ def test_hindsight_is_the_constant_with_the_best_score(objective: Objective) -> 
         assert max(run.score for run in runs) <= best.score * 1.01
 
 
-def test_objectives_disagree_about_the_best_constant() -> None:
-    """Who wants 40 times its spend, more than the whole budget buys, spends less than the budget."""
-    markets = {"max_value": market("max_value"), "target_roas": market("target_roas", **{"demand.target_roas": 40.0})}
-    case = suite.cases(markets["max_value"], 1)[0]
-    best = {
-        name: static_hindsight(scenario, rivals(scenario, case.campaign), case.campaign, case.seed)
-        for name, scenario in markets.items()
-    }
-    most, thrifty = best["max_value"], best["target_roas"]
-    assert most.value / most.spend < 40
-    assert thrifty.spend < 0.9 * most.spend
-    assert thrifty.value < most.value
-    assert thrifty.score > by_hand("target_roas", most.value, most.spend, most.value / 40)
+def test_who_wants_utility_bids_the_truth_and_who_wants_value_all_it_can() -> None:
+    """Second price, two bidders U[0, 1], no budgets: bidding one's value is best (Vickrey 1961), worth 1/6 a request."""
+    requests = 20_000
+    honest, greedy = (
+        static_hindsight(uniform_market(requests, 1, objective=objective), None, 0, 0) for objective in ("utility", "max_value")
+    )
+    assert abs(honest.multiplier - 1) < 0.08  # near the best a constant loses little
+    luck = 4 * (1 / 12 - 1 / 36) ** 0.5 * requests**0.5  # (v - rival's)+ has mean 1/6 and mean square 1/12
+    assert abs(honest.score - requests / 6) < luck
+    assert honest.score == pytest.approx(honest.value - honest.spend)
+    assert greedy.value == pytest.approx(requests / 2, rel=0.02)  # of every request
+    assert greedy.value - greedy.spend < 0.2 * honest.score
 
 
 @every_objective
