@@ -1,6 +1,8 @@
-"""What every test shares: a deterministic Hypothesis profile that is sized for two cores."""
+"""What every test shares: a deterministic Hypothesis profile that is sized for two cores, and a Ctrl-C that works."""
 
 from __future__ import annotations
+
+import signal
 
 from hypothesis import HealthCheck, settings
 
@@ -15,3 +17,6 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )
 settings.load_profile("adarena")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell leaves it to what it starts in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)

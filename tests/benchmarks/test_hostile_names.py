@@ -6,13 +6,13 @@ import shlex
 import sys
 import warnings
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from rich.console import Console
 
 from adarena.__main__ import COMMANDS, main
-from adarena.benchmarks import plots
+from adarena.benchmarks.drawing import Picture
 from adarena.benchmarks.printing import PlainTable
 from adarena.simulator import Scenario
 
@@ -48,17 +48,15 @@ RICH = {
 def texts(monkeypatch):
     """All texts that are drawn into pictures, as a reader sees them."""
     seen = set()
-    save, inlined = plots.save, plots.close
+    savefig = Picture.savefig
 
-    def kept(figure):
-        figure.canvas.draw()
-        for text in figure.findobj(plt.Text):
+    def kept(figure, *arguments, **options):
+        savefig(figure, *arguments, **options)
+        for text in figure.findobj(Text):
             assert not text.get_parse_math() or "$" not in text.get_text()
             seen.add(text.get_text())
-        inlined(figure)
 
-    monkeypatch.setattr(plots, "close", kept)
-    assert save.__globals__["close"] is kept
+    monkeypatch.setattr(Picture, "savefig", kept)
     return seen
 
 
@@ -148,8 +146,8 @@ def test_bench_and_tune(command, tmp_path, texts):
 
 def test_legends_hold_every_policy(command, tmp_path, monkeypatch):
     legends = []
-    closed = plots.close
-    monkeypatch.setattr(plots, "close", lambda f: (legends.extend(f.legends), closed(f)))
+    savefig = Picture.savefig
+    monkeypatch.setattr(Picture, "savefig", lambda f, *held, **how: (legends.extend(f.legends), savefig(f, *held, **how)))
     market().save(tmp_path / "m.yaml")
     command("bench", "bidding", "--scenario", "m.yaml", "--seeds", "2", "--policies", f"{LABEL}=pid", "--out", OUT)
     told = [{text.get_text() for text in legend.get_texts()} for legend in legends]

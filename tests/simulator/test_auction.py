@@ -242,6 +242,11 @@ def settle_again(scenario: Scenario, seed: int) -> tuple[int, int]:
     while tick < ticks:
         close(tick)
         tick += 1
+    for later in sorted(due):  # the last tick has closed: what conversions still to be reported cost is due
+        for k, amount in due[later]:
+            paid = min(amount, bidders[k].left)
+            bidders[k].spent += paid
+            spend[-1, k] += paid
     assert row == len(tape.ints)
     counts = world.ledger.counts
     np.testing.assert_array_equal(counts[:, 1].sum(axis=0), wins)

@@ -232,7 +232,7 @@ def test_a_deed_at_midnight_belongs_to_the_day_that_begins(engine: Any) -> None:
 @pytest.mark.parametrize("engine", ["compiled", "events"])
 def test_a_pause_lasts_until_the_launch(engine: Any) -> None:
     """Over midnights, with flights or without; a launch out of flight lasts until flights say otherwise."""
-    scenario = Scenario.preset("tiny").override({"days": 4, "ticks_per_day": 2})
+    scenario = Scenario.preset("tiny").override({"days": 4, "ticks_per_day": 2, "demand.budget_share": None})
     world = World(scenario, seed=0, engine=engine)
     day = scenario.day_us
 

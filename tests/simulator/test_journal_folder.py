@@ -220,7 +220,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_what_stood_there(tmp_path: Path,
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     first, second = said(FULL, tmp_path, room, requests).splitlines()
     assert first == f"cannot write a journal to {str(tmp_path)!r}: {os.strerror(27)}"
-    assert second.startswith("the journal in ")
+    assert second.startswith(("the journal in ", "this world was stopped in the middle of an event"))
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
