@@ -122,7 +122,7 @@ def test_bench_and_tune(command, tmp_path, texts):
     for name in (MARKET, LABEL, OTHER):
         assert html.escape(name) in page
     assert html.escape(shlex.join(["adarena", *words])) in page
-    assert {LABEL, OTHER, f"{MARKET}: 4 days, dots; mean and 95% interval, black"} <= texts
+    assert {LABEL, OTHER, f"{MARKET}: 4 days, dots; mean, ringed"} <= texts
     assert any(name in text for name in CAMPAIGNS for text in texts if text.startswith("day "))
     assert json.loads((tmp_path / OUT / "summary.json").read_text())["policies"][LABEL] == "pid"
     out = command(

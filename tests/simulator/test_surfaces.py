@@ -211,7 +211,8 @@ def test_each_surface_has_books_of_its_own(billing: str, engine: Any) -> None:
         np.testing.assert_allclose(frame["spend"], np.bincount(where, tape.column("price"), minlength=3) / 1e6)
     if billing == "cpa":
         assert charged == 0
-        assert frame["owed"].sum() > world.ledger.spend().sum() > 0  # some of it is reported after the last day
+        assert frame["owed"].sum() == pytest.approx(world.ledger.spend().sum())  # all of it is due when the market ends
+        assert world.ledger.spend().sum() > 0
     else:
         assert frame["owed"].sum() == 0
         assert charged == pytest.approx(world.ledger.spend().sum())
