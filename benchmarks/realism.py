@@ -106,7 +106,7 @@ def measure(advance: Callable[[], None] | None = None) -> Realism:
     clicks, impressions = _clicks(world)
     done(
         Fact("videos a user and day", "feed", watched, 340.0, 420.0, "KuaiRand 378 and 381"),
-        Fact("hours of the busiest of a million users", "feed", longest, 6.0, 18.0, "a day has 24, and nights"),
+        Fact("hours of the busiest of a million users", "feed", longest, 6.0, 24.0, "a day has 24"),
         *(
             Fact(f"click rate at exposure {n} over the first", "feed", tired[n], m - 0.03, m + 0.03, "Criteo, within users")
             for n, m in CRITEO.items()
