@@ -29,6 +29,7 @@ from .memory import new_memory, with_room
 from .numeric import real
 from .organic import new_baseline
 from .population import best_ads, rates
+from .presence import Presence
 from .response import delay_table
 from .rotation import find_ad, new_rotation, set_shares
 from .scenario import Scenario
@@ -96,12 +97,6 @@ class Exchange:
         self.weather = np.ones((scenario.ticks_per_day, campaigns))
         self.target = table.target.copy()  # bid for a conversion at multiplier 1, now, currency
         self.day_spent = np.zeros(campaigns, np.int64)  # spent before today
-        self._paused = np.zeros(campaigns, np.bool_)  # until launched again
-        self._all_active = False  # since the tick under way began
-        self._absent_since = np.zeros(campaigns, np.int64)  # microseconds; of those who are not active
-        self._absent_us = np.zeros(campaigns, np.int64)  # of the tick under way
-        self.could_bid = np.zeros(campaigns, np.bool_)  # in all of the last tick, and requests came
-        self.reach = np.ones(campaigns)  # share of the day's forecast traffic that it has met while active, or may still meet
         self.on_block: list[Callable[[], None]] = []  # before a block is drawn over
         self.on_fill: list[Callable[[int, int], None]] = []  # when candidates of requests are found: first, from which on
         self.on_scores: list[Callable[[int], None]] = []  # asks for offers, from a request of the block on
@@ -178,6 +173,7 @@ class Exchange:
             record_floats=np.zeros((0, K.RECORD_FLOATS + slots)),
         )
         self.held = Held(state)
+        self.presence = Presence(state.active, self.shares, scenario.tick_us)
         control = state.control
         control[K.PRICING] = PRICING[scenario.auction.pricing]
         control[K.RESERVE] = _at_least(round(scenario.auction.reserve * MICRO))
@@ -411,30 +407,15 @@ class Exchange:
         """New budgets, flights and weather; users have slept over what they saw."""
         state, table = self.state, self.market.campaigns
         np.copyto(state.visits.at_midnight, state.visits.satisfaction)
-        state.active[:] = table.active(day) & ~self._paused
-        self._all_active = False  # perhaps: `open_tick` looks
-        self.reach[:] = 1.0
+        self.presence.open_day(table.active(day))
         self.day_spent[:] = state.spent
         state.allowance[:] = state.spent + self.daily
         self.weather = demand.weather(self.scenario, table, self.seed, day)
 
-    def close_tick(self, tick: int, now: int, requests: int) -> None:
-        """Notes who could bid in the tick (of the day) that ends, in which so many requests came."""
-        if self._all_active:  # nothing else costs more than a microsecond, and this is the rule
-            self.could_bid[:] = requests > 0
-            return
-        absent = self._absent_us
-        absent += np.where(self.state.active, 0, now - self._absent_since)
-        np.logical_and(absent == 0, requests > 0, out=self.could_bid)
-        self.reach -= self.shares[tick] * (absent / self.scenario.tick_us)
-
     def open_tick(self, tick: int, now: int) -> None:
         """The hour's conversion rates and values, and the forecast of requests left today (`tick` of the day)."""
         state, control = self.state, self.state.control
-        if not self._all_active:
-            self._absent_since[:] = now
-            self._absent_us[:] = 0
-            self._all_active = bool(state.active.all())
+        self.presence.open_tick(now)
         np.copyto(state.true_conversion, self.market.conversion[tick])
         np.copyto(state.believed_conversion, self.market.believed_conversion[tick])
         self._revalue(tick)
@@ -496,21 +477,12 @@ class Exchange:
 
     def launch(self, campaign: int | str, now: int) -> None:
         """Starts a campaign, until its flights say otherwise on another day; a pause is over."""
-        k = self.find(campaign)
-        self._paused[k] = False
-        if not self.state.active[k]:
-            self.state.active[k] = True
-            self._absent_us[k] += now - self._absent_since[k]
+        self.presence.launch(self.find(campaign), now)
         self.refresh()
 
     def pause(self, campaign: int | str, now: int) -> None:
         """Stops a campaign until it is launched."""
-        k = self.find(campaign)
-        self._paused[k] = True
-        if self.state.active[k]:
-            self.state.active[k] = False
-            self._all_active = False
-            self._absent_since[k] = now
+        self.presence.pause(self.find(campaign), now)
         self.refresh()
 
     def set_creative_shares(self, campaign: int | str, shares: ArrayLike, ad: int | str = 0) -> int:

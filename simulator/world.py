@@ -289,7 +289,7 @@ class World:
             requests = int(exchange.queue.books[SERVED])
             self.serving.close_tick(exchange.queue, self._fleet.server_us())
         self.ledger.close_tick(exchange.multiplier, requests)
-        exchange.close_tick(tick, self.now, requests)
+        exchange.presence.close_tick(tick, self.now, requests)
 
     def _note(self, what: str, campaign: int | str | None, amount: float | None) -> None:
         if self.journal is not None:
