@@ -25,6 +25,7 @@ from ..simulator import kernel as K
 from ..simulator.auction import LANES, select
 from ..simulator.blas import one_blas_thread
 from ..simulator.compiled import OPTIONS
+from ..simulator.errors import InvariantError
 from ..simulator.replay import walk_bids, walk_rule
 from ..simulator.rules import rule
 from ..simulator.scenario import Scenario
@@ -196,9 +197,8 @@ def requests_per_second(scenario: Scenario) -> float:
     return 1 / best(seconds)
 
 
-def replay_measures() -> list[Measure]:
-    """One bidder on a log in memory: a multiplier, and a compiled rule asked auction by auction."""
-    auctions = 10_000_000
+def replay_measures(auctions: int = 10_000_000) -> list[Measure]:
+    """One bidder on a log in memory: a multiplier, and a compiled rule asked auction by auction, which bid the same."""
     dice = np.random.default_rng(0)
     price, rate, click = dice.integers(1, 300, auctions), dice.random(auctions), np.zeros(auctions, np.int8)
     books, believed, state = np.zeros(3, np.int64), np.zeros(1), np.array([200.0])
@@ -211,15 +211,19 @@ def replay_measures() -> list[Measure]:
         walk_bids(200.0, rate, rate, price, click, 300, books, believed)
 
     def by_rule() -> None:
-        walk_rule(rate, price, click, 300, auctions, linear.address, state, books, believed)
+        walk_rule(rate, price, click, 300, auctions, linear.address, state, books, believed, 1.0)
 
-    found = []
+    found: list[Measure] = []
+    won = []
     for name, work in (("replay, one bidder by multiplier", by_multiplier), ("replay, one bidder by compiled rule", by_rule)):
         seconds = []
         for _ in range(REPEATS + 1):
             books[:] = 1 << 40, 0, 0
             seconds.append(processor_seconds(work))
+        won.append(books.tolist())
         found.append(Measure(name, auctions / min(seconds) / 1e6, "M auctions/s", least=100.0))
+    if won[0] != won[1]:
+        raise InvariantError("a multiplier and a rule that bid the same did not win the same auctions")
     return found
 
 
