@@ -26,7 +26,7 @@ from .numeric import whole
 from .outcomes import Delay, DelayPart, Lead, Leads, Organic
 from .querying import Search
 from .settings import Count, LogOdds, Money, NonNegative, Part, Positive, Range, Share, sentence
-from .yaml_text import read_value, read_yaml, write_yaml
+from .yaml_text import read_settings, read_yaml, write_yaml
 
 LONGEST_US = 2**62  # times are 64-bit microseconds
 MOST_CAMPAIGNS = 60_000  # a rank carries its campaign in 16 bits
@@ -471,7 +471,10 @@ class Scenario(Part):
     def override(self, settings: Mapping[str, Any] | Iterable[str]) -> Scenario:
         """This scenario with some fields changed: {"auction.slots": 1}, or texts "auction.slots=1"."""
         if not isinstance(settings, Mapping):
-            settings = _settings(settings)
+            try:
+                settings = read_settings(settings, "field=value, for example auction.slots=1, and")
+            except ValueError as error:
+                raise ScenarioError(str(error)) from None
         tree = self.model_dump(mode="json")
         for path, value in settings.items():
             node, *_ = branch = [tree]
@@ -488,19 +491,3 @@ class Scenario(Part):
 
     def __str__(self) -> str:
         return write_yaml(self.model_dump(mode="json"), default_flow_style=None)
-
-
-def _settings(texts: Iterable[str]) -> dict[str, Any]:
-    """Fields and their values from texts field=value; each field once."""
-    found: dict[str, Any] = {}
-    for text in texts:
-        path, equals, value = text.partition("=")
-        if not equals or not path:
-            raise ScenarioError(f"a setting reads field=value, for example auction.slots=1, and not {text!r}")
-        if path in found:
-            raise ScenarioError(f"{path} is set twice, to {found[path]!r} and to {value!r}")
-        try:
-            found[path] = read_value(value)
-        except ValueError as error:
-            raise ScenarioError(f"the value of {path!r} cannot be read: {value!r}: {error}") from None
-    return found

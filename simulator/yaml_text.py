@@ -8,6 +8,7 @@ either version would take a text for something else.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import yaml
@@ -103,6 +104,26 @@ def read_value(text: str) -> Any:
     reader = _Reader("")
     tag = reader.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
     return reader.construct_object(yaml.ScalarNode(tag, text))
+
+
+def read_settings(texts: Iterable[str], form: str, names: Callable[[str], bool] = bool) -> dict[str, Any]:
+    """Names and values from texts name=value, each name once; `form` says how they read, `names` what may stand for a name.
+
+    Raises:
+        ValueError: for other forms, for a name that is set twice, and as `read_value`; one sentence.
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not names(name):
+            raise ValueError(f"a setting reads {form} not {text!r}")
+        if name in found:
+            raise ValueError(f"{name} is set twice, to {found[name]!r} and to {value!r}")
+        try:
+            found[name] = read_value(value)
+        except ValueError as error:
+            raise ValueError(f"the value of {name!r} cannot be read: {value!r}: {error}") from None
+    return found
 
 
 def write_yaml(tree: Any, **layout: Any) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ...simulator.errors import PolicyError, suggest
-from ...simulator.yaml_text import read_value
+from ...simulator.yaml_text import read_settings
 
 
 @dataclass(frozen=True)
@@ -110,15 +110,7 @@ def parsed(changes: Sequence[str]) -> dict[str, Any]:
     Raises:
         PolicyError: for other forms, and for a field that is set twice.
     """
-    values: dict[str, Any] = {}
-    for change in changes:
-        name, equals, text = change.partition("=")
-        if not equals or not name.isidentifier():
-            raise PolicyError(f"a setting reads FIELD=VALUE, not {change!r}")
-        if name in values:
-            raise PolicyError(f"{name} is set twice, to {values[name]!r} and to {text!r}")
-        try:
-            values[name] = read_value(text)
-        except ValueError as error:
-            raise PolicyError(f"the value of {name!r} cannot be read: {text!r}: {error}") from None
-    return values
+    try:
+        return read_settings(changes, "FIELD=VALUE,", str.isidentifier)
+    except ValueError as error:
+        raise PolicyError(str(error)) from None
