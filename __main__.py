@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from .benchmarks.printing import plain_console
-from .simulator.errors import AdArenaError, MarketError
+from .benchmarks.output.tables import plain_console
+from .simulator.core.errors import AdArenaError, MarketError
 
 if TYPE_CHECKING:
-    from .simulator.scenario import Scenario
+    from .simulator.scenario.tree import Scenario
     from .simulator.world import World
 
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="FIELD=VALUE ...")]
@@ -53,11 +53,13 @@ def simulate(
         settings: fields of the scenario to change, e.g. auction.slots=1.
     """
     from .agents.catalogue import make_bidder
-    from .benchmarks import chain, delivery, report, users
-    from .benchmarks.funnel import audit
-    from .benchmarks.progress import progress
-    from .simulator.disk import remove
-    from .simulator.journal import Logs
+    from .benchmarks.audits.funnel import audit
+    from .benchmarks.output.progress import progress
+    from .benchmarks.pictures import delivery, users
+    from .benchmarks.pictures import leads as chain
+    from .benchmarks.pictures import tables as report
+    from .simulator.books.journal import Logs
+    from .simulator.core.disk import remove
     from .simulator.world import World
 
     market = _scenario(scenario, settings, days)
@@ -98,9 +100,11 @@ def simulate(
 
 def _draw(world: World, folder: Path) -> None:
     """Writes the pictures of a world, and removes those of an earlier one that it does not have."""
-    from .benchmarks import chain, delivery, plots, users
-    from .benchmarks.drawing import encoded
-    from .simulator.disk import write_together
+    from .benchmarks.output.figures import encoded
+    from .benchmarks.pictures import day as plots
+    from .benchmarks.pictures import delivery, users
+    from .benchmarks.pictures import leads as chain
+    from .simulator.core.disk import write_together
 
     pictures = {"day.png": plots.day(world)}
     if world.serving is not None or world.scenario.funnel is not None:
@@ -148,7 +152,7 @@ def bench(
         out: folder for the files.
         settings: fields of the scenario to change, e.g. auction.slots=1.
     """
-    from .benchmarks import comparing
+    from .benchmarks import commands as comparing
 
     market, folder = _scenario(scenario, settings), _folder(out)
     terms = comparing.Terms(rivals, jobs, _command(), skip, fresh)
@@ -183,7 +187,7 @@ def tune(
         fresh: measure anew what an earlier run has measured.
         settings: fields of the scenario to change, e.g. auction.slots=1.
     """
-    from .benchmarks import comparing
+    from .benchmarks import commands as comparing
 
     _folder(out.parent)
     market = _scenario(scenario, settings)
@@ -252,7 +256,7 @@ def replay(
         bidders: who bids, e.g. mcpc, lin:base_bid=10, pid or mymodule:MyBidder.
         json_: print JSON.
     """
-    from .benchmarks import replaying
+    from .benchmarks.audits import replaying
 
     terms = {"episode": episode, "budget_fraction": budget_fraction, "ticks": ticks}
     replaying.command(console, log, history, bidders, json_, terms)
@@ -268,8 +272,8 @@ def speed(
         json_: print JSON.
         quick: only the whole loop and its roofline, not the long sweeps.
     """
-    from .benchmarks import throughput
-    from .benchmarks.progress import progress
+    from .benchmarks.output.progress import progress
+    from .benchmarks.speed import throughput
 
     with progress("measuring", len(throughput.measures(quick))) as advance:
         found = throughput.run(quick, advance)
@@ -308,9 +312,9 @@ def quotas(
         out: folder for the picture.
         settings: fields of the scenario to change, e.g. users.count=50000.
     """
-    from .benchmarks import plots
-    from .benchmarks import quotas as bought
-    from .benchmarks.progress import progress
+    from .benchmarks.audits import quotas as bought
+    from .benchmarks.output.progress import progress
+    from .benchmarks.pictures import day as plots
 
     market, folder, ladder = _scenario(scenario, settings), _folder(out), ladder or bought.LADDER
     with progress(f"{market.name}, quotas", len(ladder)) as advance:
@@ -325,9 +329,9 @@ def realism(out: Path = Path("out/realism")) -> None:
     Args:
         out: folder for the picture.
     """
-    from .benchmarks import plots
-    from .benchmarks import realism as facts
-    from .benchmarks.progress import progress
+    from .benchmarks.audits import realism as facts
+    from .benchmarks.output.progress import progress
+    from .benchmarks.pictures import day as plots
 
     folder = _folder(out)
     with progress("presets", facts.STEPS) as advance:
@@ -364,7 +368,7 @@ COMMANDS = {
 
 
 def _scenario(name: str, settings: tuple[str, ...], days: int | None = None) -> Scenario:
-    from .simulator.scenario import Scenario
+    from .simulator.scenario.tree import Scenario
 
     changes = [*settings, *([f"days={days}"] if days is not None else [])]
     market = Scenario.named(name)
@@ -394,7 +398,7 @@ def _folder(path: Path) -> Path:
 
 def main() -> None:
     """Runs a command; an error of the user's is one sentence on standard error and exit status 2."""
-    from .benchmarks.stopping import status, terminable
+    from .benchmarks.output.stopping import status, terminable
 
     try:
         with terminable():

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from ..simulator.errors import AdArenaError, PolicyError, suggest
-from ..simulator.seats import BidPolicy
+from ..simulator.core.errors import AdArenaError, PolicyError, suggest
+from ..simulator.seats.bidding.decisions import BidPolicy
 from .bidding import (
     MCPC,
     ORTB,
@@ -35,8 +35,8 @@ from .bidding import (
     Truthful,
     UniformRandom,
 )
-from .learning.seat import Learned
-from .loading import FROM_FILE, load, named
+from .learning.learned import Learned
+from .provenance.loading import FROM_FILE, load, named
 
 BIDDERS: dict[str, type[BidPolicy]] = {
     "truthful": Truthful,

@@ -13,11 +13,9 @@ judges only.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..simulator.scenario import Objective
-
-Floats = NDArray[np.float64]
+from ..simulator.core.arrays import Floats
+from ..simulator.scenario.demand import Objective
 
 TARGETS: tuple[Objective, ...] = ("target_cpa", "target_roas")
 

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from ..agents.learning.seat import ENVIRONMENT
+from ..agents.learning.learned import ENVIRONMENT
 from ..agents.learning.settings import make_settings, parsed
 from ..agents.learning.stopping import Stopped
 from ..agents.learning.training import has_tensorboard, train
-from .progress import training
-from .stopping import Terminated
+from .output.progress import training
+from .output.stopping import Terminated
 
 
 class Terms(NamedTuple):

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..agents.rivals import contested, rivals
-from ..simulator import kernel as K
-from ..simulator.demand import MICRO
-from ..simulator.errors import MarketError
-from ..simulator.leads import TOLD
-from ..simulator.numeric import real, whole
-from ..simulator.scenario import Scenario
-from ..simulator.seats import BidPolicy, BidView, Decision, Told, ToldLeads
-from ..simulator.splits import SPLITS
+from ..agents.bidding.rivals import contested, rivals
+from ..agents.splits import SPLITS
+from ..simulator.core.errors import MarketError
+from ..simulator.core.money import MICRO
+from ..simulator.core.numeric import real, whole
+from ..simulator.engine import state as K
+from ..simulator.response.leads import TOLD
+from ..simulator.scenario.tree import Scenario
+from ..simulator.seats.bidding.decisions import BidPolicy, BidView, Decision, Told, ToldLeads
 from ..simulator.world import World
 
 LAST_DAY = SPLITS["test"].stop

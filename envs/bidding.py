@@ -10,15 +10,16 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from ..agents.bidding.rivals import MIXES
 from ..agents.learning.features import BOUND, FEATURES, Observer, multipliers
 from ..agents.objectives import TARGETS, score
-from ..agents.rivals import MIXES
-from ..simulator import kernel as K
-from ..simulator.demand import MICRO
-from ..simulator.errors import MarketError, PolicyError
-from ..simulator.market import build
-from ..simulator.numeric import real, whole
-from ..simulator.scenario import Objective, Scenario
+from ..simulator.core.errors import MarketError, PolicyError
+from ..simulator.core.money import MICRO
+from ..simulator.core.numeric import real, whole
+from ..simulator.engine import state as K
+from ..simulator.market.market import build
+from ..simulator.scenario.demand import Objective
+from ..simulator.scenario.tree import Scenario
 from .base import DAYS, LAST_DAY, OpenSeat, drawn_case
 
 REWARDS: dict[str, Objective] = {"value": "max_value", "tcpa": "target_cpa", "utility": "utility"}

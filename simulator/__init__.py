@@ -1,10 +1,10 @@
 """The market itself: scenario, world, auctions, money. Imports nothing of the other folders."""
 
-from .errors import AdArenaError, InvariantError, LogError, MarketError, PolicyError, ScenarioError
-from .journal import Logs
-from .rules import Rule, rule
-from .scenario import Scenario
-from .seats import BidPolicy, BidView, ChunkBids, Multiplier, RequestRule, Requests
+from .books.journal import Logs
+from .core.errors import AdArenaError, InvariantError, LogError, MarketError, PolicyError, ScenarioError
+from .core.rules import Rule, rule
+from .scenario.tree import Scenario
+from .seats.bidding.decisions import BidPolicy, BidView, ChunkBids, Multiplier, RequestRule, Requests
 from .world import World
 
 __all__ = [

@@ -14,26 +14,27 @@ import numpy as np
 import simpy
 from numpy.typing import ArrayLike, NDArray
 
-from . import market
-from .bid_seat import BidSeat
-from .blas import one_blas_thread
-from .clock import END, TICK, Clock, Own
-from .demand import Campaigns
-from .engines import ENGINES, Engine
-from .errors import MarketError, PolicyError, suggest
-from .exchange import Exchange, Recorded
-from .fleet import Fleet
-from .interrupts import held_interrupts
-from .journal import Journal, Logs
-from .ledger import Ledger
-from .memory import FatigueBooks
-from .numeric import whole
-from .rotation import CreativeBooks
-from .scenario import Scenario
-from .seats import BidPolicies
-from .serving import SERVED, ServingBooks
-from .sessions import VisitBooks
-from .surfaces import SurfaceBooks
+from .books.journal import Journal, Logs
+from .books.ledger import Ledger
+from .core.clock import END, TICK, Clock, Own
+from .core.errors import MarketError, PolicyError, suggest
+from .core.interrupts import held_interrupts
+from .core.numeric import whole
+from .core.threads import one_blas_thread
+from .delivery.fleet import Fleet
+from .delivery.queue import SERVED, ServingBooks
+from .delivery.rotation import CreativeBooks
+from .engine.engines import ENGINES, Engine
+from .engine.exchange import Exchange
+from .engine.record import Recorded
+from .market import market
+from .population.campaigns import Campaigns
+from .requests.surfaces import SurfaceBooks
+from .response.memory import FatigueBooks
+from .response.visits import VisitBooks
+from .scenario.tree import Scenario
+from .seats.bidding.decisions import BidPolicies
+from .seats.bidding.seat import BidSeat
 
 SEATS = {"bid"}
 
@@ -87,7 +88,8 @@ class World:
         self._fleet: Fleet | None = None
         if scenario.serving is not None:
             self.serving = ServingBooks(ticks, scenario.tick_us, scenario.ticks_per_day)
-            self._fleet = Fleet(self.env, scenario.serving, self._exchange, self._resized)
+            assert self._exchange.line is not None
+            self._fleet = Fleet(self.env, scenario.serving, self._exchange.line, self._resized)
         self.visits = (
             None if scenario.sessions is None else VisitBooks(ticks, scenario.ticks_per_day, self._exchange.state.visits)
         )

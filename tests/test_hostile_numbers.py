@@ -13,16 +13,17 @@ import numpy as np
 import pytest
 
 from adarena.agents.bidding import PID
-from adarena.agents.hindsight import static_hindsight
-from adarena.benchmarks import quotas
+from adarena.agents.hindsight.static import static_hindsight
+from adarena.agents.splits import seeds, split_of
+from adarena.benchmarks.audits import quotas
 from adarena.benchmarks.suites import bidding
 from adarena.envs.bidding import BiddingEnv
 from adarena.simulator import AdArenaError, MarketError, Scenario, World
-from adarena.simulator.journal import Logs
-from adarena.simulator.log import Log, PriceHistory
-from adarena.simulator.numeric import real, whole
-from adarena.simulator.replay import replay
-from adarena.simulator.splits import seeds, split_of
+from adarena.simulator.books.journal import Logs
+from adarena.simulator.core.numeric import real, whole
+from adarena.simulator.replay.history import PriceHistory
+from adarena.simulator.replay.log import Log
+from adarena.simulator.replay.replay import replay
 
 HOSTILE: tuple[Any, ...] = (
     2**31, 2**63, 2**64, 10**30, 10**400, -1, -(2**63), 0, 1, 1.5, 1.0, -0.0, 1e300, math.nan, math.inf, -math.inf, True, None,

@@ -7,10 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ...simulator.errors import PolicyError
-from ...simulator.seats import BidPolicy, BidView, History
-
-Floats = NDArray[np.float64]
+from ...simulator.core.arrays import Floats
+from ...simulator.core.errors import PolicyError
+from ...simulator.seats.bidding.decisions import BidPolicy, BidView, History
 
 DEPLETED = 0.01  # with less than this share of its budget left, a campaign's spend says nothing about its bid
 HALVINGS = 50  # of a search's interval

@@ -10,15 +10,13 @@ from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ...simulator.compiled import kernel
-from ...simulator.rules import Rule, rule
-from ...simulator.seats import BidPolicy, BidView, Decision, RequestRule
+from ...simulator.core.arrays import Floats
+from ...simulator.core.compiled import kernel
+from ...simulator.core.rules import Rule, rule
+from ...simulator.seats.bidding.decisions import BidPolicy, BidView, Decision, RequestRule
+from ..parameters import check_whole
 from .budgets import known_prices
-from .checks import check_whole
-
-Floats = NDArray[np.float64]
 
 # Places in the state; then V, row by row. RATE is the rate that decides in place of a request's own; negative: its own.
 REQUESTS, BUDGET, UNIT, CAP, RATE, TABLE = range(6)

@@ -8,15 +8,12 @@ from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ...simulator.rules import Rule, rule
-from ...simulator.seats import BidPolicy, BidView, Decision, RequestRule
+from ...simulator.core.arrays import Floats
+from ...simulator.core.rules import Rule, rule
+from ...simulator.seats.bidding.decisions import BidPolicy, BidView, Decision, RequestRule
+from ..parameters import LogUniform, Range, Uniform, check_number
 from .budgets import budget_of_tick, shortfall
-from .checks import check_number
-from .space import LogUniform, Range, Uniform
-
-Floats = NDArray[np.float64]
 
 WORTH, C, SUMS = range(3)  # places in the state; then the expected wins under each c of the grid
 GRID = 2.0 ** (np.arange(-20, 21) / 2)  # of c, over what history suggests

@@ -8,9 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...simulator.seats import BidPolicy, BidView, Decision, Multiplier
-from .checks import check_number, check_switch
-from .space import LogUniform, Range
+from ...simulator.seats.bidding.decisions import BidPolicy, BidView, Decision, Multiplier
+from ..parameters import LogUniform, Range, check_number, check_switch
 
 
 @dataclass

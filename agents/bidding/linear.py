@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...simulator.seats import BidPolicy, BidView, Decision, Multiplier
-from .checks import check_number
+from ...simulator.seats.bidding.decisions import BidPolicy, BidView, Decision, Multiplier
+from ..parameters import check_number
 
 
 @dataclass

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...simulator.seats import BidPolicy, BidView, Decision, Multiplier
+from ...simulator.seats.bidding.decisions import BidPolicy, BidView, Decision, Multiplier
 
 
 @dataclass

@@ -8,10 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...simulator.seats import BidPolicy, BidView, Decision, Multiplier
+from ...simulator.seats.bidding.decisions import BidPolicy, BidView, Decision, Multiplier
+from ..parameters import LogUniform, Range, check_number
 from .budgets import allowed_spend, pays_for_itself, shortfall, spend_of_tick
-from .checks import check_number
-from .space import LogUniform, Range
 
 
 @dataclass

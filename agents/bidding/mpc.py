@@ -9,12 +9,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ...simulator.seats import BidPolicy, BidView, Decision, Multiplier
+from ...simulator.core.arrays import Floats
+from ...simulator.seats.bidding.decisions import BidPolicy, BidView, Decision, Multiplier
+from ..parameters import LogUniform, Range, Uniform, check_number
 from .budgets import allowed_spend, has_money, highest_within, pays_for_itself, requests_to_come
-from .checks import check_number
-from .space import LogUniform, Range, Uniform
-
-Floats = NDArray[np.float64]
 
 FORECAST_WEIGHT = 0.1  # of a day: so much traffic as forecast is counted with the traffic seen
 NOTHING = 0.01  # of what history would bring: a tick with less of what was expected at first counts as this much

@@ -8,16 +8,13 @@ from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ...simulator.rules import Rule, rule
-from ...simulator.seats import BidPolicy, BidView, Decision, RequestRule
+from ...simulator.core.arrays import Floats
+from ...simulator.core.rules import Rule, rule
+from ...simulator.seats.bidding.decisions import BidPolicy, BidView, Decision, RequestRule
+from ..parameters import Range, Uniform, check_number
 from . import rates_seen
 from .budgets import highest_within, known_prices, requests_to_come
-from .checks import check_number
-from .space import Range, Uniform
-
-Floats = NDArray[np.float64]
 
 LEAST = 1e-9  # least bid for a conversion, in targets
 

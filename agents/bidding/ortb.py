@@ -7,15 +7,13 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ...simulator.rules import Rule, rule
-from ...simulator.seats import BidPolicy, BidView, Decision, RequestRule
+from ...simulator.core.arrays import Floats
+from ...simulator.core.rules import Rule, rule
+from ...simulator.seats.bidding.decisions import BidPolicy, BidView, Decision, RequestRule
+from ..parameters import check_switch
 from . import rates_seen
 from .budgets import highest_within, requests_to_come
-from .checks import check_switch
-
-Floats = NDArray[np.float64]
 
 FARTHEST = 1e3  # 1 / lambda stays within this factor of where an impression of the mean rate is bid its prior
 

@@ -10,9 +10,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ...simulator.seats import BidPolicy, BidView, Decision, Multiplier
-from .checks import check_number
-from .space import LogUniform, Range, Uniform
+from ...simulator.seats.bidding.decisions import BidPolicy, BidView, Decision, Multiplier
+from ..parameters import LogUniform, Range, Uniform, check_number
 
 
 @dataclass

@@ -11,9 +11,8 @@ from typing import Any
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from ...simulator.core.arrays import Floats
 
 MEAN, FIRST, SECOND, COUNTS = range(4)  # places in the state
 BINS, MIDDLE, STEPS = 64, 40, 4  # the mean is in the middle; steps in an octave

@@ -8,11 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ...simulator.chance import uniforms
-from ...simulator.errors import PolicyError
-from ...simulator.seats import BidPolicy, BidView, ChunkBids, Decision, Requests
-from .checks import check_number
-from .space import LogUniform, Range, Uniform
+from ...simulator.core.chance import uniforms
+from ...simulator.core.errors import PolicyError
+from ...simulator.seats.bidding.decisions import BidPolicy, BidView, ChunkBids, Decision, Requests
+from ..parameters import LogUniform, Range, Uniform, check_number
 
 
 @dataclass

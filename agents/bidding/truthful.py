@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...simulator.seats import BidPolicy, BidView, Decision, Multiplier
+from ...simulator.seats.bidding.decisions import BidPolicy, BidView, Decision, Multiplier
 
 
 @dataclass

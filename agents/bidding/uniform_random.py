@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...simulator.errors import PolicyError
-from ...simulator.seats import BidPolicy, BidView, Decision, Multiplier
-from .checks import check_number
+from ...simulator.core.errors import PolicyError
+from ...simulator.seats.bidding.decisions import BidPolicy, BidView, Decision, Multiplier
+from ..parameters import check_number
 
 
 @dataclass

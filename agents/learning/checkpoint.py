@@ -18,8 +18,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from ...simulator.disk import write
-from ...simulator.errors import PolicyError
+from ...simulator.core.disk import write
+from ...simulator.core.errors import PolicyError
 
 # What a replay buffer holds, up to its place.
 BUFFERED = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...simulator.compiled import inlined, kernel
-from ...simulator.seats import BidView
-
-Floats = NDArray[np.float64]
+from ...simulator.core.arrays import Floats
+from ...simulator.core.compiled import inlined, kernel
+from ...simulator.seats.bidding.decisions import BidView
 
 FEATURES = (
     "time_left", "budget_left", "bid", "bid_last3", "winning_cost", "rate", "conversions", "win_rate",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from ...simulator.errors import PolicyError
+from ...simulator.core.errors import PolicyError
 
 
 class GroupedEnvs(DummyVecEnv):

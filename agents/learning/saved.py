@@ -13,15 +13,14 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import NDArray
 
-from ...simulator.disk import write
-from ...simulator.errors import PolicyError
+from ...simulator.core.arrays import Floats32
+from ...simulator.core.disk import write
+from ...simulator.core.errors import PolicyError
 from .settings import ALGORITHMS, PPOSettings, Settings, make_settings
 
 FORMAT = 1
 CARD, WEIGHTS = "agent.json", "policy.pt"
-Floats32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

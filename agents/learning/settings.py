@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ...simulator.errors import PolicyError, suggest
-from ...simulator.yaml_text import read_settings
+from ...simulator.core.errors import PolicyError, suggest
+from ...simulator.core.yaml_text import read_settings
 
 
 @dataclass(frozen=True)

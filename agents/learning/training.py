@@ -20,8 +20,8 @@ import numpy as np
 from gymnasium import spaces
 
 from ... import __version__
-from ...simulator.errors import PolicyError
-from ...simulator.splits import SPLITS
+from ...simulator.core.errors import PolicyError
+from ..splits import SPLITS
 from .checkpoint import Retraced, read_checkpoint, restore, save_checkpoint
 from .saved import Agent, Card, load_agent, save_agent
 from .settings import PPOSettings, Settings

@@ -13,26 +13,26 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...agents.bidding.rivals import contested, rivals
 from ...agents.catalogue import joined, make_bidder
-from ...agents.hindsight import clairvoyant_bound, day_scores, frontier_bound, static_hindsight
+from ...agents.hindsight.bounds import clairvoyant_bound, frontier_bound
+from ...agents.hindsight.scores import day_scores
+from ...agents.hindsight.static import static_hindsight
 from ...agents.objectives import TARGETS
-from ...agents.rivals import contested, rivals
-from ...agents.watching import UNKNOWN
-from ...simulator.errors import MarketError
-from ...simulator.forecast import forecast as forecast  # what pictures draw as the ideal
-from ...simulator.market import build
-from ...simulator.numeric import whole
-from ...simulator.scenario import Objective, Scenario
-from ...simulator.seats import BidPolicy
-from ...simulator.splits import Split, checked
-from ...simulator.splits import seeds as seeds_of
+from ...agents.provenance.watching import UNKNOWN
+from ...agents.splits import Split, checked
+from ...agents.splits import seeds as seeds_of
+from ...simulator.core.arrays import Floats
+from ...simulator.core.errors import MarketError
+from ...simulator.core.numeric import whole
+from ...simulator.market.market import build
+from ...simulator.scenario.demand import Objective
+from ...simulator.scenario.tree import Scenario
+from ...simulator.seats.bidding.decisions import BidPolicy
 from ...simulator.world import World
-from ..store import Store, code_version, reads, source_digest
-from ..workers import results
-
-Floats = NDArray[np.float64]
+from ..comparison.store import Store, code_version, reads, source_digest
+from ..comparison.workers import results
 
 
 class Case(NamedTuple):

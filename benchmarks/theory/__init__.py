@@ -12,9 +12,8 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..printing import verdict
-from ..progress import progress
-from ..report import plain_table
+from ..output.progress import progress
+from ..output.tables import plain_table, verdict
 from . import auctions, budgets, cascade, compute, delays, leads, people, queues, sampling
 from .check import LIMIT, Check
 

@@ -11,14 +11,13 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...simulator import BidPolicy, BidView, RequestRule, Rule, Scenario
 from ...simulator import rule as compiled_rule
+from ...simulator.core.arrays import Floats
 from .check import Check, equal, ratio, sampled
 from .market import Scaled, played, spend, uniform, utility, value, whole_ticks, with_budgets
 
-Floats = NDArray[np.float64]
 # Regret (mean, standard error) at budget 1/24 a request and step 5/sqrt(T) over 200 runs of an independent simulation of
 # the algorithm of Balseiro & Gur (2019), "Learning in Repeated Auctions with Budgets".
 REGRET = {1_000: (13.89, 0.39), 4_000: (27.64, 0.81), 16_000: (56.11, 1.52), 64_000: (119.83, 3.26)}

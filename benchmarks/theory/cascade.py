@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...simulator import Scenario
-from ...simulator.delivery import Auction, Funnel, Quotas, Stage
-from ...simulator.scenario import Advertiser, Campaign, Interests, ListedDemand, Traffic, Users
-from ..funnel import traced
+from ...simulator.scenario.delivery import Auction, Funnel, Quotas, Stage
+from ...simulator.scenario.demand import Advertiser, Campaign, ListedDemand
+from ...simulator.scenario.people import Traffic, Users
+from ...simulator.scenario.response import Interests
+from ..audits.funnel import traced
 from .check import Check, sampled
 
 ADS, KEPT, DIMENSIONS = 1_000, 100, 64

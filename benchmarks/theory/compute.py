@@ -11,18 +11,18 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize
 
 from ...simulator import Scenario
-from ...simulator.delivery import Auction, Funnel, Quotas
-from ...simulator.market import build
-from ...simulator.scenario import Ad, Advertiser, Campaign, Interests, ListedDemand, Traffic, Users
+from ...simulator.core.arrays import Floats, Integers
+from ...simulator.market.market import build
+from ...simulator.scenario.delivery import Auction, Funnel, Quotas
+from ...simulator.scenario.demand import Ad, Advertiser, Campaign, ListedDemand
+from ...simulator.scenario.people import Traffic, Users
+from ...simulator.scenario.response import Interests
 from .check import Check, ratio, sampled
 from .market import Scaled, column, journal_folder, played, whole_ticks
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 WORTHY, ADS, SEGMENTS, TIERS = 4, 402, 256, 32
 TICKS = 50
 UNIT = -math.log(1 - WORTHY / ADS)  # compute of one draw, so that q units find an ad with probability 1 - exp(-q)

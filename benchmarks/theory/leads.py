@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...simulator import Scenario, World
-from ...simulator import kernel as K
-from ...simulator import leads as L
-from ...simulator.outcomes import DelayPart
+from ...simulator.engine import state as K
+from ...simulator.response import leads as L
+from ...simulator.scenario.response import DelayPart
 from .check import Check, equal, ratio
 
 WORLDS = 20

@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ...simulator import BidPolicy, BidView, ChunkBids, Multiplier, Requests, Scenario, World
+from ...simulator.core.arrays import Floats
 
-Floats = NDArray[np.float64]
 TICKS = 200
 MICRO = 1e-6  # the least unit of money
 

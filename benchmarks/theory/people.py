@@ -10,8 +10,8 @@ import math
 import numpy as np
 
 from ...simulator import Scenario, World
-from ...simulator.habits import Sessions
-from ...simulator.sessions import MADE, SESSIONS, VISITS
+from ...simulator.response.visits import MADE, SESSIONS, VISITS
+from ...simulator.scenario.people import Sessions
 from .check import Check, ratio, sampled
 
 RARELY = 1e-5  # a click rate at which hardly anybody clicks, and bids above the least price

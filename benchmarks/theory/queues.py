@@ -9,14 +9,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
 from ...simulator import Scenario, World
-from ...simulator.serving import BEGUN, OCTAVE, WAIT_US, WAITED, ServingBooks
+from ...simulator.core.arrays import Floats
+from ...simulator.delivery.queue import BEGUN, OCTAVE, WAIT_US, WAITED, ServingBooks
 from .check import Check, ratio
 
-Floats = NDArray[np.float64]
 TICKS = 40
 SERVICE_S = 1.0
 MARKOV = ((1, 0.8), (2, 0.8), (5, 0.8), (10, 0.8), (10, 0.9), (20, 0.9), (50, 0.95), (100, 0.95))  # servers, load

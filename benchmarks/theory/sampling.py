@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from scipy import integrate, stats
 
 from ...simulator import Requests, Scenario, World
+from ...simulator.core.arrays import Floats
 from .check import Check, equal, ratio, sampled
 from .market import Scripted, coin, column, journal_folder, played, uniform, value, whole_ticks, with_budgets
 
-Floats = NDArray[np.float64]
 CURVE = (1.0, 3.0, 2.0, 6.0)
 SURGE = (0.30, 0.55, 3.0)  # from, to (shares of the day), factor
 CELLS = 40  # of a day, in which arrivals are counted

@@ -12,8 +12,8 @@ import pytest
 from adarena.agents.bidding.budgets import allowed_spend
 from adarena.agents.catalogue import BIDDERS, make_bidder
 from adarena.simulator import BidPolicy, BidView, ChunkBids, Multiplier, RequestRule, Requests, Scenario, World
-from adarena.simulator import kernel as K
-from adarena.simulator.market import build
+from adarena.simulator.engine import state as K
+from adarena.simulator.market.market import build
 
 TINY = Scenario.preset("tiny").override({"days": 2})
 LIMITED = TINY.override({"demand.objective": "target_cpa", "demand.target_cpa_share": 0.7})

@@ -11,7 +11,7 @@ from views import decided, told, uniform_market, view
 
 from adarena.agents.bidding import MCPC, PID, DualMirrorDescent, Fixed, Linear, Truthful, UniformRandom
 from adarena.simulator import BidPolicy, Multiplier, PolicyError, Scenario, World
-from adarena.simulator.seats import History
+from adarena.simulator.seats.bidding.decisions import History
 
 
 def test_truthful_bids_the_target() -> None:

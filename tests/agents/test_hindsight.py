@@ -11,19 +11,13 @@ import pandas as pd
 import pytest
 from scipy.optimize import linprog
 
-from adarena.agents import hindsight
 from adarena.agents.bidding import PID, Fixed
 from adarena.agents.catalogue import BIDDERS, make_bidder
-from adarena.agents.hindsight import (
-    choice_bound,
-    clairvoyant_bound,
-    day_scores,
-    frontier,
-    frontier_bound,
-    frontier_score,
-    slot_prices,
-    static_hindsight,
-)
+from adarena.agents.hindsight import static as hindsight
+from adarena.agents.hindsight.bounds import clairvoyant_bound, frontier_bound, slot_prices
+from adarena.agents.hindsight.knapsack import choice_bound, frontier, frontier_score
+from adarena.agents.hindsight.scores import day_scores
+from adarena.agents.hindsight.static import static_hindsight
 from adarena.agents.objectives import target_score
 from adarena.simulator import BidPolicy, MarketError, PolicyError, Scenario, World
 

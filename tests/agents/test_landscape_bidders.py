@@ -18,8 +18,10 @@ from adarena.agents.bidding.dynamic_programming import coarser, value_table
 from adarena.agents.bidding.ortb import concave, fitted
 from adarena.agents.catalogue import make_bidder
 from adarena.simulator import BidPolicy, PolicyError, RequestRule, Scenario, World
-from adarena.simulator.log import Log, PriceHistory, read_history, read_log
-from adarena.simulator.replay import replay, replay_log
+from adarena.simulator.replay.history import PriceHistory, read_history
+from adarena.simulator.replay.log import Log
+from adarena.simulator.replay.reading import read_log
+from adarena.simulator.replay.replay import replay, replay_log
 
 IPINYOU = Path(os.environ.get("ADARENA_SHARED", Path(__file__).resolve().parents[3] / "shared")) / "data" / "ipinyou"
 needs_ipinyou = pytest.mark.skipif(not IPINYOU.is_dir(), reason=f"the iPinYou log is not in {IPINYOU}")

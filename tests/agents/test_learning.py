@@ -19,14 +19,14 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from adarena.__main__ import main
 from adarena.agents.bidding import PID
+from adarena.agents.bidding.rivals import contested, rivals
 from adarena.agents.catalogue import describe, make_bidder
 from adarena.agents.learning.features import FEATURES, Observer
 from adarena.agents.learning.groups import GroupedRollouts
 from adarena.agents.learning.saved import load_agent
 from adarena.agents.learning.settings import ALGORITHMS, PPOSettings, SACSettings, make_settings, parsed
 from adarena.agents.learning.training import _model, train
-from adarena.agents.rivals import contested, rivals
-from adarena.benchmarks.store import source_digest
+from adarena.benchmarks.comparison.store import source_digest
 from adarena.simulator import PolicyError, Scenario, World
 
 ID = "AdArena/Bidding-v0"

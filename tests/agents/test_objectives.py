@@ -10,13 +10,15 @@ import pytest
 from views import uniform_market
 
 from adarena.agents.bidding import Fixed
-from adarena.agents.hindsight import day_scores, frontier_bound, static_hindsight
+from adarena.agents.bidding.rivals import contested, rivals
+from adarena.agents.hindsight.bounds import frontier_bound
+from adarena.agents.hindsight.scores import day_scores
+from adarena.agents.hindsight.static import static_hindsight
 from adarena.agents.objectives import best_score, score
-from adarena.agents.rivals import contested, rivals
 from adarena.benchmarks.suites import bidding as suite
 from adarena.simulator import MarketError, Scenario, World
-from adarena.simulator.market import build
-from adarena.simulator.scenario import Advertiser, Campaign, Flight, ListedDemand, Objective
+from adarena.simulator.market.market import build
+from adarena.simulator.scenario.demand import Advertiser, Campaign, Flight, ListedDemand, Objective
 
 TINY = Scenario.preset("tiny").override({"traffic.requests_per_day": 8_000})
 CHANGES: dict[str, dict[str, Any]] = {

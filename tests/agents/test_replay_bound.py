@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from adarena.agents.catalogue import BIDDERS, make_bidder
-from adarena.agents.hindsight import choice_bound
-from adarena.simulator.log import Log, PriceHistory, read_history, read_log
-from adarena.simulator.replay import replay
+from adarena.agents.hindsight.knapsack import choice_bound
+from adarena.simulator.replay.history import PriceHistory, read_history
+from adarena.simulator.replay.log import Log
+from adarena.simulator.replay.reading import read_log
+from adarena.simulator.replay.replay import replay
 
 IPINYOU = Path(os.environ.get("ADARENA_SHARED", Path(__file__).resolve().parents[3] / "shared")) / "data" / "ipinyou"
 EVERYBODY = (*sorted(BIDDERS), "lin:base_bid=10", "ortb:first_price=true", "shading:forget=0.5")

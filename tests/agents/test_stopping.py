@@ -20,7 +20,7 @@ from adarena.__main__ import main
 from adarena.agents.learning import training
 from adarena.agents.learning.saved import load_agent
 from adarena.agents.learning.stopping import Stopped, postponed
-from adarena.benchmarks import progress
+from adarena.benchmarks.output import progress
 from adarena.simulator import PolicyError
 
 ROOT = Path(__file__).parents[2]

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from adarena.agents.bidding import Fixed
-from adarena.agents.hindsight import StaticHindsight, static_hindsight
-from adarena.agents.rivals import contested, rivals
-from adarena.benchmarks import report
+from adarena.agents.bidding.rivals import contested, rivals
+from adarena.agents.hindsight.static import StaticHindsight, static_hindsight
+from adarena.agents.splits import SPLITS
+from adarena.benchmarks.comparison import report
 from adarena.benchmarks.suites import bidding
 from adarena.simulator import MarketError, Scenario
-from adarena.simulator.market import build
-from adarena.simulator.splits import SPLITS
+from adarena.simulator.market.market import build
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,10 @@ import pytest
 from rich.console import Console
 
 from adarena.agents.catalogue import make_bidder
-from adarena.benchmarks import chain, plots
+from adarena.benchmarks.pictures import day as plots
+from adarena.benchmarks.pictures import leads as chain
 from adarena.simulator import Scenario, World
-from adarena.simulator import kernel as K
+from adarena.simulator.engine import state as K
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import trim_mean
 
-from adarena.benchmarks import statistics
+from adarena.benchmarks.comparison import statistics
 
 CAMPAIGNS, REPEATS = 8, 2500
 LEVELS = np.array([0.52, 0.60, 0.29, -0.76, 0.27, -0.03, -0.05, -0.83])  # of shares, in mean spreads

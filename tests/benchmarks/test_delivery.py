@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from adarena.benchmarks import delivery, plots
-from adarena.benchmarks.funnel import Audit, audit
+from adarena.benchmarks.audits.funnel import Audit, audit
+from adarena.benchmarks.pictures import day as plots
+from adarena.benchmarks.pictures import delivery
 from adarena.simulator import Scenario, World
 
 CHANGES: dict[str, Any] = {

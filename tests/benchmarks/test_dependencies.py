@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from adarena.agents.catalogue import BIDDERS, make_bidder
-from adarena.benchmarks import store as stores
-from adarena.benchmarks.store import Store, source_digest
+from adarena.benchmarks.comparison import store as stores
+from adarena.benchmarks.comparison.store import Store, source_digest
 from adarena.benchmarks.suites import bidding
 from adarena.simulator import MarketError, Scenario
 
@@ -423,7 +423,7 @@ def test_versions_of_what_computes_belong_to_a_row(monkeypatch):
 
 
 def test_versions_of_what_an_own_policy_imports_belong_to_its_rows(folder, monkeypatch):
-    from adarena.agents import sources
+    from adarena.agents.provenance import sources
 
     write({"mine.py": HEAD + "def gain():\n    import simpy\n    return 1.0\n" + BODY})
     before = source_digest(make_bidder("mine.py:Mine"))

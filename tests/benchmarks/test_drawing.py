@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adarena.benchmarks import delivery, drawing, plots
+from adarena.benchmarks.output import figures as drawing
+from adarena.benchmarks.pictures import day as plots
+from adarena.benchmarks.pictures import delivery
 from adarena.simulator import MarketError, Scenario, World
 
 ROOT = Path(__file__).parents[2]
@@ -91,8 +93,8 @@ figures = [
     plots.day(tiny), plots.day(played("uniform", **small)), delivery.picture(tiny, 0, 5), users.picture(tiny),
     chain.picture(played("leads", **small, days=1, users__count=500)),
     quotas.picture(bought), realism.picture(facts),
-    *(plots.comparison(results, narrow) for narrow in (False, True)),
-    *(plots.spending(results, forecast, narrow=narrow) for narrow in (False, True)),
+    *(comparison(results, narrow) for narrow in (False, True)),
+    *(spending(results, forecast, narrow=narrow) for narrow in (False, True)),
 ]
 page.page(results, report.estimates(results, "fixed"), "fixed", forecast, "a command")
 for figure in figures:

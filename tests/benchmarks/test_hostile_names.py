@@ -12,8 +12,8 @@ from matplotlib.text import Text
 from rich.console import Console
 
 from adarena.__main__ import COMMANDS, main
-from adarena.benchmarks.drawing import Picture
-from adarena.benchmarks.printing import PlainTable
+from adarena.benchmarks.output.figures import Picture
+from adarena.benchmarks.output.tables import PlainTable
 from adarena.simulator import Scenario
 
 MARKET, OUT = "m [/b] $5 $x :smile:", "o[red]x [/a]"
@@ -79,7 +79,7 @@ def command(monkeypatch, capsys, tmp_path):
 
 
 def test_the_console_of_the_commands_prints_what_is_given(capsys):
-    from adarena.benchmarks.printing import plain_console
+    from adarena.benchmarks.output.tables import plain_console
 
     plain_console().print(f"written: {OUT}/x {MARKET}", soft_wrap=True)
     assert capsys.readouterr().out == f"written: {OUT}/x {MARKET}\n"

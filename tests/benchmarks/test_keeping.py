@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from adarena.__main__ import main
-from adarena.benchmarks import store as stores
-from adarena.benchmarks.store import Store
+from adarena.agents.splits import SPLITS
+from adarena.benchmarks.comparison import store as stores
+from adarena.benchmarks.comparison.store import Store
 from adarena.benchmarks.suites import bidding
 from adarena.simulator import MarketError
-from adarena.simulator.splits import SPLITS
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("--set", "traffic.requests_per_day=2000", "demand.campaigns=12")

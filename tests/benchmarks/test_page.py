@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from adarena.benchmarks import plots, report
-from adarena.benchmarks.page import page
+from adarena.benchmarks.comparison import plots, report
+from adarena.benchmarks.comparison.page import page
 from adarena.benchmarks.suites import bidding
 from adarena.simulator import Scenario
 

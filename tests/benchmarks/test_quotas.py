@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from adarena.benchmarks import delivery, quotas
+from adarena.benchmarks.audits import quotas
+from adarena.benchmarks.pictures import delivery
 from adarena.simulator import Scenario
-from adarena.simulator.delivery import Funnel, Quotas
-from adarena.simulator.errors import AdArenaError
-from adarena.simulator.presets import PRESETS
+from adarena.simulator.core.errors import AdArenaError
+from adarena.simulator.scenario.delivery import Funnel, Quotas
+from adarena.simulator.scenario.presets import PRESETS
 
 
 def small(**changes: object) -> Scenario:

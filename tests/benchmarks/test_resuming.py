@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from adarena.agents.catalogue import make_bidder
-from adarena.benchmarks import report
-from adarena.benchmarks import store as stores
-from adarena.benchmarks.store import Store, source_digest
+from adarena.benchmarks.comparison import report
+from adarena.benchmarks.comparison import store as stores
+from adarena.benchmarks.comparison.store import Store, source_digest
+from adarena.benchmarks.comparison.workers import results
+from adarena.benchmarks.output.files import write_json
 from adarena.benchmarks.suites import bidding
-from adarena.benchmarks.workers import results
 from adarena.simulator import MarketError, PolicyError, Scenario
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +37,7 @@ if __name__ == "__main__":
     scenario = Scenario.preset("bidding-small").override({SMALL})
     with Store(folder / "results.sqlite") as store:
         found = bidding.run(scenario, {LABELS}, 6, jobs=int(sys.argv[2]), store=store)
-    report.write_json(folder / "summary.json", report.summary(found, report.estimates(found, "fixed"), "fixed"))
+    write_json(folder / "summary.json", report.summary(found, report.estimates(found, "fixed"), "fixed"))
 """
 
 
@@ -87,7 +88,7 @@ def test_a_killed_run_resumes_in_two_processes_to_the_bytes_of_a_whole_run_in_on
     kill_midway(tmp_path / "killed", jobs=2)
     resumed = finish(tmp_path / "killed", jobs=2)
     whole = bidding.run(scenario, LABELS, 6)
-    report.write_json(tmp_path / "whole.json", report.summary(whole, report.estimates(whole, "fixed"), "fixed"))
+    write_json(tmp_path / "whole.json", report.summary(whole, report.estimates(whole, "fixed"), "fixed"))
     assert resumed == (tmp_path / "whole.json").read_bytes()
 
 

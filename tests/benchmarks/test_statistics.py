@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import t as student
 from scipy.stats import trim_mean
 
-from adarena.benchmarks import statistics
+from adarena.benchmarks.comparison import statistics
 
 
 def one_stratum(cases):

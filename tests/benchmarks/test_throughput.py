@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adarena.benchmarks import throughput
+from adarena.benchmarks.speed import throughput
 from adarena.simulator import InvariantError
 
 

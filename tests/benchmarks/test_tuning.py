@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from adarena.agents.bidding import PID
-from adarena.agents.bidding.space import Choice, LogUniform, Uniform, space_of
 from adarena.agents.catalogue import BIDDERS, make_bidder
-from adarena.benchmarks import comparing, tuning
-from adarena.benchmarks.store import Store
+from adarena.agents.parameters import Choice, LogUniform, Uniform, space_of
+from adarena.agents.splits import split_of
+from adarena.benchmarks import commands as comparing
+from adarena.benchmarks.comparison import tuning
+from adarena.benchmarks.comparison.store import Store
 from adarena.benchmarks.suites import bidding
 from adarena.simulator import MarketError, PolicyError, Scenario
-from adarena.simulator.splits import split_of
 
 # Its value falls with the distance of gain from 3; shade does nothing.
 PLANTED = """

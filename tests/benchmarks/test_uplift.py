@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adarena.benchmarks.uplift import organic, uplift
+from adarena.benchmarks.audits.uplift import organic, uplift
 from adarena.simulator import MarketError, Scenario, World
-from adarena.simulator import kernel as K
+from adarena.simulator.engine import state as K
 
 ROWS = 200_000
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from adarena.benchmarks import plots, users
+from adarena.benchmarks.pictures import day as plots
+from adarena.benchmarks.pictures import users
 from adarena.simulator import Scenario, World
 
 CHANGES: dict[str, Any] = {

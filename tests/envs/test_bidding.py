@@ -19,17 +19,17 @@ from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 from adarena.agents.bidding import Fixed
+from adarena.agents.bidding.rivals import contested, rivals
 from adarena.agents.learning.features import BOUND, FEATURES, REACH
-from adarena.agents.rivals import contested, rivals
+from adarena.agents.splits import SPLITS
 from adarena.benchmarks.suites import bidding as suite
 from adarena.envs import bidding
 from adarena.envs.base import OpenSeat
 from adarena.envs.bidding import BiddingEnv
 from adarena.simulator import BidPolicy, MarketError, Multiplier, PolicyError, Scenario, World
-from adarena.simulator import kernel as K
-from adarena.simulator.leads import FORM_OPENS, QUALIFIED_REPORTED
-from adarena.simulator.market import build
-from adarena.simulator.splits import SPLITS
+from adarena.simulator.engine import state as K
+from adarena.simulator.market.market import build
+from adarena.simulator.response.leads import FORM_OPENS, QUALIFIED_REPORTED
 
 ID = "AdArena/Bidding-v0"
 TINY = Scenario.named("tiny")

@@ -15,26 +15,23 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from adarena.simulator import BidPolicy, BidView, ChunkBids, Multiplier, RequestRule, Scenario, World, rule
-from adarena.simulator import kernel as K
-from adarena.simulator.creatives import Creative, Creatives, FormatShares
-from adarena.simulator.delivery import Auction, Autoscaling, Funnel, Outage, Quotas, Serving, Stage, Surface, TierQuotas
-from adarena.simulator.habits import Fatigue, Sessions
-from adarena.simulator.outcomes import DelayPart, Lead, Organic
-from adarena.simulator.querying import Search
-from adarena.simulator.scenario import (
-    Ad,
-    Advertiser,
-    Campaign,
-    Flight,
-    Interests,
-    ListedDemand,
-    Normal,
-    Response,
-    Traffic,
-    Uniform,
-    Users,
-    Weather,
+from adarena.simulator.engine import state as K
+from adarena.simulator.scenario.creatives import Creative, Creatives, FormatShares
+from adarena.simulator.scenario.delivery import (
+    Auction,
+    Autoscaling,
+    Funnel,
+    Outage,
+    Quotas,
+    Serving,
+    Stage,
+    Surface,
+    TierQuotas,
 )
+from adarena.simulator.scenario.demand import Ad, Advertiser, Campaign, Flight, ListedDemand, Weather
+from adarena.simulator.scenario.people import Fatigue, Sessions, Traffic, Users
+from adarena.simulator.scenario.response import DelayPart, Interests, Lead, Normal, Organic, Response, Uniform
+from adarena.simulator.scenario.search import Search
 
 EXPOSURES = {1: [(1.0,), (0.5,)], 2: [(1.0, 0.7), (0.9, 0.9)], 3: [(1.0, 0.8, 0.6), (0.9, 0.5, 0.5)]}
 

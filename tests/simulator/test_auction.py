@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 from markets import campaigns, give_tape, scenarios
 from reference import Bidder, auction, charge, owed
 
-from adarena.simulator import BidPolicy, BidView, ChunkBids, Scenario, World, chance
-from adarena.simulator.delivery import Auction
-from adarena.simulator.demand import BILLING
-from adarena.simulator.scenario import Advertiser, Campaign, ListedDemand, Traffic, Uniform, Users
+from adarena.simulator import BidPolicy, BidView, ChunkBids, Scenario, World
+from adarena.simulator.core import chance
+from adarena.simulator.population.campaigns import BILLING
+from adarena.simulator.scenario.delivery import Auction
+from adarena.simulator.scenario.demand import Advertiser, Campaign, ListedDemand
+from adarena.simulator.scenario.people import Traffic, Users
+from adarena.simulator.scenario.response import Uniform
 
 MICRO = 1_000_000
 

@@ -5,9 +5,9 @@ import pytest
 
 from adarena.agents.bidding import Fixed
 from adarena.simulator import Scenario, ScenarioError, World
-from adarena.simulator import kernel as K
-from adarena.simulator.calibration import SAMPLE
-from adarena.simulator.market import build
+from adarena.simulator.engine import state as K
+from adarena.simulator.market.market import build
+from adarena.simulator.market.sample import SAMPLE
 
 CALM = {
     "traffic.day_sigma": 0.0, "traffic.tick_sigma": 0.0, "traffic.surge_probability": 0.0, "weather.day_sigma": 0.0,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from adarena.simulator import BidPolicy, BidView, Multiplier, Scenario, World
-from adarena.simulator.chance import Stream, generator, stream_keys, uniforms
+from adarena.simulator.core.chance import Stream, generator, stream_keys, uniforms
 
 MASK = (1 << 64) - 1
 N = 200_000

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from numba.core.dispatcher import Dispatcher
 
-from adarena.simulator import compiled
+from adarena.simulator.core import compiled
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(path for folder in ("simulator", "agents") for path in (ROOT / folder).rglob("*.py"))
@@ -123,7 +123,7 @@ def digest_after_an_edit(copy: Path, path: Path) -> str:
 def test_what_compiled_code_depends_on_is_found() -> None:
     """Else the next test would hold of nothing."""
     assert len(DEPENDED_ON) > 25
-    assert any("bid_seat" in who for who in DEPENDED_ON[ROOT / "simulator" / "demand.py"])
+    assert any("seats.bidding" in who for who in DEPENDED_ON[ROOT / "simulator" / "core" / "money.py"])
     assert ROOT / "agents" / "learning" / "features.py" in DEPENDED_ON
 
 
@@ -136,7 +136,16 @@ def test_an_edit_to_what_it_does_not_depend_on_costs_no_compilation(copy: Path) 
     """Of the files people edit most."""
     free = {str(p.relative_to(ROOT)) for p in SOURCES if digest_after_an_edit(copy, p) == compiled.digest(copy)}
     assert free > {
-        f"simulator/{name}.py" for name in ("world", "scenario", "exchange", "journal", "presets", "engines", "errors")
+        f"simulator/{name}.py"
+        for name in (
+            "world",
+            "scenario/tree",
+            "scenario/presets",
+            "engine/exchange",
+            "engine/engines",
+            "books/journal",
+            "core/errors",
+        )
     }
     assert free > {"agents/catalogue.py", "agents/bidding/pid.py", "agents/learning/training.py"}
 

@@ -11,15 +11,19 @@ import pytest
 from markets import Tape, give_tape
 from scipy import stats
 
-from adarena.simulator import MarketError, Scenario, ScenarioError, World, demand, market, population
-from adarena.simulator.chance import Stream, stream_keys, uniforms
-from adarena.simulator.creatives import FORMATS, Creative, Creatives, FormatShares
-from adarena.simulator.demand import Campaigns
-from adarena.simulator.kernel import JOURNAL_INTS
-from adarena.simulator.population import Users
-from adarena.simulator.portfolio import MODALITIES, MODALITIES_OF, Portfolio, embeddings, has_modality, portfolio
-from adarena.simulator.scenario import Ad
-from adarena.simulator.traffic import day_shares
+from adarena.simulator import MarketError, Scenario, ScenarioError, World
+from adarena.simulator.core.chance import Stream, stream_keys, uniforms
+from adarena.simulator.engine.state import JOURNAL_INTS
+from adarena.simulator.market import market
+from adarena.simulator.population import campaigns as demand
+from adarena.simulator.population import users as population
+from adarena.simulator.population.campaigns import Campaigns
+from adarena.simulator.population.creatives import Portfolio, portfolio
+from adarena.simulator.population.embeddings import MODALITIES, MODALITIES_OF, embeddings, has_modality
+from adarena.simulator.population.users import Users
+from adarena.simulator.scenario.creatives import FORMATS, Creative, Creatives, FormatShares
+from adarena.simulator.scenario.demand import Ad
+from adarena.simulator.scenario.people import day_shares
 
 DAY_US = 86_400_000_000
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from adarena.simulator import MarketError, Scenario
-from adarena.simulator.disk import write, write_together
-from adarena.simulator.errors import ScenarioError
+from adarena.simulator.core.disk import write, write_together
+from adarena.simulator.core.errors import ScenarioError
 
 ROOT = Path(__file__).parents[2]
 

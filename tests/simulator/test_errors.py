@@ -23,8 +23,8 @@ from adarena.simulator import (
     World,
     rule,
 )
-from adarena.simulator.errors import InvariantError, LogError, suggest
-from adarena.simulator.scenario import Campaign, Flight
+from adarena.simulator.core.errors import InvariantError, LogError, suggest
+from adarena.simulator.scenario.demand import Campaign, Flight
 
 TINY = Scenario.preset("tiny")
 

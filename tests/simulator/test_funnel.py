@@ -13,16 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adarena.agents.bidding import PID, FirstPriceShading
-from adarena.benchmarks.funnel import audit, traced
+from adarena.benchmarks.audits.funnel import audit, traced
 from adarena.simulator import Scenario, World
-from adarena.simulator import kernel as K
-from adarena.simulator.chance import stream_keys
-from adarena.simulator.compiled import OPTIONS
-from adarena.simulator.demand import weather
-from adarena.simulator.errors import AdArenaError
-from adarena.simulator.funnel import BINS, NOBODY, Winnow, best_of, channels
-from adarena.simulator.market import Market, build
-from adarena.simulator.serving import BEGUN, SERVED, STEPPED_DOWN, WORK_US
+from adarena.simulator.core.chance import stream_keys
+from adarena.simulator.core.compiled import OPTIONS
+from adarena.simulator.core.errors import AdArenaError
+from adarena.simulator.delivery.best import BINS, NOBODY, best_of
+from adarena.simulator.delivery.funnel import Winnow
+from adarena.simulator.delivery.queue import BEGUN, SERVED, STEPPED_DOWN, WORK_US
+from adarena.simulator.delivery.stages import channels
+from adarena.simulator.engine import state as K
+from adarena.simulator.market.market import Market, build
+from adarena.simulator.population.campaigns import weather
 
 FUNNEL: dict[str, Any] = {
     "recall": {"dimensions": 4, "noise": 0.3},

@@ -14,11 +14,11 @@ from markets import give_tape, policies, scenarios
 from scipy.stats import gamma
 
 from adarena.simulator import BidPolicy, BidView, MarketError, RequestRule, Scenario, ScenarioError, World, rule
-from adarena.simulator import kernel as K
-from adarena.simulator.habits import Sessions
-from adarena.simulator.memory import EXPOSURES, FAINT
-from adarena.simulator.population import users
-from adarena.simulator.sessions import PAGES
+from adarena.simulator.engine import state as K
+from adarena.simulator.population.users import users
+from adarena.simulator.response.memory import EXPOSURES, FAINT
+from adarena.simulator.response.visits import PAGES
+from adarena.simulator.scenario.people import Sessions
 
 DAY_US = 86_400_000_000
 

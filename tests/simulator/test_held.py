@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from adarena.simulator import Scenario, World
-from adarena.simulator.compiled import entry, kernel
-from adarena.simulator.held import Held, value_of
-from adarena.simulator.memory import Memory
+from adarena.simulator.core.addressed import Addressed, value_of
+from adarena.simulator.core.compiled import entry, kernel
+from adarena.simulator.response.memory import Memory
 
 # The types are the package's own: what was compiled for others would stand in a cache that all processes read.
 
@@ -32,7 +32,7 @@ def total(weight: Any, held: Any) -> Any:
 
 def test_a_kernel_reads_and_writes_what_is_held() -> None:
     value = memory()
-    held = Held(value)
+    held = Addressed(value)
     call = entry(total, 1.0, held)
     assert call(1.0, held) == 7 + 0.5 * 4 + 100
     assert value.shown[-1] == 5
@@ -40,7 +40,7 @@ def test_a_kernel_reads_and_writes_what_is_held() -> None:
 
 
 def test_what_is_replaced_is_read_from_then_on() -> None:
-    held = Held(memory())
+    held = Addressed(memory())
     call, address = entry(total, 1.0, held), held.address
     held.replace(shown=np.full(9, 3.0), barred_active=np.array([False]), exponent=2.0)
     assert held.address == address
@@ -49,7 +49,7 @@ def test_what_is_replaced_is_read_from_then_on() -> None:
 
 
 def test_two_of_one_type_share_the_machine_code_and_nothing_else() -> None:
-    one, other = Held(memory()), Held(memory(6))
+    one, other = Addressed(memory()), Addressed(memory(6))
     assert entry(total, 1.0, one) is entry(total, 1.0, other)
     assert [entry(total, 1.0, one)(1.0, each) for each in (one, other)] == [109.0, 110.0]
 
@@ -65,7 +65,7 @@ def test_two_of_one_type_share_the_machine_code_and_nothing_else() -> None:
     ],
 )
 def test_another_type_is_refused(items: dict[str, Any]) -> None:
-    held = Held(memory())
+    held = Addressed(memory())
     with pytest.raises(TypeError, match=f"{next(iter(items))} is of another type"):
         held.replace(**items)
     assert entry(total, 1.0, held)(1.0, held) == 109.0

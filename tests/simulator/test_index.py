@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from adarena.agents.bidding import PID
-from adarena.benchmarks.funnel import audit, index_recall
+from adarena.benchmarks.audits.funnel import audit, index_recall
 from adarena.simulator import Scenario, World
-from adarena.simulator.chance import stream_keys
-from adarena.simulator.errors import AdArenaError
-from adarena.simulator.funnel import Winnow
-from adarena.simulator.kernel import CHUNK
-from adarena.simulator.market import Market, build
+from adarena.simulator.core.arrays import CHUNK
+from adarena.simulator.core.chance import stream_keys
+from adarena.simulator.core.errors import AdArenaError
+from adarena.simulator.delivery.funnel import Winnow
+from adarena.simulator.market.market import Market, build
 
 LISTS = 64
 

@@ -12,9 +12,9 @@ import pytest
 from markets import Action, give_tape, policies
 
 from adarena.simulator import Logs, MarketError, Scenario, World
-from adarena.simulator import kernel as K
-from adarena.simulator.history import hashed
-from adarena.simulator.journal import CANDIDATES, CATEGORIES, EVENTS, FEATURES, IMPRESSIONS, REQUESTS, TRUTH
+from adarena.simulator.books.hashing import hashed
+from adarena.simulator.books.schemas import CANDIDATES, CATEGORIES, EVENTS, FEATURES, IMPRESSIONS, REQUESTS, TRUTH
+from adarena.simulator.engine import state as K
 
 NAMES = ("requests", "impressions", "truth", "events")
 

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from adarena.simulator import Logs, MarketError, Scenario, World
-from adarena.simulator.disk import Claim
-from adarena.simulator.journal import SCHEMAS
+from adarena.simulator.books.journal import SCHEMAS
+from adarena.simulator.core.disk import Claim
 
 ROOT = Path(__file__).parents[2]
 ALWAYS = ("requests", "impressions", "truth", "events")
@@ -240,6 +240,6 @@ def test_locks_that_the_file_system_does_not_have_are_one_sentence(tmp_path: Pat
     def none(*_: Any) -> None:
         raise OSError(95, "")
 
-    monkeypatch.setattr("adarena.simulator.disk._lock", none)
+    monkeypatch.setattr("adarena.simulator.core.disk._lock", none)
     with pytest.raises(MarketError, match=rf"^cannot write a journal to '.*': {os.strerror(95)}$"):
         World(SMALL, journal=tmp_path)

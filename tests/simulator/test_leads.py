@@ -10,12 +10,11 @@ import pytest
 from markets import Tape, give_tape
 
 from adarena.simulator import BidPolicy, BidView, InvariantError, Multiplier, Scenario, ScenarioError, World
-from adarena.simulator import kernel as K
-from adarena.simulator import leads as L
-from adarena.simulator.chance import Stream, uniforms
-from adarena.simulator.market import build
-from adarena.simulator.outcomes import DelayPart, Lead, Leads
-from adarena.simulator.scenario import Response
+from adarena.simulator.core.chance import Stream, uniforms
+from adarena.simulator.engine import state as K
+from adarena.simulator.market.market import build
+from adarena.simulator.response import leads as L
+from adarena.simulator.scenario.response import DelayPart, Lead, Leads, Response
 
 LEAD: dict[str, Any] = {"form_open_rate": 0.7, "qualified_rate": 0.5, "sale_rate": 0.4}
 TWO_PARTS = (DelayPart(weight=1.0, shape=0.7, scale_s=4000.0), DelayPart(weight=3.0, shape=1.3, scale_s=50_000.0))

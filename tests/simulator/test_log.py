@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 
 from adarena.simulator import LogError
-from adarena.simulator.log import Log, PriceHistory, read_history, read_log
+from adarena.simulator.replay.history import PriceHistory, read_history
+from adarena.simulator.replay.log import Log
+from adarena.simulator.replay.reading import read_log
 
 RNG = np.random.default_rng(3)
 PRICE = RNG.integers(0, 300, 200)

@@ -12,10 +12,13 @@ import pytest
 from markets import Action, Tape, give_tape, policies
 
 from adarena.simulator import BidPolicy, BidView, InvariantError, Multiplier, Scenario, World
-from adarena.simulator import kernel as K
-from adarena.simulator.delivery import Auction
-from adarena.simulator.demand import UNLIMITED, micros
-from adarena.simulator.scenario import Advertiser, Campaign, DelayPart, ListedDemand, Response, Traffic, Uniform, Users
+from adarena.simulator.core.money import UNLIMITED, micros
+from adarena.simulator.engine import state as K
+from adarena.simulator.scenario import DelayPart
+from adarena.simulator.scenario.delivery import Auction
+from adarena.simulator.scenario.demand import Advertiser, Campaign, ListedDemand
+from adarena.simulator.scenario.people import Traffic, Users
+from adarena.simulator.scenario.response import Response, Uniform
 
 CPM, CPC, CPA = 0, 1, 2
 MARKETS, DAYS_EACH = 50, 20

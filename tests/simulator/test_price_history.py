@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from adarena.simulator import BidPolicy, BidView, ChunkBids, Multiplier, Scenario, World
-from adarena.simulator import kernel as K
-from adarena.simulator.log import Log, PriceHistory
-from adarena.simulator.replay import replay
+from adarena.simulator.engine import state as K
+from adarena.simulator.replay.history import PriceHistory
+from adarena.simulator.replay.log import Log
+from adarena.simulator.replay.replay import replay
 
 
 class Reader(BidPolicy):

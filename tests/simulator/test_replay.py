@@ -19,8 +19,11 @@ from hypothesis import strategies as st
 
 from adarena.agents.catalogue import make_bidder
 from adarena.simulator import BidPolicy, BidView, ChunkBids, LogError, Multiplier, RequestRule, Requests, rule
-from adarena.simulator.log import Log, PriceHistory, read_history, read_log
-from adarena.simulator.replay import PRICE_TAKER, ReplayResult, replay, replay_log, rows
+from adarena.simulator.replay.history import PriceHistory, read_history
+from adarena.simulator.replay.log import Log
+from adarena.simulator.replay.reading import read_log
+from adarena.simulator.replay.replay import replay, replay_log, rows
+from adarena.simulator.replay.result import PRICE_TAKER, ReplayResult
 
 SHARED = Path(os.environ.get("ADARENA_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 IPINYOU = SHARED / "data" / "ipinyou"

@@ -9,8 +9,9 @@ import pytest
 
 from adarena.agents.catalogue import make_bidder
 from adarena.simulator import BidPolicy, BidView, ChunkBids, LogError, Multiplier, PolicyError, RequestRule, rule
-from adarena.simulator.log import Log, PriceHistory
-from adarena.simulator.replay import replay
+from adarena.simulator.replay.history import PriceHistory
+from adarena.simulator.replay.log import Log
+from adarena.simulator.replay.replay import replay
 
 LOG = Log(np.arange(20), np.full(20, 0.5))
 HISTORY = PriceHistory(10, 5, 50, 0.1)

@@ -11,10 +11,12 @@ import pytest
 
 from adarena.agents.bidding import PID
 from adarena.agents.catalogue import BIDDERS, make_bidder
-from adarena.benchmarks.replaying import clairvoyant_clicks
+from adarena.benchmarks.audits.replaying import clairvoyant_clicks
 from adarena.simulator import BidPolicy, BidView, ChunkBids, LogError, Multiplier, RequestRule, Scenario, World, rule
-from adarena.simulator.log import Log, PriceHistory, read_log
-from adarena.simulator.replay import replay, replay_log
+from adarena.simulator.replay.history import PriceHistory
+from adarena.simulator.replay.log import Log
+from adarena.simulator.replay.reading import read_log
+from adarena.simulator.replay.replay import replay, replay_log
 
 DICE = np.random.default_rng(8)
 PRICE = np.minimum(DICE.gamma(1.5, 40, 3_000).astype(np.int64), 299)

@@ -12,9 +12,9 @@ from markets import scenarios
 from pydantic import ValidationError
 
 from adarena.simulator import Scenario, ScenarioError, World
-from adarena.simulator.delivery import Auction
-from adarena.simulator.presets import PRESETS
-from adarena.simulator.scenario import Campaign, Flight
+from adarena.simulator.scenario.delivery import Auction
+from adarena.simulator.scenario.demand import Campaign, Flight
+from adarena.simulator.scenario.presets import PRESETS
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))

@@ -13,15 +13,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from adarena.simulator import Scenario, ScenarioError, demand, population
-from adarena.simulator.chance import stream_keys
-from adarena.simulator.demand import Campaigns
-from adarena.simulator.errors import MarketError
-from adarena.simulator.matching import BROAD, EXACT, MATCH_TYPES, PHRASE, Keywords, build_trie, match
-from adarena.simulator.population import AdVectors
-from adarena.simulator.querying import Intent, MatchTypes, Search
-from adarena.simulator.search import INTENTS, Language, Vocabulary, language
-from adarena.simulator.surfaces import draw_asks
+from adarena.simulator import Scenario, ScenarioError
+from adarena.simulator.core.chance import stream_keys
+from adarena.simulator.core.errors import MarketError
+from adarena.simulator.population import ads as population
+from adarena.simulator.population import campaigns as demand
+from adarena.simulator.population.ads import AdVectors
+from adarena.simulator.population.campaigns import Campaigns
+from adarena.simulator.population.users import users
+from adarena.simulator.requests.language import Language, language
+from adarena.simulator.requests.matching import BROAD, EXACT, MATCH_TYPES, PHRASE, Keywords, build_trie, match
+from adarena.simulator.requests.queries import INTENTS, Vocabulary
+from adarena.simulator.requests.surfaces import draw_asks
+from adarena.simulator.scenario.search import Intent, MatchTypes, Search
 
 SMALL = Search(concepts=60, queries=300, head_queries=30, keywords=6)
 
@@ -36,7 +40,7 @@ def advertisers(campaigns: int = 30, verticals: int = 3, ads: int = 2, **changes
         }
     )  # fmt: skip
     table = demand.campaigns(scenario)
-    people = population.users(scenario.users, scenario.market_seed, scenario.ticks_per_day)
+    people = users(scenario.users, scenario.market_seed, scenario.ticks_per_day)
     return scenario, table, population.ad_vectors(scenario, scenario.rates, table, people)  # type: ignore[arg-type]
 
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adarena.simulator import BidPolicy, BidView, ChunkBids, Multiplier, Scenario, World
-from adarena.simulator.errors import AdArenaError
-from adarena.simulator.serving import ARRIVED, BEGUN, LATE, LEFT, OCTAVE, SERVED, WAIT_US, WORK_US, quantile_ms
+from adarena.simulator.core.errors import AdArenaError
+from adarena.simulator.delivery.queue import ARRIVED, BEGUN, LATE, LEFT, OCTAVE, SERVED, WAIT_US, WORK_US, quantile_ms
 
 HOUR = 3600
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from adarena.simulator import Scenario, World
-from adarena.simulator.market import build
-from adarena.simulator.presets import PRESETS
+from adarena.simulator.market.market import build
+from adarena.simulator.scenario.presets import PRESETS
 
 SMALL = {"feed", "overload", "coldstart", "search"}  # once they are made so
 CUT = {"users.count": 500, "demand.campaigns": 12, "traffic.requests_per_day": 2_000}

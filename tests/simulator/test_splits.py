@@ -4,8 +4,8 @@ from itertools import combinations
 
 import pytest
 
+from adarena.agents.splits import SPLITS, checked, seeds, split_of
 from adarena.simulator import MarketError, Scenario, World
-from adarena.simulator.splits import SPLITS, checked, seeds, split_of
 
 
 def test_no_seed_belongs_to_two_splits():

@@ -12,10 +12,10 @@ from test_calibration import CALM
 
 from adarena.agents.bidding import Fixed
 from adarena.simulator import MarketError, Scenario, ScenarioError, World
-from adarena.simulator import kernel as K
-from adarena.simulator.market import build
-from adarena.simulator.search import INTENTS
-from adarena.simulator.surfaces import Asking, new_surfaces
+from adarena.simulator.engine import state as K
+from adarena.simulator.market.market import build
+from adarena.simulator.requests.queries import INTENTS
+from adarena.simulator.requests.surfaces import Asking, new_surfaces
 
 SEARCH = {"concepts": 200, "queries": 800, "head_queries": 100, "keywords": 8, "belief_noise": 0.3}
 SURFACES = [

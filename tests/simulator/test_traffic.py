@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from adarena.simulator import Scenario, World
-from adarena.simulator.population import alias_table
-from adarena.simulator.population import users as population
-from adarena.simulator.scenario import Traffic
-from adarena.simulator.traffic import NEVER, Intensity, day_shares
+from adarena.simulator.core.chance import alias_table
+from adarena.simulator.population.users import users as population
+from adarena.simulator.requests.traffic import NEVER, Intensity
+from adarena.simulator.scenario.people import Traffic, day_shares
 
 BASE = Scenario.preset("tiny").override(
     {"demand.campaigns": 2, "demand.ads_per_campaign": 1, "demand.budget_share": None, "traffic.surge_probability": 0.0}

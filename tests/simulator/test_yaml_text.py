@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adarena.agents.learning.settings import make_settings, parsed
-from adarena.benchmarks import tuning
+from adarena.benchmarks.comparison import tuning
 from adarena.simulator import AdArenaError, Scenario, ScenarioError
-from adarena.simulator.presets import PRESETS
-from adarena.simulator.yaml_text import read_value, read_yaml, write_yaml
+from adarena.simulator.core.yaml_text import read_value, read_yaml, write_yaml
+from adarena.simulator.scenario.presets import PRESETS
 
 # What YAML 1.1 reads as something else, or PyYAML as text; each with what is meant.
 MEANT = {

@@ -1,0 +1,68 @@
+"""Who sits in the other seats: mixtures of classics, and the campaigns whose seats are worth handing round."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...simulator.core.errors import MarketError
+from ...simulator.core.money import MICRO
+from ...simulator.market.market import build
+from ...simulator.scenario.tree import Scenario
+from ...simulator.seats.bidding.decisions import BidPolicy
+from . import PID, DualMirrorDescent, Fixed
+
+SEATS = 8
+
+
+# Kinds of rivals, dealt in turn within each vertical.
+MIXES: dict[str, tuple[type[BidPolicy], ...]] = {
+    "mixed": (PID, Fixed, PID, DualMirrorDescent),  # half PID, a quarter each of the others
+    "pid": (PID,),
+    "fixed": (Fixed,),
+    "dual": (DualMirrorDescent,),
+}
+
+
+def contested(scenario: Scenario, most: int = SEATS) -> list[int]:
+    """Campaigns with a steady value whose budget is under 90% of what they could spend, most conversions first.
+
+    They run on every day of the scenario, and know what they owe when it ends. Raises `MarketError` if the market has none.
+    """
+    table, expected = (market := build(scenario)).campaigns, market.expected
+    bound = (table.budget / MICRO < 0.9 * expected.unconstrained_spend) & ~table.follows_demand
+    if not bound.any():
+        raise MarketError(
+            f"scenario {scenario.name!r} has no steady campaign whose budget binds, so there is nothing to compare"
+        )
+    running = bound & np.logical_and.reduce([table.active(day) for day in range(scenario.days)])
+    if not running.any():
+        raise MarketError(
+            f"scenario {scenario.name!r} has no steady campaign whose budget binds and whose flights cover its days "
+            f"(all {scenario.days}), so there is nothing to compare"
+        )
+    if not (settled := running & table.settled_at_once).any():
+        raise MarketError(unsettled(table.names[int(np.argmax(running))], "comparison"))
+    order = np.argsort(-expected.conversions, kind="stable")
+    return [int(k) for k in order if settled[k]][:most]
+
+
+def unsettled(name: str, what: str) -> str:
+    """Why there is no comparison, or other measure, for a campaign that is billed by conversion."""
+    return (
+        f"campaign {name!r} is billed by conversion (billing: cpa): what its impressions of a day will cost is known when "
+        f"conversions are reported, days later, so there is no {what} for it; bill it by impression or by click"
+    )
+
+
+def rivals(scenario: Scenario, campaign: int, mix: str = "mixed") -> dict[int | str, BidPolicy]:
+    """Fresh policies for everybody but one campaign: the kinds of a mix in turn, within each vertical.
+
+    Raises `MarketError` if there is no such mix.
+    """
+    if not isinstance(mix, str) or mix not in MIXES:
+        raise MarketError(f"there is no mix of rivals {mix!r}; known are {', '.join(MIXES)}")
+    vertical = build(scenario).campaigns.vertical
+    one = {kind: kind() for kind in MIXES[mix]}  # one policy holds all campaigns of its kind
+    kinds = [one[kind] for kind in MIXES[mix]]
+    place = [int((vertical[:k] == vertical[k]).sum()) for k in range(vertical.size)]
+    return {k: kinds[place[k] % len(kinds)] for k in range(vertical.size) if k != campaign}

@@ -1,0 +1,1 @@
+"""The market held against its own truth and against published figures."""

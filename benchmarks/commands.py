@@ -1,0 +1,132 @@
+"""What `adarena bench` and `adarena tune` do: from texts on a command line to files in a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+
+from ..agents import catalogue
+from ..simulator.core.disk import write, write_together
+from ..simulator.core.errors import MarketError, PolicyError
+from ..simulator.scenario.forecast import forecast
+from ..simulator.scenario.tree import Scenario
+from .comparison import plots, report, tuning
+from .comparison.page import page
+from .comparison.store import Store
+from .output.figures import encoded
+from .output.files import as_json
+from .output.progress import progress
+from .output.tables import plain_table
+from .suites import bidding
+
+FEWEST = 2  # days: one says nothing about spread
+
+
+class Terms(NamedTuple):
+    """How either command works."""
+
+    rivals: str  # a mix of `agents.rivals`
+    jobs: int  # processes
+    command: str  # as given, for the record
+    skip: int = 0  # test days left out before the first
+    fresh: bool = False  # rows of earlier are not reused
+
+
+@contextmanager
+def _kept(console: Console, path: Path, fresh: bool) -> Iterator[Store]:
+    """The store of a command. Says how many rows it reused; or, when it is stopped, that what it measured is kept."""
+    with Store(path, fresh=fresh) as store:
+        try:
+            yield store
+        except KeyboardInterrupt as stop:
+            again = "the same command without --fresh" if fresh else "the same command"
+            kept = f"stopped; {store.added} new rows are kept in {path}: {again} goes on from there"
+            raise type(stop)(kept) from None
+    if store.reused:
+        told = f"reused {store.reused} of {store.asked} rows from {path}; --fresh measures them anew"
+        console.print(told, soft_wrap=True, markup=False, highlight=False)
+
+
+def labelled(policies: tuple[str, ...], reference: str) -> dict[str, str]:
+    """What each label stands for: a text for itself, LABEL=TEXT or LABEL=TEXT+TEXT for what it says, `@FILE` for what it names.
+
+    The reference is one of the labels, or another policy, which joins the comparison.
+    """
+    found: dict[str, str] = {}
+    for text in policies:
+        for label, spec in (tuning.read(Path(text[1:])) if text.startswith("@") else dict([catalogue.labelled(text)])).items():
+            if found.setdefault(label, spec) != spec:
+                raise PolicyError(f"{label!r} is named twice, as {found[label]} and as {spec}; compare one of them by its text")
+    return found if reference in found else found | {reference: reference}
+
+
+def compare(
+    console: Console,
+    scenario: Scenario,
+    policies: tuple[str, ...],
+    seeds: int,
+    reference: str,
+    folder: Path,
+    terms: Terms,
+) -> None:
+    """Plays the comparison on test days, prints its table, and writes results.sqlite, summary.json, figures, report.html."""
+    if seeds < FEWEST:
+        raise MarketError(f"a comparison needs at least {FEWEST} seeds, not {seeds}")
+    labels = labelled(policies, reference)
+    for spec in (one for text in labels.values() for one in catalogue.joined(text)):
+        catalogue.make_bidder(spec)
+    with (
+        _kept(console, folder / "results.sqlite", terms.fresh) as store,
+        progress(f"bidding on {scenario.name}", bidding.steps(labels, seeds)) as advance,
+    ):
+        results = bidding.run(scenario, labels, seeds, advance, skip=terms.skip, mix=terms.rivals, jobs=terms.jobs, store=store)
+    found = report.estimates(results, reference)
+    console.print(report.comparison_table(results, found, reference))
+    ideal = forecast(scenario)  # what pictures draw as such
+    files: dict[Path, bytes | str] = {folder / "summary.json": as_json(report.summary(results, found, reference))}
+    for kind in ("png", "svg"):
+        files[folder / f"bidders.{kind}"] = encoded(plots.comparison(results), kind)
+        files[folder / f"spending.{kind}"] = encoded(plots.spending(results, ideal), kind)
+    files[folder / "report.html"] = page(results, found, reference, ideal, terms.command)
+    write_together(files)
+    console.print("written: " + ", ".join(str(path) for path in (folder / "results.sqlite", *files)), soft_wrap=True)
+
+
+def tune(
+    console: Console,
+    scenario: Scenario,
+    policies: tuple[str, ...],
+    configurations: int,
+    days: int,
+    out: Path,
+    terms: Terms,
+) -> None:
+    """Searches on training days, chooses on validation days, prints what it found and writes it as YAML.
+
+    Rows are kept beside the file, under its name with `.sqlite`, so that a search that was killed goes on.
+    """
+    if not os.access(out.parent, os.W_OK) or out.is_dir():
+        raise MarketError(f"cannot write to {str(out)!r}")
+    specs = tuple(dict.fromkeys(policies))
+    with (
+        _kept(console, out.with_name(out.name + ".sqlite"), terms.fresh) as store,
+        progress(f"tuning on {scenario.name}", tuning.steps(specs, configurations, days)) as advance,
+    ):
+        found = tuning.tune(scenario, specs, configurations, days, store, mix=terms.rivals, jobs=terms.jobs, advance=advance)
+    write(out, tuning.to_yaml(found, scenario, terms.rivals, days, configurations, terms.command))
+    table = plain_table(
+        f"tuned on {scenario.name}: {days} training days, {days} validation days",
+        caption=f"Scores: {tuning.METRIC}.",
+    )
+    for column in ("policy", "chosen", "training", "as given", "validation", "as given"):
+        table.add_column(column, justify="left" if column in ("policy", "chosen") else "right", overflow="fold")
+    for one in found.values():
+        scores = (one.training, one.given_training, one.validation, one.given_validation)
+        table.add_row(one.given, one.chosen, *(f"{score:.3f}" for score in scores))
+    console.print(table)
+    console.print(f"written: {out}", soft_wrap=True)

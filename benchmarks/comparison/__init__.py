@@ -1,0 +1,1 @@
+"""Policies compared: rows in a store, statistics, tables, figures, a page."""

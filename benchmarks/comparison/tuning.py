@@ -1,0 +1,166 @@
+"""Random search over a policy's declared space: all configurations on the same training days, the best by validation days.
+
+Bergstra & Bengio (JMLR 2012). Configurations are compared under common random numbers. The few best of training and the
+policy as it was given meet again on validation days, and the best there is named. Test days are never seen.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...agents.catalogue import describe, make_bidder
+from ...agents.parameters import space_of
+from ...agents.splits import Split, seeds
+from ...simulator.core.errors import MarketError, PolicyError
+from ...simulator.core.yaml_text import read_yaml, write_yaml
+from ...simulator.scenario.tree import Scenario
+from ...simulator.seats.bidding.decisions import BidPolicy
+from ..suites import bidding
+from .store import Store, code_version
+
+FINALISTS = 6  # configurations that meet again on validation days, beside the policy as given
+
+
+MOST = 100_000  # configurations of a policy
+
+
+DIGITS = 4  # of a searched value: what is written is what was tried
+
+
+METRIC = "mean over cases of score over that of static hindsight (score: value; under a target CPA, with its penalty)"
+
+
+class Tuned(NamedTuple):
+    """What the search made of one policy: the chosen text, and mean scores of it and of the policy as given."""
+
+    given: str
+    chosen: str
+    configurations: int
+    training: float
+    validation: float
+    given_training: float
+    given_validation: float
+
+
+def configurations(spec: str, count: int, seed: int = 0) -> list[str]:
+    """The texts that are tried: the policy as given, then `count` drawn from its space; without a space only the first.
+
+    The draws depend on the policy's text and on `seed` alone. Raises `MarketError` for a count below 1 or above `MOST`.
+    """
+    if not 1 <= count <= MOST:
+        raise MarketError(f"a search needs at least one configuration and at most {MOST:,}, not {count}")
+    policy = make_bidder(spec)
+    space = space_of(policy)
+    if not space:
+        return [spec]
+    entropy = int.from_bytes(hashlib.blake2b(spec.encode(), digest_size=8).digest())
+    dice = np.random.default_rng([seed, entropy])
+    shares = dice.random((count, len(space)))
+    drawn = [
+        _with(policy, {field: _short(span.at(float(u))) for (field, span), u in zip(space.items(), row, strict=True)})
+        for row in shares
+    ]
+    return list(dict.fromkeys([spec, *drawn]))
+
+
+def _with(policy: BidPolicy, values: dict[str, Any]) -> str:
+    assert dataclasses.is_dataclass(policy)
+    return describe(dataclasses.replace(policy, **values))
+
+
+def _short(value: Any) -> Any:
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+
+
+def steps(specs: Sequence[str], count: int, days: int) -> int:
+    """How many steps `tune` takes: rows to be measured, static hindsight among them."""
+    tried = [len(configurations(spec, count)) for spec in specs]
+    return days * (2 + sum(n + (min(n - 1, FINALISTS) + 1) for n in tried))
+
+
+def tune(
+    scenario: Scenario,
+    specs: Sequence[str],
+    count: int,
+    days: int,
+    store: Store,
+    *,
+    mix: str = "mixed",
+    jobs: int = 1,
+    advance: Callable[[], None] = lambda: None,
+) -> dict[str, Tuned]:
+    """Searches the space of each policy, on `days` training days and as many validation days.
+
+    Raises:
+        MarketError: if `count` is below 1 or above `MOST`, or there are not so many days.
+    """
+
+    def scores(tried: Sequence[str], split: Split) -> dict[str, float]:
+        return bidding.shares(scenario, tried, days, split, advance, mix=mix, jobs=jobs, store=store)
+
+    out = {}
+    for spec in specs:
+        tried = configurations(spec, count)
+        training = scores(tried, "train")
+        # The earlier of two that score the same: what comes out depends on nothing but the numbers.
+        order = sorted(tried, key=lambda one: -training[one])
+        finalists = list(dict.fromkeys([*[one for one in order if one != spec][:FINALISTS], spec]))
+        validation = scores(finalists, "validation")
+        chosen = max(finalists, key=lambda one: validation[one])
+        out[spec] = Tuned(spec, chosen, len(tried), training[chosen], validation[chosen], training[spec], validation[spec])
+    return out
+
+
+def to_yaml(found: Mapping[str, Tuned], scenario: Scenario, mix: str, days: int, count: int, command: str) -> str:
+    """The file that `bench --policies @FILE` reads: what was chosen, and all that is needed to choose it again."""
+    spans = {split: [whole[0], whole[-1]] for split in ("train", "validation") if (whole := seeds(split, days))}
+    content = {
+        "command": command,
+        "suite": "bidding",
+        "scenario": {"name": scenario.name, "digest": scenario.digest},
+        "rivals": mix,
+        "code": code_version(),
+        "seeds": spans,
+        "configurations": count,
+        "metric": METRIC,
+        "policies": [
+            {
+                "name": f"{one.given} (tuned)" if one.chosen != one.given else one.given,
+                **{key: round(value, 6) if isinstance(value, float) else value for key, value in one._asdict().items()},
+            }
+            for one in found.values()
+        ],
+    }
+    return write_yaml(content)
+
+
+def read(path: Path) -> dict[str, str]:
+    """What a file written by `to_yaml` names: for each label the text that the catalogue reads.
+
+    Raises:
+        PolicyError: if there is no such file, or it is something else.
+    """
+    try:
+        content = read_yaml(path.read_bytes())
+    except OSError as error:
+        raise PolicyError(f"cannot read the tuned policies {str(path)!r}: {error.strerror}") from None
+    except ValueError as error:
+        raise PolicyError(f"{str(path)!r} is not as `adarena tune` writes it: {error}") from None
+    listed = content.get("policies") if isinstance(content, dict) else None
+    policies: dict[str, str] = {}
+    for one in listed if isinstance(listed, list) else ():
+        name, chosen = (one.get(key) if isinstance(one, dict) else None for key in ("name", "chosen"))
+        if not isinstance(name, str) or not isinstance(chosen, str):
+            raise PolicyError(f"{str(path)!r}: each of its policies has a name and a chosen text, unlike {one!r}")
+        if name in policies:
+            raise PolicyError(f"{str(path)!r} names {name!r} twice")
+        policies[name] = chosen
+    if not policies:
+        raise PolicyError(f"{str(path)!r} holds no tuned policies: it is written by `adarena tune`")
+    return policies

@@ -1,0 +1,1 @@
+"""The books of a run, and its logs."""

@@ -1,0 +1,1 @@
+"""What everything stands on: chance, compiled code, money, time, errors, numbers, files."""

@@ -1,0 +1,158 @@
+"""How functions are compiled: one set of Numba options, and a cache that notices every edit.
+
+Numba's own cache keys a function by its file, so it misses an edit to a callee in another file and freezes module constants.
+Here the cache directory is named by a hash of every source of this package that compiled code depends on, and of the compiler.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping
+from functools import cache, singledispatch
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+import numpy as np
+from numba.core import config
+
+from .disk import reason
+
+# Arrays are never made inside a kernel, so none is counted: counting them took five times as long as the work.
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
+
+
+# Numba's settings, by environment or file, that change the code it makes; the processor is in its own index.
+FLAGS = ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "LLVM_REFPRUNE_PASS")
+
+
+COMPILED = re.compile(rb"^@(kernel|inlined|intrinsic|numba\.njit)\b", re.MULTILINE)
+
+
+IMPORT = re.compile(rb"^from (\.+)([\w.]*) import (\([^)]*\)|[^\n]*)", re.MULTILINE)
+
+
+def digest(root: Path) -> str:
+    """Names all that compiled code depends on: the compiler, its options, and sources of the package at `root`.
+
+    Those are the sources with compiled code, and those of which they import what is frozen into it: constants (named in
+    capitals), layouts of arguments (named tuples), enumerations, or a whole module; and so on from there.
+    """
+    texts = {path: path.read_bytes() for folder in ("simulator", "agents") for path in (root / folder).rglob("*.py")}
+    found = {path for path, text in texts.items() if COMPILED.search(text)} | {root / "simulator" / "core" / "compiled.py"}
+    ahead = list(found)
+    while ahead:
+        new = _frozen(ahead.pop(), texts) - found
+        found |= new
+        ahead += new
+    flags = {name: getattr(config, name, None) for name in FLAGS}
+    compiler = numba.__version__, llvmlite.__version__, np.__version__, sys.version, sorted(OPTIONS.items()), flags
+    state = hashlib.blake2b(repr(compiler).encode(), digest_size=8)
+    for path in sorted(found):
+        state.update(f"\0{path.relative_to(root).as_posix()}\0".encode() + texts[path])
+    return state.hexdigest()
+
+
+def _frozen(path: Path, texts: Mapping[Path, bytes]) -> set[Path]:
+    """The sources from which one imports what can be frozen into compiled code."""
+    found = set()
+    for dots, module, listed in IMPORT.findall(texts[path]):
+        place = path.parents[len(dots) - 1].joinpath(*filter(None, module.decode().split(".")))
+        for item in filter(None, re.split(r"[(),\s]*[,()\n]+\s*", listed.decode())):
+            name = item.split()[0]
+            laid_out = re.compile(rb"^class %b\((NamedTuple|\w*Enum)\)" % name.encode(), re.MULTILINE)
+            module_itself, package = place / f"{name}.py", place / "__init__.py"  # the latter passes on what is others'
+            found |= {source for source in (module_itself, package) if source in texts}
+            if (source := place.with_suffix(".py")) in texts and (name.isupper() or laid_out.search(texts[source])):
+                found.add(source)
+    return found
+
+
+@cache
+def cache_directory() -> Path:
+    """Where compiled code is kept; a new folder as soon as anything changes that it depends on."""
+    base = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "adarena" / digest(Path(__file__).parents[2])
+
+
+@cache
+def _keeps() -> bool:
+    """Whether compiled code can be kept. Where it cannot, Numba would put it beside the sources and miss edits later."""
+    try:
+        cache_directory().mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=cache_directory()).close()
+    except OSError as error:
+        _not_kept(error)
+        return False
+    return True
+
+
+def _not_kept(error: OSError) -> None:
+    where = f"compiled code cannot be kept in {str(cache_directory())!r} ({reason(error)})"
+    warnings.warn(
+        f"{where}, so every start compiles anew: set NUMBA_CACHE_DIR to a folder with room", RuntimeWarning, stacklevel=3
+    )
+
+
+def kernel(*signature: Any, **options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Decorates an entry point that Python calls: compiled without the GIL and kept on disk."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        if not _keeps():
+            return numba.njit(*signature, **OPTIONS, **options)(function)
+        before, config.CACHE_DIR = config.CACHE_DIR, str(cache_directory())
+        try:
+            compiled = numba.njit(*signature, cache=True, **OPTIONS, **options)(function)
+        finally:
+            config.CACHE_DIR = before
+        save = compiled._cache.save_overload
+
+        def save_if_there_is_room(*what: Any) -> None:
+            try:
+                save(*what)
+            except OSError as error:
+                _not_kept(error)
+
+        compiled._cache.save_overload = save_if_there_is_room
+        return compiled
+
+    return decorate
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """Decorates a piece of a kernel: compiled into each kernel that calls it."""
+    return numba.njit(forceinline=True, **OPTIONS)(function)
+
+
+def entry(function: Any, *arguments: Any) -> Callable[..., Any]:
+    """The machine code of a kernel for arguments of these types, without Numba's look-up at each call (1 us, not 6)."""
+    key = function, kind(arguments)
+    if key not in _entries:
+        _entries[key] = function.compile(tuple(numba.typeof(a) for a in arguments))
+    return _entries[key]
+
+
+_entries: dict[Any, Callable[..., Any]] = {}  # Numba takes a millisecond to see that it has compiled a function before
+
+
+@singledispatch
+def kind(x: Any) -> Any:
+    """All of a value that Numba's type of it depends on."""
+    return type(x)
+
+
+@kind.register(np.ndarray)
+def _(x: np.ndarray) -> Any:
+    layout = "C" if x.flags.c_contiguous else "F" if x.flags.f_contiguous else "A"
+    return x.dtype, x.ndim, layout, x.flags.aligned, x.flags.writeable
+
+
+@kind.register(tuple)
+def _(x: tuple[Any, ...]) -> Any:
+    return type(x), *map(kind, x)

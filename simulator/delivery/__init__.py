@@ -1,0 +1,1 @@
+"""The platform: auction, funnel, index, which creative is shown, the queue and its servers."""

@@ -1,0 +1,152 @@
+"""How slots are sold: ranking scores, the best of many bidders, and one function per pricing rule.
+
+A rank is bid x weight, the bid being what an impression is worth to the campaign in millionths of currency and the weight
+(believed click rate) ^ (squashing - 1) (Lahaie & Pennock 2007). Ranks travel in words of 64 bits, score bits above,
+campaign below, so that one comparison orders them and ties go to the lower campaign number.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core.compiled import inlined
+
+FIRST, SECOND, GSP, VCG = range(4)
+
+
+ENDLESS = np.float32(np.inf)
+
+
+PRICING = {"first": FIRST, "second": SECOND, "gsp": GSP, "vcg": VCG}
+
+
+@inlined
+def word(rank: Any, campaign: Any) -> Any:
+    """A rank (positive float32) and its campaign as one integer; larger is better, 0 is nobody."""
+    return (np.int64(np.float32(rank).view(np.int32)) << np.int64(32)) | np.int64(0xFFFF - campaign)
+
+
+@inlined
+def rank_of(word: Any) -> Any:
+    """The rank in a word as float64; 0 for nobody."""
+    return np.float64(np.int32(word >> np.int64(32)).view(np.float32))
+
+
+@inlined
+def campaign_of(word: Any) -> Any:
+    """The campaign in a word."""
+    return np.int64(0xFFFF) - (word & np.int64(0xFFFF))
+
+
+@inlined
+def insert(top: Any, lane: Any, word: Any) -> None:
+    """Puts one more word into a lane that is already sorted."""
+    for place in range(top.shape[0]):
+        held = top[place, lane]
+        top[place, lane] = max(held, word)
+        word = min(held, word)
+
+
+@inlined
+def select(
+    start: Any, lanes: Any, rate: Any, weight: Any, offer: Any, offer_row: Any,
+    live: Any, cap: Any, click_cap: Any, floor: Any, seen: Any, top: Any,
+) -> None:  # fmt: skip
+    """Finds the best len(seen) + 1 campaigns of `lanes` requests from `start` on, branch-free over the lanes.
+
+    top[place, lane] receives their words, best first. A campaign bids rate x live (or its offer), at most its cap; below
+    `floor` it does not take part. `len(seen)` is part of the type, so that the inner loop is unrolled; `lanes` should be a
+    constant where it is called, so that the loop over them becomes vector instructions.
+    """
+    top[:] = 0
+    nobody = np.int64(0)
+    for k in range(rate.shape[0]):
+        scale, most = live[k], cap[k]
+        if scale <= 0:
+            continue
+        r = rate[k, start : start + lanes]
+        row = offer_row[k]
+        if row >= 0 or weight.size > 0:
+            asked = offer[max(row, 0), start : start + lanes] if row >= 0 else r
+            w = weight[k, start : start + lanes] if weight.size > 0 else r
+            per_click = click_cap[k]
+            for lane in range(lanes):
+                bid = min(asked[lane] if row >= 0 else r[lane] * scale, most)
+                if per_click < ENDLESS:  # else 0 x infinity, where a believed rate is 0
+                    bid = min(bid, per_click * r[lane])
+                x = word(bid * w[lane] if weight.size > 0 else bid, k) if bid >= floor else nobody
+                insert(top, lane, x)
+            continue
+        for lane in range(lanes):
+            bid = min(r[lane] * scale, most)
+            x = word(bid, k) if bid >= floor else nobody
+            for place in range(len(seen) + 1):
+                held = top[place, lane]
+                top[place, lane] = max(held, x)
+                x = min(held, x)
+
+
+@inlined
+def select_among(
+    j: Any, low: Any, high: Any, rate: Any, who: Any, weight: Any, live: Any, cap: Any, click_cap: Any, floor: Any, top: Any,
+    lane: Any,
+) -> None:  # fmt: skip
+    """Finds the best candidates of one request, rows `low` up to `high` of column j; words name rows, not campaigns."""
+    top[:, lane] = 0
+    for row in range(low, high):
+        k, r = who[row, j], rate[row, j]
+        if live[k] <= 0:
+            continue
+        bid = min(r * live[k], cap[k])
+        if click_cap[k] < ENDLESS:
+            bid = min(bid, click_cap[k] * r)
+        if bid >= floor:
+            insert(top, lane, word(bid * weight[row, j] if weight.size > 0 else bid, row))
+
+
+@inlined
+def first_price(top: Any, lane: Any, slot: Any) -> Any:
+    """The winner pays its own bid."""
+    return rank_of(top[slot, lane])
+
+
+@inlined
+def second_price(top: Any, lane: Any, depth: Any) -> Any:
+    """Every winner pays the best losing bid (Vickrey 1961; with several slots, the uniform price)."""
+    return rank_of(top[depth, lane])
+
+
+@inlined
+def generalised_second_price(top: Any, lane: Any, slot: Any) -> Any:
+    """The winner of a slot pays the bid of the next (Edelman, Ostrovsky & Schwarz 2007)."""
+    return rank_of(top[slot + 1, lane])
+
+
+@inlined
+def vickrey_clarke_groves(top: Any, lane: Any, slot: Any, depth: Any, marginal: Any, floor: Any) -> Any:
+    """The winner pays the value others lose by its presence, per exposure: each below would move up by one slot.
+
+    The seller is one of the others and values a slot at its reserve, `floor` as a rank: without that the payment for a
+    slot would not be what outbids for it, and truth not the best bid (Myerson 1981).
+    """
+    harm = 0.0
+    for below in range(slot, depth):
+        harm += (marginal[below] - marginal[below + 1]) * max(rank_of(top[below + 1, lane]), floor)
+    return harm / marginal[slot]
+
+
+@inlined
+def price_rank(pricing: Any, top: Any, lane: Any, slot: Any, depth: Any, marginal: Any, floor: Any) -> Any:
+    """The rank at which the winner of a slot is charged, before the reserve.
+
+    `marginal` are the exposures of the `depth` slots and a closing 0, `floor` the rank of a bid of the winner's at the reserve.
+    """
+    if pricing == FIRST:
+        return first_price(top, lane, slot)
+    if pricing == SECOND:
+        return second_price(top, lane, depth)
+    if pricing == GSP:
+        return generalised_second_price(top, lane, slot)
+    return vickrey_clarke_groves(top, lane, slot, depth, marginal, floor)

@@ -1,0 +1,193 @@
+"""Rotation: which of its creatives an ad shows, by shares that may change in mid-run, and what came of each of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..core.arrays import Floats, Floats32, Integers
+from ..core.chance import Stream, uniform
+from ..core.compiled import inlined
+from ..core.errors import MarketError
+from ..population.campaigns import Campaigns
+from ..population.creatives import Portfolio, ads_of, names_of
+from ..population.embeddings import embeddings
+from ..population.users import Users
+from ..scenario.creatives import FORMATS
+from ..scenario.tree import Scenario
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+# Rows of Rotation.counts and Rotation.sums, since the start. Conversions count whether reported or not; value is true and
+# expected: both are for judges.
+IMPRESSIONS, CLICKS, CONVERSIONS, COUNTS = range(4)
+(VALUE, SUMS) = range(2)
+ROUNDING = 1e-6  # by which the sum of shares may miss 1, as those of a float32 softmax do
+
+
+class Rotation(NamedTuple):
+    """What the kernel knows of creatives. A ads, C creatives, S segments, U users; no arrays: an ad is its one creative."""
+
+    first: Integers  # (A + 1,)
+    share: Floats  # (C,) cumulative over the creatives of an ad, up to 1
+    appeal: NDArray[np.float32]  # (C,) true log-odds
+    interaction: NDArray[np.float32]  # (C, S)
+    segment: Integers  # (U,)
+    counts: Integers  # (COUNTS, C)
+    sums: Floats  # (SUMS, C)
+
+
+def new_rotation(held: Portfolio | None, people: Users) -> Rotation:
+    """Every ad shows its creatives in even shares, and nothing has been shown."""
+    if held is None:
+        none, nothing = np.zeros(0, np.int64), np.zeros(0, np.float32)
+        return Rotation(none, np.zeros(0), nothing, nothing.reshape(0, 0), none, none.reshape(0, 0), np.zeros((0, 0)))
+    total, count = len(held.ad), np.diff(held.first)
+    return Rotation(
+        first=held.first,
+        share=(np.arange(total) - held.first[held.ad] + 1) / count[held.ad],
+        appeal=held.appeal,
+        interaction=held.interaction,
+        segment=people.segment,
+        counts=np.zeros((COUNTS, total), np.int64),
+        sums=np.zeros((SUMS, total)),
+    )
+
+
+@inlined
+def creative_of(i: Any, a: Any, keys: Any, rotation: Any) -> Any:
+    """The creative of ad a that request i shows: a draw against its shares. -1 where an ad is its one creative."""
+    if rotation.first.size == 0:
+        return np.int64(-1)
+    u, c = uniform(keys[Stream.CREATIVE], i, a), rotation.first[a]
+    while u >= rotation.share[c]:  # the last one to be shown has 1
+        c += 1
+    return c
+
+
+@inlined
+def share_of(c: Any, a: Any, rotation: Any) -> Any:
+    """How likely ad a is to show its creative c, which is 1 for its one creative."""
+    if c < 0:
+        return 1.0
+    return rotation.share[c] - (rotation.share[c - 1] if c > rotation.first[a] else 0.0)
+
+
+@inlined
+def extra_log_odds(c: Any, user: Any, rotation: Any) -> Any:
+    """What creative c adds to the true log-odds of a click by a user; 0 for an ad that is its one creative."""
+    if c < 0:
+        return 0.0
+    return np.float64(rotation.appeal[c]) + np.float64(rotation.interaction[c, rotation.segment[user]])
+
+
+@inlined
+def count_creative(c: Any, clicked: Any, converted: Any, value: Any, rotation: Any) -> None:
+    """Books an impression of creative c."""
+    rotation.counts[IMPRESSIONS, c] += 1
+    rotation.counts[CLICKS, c] += clicked
+    rotation.counts[CONVERSIONS, c] += converted
+    rotation.sums[VALUE, c] += value
+
+
+def set_shares(rotation: Rotation, ad: int, shares: ArrayLike) -> None:
+    """Has an ad show its creatives in these shares, (its creatives,).
+
+    Raises:
+        MarketError: if they are not as many numbers from 0 up as it has creatives, summing to 1.
+    """
+    low, high = int(rotation.first[ad]), int(rotation.first[ad + 1])
+    try:
+        wanted = np.asarray(shares, np.float64)
+    except (TypeError, ValueError):
+        wanted = np.full(high - low, np.nan)
+    if wanted.shape != (high - low,) or not (wanted >= 0).all() or not abs(wanted.sum() - 1) <= ROUNDING:
+        raise MarketError(
+            f"the shares of an ad with {high - low} creatives are as many numbers from 0 up that sum to 1, not {shares!r}"
+        )
+    cumulative = np.cumsum(wanted) / wanted.sum()
+    cumulative[np.flatnonzero(wanted)[-1] :] = 1.0  # whatever rounding has made of it
+    rotation.share[low:high] = cumulative
+
+
+def find_ad(table: Campaigns, campaign: int, ad: int | str) -> int:
+    """The number in the market of a campaign's ad, given by its name or its place among the campaign's.
+
+    Raises:
+        MarketError: if it has no such ad, or more than one of that name.
+    """
+    held, name = table.listed[campaign].ads, table.names[campaign]
+    if isinstance(ad, str):
+        places = [place for place, one in enumerate(held) if one.name == ad]
+    else:
+        whole = isinstance(ad, (int, np.integer)) and not isinstance(ad, bool)
+        places = [int(ad)] if whole and 0 <= ad < len(held) else []
+    if not places:
+        raise MarketError(f"campaign {name!r} has no ad {ad!r}: its ads are {', '.join(one.name for one in held)}")
+    if len(places) > 1:
+        raise MarketError(f"campaign {name!r} has {len(places)} ads of the name {ad!r}: say which by its place, from 0 on")
+    return int(table.first_ad[campaign]) + places[0]
+
+
+class CreativeBooks:
+    """A row per creative: what came of it since the start, or today; read it with `to_frame`, or through its arrays.
+
+    It takes as much memory however long a market runs. Public arrays, C creatives:
+        counts: (COUNTS, C) int64, rows IMPRESSIONS, CLICKS and CONVERSIONS; sums: (SUMS, C), row VALUE; since the start.
+        portfolio: what creatives there are, true appeals among it: for judges.
+    """
+
+    def __init__(self, scenario: Scenario, table: Campaigns, held: Portfolio, rotation: Rotation) -> None:
+        self.portfolio, self.counts, self.sums = held, rotation.counts, rotation.sums
+        self._scenario, self._table, self._share = scenario, table, rotation.share
+        self._before = self.counts.copy(), self.sums.copy()  # today
+
+    def open_day(self) -> None:
+        """From here on it is another day."""
+        for before, now in zip(self._before, (self.counts, self.sums), strict=True):
+            before[:] = now
+
+    @property
+    def share(self) -> Floats:
+        """The share of its ad's impressions that each creative is given from now on, (C,)."""
+        share = np.diff(self._share, prepend=0.0)
+        start = self.portfolio.first[:-1]
+        share[start] = self._share[start]
+        return share
+
+    def embeddings(self, modality: str, creatives: ArrayLike | None = None) -> Floats32:
+        """Embeddings of the content of creatives in one modality, (n, dimensions): see `portfolio.embeddings`."""
+        return embeddings(self._scenario, self._table, self.portfolio, modality, creatives)
+
+    def to_frame(self, today: bool = False) -> pd.DataFrame:
+        """A row per creative; the index is its number, as in the journal.
+
+        Columns: campaign, ad, creative (names), format, fresh (without a history), share (of its ad's impressions from now
+        on); since the start, or `today` alone: impressions, clicks, conversions (reported or not), value (true expected value
+        of the impressions, currency).
+        """
+        import pandas as pd
+
+        table, held = self._table, self.portfolio
+        counts, sums = self.counts, self.sums
+        if today:
+            counts, sums = counts - self._before[0], sums - self._before[1]
+        ads = np.array([ad.name for ad in ads_of(table)], object)
+        return pd.DataFrame(
+            {
+                "campaign": pd.Categorical.from_codes(table.ad_campaign[held.ad], pd.Index(table.names)),
+                "ad": ads[held.ad],
+                "creative": names_of(table, held),
+                "format": pd.Categorical.from_codes(held.format, pd.Index(FORMATS)),
+                "fresh": held.fresh,
+                "share": self.share,
+                "impressions": counts[IMPRESSIONS].copy(),
+                "clicks": counts[CLICKS].copy(),
+                "conversions": counts[CONVERSIONS].copy(),
+                "value": sums[VALUE].copy(),
+            }
+        )

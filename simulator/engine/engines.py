@@ -1,0 +1,161 @@
+"""The two engines: traffic in blocks of compiled code, or each request as a SimPy process of its own.
+
+Both settle with the same compiled step, and keep the same books to the last bit. In `compiled` traffic is one process: it asks
+for the time of the next event, has the kernel play everything before it, and sleeps until then, last in line at that instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, Protocol, cast
+
+import simpy
+
+from ..core.clock import ARRIVAL, DONE, GRANT, LEAVE, Clock
+from ..core.compiled import entry
+from ..core.errors import PolicyError
+from ..delivery.fleet import Pool
+from ..delivery.queue import CAPACITY, DEADLINE, Queue
+from ..requests.traffic import NEVER
+from . import serve as S
+from . import state as K
+from .exchange import Exchange, next_arrival
+from .walk import FAULTY, REACHED, walk
+
+ALL = 1 << 62
+
+
+class Engine(Protocol):
+    """Plays the requests of a world, from its making on."""
+
+    def __init__(self, env: Clock, exchange: Exchange) -> None: ...
+
+    def placed_anew(self) -> None:
+        """Requests that have not come yet have other times."""
+
+    def resized(self, servers: int) -> None:
+        """So many servers work from now on."""
+
+
+class Compiled:
+    """Blocks of requests in one compiled call."""
+
+    def __init__(self, env: Clock, exchange: Exchange) -> None:
+        self._env, self._exchange = env, exchange
+        self._walk = entry(walk, 0, 0, exchange.held)
+        if exchange.line is not None:
+            self._serve = entry(S.serve, 0, 0, exchange.held, exchange.line)
+        env.own(self._traffic())
+
+    def placed_anew(self) -> None:
+        """It looks at times whenever it goes on."""
+
+    def resized(self, servers: int) -> None:
+        """It looks at the servers whenever it goes on."""
+
+    def _traffic(self) -> Generator[simpy.Event, Any, None]:
+        """Plays everything up to the next event, then sleeps until all of that instant have acted."""
+        yield self._env.at(0, ARRIVAL)
+        while (until := self._env.next_event()) is not None:
+            while (status := self._play(until)) != REACHED:
+                if status == FAULTY:
+                    blame(self._exchange)
+                self._exchange.score()
+            yield self._env.at(until, ARRIVAL)
+
+    def _play(self, until: int) -> int:
+        exchange = self._exchange
+        if exchange.line is None:
+            return int(self._walk(until, ALL, exchange.held))
+        return int(self._serve(int(self._env.now), until, exchange.held, exchange.line))
+
+
+class Events:
+    """Each request a process; where there are servers it waits for one, a resource of SimPy."""
+
+    def __init__(self, env: Clock, exchange: Exchange) -> None:
+        self._env, self._exchange = env, exchange
+        self._walk = entry(walk, 0, 0, exchange.held)
+        self._pool: Pool | None = None
+        if (line := exchange.line) is not None:
+            self._pool, both = Pool(env, int(line.value.control[CAPACITY])), (exchange.held, line)
+            self._find, self._enter = entry(S.column_of, 0, 0, line), entry(S.enter, 0, 0, *both)
+            self._start, self._leave = entry(S.start, 0, 0, *both), entry(S.leave, 0, *both)
+            self._finish = entry(S.finish, 0, 0, *both)
+        self._chain = 0  # number of the chain of arrivals in force
+        env.own(self._arrivals(self._chain))
+
+    def placed_anew(self) -> None:
+        """A new chain of arrivals starts, and the old one ends when it wakes."""
+        self._chain += 1
+        self._env.own(self._arrivals(self._chain))
+
+    def resized(self, servers: int) -> None:
+        """Those who wait are given new servers when the instant's control events have acted."""
+        assert self._pool is not None
+        self._pool.resize(servers)
+        cast(Any, self._env.at(int(self._env.now), GRANT).callbacks).append(self._pool.grant)
+
+    def _arrivals(self, chain: int) -> Generator[simpy.Event, Any, None]:
+        """Starts a process for each request as it comes."""
+        env, exchange = self._env, self._exchange
+        if env.now == 0:
+            yield env.at(0, ARRIVAL)
+        while True:
+            control = exchange.state.control
+            if control[K.NEXT] == control[K.SCORED]:
+                exchange.score()
+            arrival = next_arrival(exchange.state)
+            if arrival is None:
+                return
+            yield env.at(arrival, ARRIVAL)
+            if chain != self._chain:
+                return
+            if self._pool is None:
+                yield env.own(self._request())
+                continue
+            number = int(control[K.NEXT])
+            control[K.NEXT] = number + 1
+            if self._enter(number - control[K.BASE], number, exchange.held, exchange.line):
+                env.own(self._visit(number, self._pool))
+
+    def _request(self) -> Generator[simpy.Event, Any, None]:
+        """A request without servers to wait for: it is settled as it arrives."""
+        if self._walk(int(self._env.now) + 1, 1, self._exchange.held) == FAULTY:
+            blame(self._exchange)
+        return
+        yield
+
+    def _visit(self, number: int, pool: Pool) -> Generator[simpy.Event, Any, None]:
+        """A request that waits for a server, has it for a while, and is auctioned."""
+        env, held, line = self._env, self._exchange.held, self._exchange.line
+        column, queue = self._column(number)
+        with pool.request(priority=int(queue.tier[column])) as server:
+            if not server.triggered:
+                deadline = int(queue.control[DEADLINE])
+                yield server if deadline == NEVER else server | env.at(int(env.now) + deadline, LEAVE)
+                column, queue = self._column(number)
+                if not server.triggered:
+                    self._leave(column, held, line)
+                    return
+            self._start(column, int(env.now), held, line)
+            yield env.at(int(env.now) + int(queue.work[column]), DONE)
+        column, _ = self._column(number)
+        self._finish(column, int(env.now), held, line)
+        if self._exchange.state.control[K.FAULT]:
+            blame(self._exchange)
+
+    def _column(self, number: int) -> tuple[int, Queue]:
+        """Where a request under way is kept now: it moves when a block is drawn."""
+        line = self._exchange.line
+        assert line is not None
+        return int(self._find(number, self._exchange.state.control[K.BASE], line)), line.value
+
+
+ENGINES: dict[str, type[Compiled] | type[Events]] = {"compiled": Compiled, "events": Events}
+
+
+def blame(exchange: Exchange) -> None:
+    """Raises `PolicyError` naming the campaign whose rule bid what is not allowed."""
+    k = int(exchange.state.control[K.FAULT]) - 1
+    raise PolicyError(f"the rule of campaign {exchange.market.campaigns.names[k]!r} bid a negative or non-finite amount")

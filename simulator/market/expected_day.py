@@ -1,0 +1,63 @@
+"""Kernels over a sample: what a day brings, and what it costs to win."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core.arrays import LANES
+from ..core.compiled import kernel
+from ..delivery.auction import campaign_of, price_rank, rank_of, select, select_among
+
+
+@kernel()
+def expected_day(
+    rate: Any, who: Any, weight: Any, surface: Any, surfaces: Any, none: Any, no_row: Any, live: Any, endless: Any,
+    reserve: Any, pricing: Any, seen: Any, top: Any, totals: Any,
+) -> None:  # fmt: skip
+    """Adds to totals (3, campaigns) the expected impressions, cost (millionths) and conversions of a block of requests."""
+    floor = np.float64(reserve)
+    for start in range(0, rate.shape[1], LANES):
+        if who.size > 0:
+            for lane in range(LANES):
+                select_among(start + lane, 0, rate.shape[0], rate, who, weight, live, endless, endless, reserve, top, lane)
+        else:
+            select(start, LANES, rate, weight, none, no_row, live, endless, endless, reserve, seen, top)
+        for lane in range(LANES):
+            place = surface[start + lane] if surface.size > 0 else 0
+            depth, exposure = surfaces.slots[place], surfaces.marginal[place]
+            for slot in range(depth):
+                winner = top[slot, lane]
+                if winner == 0:
+                    break
+                row = campaign_of(winner)
+                k = who[row, start + lane] if who.size > 0 else row
+                w = np.float64(weight[row, start + lane]) if weight.size > 0 else 1.0
+                price = price_rank(pricing, top, lane, slot, depth, exposure, floor * w) / w
+                price = min(max(price, floor), rank_of(winner) / w)
+                totals[0, k] += exposure[slot]
+                totals[1, k] += exposure[slot] * price
+                totals[2, k] += exposure[slot] * rate[row, start + lane]
+
+
+@kernel()
+def least_winning_costs(
+    rate: Any, weight: Any, surface: Any, surfaces: Any, none: Any, no_row: Any, live: Any, endless: Any, reserve: Any,
+    seen: Any, top: Any, cost: Any,
+) -> None:  # fmt: skip
+    """Writes into cost (campaigns, requests) the bid, in millionths, that would win each campaign the last slot."""
+    for start in range(0, rate.shape[1], LANES):
+        select(start, LANES, rate, weight, none, no_row, live, endless, endless, reserve, seen, top)
+        for lane in range(LANES):
+            # Who wins need only beat the best of those who do not; who does not, the last winner.
+            last = surfaces.slots[surface[start + lane] if surface.size > 0 else 0] - 1
+            outsider, insider = rank_of(top[last, lane]), rank_of(top[last + 1, lane])
+            for k in range(rate.shape[0]):
+                cost[k, start + lane] = np.float32(outsider)
+            for slot in range(last + 1):
+                if top[slot, lane] != 0:
+                    cost[campaign_of(top[slot, lane]), start + lane] = np.float32(insider)
+            for k in range(rate.shape[0]):
+                w = weight[k, start + lane] if weight.size > 0 else np.float32(1)
+                cost[k, start + lane] = max(cost[k, start + lane] / w, reserve)

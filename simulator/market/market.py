@@ -1,0 +1,72 @@
+"""Who is there: users, campaigns and ads of a scenario, built once and shared by all worlds of that scenario."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.threads import one_blas_thread
+from ..delivery.stages import StageView, stage_view
+from ..population import ads as population
+from ..population import campaigns as demand
+from ..population.ads import AdVectors
+from ..population.campaigns import Campaigns
+from ..population.creatives import Portfolio, portfolio
+from ..population.users import Users, users
+from ..requests import language as searching
+from ..requests.language import Language
+from ..requests.surfaces import lifted
+from ..scenario.response import Interests
+from ..scenario.tree import Scenario
+from .expectation import Expectation, expectation
+
+
+class Market(NamedTuple):
+    """The part of a market that is the same on every day; nothing in it is ever written to."""
+
+    campaigns: Campaigns
+    users: Users
+    ads: AdVectors | None  # None where rates are drawn
+    expected: Expectation  # of a day without weather, at the prior multipliers
+    language: Language | None  # of search traffic
+    stages: tuple[StageView, StageView] | None  # recall and rough sort; None without a funnel
+    conversion: NDArray[np.float64]  # (ticks, campaigns) conversions per click by tick of the day, at the largest lift
+    believed_conversion: NDArray[np.float64]  # (ticks, campaigns) what the platform takes them for
+    creatives: Portfolio | None  # None: an ad is its one creative
+
+
+@lru_cache(maxsize=16)
+def build(scenario: Scenario) -> Market:
+    """The market of a scenario: drawn campaigns receive their budgets and prior multipliers here."""
+    with one_blas_thread():
+        market = _build(scenario)
+    _freeze(market)
+    return market
+
+
+def _freeze(part: Any) -> None:
+    """Makes every array of a tuple read-only: all worlds of a scenario share them, and who wrote to one changed the others."""
+    if isinstance(part, np.ndarray):
+        part.flags.writeable = False
+    elif isinstance(part, tuple):
+        for item in part:
+            _freeze(item)
+
+
+def _build(scenario: Scenario) -> Market:
+    table = demand.campaigns(scenario)
+    people = users(scenario.users, scenario.market_seed, scenario.ticks_per_day)
+    ads = population.ad_vectors(scenario, scenario.rates, table, people) if isinstance(scenario.rates, Interests) else None
+    language = stages = None
+    if scenario.search is not None and ads is not None and isinstance(scenario.rates, Interests):
+        language = searching.language(scenario.search, scenario.rates, table, ads, scenario.market_seed)
+    if scenario.funnel is not None and ads is not None:
+        recall = stage_view(scenario.market_seed, 0, scenario.funnel.recall, ads, people)
+        stages = recall, stage_view(scenario.market_seed, 1, scenario.funnel.rough, ads, people)
+    table, expected = expectation(scenario, table, people, ads, language, stages)
+    true, believed = lifted(scenario, language, table)
+    creatives = None if scenario.creatives is None else portfolio(scenario, scenario.creatives, table, people)
+    return Market(table, people, ads, expected, language, stages, true, believed, creatives)

@@ -1,0 +1,92 @@
+"""Requests of an even day, on which a market's expectations are made."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.arrays import LANES, Floats32
+from ..core.chance import Stream, generator, stream_keys
+from ..core.money import MICRO
+from ..delivery.funnel import Winnow
+from ..delivery.stages import StageView
+from ..population.ads import AdVectors
+from ..population.campaigns import Campaigns
+from ..population.rates import rates
+from ..population.users import Users
+from ..requests.language import Language
+from ..requests.surfaces import Asking, lifted, new_surfaces
+from ..requests.traffic import Intensity, arrive
+from ..scenario.forecast import forecast
+from ..scenario.tree import Scenario
+
+SAMPLE = 8192  # requests; behind a funnel see `_sample`
+
+
+class Sample(NamedTuple):
+    """Requests of an even day; R rows are campaigns, or behind a funnel candidates."""
+
+    rate: Floats32  # (R, requests) believed conversions per impression of the campaign's best ad, or of the candidate
+    who: NDArray[np.int64]  # (R, requests) campaigns of candidates; (0, 0) without a funnel
+    weight: Floats32  # (R, requests) of their ranks; (0, 0) where all are 1
+    surface: NDArray[np.int64]  # (requests,), or (0,) where there is but one
+
+
+def _mean_rates(sample: Sample, campaigns: int) -> NDArray[np.float64]:
+    """Believed conversions per request of each campaign, where it is a candidate."""
+    total = np.bincount(sample.who.ravel(), sample.rate.ravel(), minlength=campaigns).astype(np.float64)
+    return total / np.float64(sample.rate.shape[1])
+
+
+def _sample(
+    scenario: Scenario, table: Campaigns, people: Users, ads: AdVectors | None, language: Language | None,
+    stages: tuple[StageView, StageView] | None,
+) -> Sample:  # fmt: skip
+    """Requests of an even day, and the candidates of a funnel whose index holds the bids of `table`'s priors."""
+    keys = stream_keys(int(generator(scenario.market_seed, Stream.SAMPLE).integers(1 << 62)))
+    count = SAMPLE if stages is None else LANES * min(max(len(table.names) // 2, 16), 512)  # 32 requests for each campaign
+    users, ticks = _requests(scenario, people, keys, count)
+    believed = lifted(scenario, language, table)[1]
+    surfaces = new_surfaces(scenario, language)
+    surface, query = np.zeros((2, count if scenario.asks else 0), np.int64)
+    asked = None
+    if scenario.asks:
+        asking = Asking(surfaces, language, people.interests.shape[1], keys)
+        asking.draw(0, surface, query)
+        asked = asking.asked(surface, query)
+    squashing = scenario.auction.squashing
+    if stages is None or ads is None or scenario.funnel is None:
+        model = rates(scenario.rates, people, ads, len(table.appeal), count, keys)
+        block = np.empty((len(table.appeal), count), np.float32)
+        model.fill(0, users, asked, block)
+        click, who = np.maximum.reduceat(block, table.first_ad[:-1], axis=0), np.empty((0, 0), np.int64)
+        per_click = believed[ticks].T
+    else:
+        matches = None if language is None else language.matches
+        winnow = Winnow(scenario.funnel.in_full(), stages, ads, people, table.ad_campaign, keys, matches)
+        winnow.refresh((table.prior * table.target * MICRO * believed.mean(axis=0)).astype(np.float32))
+        shape = int(winnow.first_row[-1]), count
+        click, who = np.zeros(shape, np.float32), np.zeros(shape, np.int64)
+        winnow.fill(0, 0, users, asked, click, np.zeros(shape, np.int64), who)
+        per_click = believed[ticks, who]
+    weight = np.empty((0, 0), np.float32)
+    if squashing != 1:
+        weight = np.power(click, np.float32(squashing - 1), out=np.zeros_like(click), where=click > 0)
+    return Sample(np.ascontiguousarray(click * per_click, np.float32), who, weight, surface)
+
+
+def _requests(
+    scenario: Scenario, people: Users, keys: NDArray[np.uint64], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Users and ticks of so many requests that come evenly over a day."""
+    tick_us, ticks = scenario.tick_us, scenario.ticks_per_day
+    rate = np.append(count * forecast(scenario) / tick_us, 0.0)
+    time = np.arange(ticks + 1, dtype=np.int64) * tick_us
+    total = np.concatenate([[0.0], np.cumsum(rate[:-1] * tick_us)])
+    even = Intensity(time, total, rate)
+    epochs, times, users = np.empty(count), np.empty(count, np.int64), np.empty(count, np.int64)
+    who = (people.segment_share, people.segment_start, people.alias_share, people.alias_user)
+    arrive(keys, 0, True, 0.0, 0, tick_us, *even, *who, np.empty((3, count)), epochs, times, users)
+    return users, times // tick_us % ticks

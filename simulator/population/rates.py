@@ -1,0 +1,175 @@
+"""Rate models: blocks of believed rates, and the truth of the few ads that are shown."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from ..core.arrays import Floats32, Integers, Keys
+from ..core.chance import Stream, normal_draw, uniform
+from ..core.compiled import inlined, kernel
+from ..scenario.response import Interests, Normal, Uniform
+from .ads import AdVectors
+from .users import Users
+
+
+class Truth(NamedTuple):
+    """What the kernel needs to know the true click rate of an ad that is shown: vectors, or a block of rates."""
+
+    users: Floats32  # (users, dimensions)
+    ads: Floats32  # (ads, dimensions)
+    bias: Floats32  # (ads,)
+    block: Floats32  # (ads, chunk), or (0, 0) where vectors tell
+
+
+class Asked(NamedTuple):
+    """What a block of n requests brings beside its users, as the platform believes it; see `surfaces`."""
+
+    query: Integers  # (n,) -1: none
+    vectors: Floats32  # (n, dimensions) of the queries; 0 where none is asked
+    odds: Floats32  # (n,) of a click, on any ad
+    lift: Floats32  # (n,)
+
+    def part(self, block: slice) -> Asked:
+        """The same of some of the requests."""
+        return Asked(self.query[block], self.vectors[block], self.odds[block], self.lift[block])
+
+
+class Rates(Protocol):
+    """Fills blocks of believed click rates."""
+
+    truth: Truth
+    bound: float  # no believed rate is larger
+
+    def fill(self, first: int, users: Integers, asked: Asked | None, out: Floats32) -> None:
+        """Believed click rates (times lift) of all ads for requests first, first + 1, ... from `users`; out: (ads, n)."""
+
+
+def rates(
+    settings: Interests | Uniform | Normal, people: Users, ads: AdVectors | None, count: int, chunk: int, keys: Keys
+) -> Rates:
+    """The rate model that the scenario asks for, for `count` ads and blocks of `chunk` requests, under a world's keys."""
+    if isinstance(settings, Interests):
+        assert ads is not None
+        return InterestRates(people, ads, chunk)
+    return DrawnRates(settings, count, chunk, keys)
+
+
+class InterestRates:
+    """Click rates sigmoid(bias + user . ad)."""
+
+    bound = 1.0
+
+    def __init__(self, people: Users, ads: AdVectors, chunk: int) -> None:
+        dimensions = people.interests.shape[1]
+        self.truth = Truth(people.interests, ads.vectors, ads.bias, np.empty((0, 0), np.float32))
+        self._users, self._ads, self._bias = people.interests, ads.believed_vectors, ads.believed_bias
+        self._rows = np.empty((chunk, dimensions), np.float32)
+        self._columns = np.empty((dimensions, chunk), np.float32)
+
+    def fill(self, first: int, users: Integers, asked: Asked | None, out: Floats32) -> None:
+        """See `Rates.fill`. The height of the product is fixed: other heights differ in the last bit."""
+        np.take(self._users, users, axis=0, out=self._rows, mode="clip")
+        if asked is not None:
+            self._rows += asked.vectors
+        np.copyto(self._columns, self._rows.T)
+        np.matmul(self._ads, self._columns, out=out)
+        if asked is not None:
+            out += asked.odds
+        add_bias_and_squash(out, self._bias)
+        if asked is not None:
+            out *= asked.lift
+
+
+class DrawnRates:
+    """Rates drawn anew for every request and ad, from a uniform or normal distribution; beliefs add normal noise."""
+
+    def __init__(self, settings: Uniform | Normal, ads: int, chunk: int, keys: Keys) -> None:
+        self._keys, self._noise = keys, settings.belief_noise
+        self._normal = isinstance(settings, Normal)
+        if isinstance(settings, Normal):
+            self._location, self._scale, self.bound = settings.mean, settings.sigma, 1.0
+        else:
+            self._location, self._scale = settings.low, settings.high - settings.low
+            self.bound = settings.high + 9 * settings.belief_noise  # 52-bit normals stay within 8.6
+        none = np.empty((0, 0), np.float32)
+        self.truth = Truth(none, none, np.empty(0, np.float32), np.empty((ads, chunk), np.float32))
+
+    def fill(self, first: int, users: Integers, asked: Asked | None, out: Floats32) -> None:
+        """See `Rates.fill`; whatever is asked, nobody's rates depend on it."""
+        draw_rates(self._keys, first, self._normal, self._location, self._scale, self._noise, self.truth.block, out)
+
+
+@inlined
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x)) in float64, for the truth of one ad."""
+    return 1.0 / (1.0 + math.exp(-x))
+
+
+@inlined
+def exponential(x: Any) -> Any:
+    """exp(x) in float32 by Cephes' expf: range reduction and a polynomial of degree 5, which compilers vectorise."""
+    one = np.float32(1)
+    x = min(max(x, np.float32(-87)), np.float32(87))
+    n = np.floor(x * np.float32(1.44269504088896341) + np.float32(0.5))
+    x -= n * np.float32(0.693359375)
+    x -= n * np.float32(-2.12194440e-4)
+    y = np.float32(1.9875691500e-4)
+    y = y * x + np.float32(1.3981999507e-3)
+    y = y * x + np.float32(8.3334519073e-3)
+    y = y * x + np.float32(4.1665795894e-2)
+    y = y * x + np.float32(1.6666665459e-1)
+    y = y * x + np.float32(5.0000001201e-1)
+    y = y * x * x + x + one
+    return y * np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
+
+
+@kernel(fastmath={"contract"})
+def add_bias_and_squash(odds: Any, bias: Any) -> None:
+    """odds[k, j] becomes sigmoid(odds[k, j] + bias[k]), in place, float32."""
+    one = np.float32(1)
+    for k in range(odds.shape[0]):
+        row, b = odds[k], bias[k]
+        for j in range(row.size):
+            row[j] = one / (one + exponential(-(row[j] + b)))
+
+
+@kernel()
+def draw_rates(keys: Any, first: Any, normal: Any, location: Any, scale: Any, noise: Any, truth: Any, belief: Any) -> None:
+    """True rates location + scale x (uniform or normal draw) for each ad and request; beliefs add noise x normal."""
+    for k in range(belief.shape[0]):
+        for j in range(belief.shape[1]):
+            if normal:
+                draw = normal_draw(keys[Stream.RATE], first + j, 2 * k)
+            else:
+                draw = uniform(keys[Stream.RATE], first + j, k)
+            truth[k, j] = location + scale * draw
+            belief[k, j] = truth[k, j]
+            if noise > 0.0:
+                belief[k, j] += noise * normal_draw(keys[Stream.BELIEF], first + j, 2 * k)
+
+
+@kernel()
+def best_ads(block: Any, first_ad: Any, rate: Any, ad: Any) -> None:
+    """For each campaign and request, its ad with the best believed rate (the first of equals) and that rate."""
+    for k in range(rate.shape[0]):
+        for j in range(block.shape[1]):
+            best = first_ad[k]
+            for a in range(first_ad[k] + 1, first_ad[k + 1]):
+                if block[a, j] > block[best, j]:
+                    best = a
+            ad[k, j] = best
+            rate[k, j] = block[best, j]
+
+
+@inlined
+def true_click_rate(ad: Any, extra: Any, user: Any, j: Any, users: Any, ads: Any, bias: Any, block: Any) -> Any:
+    """The true click rate of an ad that is shown, once seen: from vectors and `extra` log-odds, or a block of drawn rates."""
+    if block.size > 0:
+        return np.float64(block[ad, j])
+    odds = np.float64(bias[ad]) + extra
+    for d in range(ads.shape[1]):
+        odds += np.float64(users[user, d]) * np.float64(ads[ad, d])
+    return sigmoid(odds)

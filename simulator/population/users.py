@@ -1,0 +1,67 @@
+"""Users and what they like: latent interests, segments, activity, and the rates that follow from them.
+
+A rate model fills a block of believed rates at once (idea 2) and leaves the kernel what it needs to look up the truth of
+the few ads that are shown. The truth is a pure function of who meets whom; what the platform believes is a copy of it,
+degraded as the scenario says.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.arrays import Floats32, Integers
+from ..core.chance import Stream, alias_table, generator
+from ..scenario.people import Users as Population
+
+
+class Users(NamedTuple):
+    """The users, ordered by segment, and how a request finds one (Walker's alias tables within a segment)."""
+
+    interests: Floats32  # (users, dimensions)
+    segment: Integers  # (users,)
+    segment_start: Integers  # (segments + 1,)
+    tier: Integers  # (segments,) of traffic
+    segment_share: NDArray[np.float64]  # (ticks, segments), cumulative over segments
+    alias_share: NDArray[np.float64]  # (users,)
+    alias_user: Integers  # (users,)
+
+
+@lru_cache(maxsize=1)
+def users(settings: Population, market_seed: int, ticks_per_day: int) -> Users:
+    """The users of a market, a function of its `market_seed`; markets that differ in other settings share them."""
+    dice = generator(market_seed, Stream.POPULATION)
+    centres = _directions(dice, settings.segments, settings.dimensions)
+    segment = np.sort(dice.integers(settings.segments, size=settings.count))
+    segment[: settings.segments] = np.arange(settings.segments)  # none is empty
+    segment.sort()
+    noise = dice.standard_normal((settings.count, settings.dimensions)) * settings.spread / math.sqrt(settings.dimensions)
+    start = np.searchsorted(segment, np.arange(settings.segments + 1))
+    activity = dice.pareto(settings.activity_tail, settings.count) + 0.2
+    share, other = np.empty(settings.count), np.empty(settings.count, np.int64)
+    for low, high in pairwise(start):
+        share[low:high], other[low:high] = alias_table(activity[low:high])
+        other[low:high] += low
+    phase = dice.random(settings.segments)
+    hour = (np.arange(ticks_per_day) + 0.5) / ticks_per_day
+    weight = np.bincount(segment, activity) * np.exp(settings.hour_amplitude * np.cos(2 * np.pi * (hour[:, None] - phase)))
+    return Users(
+        interests=(centres[segment] + noise).astype(np.float32),
+        segment=segment,
+        segment_start=start,
+        tier=np.array(settings.tiers or (0,) * settings.segments, np.int64),
+        segment_share=np.cumsum(weight, axis=1) / weight.sum(axis=1, keepdims=True),
+        alias_share=share,
+        alias_user=other,
+    )
+
+
+def _directions(dice: np.random.Generator, count: int, dimensions: int) -> NDArray[np.float64]:
+    vectors = dice.standard_normal((count, dimensions))
+    unit: NDArray[np.float64] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit

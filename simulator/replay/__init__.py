@@ -1,0 +1,1 @@
+"""A market made from a log of past auctions."""

@@ -1,0 +1,1 @@
+"""What comes: when, in which session, from where, asking what."""

@@ -1,0 +1,209 @@
+"""Where requests are made and what they ask: surfaces with slots of their own, queries, and how both change what is expected.
+
+A request's click log-odds are bias + (user + query) . ad + those of its surface and of its query's intent. Surface and intent
+also change how many clicks convert; that factor, relative to the largest there is, is the request's `lift`. A believed rate
+in a block is click rate x lift, and conversions per click are those at the largest lift, so that a bid per conversion is worth
+what it should on every request.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.arrays import Floats, Floats32, Integers
+from ..core.chance import Stream, uniform
+from ..core.compiled import inlined, kernel
+from ..core.errors import ScenarioError
+from ..core.money import MICRO
+from ..population.campaigns import Campaigns, conversion_rates
+from ..population.rates import Asked
+from ..scenario.tree import Scenario
+from .language import Language
+from .queries import drawn_query
+from .traffic import NEVER
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+# Rows of Surfaces.counts: requests made, auctioned, answered too late, given up; impressions, clicks, conversions; millionths
+# charged for impressions and clicks, and those that conversions billed by CPA will be charged when they are reported.
+REQUESTS, SERVED, LATE, LEFT, IMPRESSIONS, CLICKS, CONVERSIONS, SPEND, OWED, COUNTS = range(10)
+
+
+class Surfaces(NamedTuple):
+    """What the kernel knows of surfaces and queries: P surfaces of up to S slots, at least one; Q queries."""
+
+    slots: Integers  # (P,)
+    seen: Floats  # (P, S) probability that a slot is seen, given the one before was
+    marginal: Floats  # (P, S + 1) that it is seen at all, and closing zeros
+    share: Floats  # (P,) cumulative
+    asks: NDArray[np.bool_]  # (P,)
+    deadline: Integers  # (P,) microseconds
+    click: Floats  # (P,) log-odds
+    lift: Floats  # (P,) where they ask, before that of the query
+    query_click: Floats32  # (Q,) log-odds
+    query_lift: Floats  # (Q,)
+    vectors: Floats32  # (Q, dimensions) the truth
+    counts: Integers  # (COUNTS, P) of the whole run so far
+
+
+def new_surfaces(scenario: Scenario, language: Language | None) -> Surfaces:
+    """The surfaces of a scenario as arrays."""
+    slots, auction = scenario.auction.slots, scenario.auction
+    listed = scenario.surfaces or ()
+    exposures = [s.exposure for s in listed] or [auction.marginal]
+    marginal = np.array([(*e, *(0.0,) * (slots + 1 - len(e))) for e in exposures]).reshape(len(exposures), slots + 1)
+    before = np.column_stack([np.ones(len(exposures)), marginal[:, :-2]])
+    patience = None if scenario.serving is None else scenario.serving.deadline_s
+    deadlines = [s.deadline_s or patience for s in listed] or [patience]
+    asks = np.array([s.asks for s in listed] or [language is not None], np.bool_)
+    by_query = 1.0 if language is None else float(language.queries.conversion.max())
+    lift = np.array([s.conversion for s in listed] or [1.0]) * np.where(asks, by_query, 1.0)
+    share = np.cumsum([s.share for s in listed] or [1.0])
+    none = np.zeros((0, 0), np.float32)
+    queries = None if language is None else language.queries
+    return Surfaces(
+        slots=np.array([len(e) for e in exposures], np.int64),
+        seen=np.divide(marginal[:, :-1], before, out=np.zeros((len(exposures), slots)), where=before > 0),
+        marginal=marginal,
+        share=share / share[-1],
+        asks=asks,
+        deadline=np.array([NEVER if d is None else round(d * 1e6) for d in deadlines], np.int64),
+        click=np.array([s.click for s in listed] or [0.0]),
+        lift=lift / greatest_lift(scenario, language),
+        query_click=np.zeros(0, np.float32) if queries is None else queries.click,
+        query_lift=np.zeros(0) if queries is None else queries.conversion / by_query,
+        vectors=none if queries is None else queries.vectors,
+        counts=np.zeros((COUNTS, len(exposures)), np.int64),
+    )
+
+
+def greatest_lift(scenario: Scenario, language: Language | None) -> float:
+    """By how much surface and intent at most multiply the conversions per click."""
+    by_query = 1.0 if language is None else float(language.queries.conversion.max())
+    places = [(s.conversion, s.asks) for s in scenario.surfaces or ()] or [(1.0, language is not None)]
+    return max(conversion * (by_query if asks else 1.0) for conversion, asks in places)
+
+
+def lifted(scenario: Scenario, language: Language | None, table: Campaigns) -> tuple[Floats, Floats]:
+    """Conversions per click where surface and intent make most of them, (ticks, campaigns) each: true, and as believed.
+
+    Raises `ScenarioError` where that is truly more than one, or more forms than a lead campaign's clicks open.
+    """
+    true, believed = conversion_rates(scenario, table)
+    lift = greatest_lift(scenario, language)
+    most = np.array([1.0 if c.lead is None else c.lead.form_open_rate for c in table.listed])
+    k = int(np.argmax(lift * true.max(axis=0) / most))
+    if lift != 1 and (worst := lift * true[:, k].max()) > most[k]:
+        raise ScenarioError(
+            f"conversions per click of campaign {table.names[k]!r} come to {worst:.3g} where surface and intent favour them "
+            f"most, above {most[k]:g}: lower its conversion_rate, or the factors"
+        )
+    return true * lift, np.minimum(believed * lift, 1.0)
+
+
+class Asking:
+    """Says on which surface requests are made and what they ask, and what the platform makes of it."""
+
+    def __init__(self, surfaces: Surfaces, language: Language | None, dimensions: int, keys: NDArray[np.uint64]) -> None:
+        self._surfaces, self._keys, self._dimensions = surfaces, keys, dimensions
+        self._alias = np.zeros(0), np.zeros(0, np.int64)
+        self._believed = np.zeros((0, dimensions), np.float32)
+        if language is not None:
+            self._alias = language.queries.alias_share, language.queries.alias_query
+            self._believed = language.queries.believed_vectors
+
+    def draw(self, first: int, surface: Integers, query: Integers) -> None:
+        """Surfaces and queries (-1: none) of requests first, first + 1, ..., as many as there is room for."""
+        draw_asks(self._keys, first, self._surfaces.share, self._surfaces.asks, *self._alias, surface, query)
+
+    def asked(self, surface: Integers, query: Integers) -> Asked:
+        """What the platform makes of them, shapes (n,)."""
+        s, odds, lift = self._surfaces, self._surfaces.click[surface], self._surfaces.lift[surface]
+        vectors = np.zeros((query.size, self._dimensions), np.float32)
+        asks = query >= 0
+        vectors[asks] = self._believed[query[asks]]
+        odds[asks] += s.query_click[query[asks]]
+        lift[asks] *= s.query_lift[query[asks]]
+        return Asked(query, vectors, odds.astype(np.float32), lift.astype(np.float32))
+
+
+@kernel()
+def draw_asks(
+    keys: Any, first: Any, share: Any, asks: Any, alias_share: Any, alias_query: Any, surface: Any, query: Any
+) -> None:
+    """See `Asking.draw`."""
+    for j in range(surface.size):
+        draw, place = uniform(keys[Stream.SURFACE], first + j, 0), 0
+        while draw >= share[place]:
+            place += 1
+        surface[j] = place
+        query[j] = drawn_query(keys, first + j, alias_share, alias_query) if asks[place] else -1
+
+
+@inlined
+def count_request(what: Any, j: Any, state: Any) -> None:
+    """Counts the request in column j in one row of its surface's counts, where a market has surfaces or queries."""
+    if state.surface.size > 0:
+        state.surfaces.counts[what, state.surface[j]] += 1
+
+
+@inlined
+def count_impression(place: Any, clicked: Any, converted: Any, charge: Any, owed: Any, surfaces: Any) -> None:
+    """Counts an impression on a surface; money in millionths."""
+    surfaces.counts[IMPRESSIONS, place] += 1
+    surfaces.counts[CLICKS, place] += clicked
+    surfaces.counts[CONVERSIONS, place] += converted
+    surfaces.counts[SPEND, place] += charge
+    surfaces.counts[OWED, place] += owed
+
+
+@inlined
+def lift_of(j: Any, state: Any) -> Any:
+    """How readily clicks of the request in column j convert, relative to where they do most."""
+    places, query = state.surfaces, state.query[j]
+    lift = places.lift[state.surface[j]]
+    return lift * places.query_lift[query] if query >= 0 else lift
+
+
+@inlined
+def odds_of(a: Any, j: Any, state: Any) -> Any:
+    """What surface and query of the request in column j truly add to the click log-odds of ad a."""
+    places, query = state.surfaces, state.query[j]
+    odds = places.click[state.surface[j]]
+    if query >= 0:
+        odds += places.query_click[query]
+        for d in range(places.vectors.shape[1]):
+            odds += np.float64(places.vectors[query, d]) * np.float64(state.truth_ads[a, d])
+    return odds
+
+
+class SurfaceBooks:
+    """What came of a run's requests so far on each surface: `counts` of `Surfaces`; read it with `to_frame`."""
+
+    def __init__(self, scenario: Scenario, surfaces: Surfaces) -> None:
+        self.names = [s.name for s in scenario.surfaces or ()] or ["all"]
+        self.counts = surfaces.counts
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row per surface; the index is its name, "all" where the scenario lists none.
+
+        Columns: requests (made), served (auctioned), late (answered after the deadline), left (waited as long as the
+        servers' deadline); impressions, clicks, conversions (reported or not); in currency: spend (charged for impressions and
+        clicks), owed (by campaigns that pay for conversions, for all of those that will be reported, within budgets or not).
+        """
+        import pandas as pd
+
+        rows = {
+            "requests": REQUESTS, "served": SERVED, "late": LATE, "left": LEFT, "impressions": IMPRESSIONS, "clicks": CLICKS,
+            "conversions": CONVERSIONS,
+        }  # fmt: skip
+        frame = pd.DataFrame(
+            {name: self.counts[row].copy() for name, row in rows.items()}, pd.Index(self.names, name="surface")
+        )
+        frame["spend"], frame["owed"] = self.counts[SPEND] / MICRO, self.counts[OWED] / MICRO
+        return frame

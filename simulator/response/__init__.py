@@ -1,0 +1,1 @@
+"""What people do with an ad, and what it does to them."""

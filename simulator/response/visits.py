@@ -1,0 +1,175 @@
+"""What ads do to users in their sessions: boredom, leaving, satisfaction, visits not made."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.arrays import Floats, Integers
+from ..core.chance import Stream, normal_draw, uniform
+from ..core.compiled import inlined
+from ..requests.sessions import Planner
+from ..scenario.people import Sessions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+# Rows of Visits.counts: sessions planned, visited and cut short; requests planned and made; ads seen and not clicked.
+SESSIONS, VISITS, CUT, PLANNED, MADE, BORING, COUNTS = range(7)
+# Rows of Visits.sums: what the videos of the requests made were worth; satisfaction of those who were to visit.
+CONTENT, SATISFACTION, SUMS = range(3)
+PAGES = 64  # columns of Visits.pages: place of a request in its session; the last for all beyond
+
+
+class Visits(NamedTuple):
+    """What the kernel knows of users' sessions; m a power of two, U users. Without any arrays: requests come by themselves."""
+
+    gone: NDArray[np.bool_]  # (m,) the user of session number s has left, in place s modulo m
+    boredom: Floats  # (m,)
+    satisfaction: Floats  # (U,)
+    at_midnight: Floats  # (U,)
+    counts: Integers  # (COUNTS,) of the tick under way
+    sums: Floats  # (SUMS,)
+    pages: Integers  # (2, PAGES) requests planned and made of the whole run so far, by their place in the session
+    leave_rate: float
+    boredom_kept: float
+    annoyance: float
+    content_sigma: float
+    satisfaction_rate: float
+    visit_odds: float  # log-odds of a visit at satisfaction 1
+    visit_slope: float
+
+
+def new_visits(settings: Sessions | None, users: int) -> Visits:
+    """Nobody has come yet, and everybody is as satisfied as without ads."""
+    if settings is None:
+        none, empty = np.zeros(0), np.zeros(0, np.int64)
+        return Visits(np.zeros(0, np.bool_), none, none, none, empty, none, np.zeros((2, 0), np.int64), *(0.0,) * 7)
+    return Visits(
+        gone=np.zeros(1 << 12, np.bool_),
+        boredom=np.zeros(1 << 12),
+        satisfaction=np.ones(users),
+        at_midnight=np.ones(users),
+        counts=np.zeros(COUNTS, np.int64),
+        sums=np.zeros(SUMS),
+        pages=np.zeros((2, PAGES), np.int64),
+        leave_rate=settings.leave_rate,
+        boredom_kept=settings.boredom_kept,
+        annoyance=settings.ad_annoyance,
+        content_sigma=settings.content_sigma,
+        satisfaction_rate=settings.satisfaction_rate,
+        visit_odds=math.log(settings.visit_share / (1 - settings.visit_share)),
+        visit_slope=settings.visit_slope,
+    )
+
+
+def with_evening_before(visits: Visits, planner: Planner) -> Visits:
+    """The same visits, with what has become by time 0 of the sessions that began before it."""
+    visits = with_room(visits, planner.oldest(), planner.started)
+    place = planner.under_way & (visits.gone.size - 1)
+    visits.gone[place], visits.boredom[place] = planner.gone, planner.boredom
+    return visits
+
+
+@inlined
+def comes(i: Any, j: Any, state: Any) -> Any:
+    """Whether request i, in column j, is made: its user has come, and has not left."""
+    visits, number, page, user = state.visits, state.session[j], state.page[j], state.users[j]
+    place = number & (visits.gone.size - 1)
+    visits.counts[PLANNED] += 1
+    if page == 0:
+        satisfied = visits.at_midnight[user]
+        likely = 1.0 / (1.0 + math.exp(-visits.visit_odds - visits.visit_slope * (satisfied - 1.0)))
+        visits.boredom[place] = 0.0
+        visits.gone[place] = uniform(state.keys[Stream.VISIT], number, 0) >= likely
+        visits.counts[SESSIONS] += 1
+        visits.counts[VISITS] += not visits.gone[place]
+        visits.sums[SATISFACTION] += satisfied
+    elif not visits.gone[place]:
+        stays = math.exp(-visits.leave_rate * visits.boredom[place])
+        visits.boredom[place] *= visits.boredom_kept
+        visits.gone[place] = uniform(state.keys[Stream.LEAVE], number, page) >= stays
+        visits.counts[CUT] += visits.gone[place]
+    column = min(page, visits.pages.shape[1] - 1)
+    visits.pages[0, column] += 1
+    visits.pages[1, column] += not visits.gone[place]
+    state.present[j] = not visits.gone[place]
+    if visits.gone[place]:
+        return False
+    sigma = visits.content_sigma
+    worth = math.exp(sigma * normal_draw(state.keys[Stream.CONTENT], i, 0) - sigma * sigma / 2)
+    visits.satisfaction[user] += visits.satisfaction_rate * (worth - visits.satisfaction[user])
+    visits.counts[MADE] += 1
+    visits.sums[CONTENT] += worth
+    return True
+
+
+@inlined
+def suffer(j: Any, boring: Any, state: Any) -> None:
+    """What so many ads, seen and not clicked, do to the user of column j."""
+    visits = state.visits
+    visits.boredom[state.session[j] & (visits.gone.size - 1)] += boring
+    visits.satisfaction[state.users[j]] -= visits.satisfaction_rate * visits.annoyance * boring
+    visits.counts[BORING] += boring
+
+
+def with_room(visits: Visits, oldest: int, newest: int) -> Visits:
+    """The same visits with a place for every session from `oldest` up to, not including, `newest`."""
+    places = visits.gone.size
+    if newest - oldest <= places:
+        return visits
+    while newest - oldest > places:
+        places *= 2
+    number = np.arange(oldest, oldest + visits.gone.size)
+    gone, boredom = np.zeros(places, np.bool_), np.zeros(places)
+    gone[number % places], boredom[number % places] = (old[number % old.size] for old in (visits.gone, visits.boredom))
+    return visits._replace(gone=gone, boredom=boredom)
+
+
+class VisitBooks:
+    """What users did in each closed tick; read it with `to_frame`, or through its arrays (ticks, ...).
+
+    `pages` (2, PAGES): requests planned and made of the whole run so far, by their place in the session.
+    """
+
+    def __init__(self, ticks: int, ticks_per_day: int, visits: Visits) -> None:
+        self.closed, self.ticks_per_day, self.pages = 0, ticks_per_day, visits.pages
+        self.counts = np.zeros((ticks, COUNTS), np.int64)
+        self.sums = np.zeros((ticks, SUMS))
+
+    def close_tick(self, visits: Visits) -> None:
+        """Books the tick that ends and clears its counters."""
+        self.counts[self.closed], self.sums[self.closed] = visits.counts, visits.sums
+        visits.counts[:] = 0
+        visits.sums[:] = 0
+        self.closed += 1
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row per tick.
+
+        Columns: day, tick (of the day); sessions (planned), visits (started), cut (ended by boredom), requests_planned,
+        requests (made), boring_ads (seen and not clicked), content (worth of the videos of the requests made), satisfaction
+        (mean at midnight of those who were to visit; NaN if none was).
+        """
+        import pandas as pd
+
+        ticks = np.arange(self.closed)
+        counts, sums = self.counts[: self.closed], self.sums[: self.closed]
+        names = {
+            "sessions": SESSIONS, "visits": VISITS, "cut": CUT, "requests_planned": PLANNED, "requests": MADE,
+            "boring_ads": BORING,
+        }  # fmt: skip
+        starts = counts[:, SESSIONS]
+        return pd.DataFrame(
+            {
+                "day": ticks // self.ticks_per_day,
+                "tick": ticks % self.ticks_per_day,
+                **{name: counts[:, row] for name, row in names.items()},
+                "content": sums[:, CONTENT],
+                "satisfaction": np.divide(sums[:, SATISFACTION], starts, out=np.full(len(starts), np.nan), where=starts > 0),
+            }
+        )

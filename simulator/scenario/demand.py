@@ -1,0 +1,169 @@
+"""Who advertises, with what, for how much; parts of a scenario."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from .creatives import Creative
+from .part import Count, LogOdds, Money, NonNegative, Part, Positive, Range, Share
+from .response import Lead, Leads
+
+MOST_CAMPAIGNS = 60_000  # a rank carries its campaign in 16 bits
+
+
+Objective = Literal["max_value", "target_cpa", "target_roas", "utility"]
+
+
+Billing = Literal["cpm", "cpc", "cpa"]
+
+
+Cap = Annotated[int, Field(ge=1, le=10_000, description="most impressions that a user is shown in a day of the market")]
+
+
+class Flight(Part):
+    """Days on which a campaign runs: from `first_day` up to, not including, `end_day`; day 0 is the first."""
+
+    first_day: Annotated[int, Field(ge=0)] = 0
+    end_day: Count
+
+    @model_validator(mode="after")
+    def _check(self) -> Flight:
+        if self.end_day <= self.first_day:
+            raise ValueError(f"end_day must be after first_day, not {self.end_day} after {self.first_day}")
+        return self
+
+
+class Ad(Part):
+    """One ad of a campaign; of several, the one with the best believed rate stands for the campaign."""
+
+    name: str
+    appeal: LogOdds = Field(0.0, description="log-odds of a click over the campaign's own")
+    creatives: Annotated[tuple[Creative, ...], Field(min_length=1, max_length=64)] | None = Field(
+        None, description="None: drawn, where the scenario has a part `creatives`; else the ad is its one creative"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Ad:
+        twice = [name for name, count in Counter(c.name for c in self.creatives or ()).items() if count > 1]
+        if twice:
+            raise ValueError(f"names of an ad's creatives must differ, and {min(twice)!r} stands twice")
+        return self
+
+
+class Campaign(Part):
+    """One campaign: what it wants, what it can spend, and when it runs."""
+
+    name: str
+    objective: Objective = "max_value"
+    value_per_conversion: Money = 1.0
+    target_cpa: Money | None = Field(None, description="most it wants to pay a conversion on average")
+    target_roas: Positive | None = Field(None, description="least value it wants for a unit of spend")
+    budget_per_day: Money | None = Field(None, description="None: unlimited")
+    billing: Billing = "cpm"
+    frequency_cap: Cap | None = None
+    conversion_rate: Annotated[float, Field(gt=0, le=1)] = Field(1.0, description="conversions per click")
+    lead: Lead | None = Field(None, description="what comes before and after a conversion that is a lead; None: it is none")
+    prior_multiplier: Positive = Field(1.0, description="the multiplier it used on an earlier day")
+    follows_demand: bool = Field(False, description="its value moves with its vertical's demand")
+    flights: tuple[Flight, ...] = Field((), description="none: it always runs")
+    ads: tuple[Ad, ...] = (Ad(name="ad"),)
+
+    @property
+    def target(self) -> float:
+        """What it bids for a conversion at multiplier 1, in currency."""
+        if self.objective == "target_cpa":
+            assert self.target_cpa is not None
+            return self.target_cpa
+        if self.objective == "target_roas":
+            assert self.target_roas is not None
+            return self.value_per_conversion / self.target_roas
+        return self.value_per_conversion
+
+    @model_validator(mode="after")
+    def _check(self) -> Campaign:
+        for objective in ("target_cpa", "target_roas"):
+            if self.objective == objective and getattr(self, objective) is None:
+                raise ValueError(f"a campaign with objective {objective} needs a {objective}")
+        flights = sorted(self.flights, key=lambda f: f.first_day)
+        for one, next_ in pairwise(flights):
+            if next_.first_day < one.end_day:
+                raise ValueError(f"flights must not overlap, and one starts on day {next_.first_day}, before day {one.end_day}")
+        if not self.ads:
+            raise ValueError("a campaign needs at least one ad")
+        return self
+
+
+class Advertiser(Part):
+    """An advertiser in a vertical, with its campaigns."""
+
+    name: str
+    vertical: Annotated[int, Field(ge=0, le=9999)] = 0
+    campaigns: Annotated[tuple[Campaign, ...], Field(min_length=1)]
+
+
+class ListedDemand(Part):
+    """Advertisers written out one by one."""
+
+    kind: Literal["listed"] = "listed"
+    vertical_spread: NonNegative = Field(0.6, description="standard deviation of ad vectors around a vertical's centre")
+    advertisers: Annotated[tuple[Advertiser, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _check(self) -> ListedDemand:
+        names = [c.name for a in self.advertisers for c in a.campaigns]
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        if twice:
+            raise ValueError(f"campaign names must differ, and {min(twice)!r} stands twice")
+        if len(names) > MOST_CAMPAIGNS:
+            raise ValueError(f"there may be at most {MOST_CAMPAIGNS:,} campaigns, not {len(names):,}")
+        return self
+
+
+class DrawnDemand(Part):
+    """Campaigns drawn from distributions: one advertiser each, dealt over the verticals in turn."""
+
+    kind: Literal["drawn"] = "drawn"
+    campaigns: Annotated[int, Field(ge=1, le=MOST_CAMPAIGNS)] = 48
+    verticals: Count = 6
+    ads_per_campaign: Annotated[int, Field(ge=1, le=64)] = 1
+    ad_spread: NonNegative = Field(0.3, description="log-odds standard deviation between ads of a campaign")
+    vertical_spread: NonNegative = Field(0.6, description="standard deviation of ad vectors around a vertical's centre")
+    objective: Objective = "max_value"
+    billing: Billing = "cpm"
+    frequency_cap: Cap | None = None
+    value_per_conversion: Range = (60.0, 130.0)
+    target_roas: Positive = 1.0
+    target_cpa_share: Positive | None = Field(
+        None, description="target CPA as a multiple of what a conversion costs on an expected day; None: a conversion's value"
+    )
+    conversion_rate: Annotated[float, Field(gt=0, le=1)] = 0.02
+    conversion_sigma: NonNegative = Field(0.25, description="log standard deviation of conversion rates between campaigns")
+    lead: Leads | None = Field(None, description="None: no conversion is a lead")
+    budget_share: Positive | None = Field(
+        0.45, description="median budget as a share of what the day would cost at multiplier 1; None: unlimited"
+    )
+    budget_sigma: NonNegative = Field(0.5, description="log standard deviation of that share")
+    follows_demand: Share = Field(0.75, description="share of campaigns whose value moves with their vertical's demand")
+
+    @model_validator(mode="after")
+    def _check(self) -> DrawnDemand:
+        if self.target_cpa_share is not None and self.objective != "target_cpa":
+            raise ValueError(f"a target_cpa_share is for the objective target_cpa, not for {self.objective}")
+        return self
+
+
+Demand = Annotated[ListedDemand | DrawnDemand, Field(discriminator="kind")]
+
+
+class Weather(Part):
+    """Random changes of the value of a conversion, per vertical, for the campaigns that follow demand."""
+
+    day_sigma: NonNegative = Field(0.0, description="log standard deviation of a vertical's level, day by day")
+    common_sigma: NonNegative = Field(0.0, description="the same for all verticals together")
+    tick_sigma: NonNegative = Field(0.0, description="innovation of the AR(1) over ticks")
+    tick_correlation: Share = 0.9
+    drift_sigma: NonNegative = Field(0.0, description="log drift from morning to night")

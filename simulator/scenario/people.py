@@ -1,0 +1,121 @@
+"""What ads do to the people who see them: fatigue, frequency caps, sessions cut short, visits not made; parts of a scenario."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from .delivery import Seconds
+from .part import Count, NonNegative, Part, Range, Share
+
+
+class Traffic(Part):
+    """Arrivals of ad requests: a non-homogeneous Poisson process under a day's weather."""
+
+    requests_per_day: Annotated[int, Field(ge=1, le=10**10)] = 50_000
+    curve: tuple[Annotated[float, Field(ge=0, le=1e9)], ...] = Field(
+        (1.0,), description="relative traffic in equal pieces of a day, any number"
+    )
+    arrivals: Literal["poisson", "even"] = Field("poisson", description="'even': exactly requests_per_day, evenly")
+    day_sigma: NonNegative = Field(0.0, description="log standard deviation of a day's level")
+    tick_sigma: NonNegative = Field(0.0, description="innovation of the AR(1) in log traffic over ticks")
+    tick_correlation: Share = 0.7
+    surge_probability: Share = Field(0.0, description="share of days with a surge")
+    surge_factor: Range = (2.0, 4.0)
+    surge_hours: Range = (1.0, 3.5)
+
+    @model_validator(mode="after")
+    def _check(self) -> Traffic:
+        if not self.curve or sum(self.curve) <= 0:
+            raise ValueError("curve must have at least one positive piece")
+        for name in ("surge_factor", "surge_hours"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name} must be a range from low to high, not {low} to {high}")
+        return self
+
+
+class Users(Part):
+    """Persistent users: latent interests around the centre of a segment, heavy-tailed activity."""
+
+    count: Count = 20_000
+    segments: Annotated[int, Field(ge=1, le=256)] = 6
+    dimensions: Annotated[int, Field(ge=1, le=256)] = 16
+    spread: NonNegative = Field(0.7, description="standard deviation of interests around a segment's centre of length 1")
+    activity_tail: Annotated[float, Field(ge=0.2, le=100)] = Field(
+        3.0, description="Pareto shape of a user's share of the requests; at 1.2 one of 20,000 makes a twentieth of them"
+    )
+    hour_amplitude: NonNegative = Field(0.0, description="log amplitude of a segment's share of traffic over the day")
+    tiers: tuple[Annotated[int, Field(ge=0, le=255)], ...] = Field(
+        (), description="traffic tier of each segment: 0 is served first, and a funnel's quotas may differ; none: all in tier 0"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Users:
+        if len(self.tiers) not in (0, self.segments):
+            raise ValueError(f"tiers must name a tier for each of the {self.segments} segments, not {len(self.tiers)}")
+        return self
+
+
+class Fatigue(Part):
+    """A user who has seen an ad n times lately clicks (1 + n)^-exponent times as often; n fades from memory."""
+
+    exponent: NonNegative = Field(
+        0.21, description="Criteo's users click .847, .787 and .729 times as often at exposures 2, 3 and 5"
+    )
+    half_life_s: Seconds = Field(7 * 86_400.0, description="after which an exposure counts for half")
+
+
+class Sessions(Part):
+    """Requests come in sessions: as many as a user would make without ads, of which ads that bore cut some off.
+
+    Between two requests of a session a user watches videos. Each ad seen and not clicked adds 1 to the user's boredom, of
+    which `boredom_kept` is left at the next request; before it the user leaves with probability
+    1 - exp(-leave_rate x boredom). A request is worth what its videos are, 1 on average, less `ad_annoyance` for each such
+    ad. Satisfaction is the running mean of that, and as it was at midnight decides whether a visit takes place at all.
+    """
+
+    mean_requests: Annotated[float, Field(ge=1, le=10_000)] = Field(
+        12.0, description="mean requests of a session that nothing cuts short, geometric"
+    )
+    videos: Annotated[int, Field(ge=1, le=64)] = Field(4, description="videos watched from one request to the next")
+    video_s: Seconds = Field(20.0, description="mean time a video is watched, exponential")
+    leave_rate: NonNegative = Field(0.01, description="hazard of leaving before a request, for each unit of boredom")
+    boredom_kept: Share = Field(0.7, description="share of boredom left from one request to the next")
+    content_sigma: NonNegative = Field(0.5, description="log standard deviation of what a request's videos are worth")
+    ad_annoyance: NonNegative = Field(0.1, description="what an ad seen and not clicked takes off that worth")
+    satisfaction_rate: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.02, description="weight of a request in the running mean of its user's satisfaction"
+    )
+    visit_share: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.95, description="share of sessions that a user of satisfaction 1 (no ads) comes to"
+    )
+    visit_slope: NonNegative = Field(4.0, description="log-odds of a visit lost with a unit of satisfaction")
+
+    def survival(self, ads: float, requests: int) -> list[float]:
+        """Probability that request 1, 2, ... of a session is made, if each shows so many ads that nobody clicks.
+
+        Boredom before request n + 1 is ads x (1 + kept + ... + kept^(n - 1)), and staying is the product of
+        (1 - 1 / mean_requests) exp(-leave_rate x boredom) over the requests before.
+        """
+        out, boredom, alive = [], 0.0, 1.0
+        for _ in range(requests):
+            out.append(alive)
+            boredom = boredom * self.boredom_kept + ads
+            alive *= (1 - 1 / self.mean_requests) * math.exp(-self.leave_rate * boredom)
+        return out
+
+    def expected_share(self, ads: float) -> float:
+        """Share of the requests planned that are made: of a new user, under so many ads a request that nobody clicks."""
+        return self.visit_share * math.fsum(self.survival(ads, 64 * math.ceil(self.mean_requests))) / self.mean_requests
+
+
+def day_shares(curve: tuple[float, ...], ticks: int) -> NDArray[np.float64]:
+    """The curve's share of a day for each tick, summing to 1, from its piecewise constant intensity."""
+    edges = np.concatenate([[0.0], np.cumsum(curve)]) / np.sum(curve)
+    at = np.linspace(0, len(curve), ticks + 1)
+    return np.diff(np.interp(at, np.arange(len(curve) + 1), edges))

@@ -1,0 +1,1 @@
+"""Seats: what the holder of a decision sees, and what it may decide."""
