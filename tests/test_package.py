@@ -10,8 +10,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
-ROOT = Path(__file__).parents[1]
 FOLDERS = ("simulator", "agents", "envs", "benchmarks")
 # What each folder may import of the others; the root's files may import all.
 MAY_IMPORT = {

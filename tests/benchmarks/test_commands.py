@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from places import ROOT
 
 from adarena.__main__ import main
 
@@ -218,7 +219,7 @@ def test_a_mistake_costs_one_sentence(command, tmp_path, mistake):
 
 
 def test_the_command_exists_as_a_module():
-    root = Path(__file__).parents[2]
+    root = ROOT
     environment = {**os.environ, "PYTHONPATH": str(root / ".typings")}
     done = subprocess.run(
         [sys.executable, "-m", "adarena", "--help"],

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
-ROOT = Path(__file__).parents[2]
 BENCH = ("bench", "bidding", "--policies", "fixed", "--scenario", "tiny", "--seeds", "2", "--out", "b")
 WRITTEN = {"summary.json", "bidders.png", "bidders.svg", "spending.png", "spending.svg", "report.html"}
 

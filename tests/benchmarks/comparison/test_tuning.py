@@ -21,7 +21,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 from adarena.agents.bidding import PID
-from adarena.agents.bidding.space import LogUniform, Uniform
+from adarena.agents.parameters import LogUniform, Uniform
 from adarena.simulator import Multiplier
 
 @dataclass

@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 from numba.core.dispatcher import Dispatcher
+from places import ROOT
 
 from adarena.simulator.core import compiled
 
-ROOT = Path(__file__).parents[2]
 SOURCES = sorted(path for folder in ("simulator", "agents") for path in (ROOT / folder).rglob("*.py"))
 
 
@@ -185,7 +185,7 @@ def said(code: str, cache: Path) -> str:
 
 DRAW = """
 import numpy as np
-from adarena.simulator.chance import stream_keys, uniforms
+from adarena.simulator.core.chance import stream_keys, uniforms
 out = np.zeros(3); uniforms(stream_keys(0)[0], 0, 3, 0, out); print((0 < out).all() and (out < 1).all())
 """
 

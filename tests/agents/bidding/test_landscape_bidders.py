@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from places import SHARED
 from scipy.optimize import minimize_scalar
 from views import history, ruled, told, uniform_market, view
 
@@ -23,7 +22,7 @@ from adarena.simulator.replay.log import Log
 from adarena.simulator.replay.reading import read_log
 from adarena.simulator.replay.replay import replay, replay_log
 
-IPINYOU = Path(os.environ.get("ADARENA_SHARED", Path(__file__).resolve().parents[3] / "shared")) / "data" / "ipinyou"
+IPINYOU = SHARED / "data" / "ipinyou"
 needs_ipinyou = pytest.mark.skipif(not IPINYOU.is_dir(), reason=f"the iPinYou log is not in {IPINYOU}")
 
 PRICES = np.array([[0.0, 1.0, 2.0, 1.0], [2.0, 0.0, 1.0, 1.0]])

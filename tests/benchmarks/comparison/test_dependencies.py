@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from adarena.agents.catalogue import BIDDERS, make_bidder
 from adarena.benchmarks.comparison import store as stores
@@ -16,7 +17,6 @@ from adarena.benchmarks.comparison.store import Store, source_digest
 from adarena.benchmarks.suites import bidding
 from adarena.simulator import MarketError, Scenario
 
-ROOT = Path(__file__).parents[2]
 TINY = Scenario.named("tiny")
 CASE = bidding.Case(1_000_000, 0)
 HEAD = """
@@ -59,7 +59,7 @@ def elsewhere(spec: str) -> float:
     """The same in a process of its own, without a store."""
     code = f"""
 from adarena.agents.catalogue import make_bidder
-from adarena.benchmarks.store import Store, source_digest
+from adarena.benchmarks.comparison.store import Store, source_digest
 from adarena.benchmarks.suites import bidding
 from adarena.simulator import Scenario
 source = source_digest(make_bidder({spec!r}))
@@ -371,8 +371,8 @@ import sys, os, time
 sys.path[:0] = [{str(ROOT / ".typings")!r}, ""]
 import mine, aside
 from adarena.agents.catalogue import make_bidder
-from adarena.agents.sources import unchanged
-from adarena.benchmarks.store import reads
+from adarena.agents.provenance.sources import unchanged
+from adarena.benchmarks.comparison.store import reads
 policy = make_bidder("mine:Mine")
 print(type(policy) is mine.Mine, unchanged(reads(policy)))
 open("aside.py", "w").write("GAIN = 0.1\\n")

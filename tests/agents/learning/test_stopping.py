@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from places import ROOT
 from test_learning import SMALL, every_algorithm, learn, weights
 
 from adarena.__main__ import main
@@ -23,7 +24,6 @@ from adarena.agents.learning.stopping import Stopped, postponed
 from adarena.benchmarks.output import progress
 from adarena.simulator import PolicyError
 
-ROOT = Path(__file__).parents[2]
 LINE = ["--env", "scenario=tiny", "--set", "envs=2", "group=2", "n_steps=50", "batch_size=50"]
 
 

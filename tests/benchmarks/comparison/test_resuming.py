@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from adarena.agents.catalogue import make_bidder
 from adarena.benchmarks.comparison import report
@@ -19,7 +20,6 @@ from adarena.benchmarks.output.files import write_json
 from adarena.benchmarks.suites import bidding
 from adarena.simulator import MarketError, PolicyError, Scenario
 
-ROOT = Path(__file__).parents[2]
 SMALL = ("traffic.requests_per_day=3000", "demand.campaigns=12")
 LABELS = {"pid": "pid", "dual": "dual", "fixed": "fixed"}
 ROWS = 6 * 4
@@ -27,8 +27,8 @@ ROWS = 6 * 4
 COMPARE = f"""
 import sys
 from pathlib import Path
-from adarena.benchmarks import report
-from adarena.benchmarks.store import Store
+from adarena.benchmarks.comparison import report
+from adarena.benchmarks.comparison.store import Store
 from adarena.benchmarks.suites import bidding
 from adarena.simulator import Scenario
 

@@ -25,7 +25,7 @@ def market(**changes: Any) -> Scenario:
 
 
 def shown(scenario: Scenario, seed: int, paused: int | None = None) -> tuple[World, np.ndarray]:
-    """A finished world and its impressions, a row of `kernel.JOURNAL_INTS` each."""
+    """A finished world and its impressions, a row of `engine.state.JOURNAL_INTS` each."""
     world = World(scenario, seed=seed)
     world._exchange.replace(
         journal_ints=np.zeros((ROWS, len(K.JOURNAL_INTS)), np.int64), journal_floats=np.zeros((ROWS, len(K.JOURNAL_FLOATS)))

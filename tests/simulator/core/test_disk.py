@@ -8,12 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from adarena.simulator import MarketError, Scenario
 from adarena.simulator.core.disk import write, write_together
 from adarena.simulator.core.errors import ScenarioError
-
-ROOT = Path(__file__).parents[2]
 
 
 def names(folder: Path) -> set[str]:
@@ -72,9 +71,9 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
-from adarena.benchmarks import drawing, report
+from adarena.benchmarks.output import figures as drawing, files as report
 from adarena.simulator import Scenario
-from adarena.simulator.errors import AdArenaError
+from adarena.simulator.core.errors import AdArenaError
 folder = Path(sys.argv[1])
 with drawing.style():
     figure = drawing.Picture()

@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from places import ROOT
 
 from adarena.benchmarks.output import figures as drawing
 from adarena.benchmarks.pictures import day as plots
 from adarena.benchmarks.pictures import delivery
 from adarena.simulator import MarketError, Scenario, World
-
-ROOT = Path(__file__).parents[2]
 
 # Imports every module of the package, draws every figure, and prints what of a session's state is not as it was before. Others'
 # packages are imported first: what they do is theirs.
@@ -70,7 +68,12 @@ for one in said:
     print("importing warns", one.message)
 
 from adarena.agents.catalogue import make_bidder
-from adarena.benchmarks import chain, delivery, drawing, page, plots, quotas, realism, report, users
+from adarena.benchmarks.audits import quotas, realism
+from adarena.benchmarks.comparison import page, report
+from adarena.benchmarks.comparison.plots import comparison, spending
+from adarena.benchmarks.output import figures as drawing
+from adarena.benchmarks.pictures import day as plots, delivery, leads as chain, users
+from adarena.simulator.scenario.forecast import forecast as ideal
 from adarena.benchmarks.suites import bidding
 from adarena.simulator import Scenario, World
 
@@ -85,7 +88,7 @@ small = {"traffic__requests_per_day": 500}
 tiny = played("tiny", **small, serving=serving, sessions={"mean_requests": 6.0, "leave_rate": 0.05}, fatigue={"exponent": 0.4},
               funnel={"levels": [{"recall": 5, "rough": 4, "fine": 3}]})
 results = bidding.run(Scenario.preset("tiny"), {"pid": "pid", "fixed": "fixed"}, 2)
-forecast = bidding.forecast(results.scenario)
+forecast = ideal(results.scenario)
 spend = np.random.default_rng(0).random((2, 10))
 bought = quotas.Bought("x", np.array([25, 50]), 10, np.array([0.3, 0.5]), spend, np.full(10, 9))
 facts = realism.Realism([], np.ones(24), np.arange(1.0, 9), np.arange(1.0, 9), {1: 1.0, 2: 0.8})

@@ -14,12 +14,12 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from places import ROOT
 
 from adarena.simulator import Logs, MarketError, Scenario, World
 from adarena.simulator.books.journal import SCHEMAS
 from adarena.simulator.core.disk import Claim
 
-ROOT = Path(__file__).parents[2]
 ALWAYS = ("requests", "impressions", "truth", "events")
 WITH_A_FUNNEL: dict[str, Any] = {
     "funnel": {"levels": [{"recall": 5, "rough": 4, "fine": 3}]}, "traffic.requests_per_day": 500,
@@ -30,7 +30,7 @@ PRELUDE = """
 import os, resource, sys, time
 from pathlib import Path
 from adarena.simulator import Logs, MarketError, Scenario, World
-from adarena.simulator.errors import AdArenaError
+from adarena.simulator.core.errors import AdArenaError
 tiny = Scenario.preset("tiny")
 """
 

@@ -465,7 +465,7 @@ def actions(draw: st.DrawFn, scenario: Scenario, instants: list[int]) -> list[Ac
 
 
 class Tape(NamedTuple):
-    """What the kernel wrote of each impression, in order: see `kernel.JOURNAL_INTS` and `JOURNAL_FLOATS`."""
+    """What the kernel wrote of each impression, in order: see `engine.state.JOURNAL_INTS` and `JOURNAL_FLOATS`."""
 
     ints: NDArray[np.int64]
     believed: NDArray[np.float64]

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from markets import Action, give_tape, policies
+from places import ROOT
 
 from adarena.simulator import Logs, MarketError, Scenario, World
 from adarena.simulator.books.hashing import hashed
@@ -307,7 +308,7 @@ def test_other_tools_read_them(features: tuple[World, dict[str, pd.DataFrame]], 
 
 
 def test_every_column_is_documented() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "journal.md").read_text()
+    text = (ROOT / "docs" / "journal.md").read_text()
     for schema in (REQUESTS, IMPRESSIONS, EVENTS, TRUTH, CANDIDATES, FEATURES):
         missing = [name for name in schema.names if f"`{name}`" not in text and not name.endswith("_hash")]
         assert missing == []

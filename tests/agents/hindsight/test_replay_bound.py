@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
+from places import SHARED
 
 from adarena.agents.catalogue import BIDDERS, make_bidder
 from adarena.agents.hindsight.knapsack import choice_bound
@@ -15,7 +13,7 @@ from adarena.simulator.replay.log import Log
 from adarena.simulator.replay.reading import read_log
 from adarena.simulator.replay.replay import replay
 
-IPINYOU = Path(os.environ.get("ADARENA_SHARED", Path(__file__).resolve().parents[3] / "shared")) / "data" / "ipinyou"
+IPINYOU = SHARED / "data" / "ipinyou"
 EVERYBODY = (*sorted(BIDDERS), "lin:base_bid=10", "ortb:first_price=true", "shading:forget=0.5")
 
 

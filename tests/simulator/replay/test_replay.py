@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from places import SHARED
 
 from adarena.agents.catalogue import make_bidder
 from adarena.simulator import BidPolicy, BidView, ChunkBids, LogError, Multiplier, RequestRule, Requests, rule
@@ -25,7 +25,6 @@ from adarena.simulator.replay.reading import read_log
 from adarena.simulator.replay.replay import replay, replay_log, rows
 from adarena.simulator.replay.result import PRICE_TAKER, ReplayResult
 
-SHARED = Path(os.environ.get("ADARENA_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 IPINYOU = SHARED / "data" / "ipinyou"
 needs_ipinyou = pytest.mark.skipif(not IPINYOU.is_dir(), reason=f"the iPinYou log is not in {IPINYOU}")
 

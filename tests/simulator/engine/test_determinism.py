@@ -12,14 +12,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from markets import Reacting, policies
+from places import ROOT
 
 from adarena.simulator import Scenario, World
 
-ROOT = Path(__file__).parents[2]
-
 SCRIPT = """
 import sys, hashlib
-sys.path[:0] = [{here!r}, {typings!r}]
+sys.path[:0] = {paths!r}
 from test_determinism import bytes_of
 print(bytes_of(sys.argv[1], sys.argv[2]))
 """
@@ -51,7 +50,7 @@ def test_same_seed_same_bytes_in_one_process_and_in_others(tmp_path: Path) -> No
     here = bytes_of("compiled", str(tmp_path / "here"))
     assert bytes_of("compiled", str(tmp_path / "again")) == here
     assert bytes_of("events", str(tmp_path / "events")) == here
-    script = SCRIPT.format(here=str(Path(__file__).parent), typings=str(ROOT / ".typings"))
+    script = SCRIPT.format(paths=[str(Path(__file__).parent), str(ROOT / ".typings"), str(ROOT / "tests" / "support")])
     for number, threads in enumerate(("1", "2")):
         environment = {
             **os.environ, "PYTHONHASHSEED": str(number + 1), "OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads,

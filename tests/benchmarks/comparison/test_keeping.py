@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from adarena.__main__ import main
 from adarena.agents.splits import SPLITS
@@ -20,7 +21,6 @@ from adarena.benchmarks.comparison.store import Store
 from adarena.benchmarks.suites import bidding
 from adarena.simulator import MarketError
 
-ROOT = Path(__file__).parents[2]
 SMALL = ("--set", "traffic.requests_per_day=2000", "demand.campaigns=12")
 KEY = ("c", "s", "m", "p", "", 1, 2)
 REUSED = "reused {} of {} rows from {}; --fresh measures them anew"
@@ -100,7 +100,7 @@ def test_a_command_that_is_stopped_says_what_is_kept(tmp_path, name, number, sta
 
 LOST = """
 import ctypes, os, signal, time
-from adarena.benchmarks.stopping import status, terminable
+from adarena.benchmarks.output.stopping import status, terminable
 back = ctypes.CFUNCTYPE(None)(lambda: os.kill(os.getpid(), signal.{}))
 try:
     with terminable():
@@ -227,7 +227,7 @@ def test_a_damaged_page_is_said(tmp_path):
 ADD = """
 import sys
 from pathlib import Path
-from adarena.benchmarks.store import Store
+from adarena.benchmarks.comparison.store import Store
 with Store(Path(sys.argv[1])) as kept:
     for seed in range(150):
         kept.add("trials", ("c", "s", "m", "p", "", seed, int(sys.argv[2]) * (seed % 2)), {"score": float(sys.argv[2])})
