@@ -16,6 +16,8 @@ from ..core.numeric import whole
 from .log import LARGEST_COUNTED, Log, _each_once, _impressions, _utf8
 from .reading import _head, read_log
 
+STEPS = 1000  # of a histogram of prices in parts of money, as in a world
+
 
 @dataclass(frozen=True, eq=False)
 class PriceHistory:
@@ -114,3 +116,13 @@ def _count(path: Path, known: Mapping[str, Any], key: str) -> int:
     if type(value) is not int or not 0 <= value < 2**53:
         raise LogError(f"{path}: {key!r} must be a whole number from 0 up, not {value!r}")
     return value
+
+
+def histogram(history: PriceHistory) -> tuple[Integers | None, float]:
+    """The history's histogram of prices and its step in money; of fine parts steps are put together, a price counting up."""
+    counts, unit = history.price_counts, 1 / history.parts
+    if counts is None or history.parts == 1 or len(counts) <= STEPS + 1:
+        return counts, unit
+    merged = -(-(len(counts) - 1) // STEPS)
+    place = -(-np.arange(len(counts)) // merged)
+    return np.bincount(place, counts).astype(np.int64), unit * merged

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ..core.arrays import Floats, Integers
 from ..core.errors import LogError
 
+GRACE = 1 + 2.0**-40  # on bids in parts of money: 0.29 is 29 hundredths, and as a float a little less
 LARGEST_PRICE = 10**9
 LARGEST_SUM = 2**62  # of all prices, in the parts they are counted in
 FINEST = 10**6  # parts of one unit of money
@@ -133,3 +134,8 @@ def _utf8(content: bytes) -> bytes:
         return content
     decoder = codecs.getincrementaldecoder("utf-16")("replace")
     return decoder.decode(content).encode("utf-8", "replace")  # the last character of a head may be cut
+
+
+def money(counted: Any, parts: int) -> Any:
+    """An amount in the log's own money; a whole number stays one where prices are whole."""
+    return counted if parts == 1 else counted / parts

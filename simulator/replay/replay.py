@@ -15,20 +15,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ..core.arrays import Integers
 from ..core.errors import LogError, PolicyError
 from ..core.numeric import real, whole
 from ..seats.bidding.decisions import BidPolicy
 from .history import PriceHistory, read_history
-from .log import Log
+from .log import GRACE, Log, money
 from .reading import read_log
 from .result import PRICE_TAKER, Replayed, ReplayResult
 from .seat import _Seat
 
-GRACE = 1 + 2.0**-40  # on bids in parts of money: 0.29 is 29 hundredths, and as a float a little less
-STEPS = 1000  # of a histogram of prices in parts of money, as in a world
 TICKS = 10  # of an episode, unless said otherwise
 
 
@@ -133,11 +128,6 @@ def replay(
     return ReplayResult(seat.run(), money(budget, parts), money(cap, parts), log.click is not None)
 
 
-def money(counted: Any, parts: int) -> Any:
-    """An amount in the log's own money; a whole number stays one where prices are whole."""
-    return counted if parts == 1 else counted / parts
-
-
 def _counted(name: str, value: Any, parts: int) -> int:
     """An amount of money in parts of it, cut down."""
     amount = real(value)
@@ -151,13 +141,3 @@ def _whole(name: str, value: Any, least: int) -> int:
     if number is None or not least <= number < 2**63:
         raise LogError(f"{name}={value!r} must be a whole number from {least} up")
     return number
-
-
-def _histogram(history: PriceHistory) -> tuple[Integers | None, float]:
-    """The history's histogram of prices and its step in money; of fine parts steps are put together, a price counting up."""
-    counts, unit = history.price_counts, 1 / history.parts
-    if counts is None or history.parts == 1 or len(counts) <= STEPS + 1:
-        return counts, unit
-    merged = -(-(len(counts) - 1) // STEPS)
-    place = -(-np.arange(len(counts)) // merged)
-    return np.bincount(place, counts).astype(np.int64), unit * merged

@@ -21,9 +21,8 @@ from ..seats.bidding.decisions import (
     checked_bids,
     checked_multipliers,
 )
-from .history import PriceHistory
-from .log import Log
-from .replay import GRACE, _histogram, money
+from .history import PriceHistory, histogram
+from .log import GRACE, Log, money
 from .result import Episodes
 from .walk import LEFT, walk_bids, walk_rule
 
@@ -43,7 +42,7 @@ class _Seat:
         self._target = history.cost_per_click
         self._starts = [tick * episode // ticks for tick in range(ticks + 1)]
         self._forecast = np.diff(self._starts) / episode
-        counts, unit = _histogram(history)
+        counts, unit = histogram(history)
         self._past = History(
             impressions=np.array([float(history.impressions)]),
             conversions=np.array([float(history.clicks)]),

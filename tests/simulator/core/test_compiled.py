@@ -50,8 +50,9 @@ def origins(path: Path, name: str) -> set[Path]:
             base = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
             for alias in node.names:
                 if (alias.asname or alias.name) == name:
-                    source = base.with_suffix(".py") if node.module else base / f"{alias.name}.py"
-                    found |= origins(source, alias.name) if node.module else {source}
+                    module = base / f"{alias.name}.py"  # itself, or one where the name is found
+                    within = base.with_suffix(".py") if base.with_suffix(".py").exists() else base / "__init__.py"
+                    found |= {module} if module.exists() else origins(within, alias.name)
         elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             if any(isinstance(n, ast.Name) and n.id == name for target in targets for n in ast.walk(target)):
