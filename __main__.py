@@ -71,7 +71,7 @@ def simulate(
     logs = None
     if journal:  # with a training set, and candidates where there is a funnel
         logs = Logs(folder / "journal", features=True, candidates=1e-3 if market.funnel is not None else 0.0)
-    world = World(market, {"bid": policy}, seed=seed, engine=engine, journal=logs)
+    world = World(market, {"bidding": policy}, seed=seed, engine=engine, journal=logs)
     if journal:  # whose files have their names before any picture is drawn
         remove(folder / name for name in PICTURES)
     ticks = market.days * market.ticks_per_day

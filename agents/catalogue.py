@@ -14,6 +14,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from ..simulator.core.errors import AdArenaError, PolicyError, suggest
 from ..simulator.seats.bidding.decisions import BidPolicy
+from ..simulator.seats.seat import Policy
 from .bidding import (
     MCPC,
     ORTB,
@@ -69,7 +70,7 @@ _NAMED = re.compile(
 )
 
 
-def make_bidder(spec: str) -> BidPolicy:
+def make_bidder(spec: str) -> Policy[Any, Any]:
     """The bidder that a text names.
 
     `spec` reads `name` or `name:field=value,field=value`, where the name is one of `BIDDERS`, or `module:Class`, or
@@ -148,7 +149,7 @@ def labelled(text: str) -> tuple[str, str]:
     return (label, spec) if equals and label and ":" not in label and not path_end(text) else (text, text)
 
 
-def describe(policy: BidPolicy) -> str:
+def describe(policy: Policy[Any, Any]) -> str:
     """The text that `make_bidder` turns into an equal policy: its name, and its fields where they differ from the default."""
     if isinstance(policy, Learned):
         return f"agent:{policy.path}"

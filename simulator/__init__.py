@@ -4,7 +4,8 @@ from .books.journal import Logs
 from .core.errors import AdArenaError, InvariantError, LogError, MarketError, PolicyError, ScenarioError
 from .core.rules import Rule, rule
 from .scenario.tree import Scenario
-from .seats.bidding.decisions import BidPolicy, BidView, ChunkBids, Multiplier, RequestRule, Requests
+from .seats.bidding.decisions import BidPolicy, ChunkBids, Multiplier, RequestRule, Requests
+from .seats.bidding.view import BidView
 from .world import World
 
 __all__ = [

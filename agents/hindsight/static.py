@@ -74,7 +74,7 @@ def static_hindsight(
     def play(place: int) -> StaticHindsight:
         multiplier = float(table.prior[k]) * (1 + ratio) ** place
         seat = _with(policies() if callable(policies) else policies, k, table.names, Fixed(multiplier, times_prior=False))
-        world = World(scenario, {"bid": seat}, seed=seed)
+        world = World(scenario, {"bidding": seat}, seed=seed)
         world.run()
         value, spend = float(world.ledger.value()[:, k].sum()), float(world.ledger.spend()[:, k].sum())
         return StaticHindsight(multiplier, value, spend, float(day_scores(world, k).sum()))

@@ -134,7 +134,7 @@ def cases(scenario: Scenario, seeds: int, split: Split = "test", skip: int = 0) 
 
 def _world(scenario: Scenario, case: Case, policy: BidPolicy, mix: str, record: int | None = None) -> World:
     mapping = {**rivals(scenario, case.campaign, mix), case.campaign: policy}
-    return World(scenario, {"bid": mapping}, seed=case.seed, record=record)
+    return World(scenario, {"bidding": mapping}, seed=case.seed, record=record)
 
 
 def attempt(scenario: Scenario, case: Case, policy: BidPolicy, mix: str = "mixed") -> Trial:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..core.addressed import Addressed, value_of
 from ..core.arrays import Floats, Integers
+from ..core.books import Books, Tick
 from ..core.compiled import entry, inlined, kernel
 from ..core.errors import InvariantError
 from ..core.money import MICRO
@@ -25,15 +26,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class Ledger:
+class Ledger(Books):
     """A row per campaign and closed tick; read it with `to_frame`, or through its arrays (ticks, campaigns).
 
-    Its counters are those of the kernels' state, `held`.
+    Its counters are those of the kernels' state, `held`; `multiplier` (campaigns,) is the one in force.
     """
 
-    def __init__(self, campaigns: Campaigns, ticks_per_day: int, ticks: int, held: Addressed[K.State]) -> None:
+    def __init__(
+        self, campaigns: Campaigns, ticks_per_day: int, ticks: int, held: Addressed[K.State], multiplier: Floats
+    ) -> None:
         self.campaigns, self.ticks_per_day, self.closed = campaigns, ticks_per_day, 0
-        self._held, state, listed = held, held.value, len(campaigns.names)
+        self._held, self._in_force, state, listed = held, multiplier, held.value, len(campaigns.names)
         self.counts = np.zeros((ticks, K.COUNTS, listed), np.int64)
         self.sums = np.zeros((ticks, K.SUMS, listed))
         self.left = np.zeros((ticks, listed), np.int64)
@@ -53,24 +56,24 @@ class Ledger:
         self.today_counts[:] = 0
         self.today_sums[:] = 0
 
-    def close_tick(self, multiplier: Floats, requests: int) -> None:
-        """Books the tick that ends, in which so many requests came, and clears the kernel's counters.
+    def close_tick(self, tick: Tick) -> None:
+        """Books the tick that ends, and clears the kernel's counters.
 
         Raises:
             InvariantError: if the books do not balance.
         """
-        tick, state = self.closed, self._held.value
+        row, state = tick.number, self._held.value
         fault = self._book(
-            tick, requests, self._held, multiplier, self._booked, self.counts[tick], self.sums[tick], self.left[tick],
-            self.multiplier[tick], self.market_price[tick], self.today_counts, self.today_sums,
+            row, tick.requests, self._held, self._in_force, self._booked, self.counts[row], self.sums[row], self.left[row],
+            self.multiplier[row], self.market_price[row], self.today_counts, self.today_sums,
         )  # fmt: skip
         if fault:
             raise InvariantError(FAULTS[fault])
-        counts = self.counts[tick]
+        counts = self.counts[row]
         if self.leads is not None:
-            self.leads.close_tick(tick, state.chain, counts[K.CLICKS], counts[K.CONVERSIONS], counts[K.REPORTED])
+            self.leads.close_tick(row, state.chain, counts[K.CLICKS], counts[K.CONVERSIONS], counts[K.REPORTED])
         if self.increments is not None:
-            self.increments.close_tick(tick, state.baseline, counts[K.CONVERSIONS])
+            self.increments.close_tick(row, state.baseline, counts[K.CONVERSIONS])
         self.closed += 1
 
     def spend(self) -> Floats:

@@ -10,13 +10,16 @@ At one instant control events act first, then free servers are granted, requests
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core import arrays as K
+from ..core.addressed import Addressed
 from ..core.arrays import Integers
+from ..core.books import Books, Tick
 from ..core.chance import Stream, uniform
 from ..core.compiled import inlined, kernel
 from ..core.errors import InvariantError
@@ -196,28 +199,34 @@ def next_of(tier: Any, queue: Any) -> Any:
     return queue.waiting[tier, place]
 
 
-class ServingBooks:
-    """What the servers did in each closed tick; read it with `to_frame`, or through its arrays (ticks, ...)."""
+class ServingBooks(Books):
+    """What the servers did in each closed tick; read it with `to_frame`, or through its arrays (ticks, ...).
 
-    def __init__(self, ticks: int, tick_us: int, ticks_per_day: int) -> None:
+    `server_us` says how long servers have worked or could have, together, since it was asked before, microseconds.
+    """
+
+    def __init__(
+        self, ticks: int, tick_us: int, ticks_per_day: int, line: Addressed[Queue], server_us: Callable[[], int]
+    ) -> None:
+        self._line, self._server_us = line, server_us
         self.closed, self.tick_us, self.ticks_per_day = 0, tick_us, ticks_per_day
         self.counts = np.zeros((ticks, BOOKS), np.int64)
         self.latency = np.zeros((ticks, BINS), np.int32)
         self.capacity = np.zeros(ticks)  # servers that worked or could have, mean over a tick
         self.under_way = np.zeros(ticks, np.int64)  # requests that wait or are served at the end of a tick
 
-    def close_tick(self, queue: Queue, server_us: int) -> None:
-        """Books the tick that ends, in which servers had so much time, and clears the queue's counters.
+    def close_tick(self, tick: Tick) -> None:
+        """Books the tick that ends, and clears the queue's counters.
 
         Raises:
             InvariantError: if a request is lost.
         """
-        tick = self.closed
-        before = self.under_way[tick - 1] if tick else 0
-        self.counts[tick], self.latency[tick] = queue.books, queue.latency
-        self.capacity[tick], self.under_way[tick] = server_us / self.tick_us, np.count_nonzero(queue.under_way)
+        row, queue = tick.number, self._line.value
+        before = self.under_way[row - 1] if row else 0
+        self.counts[row], self.latency[row] = queue.books, queue.latency
+        self.capacity[row], self.under_way[row] = self._server_us() / self.tick_us, np.count_nonzero(queue.under_way)
         gone = queue.books[SERVED] + queue.books[LATE] + queue.books[LEFT]
-        if before + queue.books[ARRIVED] - gone != self.under_way[tick]:
+        if before + queue.books[ARRIVED] - gone != self.under_way[row]:
             raise InvariantError("requests that came, went and are under way do not add up")
         queue.books[:] = 0
         queue.latency[:] = 0

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.arrays import Floats, Floats32, Integers
+from ..core.books import Books
 from ..core.chance import Stream, uniform
 from ..core.compiled import inlined
 from ..core.errors import MarketError
@@ -133,7 +134,7 @@ def find_ad(table: Campaigns, campaign: int, ad: int | str) -> int:
     return int(table.first_ad[campaign]) + places[0]
 
 
-class CreativeBooks:
+class CreativeBooks(Books):
     """A row per creative: what came of it since the start, or today; read it with `to_frame`, or through its arrays.
 
     It takes as much memory however long a market runs. Public arrays, C creatives:

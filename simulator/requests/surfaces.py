@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.arrays import Floats, Floats32, Integers
+from ..core.books import Books
 from ..core.chance import Stream, uniform
 from ..core.compiled import inlined, kernel
 from ..core.errors import ScenarioError
@@ -182,7 +183,7 @@ def odds_of(a: Any, j: Any, state: Any) -> Any:
     return odds
 
 
-class SurfaceBooks:
+class SurfaceBooks(Books):
     """What came of a run's requests so far on each surface: `counts` of `Surfaces`; read it with `to_frame`."""
 
     def __init__(self, scenario: Scenario, surfaces: Surfaces) -> None:

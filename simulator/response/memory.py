@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.arrays import Floats, Integers
+from ..core.books import Books
 from ..core.chance import mix
 from ..core.compiled import inlined, kernel
 from ..population.campaigns import Campaigns
@@ -208,7 +209,7 @@ def remember_all(memory: Any, larger: Any, now: Any) -> None:
         larger.used[0] += 1
 
 
-class FatigueBooks:
+class FatigueBooks(Books):
     """Impressions and clicks of a run so far by what users remembered of the ad: `counts` and `sums` of `Memory`.
 
     Who is shown an ad often is not anybody, and so a click rate by exposures alone does not tell fatigue from taste. Beside

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.arrays import Floats, Integers
+from ..core.books import Books, Tick
 from ..core.chance import Stream, normal_draw, uniform
 from ..core.compiled import inlined
 from ..requests.sessions import Planner
@@ -130,7 +131,7 @@ def with_room(visits: Visits, oldest: int, newest: int) -> Visits:
     return visits._replace(gone=gone, boredom=boredom)
 
 
-class VisitBooks:
+class VisitBooks(Books):
     """What users did in each closed tick; read it with `to_frame`, or through its arrays (ticks, ...).
 
     `pages` (2, PAGES): requests planned and made of the whole run so far, by their place in the session.
@@ -138,14 +139,15 @@ class VisitBooks:
 
     def __init__(self, ticks: int, ticks_per_day: int, visits: Visits) -> None:
         self.closed, self.ticks_per_day, self.pages = 0, ticks_per_day, visits.pages
+        self._counts, self._sums = visits.counts, visits.sums
         self.counts = np.zeros((ticks, COUNTS), np.int64)
         self.sums = np.zeros((ticks, SUMS))
 
-    def close_tick(self, visits: Visits) -> None:
+    def close_tick(self, tick: Tick) -> None:
         """Books the tick that ends and clears its counters."""
-        self.counts[self.closed], self.sums[self.closed] = visits.counts, visits.sums
-        visits.counts[:] = 0
-        visits.sums[:] = 0
+        self.counts[tick.number], self.sums[tick.number] = self._counts, self._sums
+        self._counts[:] = 0
+        self._sums[:] = 0
         self.closed += 1
 
     def to_frame(self) -> pd.DataFrame:

@@ -143,7 +143,7 @@ def test_target_judge_reward_and_scale_count_the_same_conversions(days: float | 
     )  # fmt: skip
     ledgers = []
     for seed in range(3):
-        world = World(scenario, {"bid": Fixed()}, seed=seed)
+        world = World(scenario, {"bidding": Fixed()}, seed=seed)
         world.run()
         ledgers.append(world.ledger)
     table, expected = build(scenario).campaigns, build(scenario).expected

@@ -142,7 +142,7 @@ def test_an_episode_is_a_day_of_the_market(seed: int) -> None:
     _, rewards, info = episode(env, seed)
     k = info["campaign"]
     multipliers = float(build(TINY).campaigns.prior[k]) * np.exp(math.log(4.0) * actions(seed)[:, 0].astype(np.float64))
-    world = World(TINY, {"bid": {**rivals(TINY, k), k: Scripted(multipliers)}}, seed=info["day"])
+    world = World(TINY, {"bidding": {**rivals(TINY, k), k: Scripted(multipliers)}}, seed=info["day"])
     world.run()
     value, spend = world.ledger.value()[:, k], world.ledger.spend()[:, k]
     expected = build(TINY).expected.conversions[k] * build(TINY).campaigns.value[k]

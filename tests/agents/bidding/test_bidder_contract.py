@@ -25,7 +25,7 @@ every_bidder = pytest.mark.parametrize("name", sorted(BIDDERS))
 
 def played(policies: Any, scenario: Scenario = TINY, seed: int = 0) -> World:
     """A finished run."""
-    world = World(scenario, {"bid": policies}, seed=seed)
+    world = World(scenario, {"bidding": policies}, seed=seed)
     world.run()
     return world
 
@@ -78,7 +78,7 @@ def test_target_and_value_move_together(shock: bool) -> None:
             np.testing.assert_allclose(allowed, market.target / market.value, rtol=1e-12)
             return Multiplier(view.prior)
 
-    world = World(LIMITED, {"bid": Spy()}, seed=5)
+    world = World(LIMITED, {"bidding": Spy()}, seed=5)
     world.run(world.scenario.tick_us * 4)
     if shock:
         world.scale_value(0, 3.0)
@@ -102,7 +102,7 @@ def test_it_knows_what_to_do_in_a_market_of_one_tick(name: str) -> None:
 
 @every_bidder
 def test_a_budget_taken_away_does_not_trouble_it(name: str) -> None:
-    world = World(TINY, {"bid": make_bidder(name)}, seed=0)
+    world = World(TINY, {"bidding": make_bidder(name)}, seed=0)
     world.set_budget(0, 0)
     world.run()
     assert world.ledger.spend()[:, 0].sum() == 0
@@ -114,7 +114,7 @@ def test_it_decides_from_beliefs_alone(name: str) -> None:
     """Other true click rates, the same beliefs, billing by impression: the decisions stay the same to the last bit."""
     runs = []
     for shift in (0.0, 1.0):
-        world = World(TINY, {"bid": make_bidder(name)}, seed=3)
+        world = World(TINY, {"bidding": make_bidder(name)}, seed=3)
         state = world._exchange.state
         moved = state.truth_bias + np.float32(shift)
         moved.flags.writeable = False  # as what worlds share is
@@ -143,7 +143,7 @@ def said(decision: Any) -> bytes:
 def views_of(scenario: Scenario, absent: slice) -> list[BidView]:
     """What six campaigns see over two days, told that they could not bid in some ticks."""
     spy = Spy(by_request=False)
-    world = World(scenario, {"bid": dict.fromkeys(range(6), spy)}, seed=1)
+    world = World(scenario, {"bidding": dict.fromkeys(range(6), spy)}, seed=1)
     world.run()
     views = [v for v in spy.seen if isinstance(v, BidView)]
     for number in range(*absent.indices(len(views))):
@@ -184,7 +184,7 @@ def test_after_an_absence_it_does_not_make_up_for_it_in_a_rush(name: str, mode: 
     """
     spent, even, without = 0.0, 0.0, 0.0
     for seed in range(6):
-        away, there = (World(ABSENCE, {"bid": {0: make_bidder(name)}}, seed=seed) for _ in range(2))
+        away, there = (World(ABSENCE, {"bidding": {0: make_bidder(name)}}, seed=seed) for _ in range(2))
         away.process(absence(away, mode))
         for world in (away, there):
             world.run()
@@ -211,7 +211,7 @@ def absence(world: World, mode: str) -> Iterator[Any]:
 
 def test_a_view_tells_who_could_bid_and_what_is_within_reach() -> None:
     spy = Spy(by_request=False)
-    world = World(Scenario.preset("tiny"), {"bid": dict.fromkeys(range(6), spy)}, seed=1)
+    world = World(Scenario.preset("tiny"), {"bidding": dict.fromkeys(range(6), spy)}, seed=1)
     world.process(absence(world, "paused"))
 
     def half_a_tick() -> Iterator[Any]:
@@ -270,7 +270,7 @@ def arrays(thing: Any) -> Iterator[np.ndarray]:
 @pytest.mark.parametrize("by_request", [False, True])
 def test_nothing_a_policy_is_shown_reaches_into_the_truth(by_request: bool) -> None:
     spy = Spy(by_request)
-    world = World(TINY, {"bid": {0: spy, 3: spy}}, seed=0, record=0)
+    world = World(TINY, {"bidding": {0: spy, 3: spy}}, seed=0, record=0)
     world.run()
     state, ledger = world._exchange.state, world.ledger
     shown = [array for thing in spy.seen for array in arrays(thing)]
@@ -288,7 +288,7 @@ def test_nothing_a_policy_is_shown_reaches_into_the_truth(by_request: bool) -> N
 def test_a_view_does_not_tell_what_only_a_judge_may_know() -> None:
     """Conversions are told when they are reported, never when they happen."""
     spy = Spy(by_request=False)
-    world = World(TINY, {"bid": dict.fromkeys(range(6), spy)}, seed=1)
+    world = World(TINY, {"bidding": dict.fromkeys(range(6), spy)}, seed=1)
     world.run()
     views = [v for v in spy.seen if isinstance(v, BidView)]
     told = np.array([v.last.conversions_reported for v in views[1:]])

@@ -18,7 +18,7 @@ from adarena.simulator.engine import state as K
 @pytest.fixture(scope="module")
 def world() -> World:
     """The preset under PID."""
-    out = World(Scenario.preset("leads"), {"bid": make_bidder("pid")}, seed=0)
+    out = World(Scenario.preset("leads"), {"bidding": make_bidder("pid")}, seed=0)
     out.run()
     return out
 

@@ -27,7 +27,7 @@ def read(folder: Path) -> dict[str, pd.DataFrame]:
 
 def logged(folder: Path, scenario: Scenario, seed: int = 1, engine: str = "compiled") -> World:
     """A world with a few events that has written its journal."""
-    world = World(scenario, {"bid": {0: policies("m")[0]}}, seed, engine, journal=folder)  # type: ignore[arg-type]
+    world = World(scenario, {"bidding": {0: policies("m")[0]}}, seed, engine, journal=folder)  # type: ignore[arg-type]
     for deed in (Action(1000, "top_up", 1, 0.5), Action(2000, "surge", 0, 2.0), Action(2000, "pause", 2, 0.0)):
         world.process(deed.process(world))
     world.run()
@@ -38,7 +38,7 @@ def test_the_journal_holds_what_the_kernel_wrote(tmp_path: Path) -> None:
     scenario = Scenario.preset("tiny").override({"days": 2})
     logged(tmp_path, scenario)
     logs = read(tmp_path)
-    again = World(scenario, {"bid": {0: policies("m")[0]}}, 1)
+    again = World(scenario, {"bidding": {0: policies("m")[0]}}, 1)
     tape_of = give_tape(again, 100_000)
     for deed in (Action(1000, "top_up", 1, 0.5), Action(2000, "surge", 0, 2.0), Action(2000, "pause", 2, 0.0)):
         again.process(deed.process(again))
@@ -99,7 +99,7 @@ def test_both_engines_write_the_same(tmp_path: Path) -> None:
 def test_the_journal_changes_nothing(tmp_path: Path) -> None:
     scenario = Scenario.preset("tiny")
     world = logged(tmp_path, scenario)
-    again = World(scenario, {"bid": {0: policies("m")[0]}}, 1)
+    again = World(scenario, {"bidding": {0: policies("m")[0]}}, 1)
     for deed in (Action(1000, "top_up", 1, 0.5), Action(2000, "surge", 0, 2.0), Action(2000, "pause", 2, 0.0)):
         again.process(deed.process(again))
     again.run()

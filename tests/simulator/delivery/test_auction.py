@@ -47,7 +47,7 @@ def market(bidders: int, **auction: Any) -> Scenario:
 
 def prices(scenario: Scenario, *bids: float) -> dict[tuple[int, int], set[int]]:
     """Prices in millionths that were paid, by slot and campaign."""
-    world = World(scenario, {"bid": Scripted(*bids)})
+    world = World(scenario, {"bidding": Scripted(*bids)})
     read = give_tape(world, 1000)
     world.run()
     tape = read()
@@ -101,7 +101,7 @@ def test_truth_is_the_best_bid_in_vcg_with_a_reserve() -> None:
     )
     utility = {}
     for least in (0.0, 0.8, 1.0):
-        world = World(scenario, {"bid": {0: Boasting(least)}}, seed=1)
+        world = World(scenario, {"bidding": {0: Boasting(least)}}, seed=1)
         world.run()
         utility[least] = (world.ledger.value() - world.ledger.spend())[:, 0].sum() / world.played
     assert utility[0.0] > utility[0.8] + 1e-4
@@ -138,7 +138,7 @@ def test_squashing_ranks_by_the_power_of_the_rate() -> None:
     winners = {}
     for squashing in (1.0, 0.5, 0.0):
         scenario = Scenario.preset("tiny").override({"auction.squashing": squashing, "auction.slots": 1, **settings})
-        world = World(scenario.override({"response.hour_amplitude": 0.0}), {"bid": PerClick(1.0, 1.5)})
+        world = World(scenario.override({"response.hour_amplitude": 0.0}), {"bidding": PerClick(1.0, 1.5)})
         world._exchange.score()
         rate = world._exchange.state.rate.astype(float)
         advantage = squashing * np.log(rate[0] / rate[1]) - np.log(1.5)

@@ -452,7 +452,7 @@ def test_a_funnel_needs_interests_and_multipliers() -> None:
         Scenario.preset("uniform").override({"funnel": FUNNEL})
     with pytest.raises(AdArenaError, match="behind a funnel a campaign does not meet every request"):
         World(market(), record=0)
-    world = World(market(), {"bid": {0: FirstPriceShading(), 1: PID()}})
+    world = World(market(), {"bidding": {0: FirstPriceShading(), 1: PID()}})
     with pytest.raises(AdArenaError, match="FirstPriceShading bids by request, but behind a funnel"):
         world.run()
 

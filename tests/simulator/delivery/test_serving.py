@@ -273,7 +273,7 @@ def test_bids_for_requests_that_wait_stay_with_their_campaign(tmp_path: Path, en
     serving = {"servers": 1, "service_s": 0.1, "service": "fixed", "outages": [outage]}
     scenario = Scenario.preset("uniform", bidders=2, requests=3_000)
     scenario = scenario.override({"day_s": HOUR, "ticks_per_day": 6, "serving": serving})
-    World(scenario, {"bid": {0: Offers(0.7, 2), 1: Offers(0.3, 9)}}, engine=engine, journal=tmp_path).run()
+    World(scenario, {"bidding": {0: Offers(0.7, 2), 1: Offers(0.3, 9)}}, engine=engine, journal=tmp_path).run()
     shown = pq.read_table(tmp_path / "impressions.parquet").to_pandas()
     waited = shown[shown["request"] < 500]  # those of the first tick
     assert len(waited) == 500

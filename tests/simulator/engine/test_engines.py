@@ -18,7 +18,7 @@ def play(
 ) -> tuple[World, dict[int, Reacting]]:
     """A world that has run to its end, in one go or with stops on the way, and its policies."""
     seated = policies(kinds)
-    world = World(scenario, {"bid": seated}, seed, engine)
+    world = World(scenario, {"bidding": seated}, seed, engine)
     for deed in deeds:
         world.process(deed.process(world))
     for stop in sorted(stops or []):
@@ -141,7 +141,7 @@ def test_acting_between_two_runs_is_acting_in_a_process(data: st.DataObject) -> 
     deeds = [d for d in deeds if times.count(d.time) == 1]
     for engine in ("compiled", "events"):
         seated = policies(kinds)
-        world = World(scenario, {"bid": seated}, seed, engine)
+        world = World(scenario, {"bidding": seated}, seed, engine)
         for deed in deeds:
             world.run(deed.time)
             deed.act(world)

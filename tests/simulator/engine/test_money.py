@@ -201,7 +201,7 @@ def test_money_over_a_thousand_markets(number: int) -> None:
             dice = np.random.default_rng([which, seed])
             kinds = "".join(dice.choice(list("--mcr"), held))
             deeds = two_deeds(scenario, dice)
-            world = World(scenario, {"bid": policies(kinds)}, seed)
+            world = World(scenario, {"bidding": policies(kinds)}, seed)
             read = give_tape(world, 1000)
             for deed in deeds:
                 world.process(deed.process(world))
@@ -318,7 +318,7 @@ def test_unlimited_stays_unlimited() -> None:
             seen.append(view)
             return Multiplier(1.0)
 
-    world = World(scenario.override({"ticks_per_day": 4}), {"bid": Watcher()}, seed=0)
+    world = World(scenario.override({"ticks_per_day": 4}), {"bidding": Watcher()}, seed=0)
     world.run()
     assert (world._exchange.state.spent > 0).all()
     assert len(seen) == 4

@@ -20,7 +20,7 @@ def test_an_expected_day_is_the_mean_of_played_days(squashing: float) -> None:
     """Without weather and budgets, campaigns spend and convert what was expected, under any rank score."""
     scenario = Scenario.preset("bidding-small").override({**CALM, "demand.budget_share": None, "auction.squashing": squashing})
     expected = build(scenario).expected
-    world = World(scenario, {"bid": Fixed()}, seed=5)
+    world = World(scenario, {"bidding": Fixed()}, seed=5)
     world.run()
     spend = world.ledger.spend().sum(axis=0)
     luck = 4 / SAMPLE**0.5  # four standard errors of the sample behind it: a request's spend deviates by about its mean

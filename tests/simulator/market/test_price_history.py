@@ -22,7 +22,7 @@ class Reader(BidPolicy):
 
 def shown(scenario: Scenario) -> BidView:
     reader = Reader()
-    World(scenario, {"bid": reader}, seed=0).run(1)
+    World(scenario, {"bidding": reader}, seed=0).run(1)
     return reader.seen
 
 
@@ -59,7 +59,7 @@ def test_a_price_is_reached_as_often_as_the_history_says() -> None:
         def decide(self, view: BidView) -> ChunkBids:
             return ChunkBids(lambda requests: np.full(requests.rate.shape, 0.8))
 
-    world = World(scenario, {"bid": {1: Flat()}}, seed=1)
+    world = World(scenario, {"bidding": {1: Flat()}}, seed=1)
     world.run()
     won = world.ledger.counts[:, K.WINS, 1].sum() / 20_000
     told = prices[1, : int(0.8 / unit[1]) + 1].sum() / prices[1].sum()

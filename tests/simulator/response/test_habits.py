@@ -84,7 +84,7 @@ def test_no_user_sees_more_of_a_campaign_in_a_day_than_its_cap(data: st.DataObje
     held = [c for a in scenario.demand.advertisers for c in a.campaigns]  # type: ignore[union-attr]
     letters = "-mM" if scenario.funnel is not None else "-mcrxMCRX"
     kinds = data.draw(st.text(letters, min_size=len(held), max_size=len(held)))
-    world = World(scenario, {"bid": policies(kinds)}, seed=data.draw(st.integers(0, 1000)))
+    world = World(scenario, {"bidding": policies(kinds)}, seed=data.draw(st.integers(0, 1000)))
     read = give_tape(world, 20_000)
     world.run()
     tape = read()
@@ -323,7 +323,7 @@ def test_campaigns_are_told_of_the_requests_that_will_be_made() -> None:
         def decide(self, view: BidView) -> None:
             assert view.forecast_requests == scenario.expected_requests
 
-    World(scenario, {"bid": Onlooker()}).run(0)
+    World(scenario, {"bidding": Onlooker()}).run(0)
     assert scenario.expected_requests < 0.5 * scenario.traffic.requests_per_day
 
 
@@ -343,7 +343,7 @@ def test_requests_that_are_not_made_are_not_missing_from_those_left(serving: Any
         def decide(self, view: BidView) -> RequestRule:
             return RequestRule(counts_down, state)
 
-    world = World(scenario, {"bid": {0: Asker()}}, seed=5)
+    world = World(scenario, {"bidding": {0: Asker()}}, seed=5)
     world.run(scenario.day_us // 2)
     asked, left = world._exchange.state.rule_state
     assert asked == world.played

@@ -184,7 +184,7 @@ class Watcher(BidPolicy):
 
 def test_a_campaign_is_told_of_form_opens_and_of_qualified_leads_once_reported() -> None:
     scenario, watcher = market(), Watcher()
-    world = World(scenario, {"bid": {2: watcher, 4: watcher}}, seed=0)
+    world = World(scenario, {"bidding": {2: watcher, 4: watcher}}, seed=0)
     world.run()
     assert world.ledger.leads is not None
     books, per_day = world.ledger.leads.counts[:, : L.TOLD, [2, 4]], scenario.ticks_per_day
@@ -195,7 +195,7 @@ def test_a_campaign_is_told_of_form_opens_and_of_qualified_leads_once_reported()
         np.testing.assert_array_equal(np.array(view.last_leads), last)
         np.testing.assert_array_equal(np.array(view.today_leads), books[tick // per_day * per_day : tick].sum(axis=0))
     plain = Watcher()
-    World(market(demand__lead=None, days=1), {"bid": plain}).run()
+    World(market(demand__lead=None, days=1), {"bidding": plain}).run()
     assert all(view.last_leads is None and view.today_leads is None for view in plain.seen)
 
 
