@@ -119,6 +119,13 @@ class SeatEnv(gym.Env[Observation, Observation]):
         self._world = world
         return observation, reward, self._over(world), False, info
 
+    @property
+    def world(self) -> World:
+        """The market of the episode under way, truth and all: to look at, not to learn from."""
+        if self._world is None:
+            raise MarketError("no day is under way: it has not begun, or was interrupted; call reset")
+        return self._world
+
     def _over(self, world: World) -> bool:
         return world.now >= self.scenario.horizon_us
 
@@ -144,7 +151,7 @@ class SeatEnv(gym.Env[Observation, Observation]):
         if not isinstance(options, Mapping):
             raise MarketError(f"options are a mapping from names to values, not {options!r}")
         if unknown := [name for name in options if name not in self.options]:
-            known = f"{', '.join(self.options[:-1])} and {self.options[-1]}"
+            known = " and ".join(filter(None, (", ".join(self.options[:-1]), self.options[-1])))
             raise MarketError(f"there is no option {unknown[0]!r}; known are {known}")
         if (day := whole(options.get("day", 0))) is None or not 0 <= day < LAST_DAY:
             raise MarketError(

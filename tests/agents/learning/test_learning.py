@@ -21,13 +21,13 @@ from adarena.__main__ import main
 from adarena.agents.bidding import PID
 from adarena.agents.bidding.rivals import contested, rivals
 from adarena.agents.catalogue import describe, make_bidder
-from adarena.agents.learning.features import FEATURES, Observer
 from adarena.agents.learning.groups import GroupedRollouts
 from adarena.agents.learning.saved import load_agent
 from adarena.agents.learning.settings import ALGORITHMS, PPOSettings, SACSettings, make_settings, parsed
 from adarena.agents.learning.training import _model, train
 from adarena.benchmarks.comparison.store import source_digest
 from adarena.simulator import PolicyError, Scenario, World
+from adarena.simulator.seats.bidding.vectors import FEATURES, BidVectors
 
 ID = "AdArena/Bidding-v0"
 TINY = Scenario.named("tiny")
@@ -281,7 +281,7 @@ def test_observations_stay_finite_whatever_is_held(agent: Path, changes: dict[st
     class Watching(PID):
         def start(self, view: Any, dice: Any) -> None:
             super().start(view, dice)
-            self.observer = Observer()
+            self.observer = BidVectors()
 
         def decide(self, view: Any) -> Any:
             seen = self.observer.observe(view)
