@@ -239,7 +239,7 @@ def test_decisions_that_are_not_allowed(engine: Any, decision: Any, words: tuple
         (lambda: World(TINY, record="c9"), MarketError, ("'c9'",)),
         (lambda: World(TINY).recorded(), MarketError, ("World(record=...)",)),
         (lambda: World(TINY, BidPolicy()), PolicyError, ("mapping", "BidPolicy")),  # type: ignore[arg-type]
-        (lambda: World(TINY, {"bids": BidPolicy()}), PolicyError, ("'bids'", "did you mean 'bid'")),
+        (lambda: World(TINY, {"bid": BidPolicy()}), PolicyError, ("'bid'", "bidding")),
         (lambda: World(TINY, {"bidding": "pid"}), PolicyError, ("str",)),  # type: ignore[dict-item]
         (lambda: World(TINY, {"bidding": {"c0": "pid"}}), PolicyError, ("'c0'", "str")),  # type: ignore[dict-item]
         (lambda: World(TINY, {"bidding": {"c7": BidPolicy()}}), PolicyError, ("'c7'", "c")),

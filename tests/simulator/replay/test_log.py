@@ -194,7 +194,7 @@ def test_columns_named_wrongly(tmp_path: Path) -> None:
     with pytest.raises(LogError, match="no column 'cost' for price; it has time, market_price"):
         read_log(tmp_path / "a.csv", {"price": "cost"})
     with pytest.raises(LogError, match="a log has no column 'bid'"):
-        read_log(tmp_path / "a.csv", {"bidding": "market_price"})
+        read_log(tmp_path / "a.csv", {"bid": "market_price"})
 
 
 def test_arrays_that_do_not_fit() -> None:
