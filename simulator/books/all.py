@@ -20,12 +20,12 @@ def other_books(exchange: Exchange, server_us: Callable[[], int] | None) -> dict
     found: dict[str, Books] = {}
     if exchange.line is not None and server_us is not None:
         found["serving"] = ServingBooks(ticks, scenario.tick_us, day, exchange.line, server_us)
+    if scenario.asks:
+        found["surfaces"] = SurfaceBooks(scenario, state.surfaces)
     if scenario.sessions is not None:
         found["visits"] = VisitBooks(ticks, day, state.visits)
     if scenario.fatigue is not None:
         found["fatigue"] = FatigueBooks(state.memory)
-    if scenario.asks:
-        found["surfaces"] = SurfaceBooks(scenario, state.surfaces)
     if (portfolio := exchange.market.creatives) is not None:
         found["creatives"] = CreativeBooks(scenario, table, portfolio, state.rotation)
     return found

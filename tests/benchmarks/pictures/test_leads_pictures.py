@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from adarena.agents.catalogue import make_bidder
-from adarena.benchmarks.pictures import day as plots
+from adarena.benchmarks.output.figures import close
 from adarena.benchmarks.pictures import leads as chain
 from adarena.simulator import Scenario, World
 from adarena.simulator.engine import state as K
@@ -78,7 +78,7 @@ def test_the_picture_is_drawn_even_if_nothing_was_clicked(world: World) -> None:
             share = line.get_ydata()
             assert share[-1] == pytest.approx(1)
             assert (share[1:] >= share[:-1]).all()
-        plots.close(figure)
+        close(figure)
 
 
 def test_durations() -> None:
