@@ -7,14 +7,17 @@ import numpy as np
 from ..core.arrays import CHUNK, Floats, Integers
 from ..core.chance import Stream, generator
 from ..core.errors import PolicyError
+from ..core.rules import PythonRule
 from ..engine import state as K
 from ..seats.bidding.decisions import (
     BidPolicy,
     ChunkBids,
     Decision,
     Multiplier,
+    RequestFunction,
     RequestRule,
     Requests,
+    as_rule,
     check_form,
     checked_bids,
     checked_multipliers,
@@ -104,7 +107,9 @@ class _Seat:
         self._multiplier = np.nan
         if isinstance(decision, Multiplier):
             self._multiplier = float(checked_multipliers(self._name, decision, 1)[0])
-        elif isinstance(decision, RequestRule):
+        elif isinstance(decision, RequestFunction):
+            self._decision = decision = as_rule(decision, 1, self._parts)
+        if isinstance(decision, RequestRule):
             self._state = np.ascontiguousarray(decision.state)  # the policy's own, wherever it can be: a table may be large
 
     def _view(self, number: int, tick: int) -> BidView:
@@ -130,6 +135,8 @@ class _Seat:
             )  # fmt: skip
             if self._state is not decision.state:
                 decision.state[:] = self._state
+            if isinstance(decision.rule, PythonRule) and decision.rule.error is not None:
+                raise decision.rule.error
             if bad >= 0:
                 raise PolicyError(f"the rule of {self._name} bid a negative or non-finite amount in auction {start + bad + 1}")
         elif isinstance(decision, ChunkBids):

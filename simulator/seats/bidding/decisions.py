@@ -1,7 +1,7 @@
 """What a bidder may decide, in three forms, and what is said of what it may not.
 
 `Multiplier`: a number per campaign until the next tick. `ChunkBids`: a bid for each request of a block. `RequestRule`: a
-compiled function asked request by request.
+compiled function asked request by request. `RequestFunction`: the same in Python, a hundred times slower.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from ...core.arrays import Floats, Integers
 from ...core.errors import PolicyError
 from ...core.money import LARGEST
-from ...core.rules import Rule
+from ...core.rules import PythonRule, Rule
 from ..seat import Policy
 from .view import BidView
 
@@ -50,11 +50,22 @@ class RequestRule(NamedTuple):
     brought up to date in place before each tick.
     """
 
-    rule: Rule
+    rule: Rule | PythonRule
     state: Floats
 
 
-Decision = Multiplier | ChunkBids | RequestRule
+class RequestFunction(NamedTuple):
+    """Bids by any Python function, asked request by request: `bid(campaign, rate, budget_left, requests_left)`.
+
+    `campaign` is its place among those that the policy holds, `rate` the believed conversions per impression, `requests_left`
+    the forecast for the rest of the day, this one included. It returns currency per impression, and the market caps that at
+    `budget_left`, which is currency, too, and inf where there is no limit.
+    """
+
+    bid: Callable[[int, float, float, int], float]
+
+
+Decision = Multiplier | ChunkBids | RequestRule | RequestFunction
 
 
 class BidPolicy(Policy[BidView, Decision]):
@@ -84,8 +95,10 @@ def check_form(who: str, decision: Any, held: int) -> None:
     """Raises `PolicyError` unless this is a decision, its rule's state in order."""
     if isinstance(decision, ChunkBids) and not callable(decision.bids):
         raise PolicyError(f"the ChunkBids of {who} need a function of a block's requests, not {decision.bids!r}")
+    if isinstance(decision, RequestFunction) and not callable(decision.bid):
+        raise PolicyError(f"the RequestFunction of {who} needs a function of a request, not {decision.bid!r}")
     if isinstance(decision, RequestRule):
-        if not isinstance(decision.rule, Rule):
+        if not isinstance(decision.rule, Rule | PythonRule):
             raise PolicyError(f"the RequestRule of {who} needs a function compiled by @rule, not {decision.rule!r}")
         state = decision.state
         kind = getattr(state, "dtype", type(state).__name__)
@@ -94,8 +107,14 @@ def check_form(who: str, decision: Any, held: int) -> None:
             raise PolicyError(
                 f"the state of {who}'s rule must be writeable float64 of shape ({held}, width), not {kind}{shape}"
             )
-    elif not isinstance(decision, Multiplier | ChunkBids):
-        raise PolicyError(f"{who} must decide a Multiplier, ChunkBids or RequestRule, not {type(decision).__name__}")
+    elif not isinstance(decision, Multiplier | ChunkBids | RequestFunction):
+        forms = "a Multiplier, ChunkBids, a RequestRule or a RequestFunction"
+        raise PolicyError(f"{who} must decide {forms}, not {type(decision).__name__}")
+
+
+def as_rule(decision: RequestFunction, held: int, parts: int) -> RequestRule:
+    """A Python function as the rule that kernels ask; see `PythonRule` for `parts`."""
+    return RequestRule(PythonRule(decision.bid, parts), np.arange(held, dtype=np.float64)[:, None])
 
 
 def checked_bids(who: str, decision: ChunkBids, requests: Requests) -> Floats:

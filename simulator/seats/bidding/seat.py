@@ -21,8 +21,10 @@ from .decisions import (
     ChunkBids,
     Decision,
     Multiplier,
+    RequestFunction,
     RequestRule,
     Requests,
+    as_rule,
     check_form,
     checked_bids,
     checked_multipliers,
@@ -124,7 +126,7 @@ class BidSeat(Seat[BidView, Decision, BidHolding]):
         if self._exchange.state.who.size:
             raise PolicyError(f"{holding.name} bids by request, but behind a funnel a campaign does not meet every request")
         checked: Decision = decision
-        return checked
+        return as_rule(checked, holding.held.size, MICRO) if isinstance(checked, RequestFunction) else checked
 
     def apply(self, holding: BidHolding, decision: Decision) -> None:
         """See `Seat.apply`."""
