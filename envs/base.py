@@ -17,8 +17,8 @@ from ..agents.splits import SPLITS
 from ..simulator.core.errors import MarketError
 from ..simulator.core.money import MICRO
 from ..simulator.core.numeric import real, whole
-from ..simulator.engine import state as K
-from ..simulator.response.leads import TOLD
+from ..simulator.engine.state import Count, Sum
+from ..simulator.response.leads import LEADS_TOLD
 from ..simulator.scenario.tree import Scenario
 from ..simulator.seats.bidding.decisions import BidPolicy, BidView, Decision, Told, ToldLeads
 from ..simulator.world import World
@@ -83,7 +83,7 @@ class OpenSeat:
         books, closed = self.world.ledger.leads, self.world.ledger.closed
         if books is None:
             return None
-        return ToldLeads(*books.counts[closed - ticks : closed, :TOLD, [self.campaign]].sum(axis=0))
+        return ToldLeads(*books.counts[closed - ticks : closed, :LEADS_TOLD, [self.campaign]].sum(axis=0))
 
     @property
     def over(self) -> bool:
@@ -99,14 +99,14 @@ class OpenSeat:
 def _told(counts: NDArray[np.int64], sums: NDArray[np.float64]) -> Told:
     """What one campaign is told, from its column of the books."""
     return Told(
-        requests=counts[[K.REQUESTS]],
-        wins=counts[[K.WINS]],
-        impressions=counts[[K.IMPRESSIONS]],
-        clicks=counts[[K.CLICKS]],
-        conversions_reported=counts[[K.REPORTED]],
-        spend=counts[[K.SPEND]] / MICRO,
-        believed_value=sums[[K.BELIEVED]],
-        offered=sums[[K.OFFERED]],
+        requests=counts[[Count.REQUESTS]],
+        wins=counts[[Count.WINS]],
+        impressions=counts[[Count.IMPRESSIONS]],
+        clicks=counts[[Count.CLICKS]],
+        conversions_reported=counts[[Count.REPORTED]],
+        spend=counts[[Count.SPEND]] / MICRO,
+        believed_value=sums[[Sum.BELIEVED]],
+        offered=sums[[Sum.OFFERED]],
     )
 
 

@@ -16,7 +16,7 @@ from ..agents.objectives import TARGETS, score
 from ..simulator.core.errors import MarketError, PolicyError
 from ..simulator.core.money import MICRO
 from ..simulator.core.numeric import real, whole
-from ..simulator.engine import state as K
+from ..simulator.engine.state import Count, Sum
 from ..simulator.market.market import build
 from ..simulator.scenario.demand import Objective
 from ..simulator.scenario.tree import Scenario
@@ -189,11 +189,11 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         seat.play(self._multiplier)
         ledger, k = seat.world.ledger, seat.campaign
         counts, sums = ledger.counts[ledger.closed - 1, :, k], ledger.sums[ledger.closed - 1, :, k]
-        value, spend = float(sums[K.VALUE]), float(counts[K.SPEND] / MICRO)
+        value, spend = float(sums[Sum.VALUE]), float(counts[Count.SPEND] / MICRO)
         self._value += value
-        self._spend = float(ledger.today_counts[K.SPEND, k] / MICRO)  # the whole, not a sum of rounded parts
+        self._spend = float(ledger.today_counts[Count.SPEND, k] / MICRO)  # the whole, not a sum of rounded parts
         reward = self._reward(value, spend)
-        info = self._info(value, spend, int(counts[K.ATTRIBUTED]), int(counts[K.REPORTED]))
+        info = self._info(value, spend, int(counts[Count.ATTRIBUTED]), int(counts[Count.REPORTED]))
         observation = self._observer.observe(seat.view)[0]
         self._seat = seat
         return observation, reward, seat.over, False, info

@@ -22,11 +22,11 @@ from .core.interrupts import held_interrupts
 from .core.numeric import whole
 from .core.threads import one_blas_thread
 from .delivery.fleet import Fleet
-from .delivery.queue import SERVED, ServingBooks
+from .delivery.queue import Served, ServingBooks
 from .delivery.rotation import CreativeBooks
 from .engine.engines import ENGINES, Engine
 from .engine.exchange import Exchange
-from .engine.record import Recorded
+from .engine.record import Recorded, Recorder
 from .market import market
 from .population.campaigns import Campaigns
 from .requests.surfaces import SurfaceBooks
@@ -79,10 +79,9 @@ class World:
         self.env = Clock()
         self._exchange = Exchange(scenario, market.build(scenario), self.seed)
         ticks = scenario.days * scenario.ticks_per_day
-        self.ledger = Ledger(self.campaigns, scenario.ticks_per_day, ticks, self._exchange.held)
+        self.ledger = Ledger(self.campaigns, scenario.ticks_per_day, ticks, self._exchange.addressed)
         self._seat = BidSeat(self._exchange, self.ledger, (policies or {}).get("bid"))
-        if record is not None:
-            self._exchange.record(record)
+        self._recorder = Recorder(self._exchange.blocks, None if record is None else self._exchange.find(record))
         self.journal = Journal(journal, self._exchange) if journal is not None else None
         self.serving: ServingBooks | None = None
         self._fleet: Fleet | None = None
@@ -96,8 +95,8 @@ class World:
         self.fatigue = None if scenario.fatigue is None else FatigueBooks(self._exchange.state.memory)
         self.surfaces = SurfaceBooks(scenario, self._exchange.state.surfaces) if scenario.asks else None
         self.creatives: CreativeBooks | None = None
-        if (held := self._exchange.market.creatives) is not None:
-            self.creatives = CreativeBooks(scenario, self.campaigns, held, self._exchange.state.rotation)
+        if (portfolio := self._exchange.market.creatives) is not None:
+            self.creatives = CreativeBooks(scenario, self.campaigns, portfolio, self._exchange.state.rotation)
         self._exchange.open_day(0)  # here, so that what is done before the first run lasts
         self.env.own(self._clock())
         self._in_event = False
@@ -108,7 +107,7 @@ class World:
 
     def recorded(self) -> Recorded:
         """What a clairvoyant could know of the recorded campaign's requests so far. For judges only."""
-        return self._exchange.recorded()
+        return self._recorder.recorded()
 
     @property
     def now(self) -> int:
@@ -277,18 +276,18 @@ class World:
             self._exchange.open_tick(tick, self.now)
             self._seat.decide(day, tick)
             self._exchange.refresh()
-            self._exchange.reindex()
+            self._exchange.blocks.reindex()
             first = self.played
             yield self.env.at(self.now + self.scenario.tick_us, TICK)
             self._close_tick(tick, self.played - first)
 
     def _close_tick(self, tick: int, requests: int) -> None:
         exchange = self._exchange
-        exchange.count_offered()
+        exchange.blocks.count_offered()
         if self.visits is not None:
             self.visits.close_tick(exchange.state.visits)
         if exchange.queue is not None and self.serving is not None and self._fleet is not None:
-            requests = int(exchange.queue.books[SERVED])
+            requests = int(exchange.queue.books[Served.AUCTIONED])
             self.serving.close_tick(exchange.queue, self._fleet.server_us())
         self.ledger.close_tick(exchange.multiplier, requests)
         exchange.presence.close_tick(tick, self.now, requests)

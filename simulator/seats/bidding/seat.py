@@ -15,10 +15,10 @@ from ...core.chance import Stream, generator
 from ...core.compiled import entry, inlined, kernel
 from ...core.errors import PolicyError, suggest
 from ...core.money import MICRO, UNLIMITED
-from ...engine import state as K
 from ...engine.exchange import Exchange
+from ...engine.state import SUMS_TOLD, Control, Count
 from ...market.market import Market
-from ...response import leads
+from ...response.leads import LEADS_TOLD
 from .decisions import (
     BidPolicies,
     BidPolicy,
@@ -37,7 +37,7 @@ from .decisions import (
 )
 
 # How many of the fields of `Told` are counts, in the order of the kernel's rows, and how many sums: spend, then the kernel's.
-COUNTS_SEEN, SUMS_SEEN = K.SPEND, 1 + K.SUMS_TOLD
+COUNTS_SEEN, SUMS_SEEN = Count.SPEND, 1 + SUMS_TOLD
 STANDING = 7  # target, value, multiplier, budget, budget left, price, share of the budget spent
 _numbers = itertools.count(1)  # of the seats of all worlds
 
@@ -73,9 +73,12 @@ class BidSeat:
         self._holdings = [_Holding(p, held, exchange.market) for p, held in _grouped(exchange, policies)]
         self._price_told = exchange.scenario.auction.price_told
         campaigns = len(exchange.multiplier)
-        self._nothing = np.zeros_like(exchange.state.counts), np.zeros_like(exchange.state.sums)  # told before the first tick
+        self._nothing = (
+            np.zeros_like(exchange.state.tally.counts),
+            np.zeros_like(exchange.state.tally.sums),
+        )  # told before the first tick
         self._no_price = np.full(campaigns, np.nan)
-        row = exchange.state.spent
+        row = exchange.state.terms.spent
         self._look = entry(
             look, row, *self._nothing, *self._nothing, exchange.target, exchange.target, exchange.multiplier, row, row, row,
             self._no_price,
@@ -88,7 +91,7 @@ class BidSeat:
         changed = False
         for number, holding in enumerate(self._holdings):
             if isinstance(holding.decision, RequestRule):
-                span = self._exchange.state.rule_state[holding.state_span]
+                span = self._exchange.state.rules.state[holding.state_span]
                 holding.decision.state[:] = span.reshape(holding.decision.state.shape)
             view = self._view(holding, day, tick)
             if self._ledger.closed == 0:
@@ -104,7 +107,7 @@ class BidSeat:
             if decision is None:
                 continue
             check_form(holding.name, decision, holding.held.size)
-            if self._exchange.state.who.size and not isinstance(decision, Multiplier):
+            if self._exchange.state.bids.who.size and not isinstance(decision, Multiplier):
                 raise PolicyError(f"{holding.name} bids by request, but behind a funnel a campaign does not meet every request")
             changed |= type(decision) is not Multiplier or type(holding.decision) not in (Multiplier, type(None))
             holding.decision = decision
@@ -113,7 +116,7 @@ class BidSeat:
             )
         if changed:
             self._lay_out()
-        self._ask_for_offers(int(self._exchange.state.control[K.NEXT] - self._exchange.state.control[K.BASE]))
+        self._ask_for_offers(int(self._exchange.state.control[Control.NEXT] - self._exchange.state.control[Control.BASE]))
 
     def _view(self, holding: _Holding, day: int, tick: int) -> BidView:
         """What the held campaigns see now, in arrays of their own."""
@@ -122,8 +125,9 @@ class BidSeat:
         ints, floats = np.empty((2 * COUNTS_SEEN, held.size), np.int64), np.empty((2 * SUMS_SEEN + STANDING, held.size))
         self._look(
             held, *((ledger.counts[last], ledger.sums[last]) if last >= 0 else self._nothing), ledger.today_counts,
-            ledger.today_sums, exchange.target, state.value, exchange.multiplier, state.allowance, exchange.day_spent,
-            state.spent, ledger.market_price[last] if last >= 0 and self._price_told else self._no_price, ints, floats,
+            ledger.today_sums, exchange.target, state.terms.value, exchange.multiplier, state.terms.allowance,
+            exchange.day_spent, state.terms.spent,
+            ledger.market_price[last] if last >= 0 and self._price_told else self._no_price, ints, floats,
         )  # fmt: skip
         last_counts, today_counts = ints[:COUNTS_SEEN], ints[COUNTS_SEEN:]
         last_sums, today_sums, standing = floats[:SUMS_SEEN], floats[SUMS_SEEN : 2 * SUMS_SEEN], floats[2 * SUMS_SEEN :]
@@ -134,7 +138,7 @@ class BidSeat:
             ticks=exchange.shares.size,
             campaigns=holding.names,
             objectives=holding.objectives,
-            active=state.active.take(held),
+            active=state.terms.active.take(held),
             could_bid=exchange.presence.could_bid.take(held),
             reach=exchange.presence.reach.take(held),
             target=target,
@@ -160,12 +164,12 @@ class BidSeat:
         books, closed = self._ledger.leads, self._ledger.closed
         if books is None:
             return None
-        return ToldLeads(*books.counts[closed - ticks : closed, : leads.TOLD].sum(axis=0).take(held, axis=1))
+        return ToldLeads(*books.counts[closed - ticks : closed, :LEADS_TOLD].sum(axis=0).take(held, axis=1))
 
     def _lay_out(self) -> None:
         """Gives rows to those who make offers and state to those who bid by rule."""
         state = self._exchange.state
-        offer_row = np.full_like(state.offer_row, -1)
+        offer_row = np.full_like(state.bids.offer_row, -1)
         addresses: list[int] = []
         campaigns: list[int] = []
         first, states = [0], []
@@ -184,26 +188,28 @@ class BidSeat:
                     addresses.append(decision.rule.address)
                     first.append(first[-1] + width)
                 states.append(decision.state.ravel())
-        offer = state.offer
-        if not np.array_equal(offer_row, state.offer_row):  # bids for requests that wait for servers go with their campaign
-            stay = (offer_row >= 0) & (state.offer_row >= 0)
-            offer = np.zeros((row, state.times.size), np.float32)
+        offer = state.bids.offer
+        if not np.array_equal(
+            offer_row, state.bids.offer_row
+        ):  # bids for requests that wait for servers go with their campaign
+            stay = (offer_row >= 0) & (state.bids.offer_row >= 0)
+            offer = np.zeros((row, state.block.times.size), np.float32)
             if stay.any():
-                offer[offer_row[stay]] = state.offer[state.offer_row[stay]]
+                offer[offer_row[stay]] = state.bids.offer[state.bids.offer_row[stay]]
+        self._exchange.replace("bids", offer=offer, offer_row=offer_row)
         self._exchange.replace(
-            offer=offer,
-            offer_row=offer_row,
-            rule_address=np.array(addresses, np.int64),
-            rule_campaign=np.array(campaigns, np.int64),
-            rule_first=np.array(first, np.int64),
-            rule_state=np.concatenate(states) if states else np.zeros(0),
-            rule_word=np.zeros(len(addresses), np.int64),
+            "rules",
+            address=np.array(addresses, np.int64),
+            campaign=np.array(campaigns, np.int64),
+            first=np.array(first, np.int64),
+            state=np.concatenate(states) if states else np.zeros(0),
+            word=np.zeros(len(addresses), np.int64),
         )
 
     def _ask_for_offers(self, start: int) -> None:
         """Asks for bids on the requests of the block from place `start` on."""
         state = self._exchange.state
-        if not state.control[K.SCORED] or start >= CHUNK:
+        if not state.control[Control.SCORED] or start >= CHUNK:
             return
         rest = slice(start, CHUNK)
         for holding in self._holdings:
@@ -211,11 +217,11 @@ class BidSeat:
                 continue
             users = self._exchange.market.users
             requests = Requests(
-                number=np.arange(state.control[K.BASE] + start, state.control[K.SCORED]),
-                segment=users.segment[state.users[rest]],
-                rate=state.rate[holding.held, rest] * state.believed_conversion[holding.held, None],
+                number=np.arange(state.control[Control.BASE] + start, state.control[Control.SCORED]),
+                segment=users.segment[state.block.users[rest]],
+                rate=state.bids.rate[holding.held, rest] * state.terms.believed_conversion[holding.held, None],
             )
-            offers = state.offer[holding.offer_rows]
+            offers = state.bids.offer[holding.offer_rows]
             offers[:, rest] = checked_bids(holding.name, holding.decision, requests) * MICRO
             # Those of requests that have come and still wait count, too.
             asked = offers[:, rest] if self._exchange.queue is None else offers
@@ -233,9 +239,9 @@ def look(
         for row in range(COUNTS_SEEN):
             ints[row, n] = counts[row, k]
             ints[COUNTS_SEEN + row, n] = today_counts[row, k]
-        floats[0, n] = counts[K.SPEND, k] / MICRO
-        floats[SUMS_SEEN, n] = today_counts[K.SPEND, k] / MICRO
-        for row in range(K.SUMS_TOLD):
+        floats[0, n] = counts[Count.SPEND, k] / MICRO
+        floats[SUMS_SEEN, n] = today_counts[Count.SPEND, k] / MICRO
+        for row in range(SUMS_TOLD):
             floats[1 + row, n] = sums[row, k]
             floats[SUMS_SEEN + 1 + row, n] = today_sums[row, k]
         standing = floats[2 * SUMS_SEEN :, n]
