@@ -98,7 +98,7 @@ def answer(i: Any, j: Any, now: Any, sale: Any, lift: Any, state: Any) -> Any:
     k, a, c, user, tally = sale.campaign, sale.ad, sale.creative, state.block.users[j], state.tally
     fresh, exposures = click_rate_of(a, c, j, state), 0.0
     if remembers(state):
-        exposures = remember(k, a if c < 0 else c, user, now, state.bids.live.size, state.memory)
+        exposures = remember(k, a if c < 0 else c, user, now, state)
     rate = fresh * fatigue_factor(exposures, state.memory) if exposures > 0 else fresh
     clicked = uniform(state.keys[Stream.CLICK], i, a) < rate
     if counts_fatigue(state):

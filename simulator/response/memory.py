@@ -180,10 +180,11 @@ def counts_fatigue(state: Any) -> Any:
 
 
 @inlined
-def remember(k: Any, shown: Any, user: Any, now: Any, campaigns: Any, memory: Any) -> Any:
+def remember(k: Any, shown: Any, user: Any, now: Any, state: Any) -> Any:
     """Notes that a user sees an ad or a creative of campaign k; says how many exposures to it they remembered before."""
+    memory, campaigns = state.memory, state.bids.live.size
     width, exposures = campaigns + memory.tire_of, 0.0
-    if memory.cap.size > 0 and memory.cap[k] > 0:
+    if has_caps(state) and memory.cap[k] > 0:
         note_exposure(user, k, width, now, memory)
     if memory.exponent > 0:
         exposures = remembered_exposures(user, campaigns + shown, width, now, memory)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -34,8 +35,8 @@ def assert_same(one: tuple[World, dict[int, Reacting]], two: tuple[World, dict[i
         np.testing.assert_array_equal(a.view(np.int64), b.view(np.int64), err_msg=name)
     assert one[0].played == two[0].played
     assert one[0].now == two[0].now
-    for name in ("spent", "allowance", "reports", "owed", "rule_state", "active"):
-        a, b = getattr(one[0]._exchange.state, name), getattr(two[0]._exchange.state, name)
+    for name in ("terms.spent", "terms.allowance", "terms.reports", "terms.owed", "terms.active", "rules.state"):
+        a, b = (attrgetter(name)(world._exchange.state) for world, _ in (one, two))
         np.testing.assert_array_equal(a, b, err_msg=name)
     for name in ("gone", "boredom", "satisfaction", "at_midnight", "pages"):
         a, b = getattr(one[0]._exchange.state.visits, name), getattr(two[0]._exchange.state.visits, name)
