@@ -19,7 +19,7 @@ from ..market.market import Market
 from ..population.rates import best_ads, new_rates
 from ..requests.sessions import Planner, ticks_before
 from ..requests.surfaces import Asking
-from ..requests.traffic import NEVER, Intensity, arrive, place_anew
+from ..requests.traffic import Intensity, arrive, place_anew
 from ..response.memory import with_room_for_exposures
 from ..response.visits import new_visits, with_evening_before, with_room_for_sessions
 from ..scenario.tree import Scenario
@@ -254,9 +254,3 @@ def _winnow(scenario: Scenario, market: Market, keys: Keys) -> Winnow | None:
 def _with_columns(array: NDArray[Any], more: int) -> NDArray[Any]:
     """The same array with more columns; one without any stays so."""
     return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, more)]) if array.size else array
-
-
-def next_arrival(state: State) -> int | None:
-    """When the next request of the block arrives, in microseconds; None if it never does."""
-    time = int(state.block.times[state.control[Control.NEXT] - state.control[Control.BASE]])
-    return None if time == NEVER else time
