@@ -12,7 +12,7 @@ from ..agents.objectives import TARGETS, score
 from ..simulator.core.errors import MarketError
 from ..simulator.core.money import MICRO
 from ..simulator.core.numeric import real
-from ..simulator.engine import state as K
+from ..simulator.engine.state import Count, Sum
 from ..simulator.market.market import build
 from ..simulator.scenario.demand import Objective
 from ..simulator.scenario.tree import Scenario
@@ -181,10 +181,10 @@ class BiddingEnv(SeatEnv):
         """See `SeatEnv.judge`."""
         ledger, k = world.ledger, self._campaign
         counts, sums = ledger.counts[ledger.closed - 1, :, k], ledger.sums[ledger.closed - 1, :, k]
-        value, spend = float(sums[K.VALUE]), float(counts[K.SPEND] / MICRO)
+        value, spend = float(sums[Sum.VALUE]), float(counts[Count.SPEND] / MICRO)
         self._value += value
-        self._spend = float(ledger.today_counts[K.SPEND, k] / MICRO)  # the whole, not a sum of rounded parts
-        info = self._info(float(view.multiplier[0]), value, spend, int(counts[K.ATTRIBUTED]), int(counts[K.REPORTED]))
+        self._spend = float(ledger.today_counts[Count.SPEND, k] / MICRO)  # the whole, not a sum of rounded parts
+        info = self._info(float(view.multiplier[0]), value, spend, int(counts[Count.ATTRIBUTED]), int(counts[Count.REPORTED]))
         return self._reward(value, spend), info
 
     def _reward(self, value: float, spend: float) -> float:

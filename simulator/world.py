@@ -24,11 +24,11 @@ from .core.interrupts import held_interrupts
 from .core.numeric import whole
 from .core.threads import one_blas_thread
 from .delivery.fleet import Fleet
-from .delivery.queue import SERVED, ServingBooks
+from .delivery.queue import Served, ServingBooks
 from .delivery.rotation import CreativeBooks
 from .engine.engines import ENGINES, Engine
 from .engine.exchange import Exchange
-from .engine.record import Recorded
+from .engine.record import Recorded, Recorder
 from .market.market import build
 from .population.campaigns import Campaigns
 from .requests.surfaces import SurfaceBooks
@@ -76,10 +76,9 @@ class World:
         self.env = Clock()
         self._exchange = Exchange(scenario, build(scenario), self.seed)
         ticks, day = scenario.days * scenario.ticks_per_day, scenario.ticks_per_day
-        self.ledger = Ledger(self.campaigns, day, ticks, self._exchange.held, self._exchange.multiplier)
+        self.ledger = Ledger(self.campaigns, day, ticks, self._exchange.addressed, self._exchange.multiplier)
         self._rosters = rosters(policies or {}, self._exchange, self.ledger)
-        if record is not None:
-            self._exchange.record(record)
+        self._recorder = Recorder(self._exchange.blocks, None if record is None else self._exchange.find(record))
         self.journal = Journal(journal, self._exchange) if journal is not None else None
         self._fleet: Fleet | None = None
         if scenario.serving is not None:
@@ -127,7 +126,7 @@ class World:
 
     def recorded(self) -> Recorded:
         """What a clairvoyant could know of the recorded campaign's requests so far. For judges only."""
-        return self._exchange.recorded()
+        return self._recorder.recorded()
 
     @property
     def now(self) -> int:
@@ -346,15 +345,15 @@ class World:
                 if roster.seat.cadence is Cadence.TICK:
                     yield from roster.round(Moment(day, tick, ticks, self.now), self._leave_open)
             self._exchange.refresh()
-            self._exchange.reindex()
+            self._exchange.blocks.reindex()
             first = self.played
             yield self.env.at(self.now + self.scenario.tick_us, TICK)
             self._close_tick(number, self.played - first)
 
     def _close_tick(self, number: int, made: int) -> None:
-        self._exchange.count_offered()
+        self._exchange.blocks.count_offered()
         queue = self._exchange.queue
-        requests = made if queue is None else int(queue.books[SERVED])
+        requests = made if queue is None else int(queue.books[Served.AUCTIONED])
         for books in self.books.values():
             books.close_tick(Tick(number, requests))
         self._exchange.presence.close_tick(number % self.scenario.ticks_per_day, self.now, requests)
@@ -366,7 +365,7 @@ class World:
             day, tick = divmod(self.now // tick_us, ticks)
             if (yield from roster.round(Moment(day, tick, ticks, self.now), self._leave_open)):
                 self._exchange.refresh()
-                self._exchange.reindex()
+                self._exchange.blocks.reindex()
             if self.now + every >= self.scenario.horizon_us:
                 return
             yield self.env.timeout(every)

@@ -8,7 +8,7 @@ from ..core.arrays import CHUNK, Floats, Integers
 from ..core.chance import Stream, generator
 from ..core.errors import PolicyError
 from ..core.rules import PythonRule
-from ..engine import state as K
+from ..engine.state import Count, Sum
 from ..seats.bidding.decisions import (
     BidPolicy,
     ChunkBids,
@@ -117,7 +117,7 @@ class _Seat:
         target = np.array([self._target])
         facts = Facts(
             *last, *today, target, target, np.array([self._multiplier]), np.array([self._budget]), np.zeros(1, np.int64),
-            self._budget - self._books[LEFT : LEFT + 1], np.full(1, np.nan), np.ones(1, np.bool_), last[0][K.REQUESTS] > 0,
+            self._budget - self._books[LEFT : LEFT + 1], np.full(1, np.nan), np.ones(1, np.bool_), last[0][Count.REQUESTS] > 0,
             np.ones(1),
         )  # fmt: skip
         return self._views.view(self._known, Moment(number, tick, self._ticks, 0), facts)
@@ -161,12 +161,12 @@ class _Seat:
 def _counted(told: Floats, target: float) -> tuple[Integers, Floats]:
     """What was made of a span of auctions, in rows as in a world's books; what is reported as a conversion is a click."""
     requests, impressions, clicks, spend = (int(x) for x in told[:4])
-    counts, sums = np.zeros((K.COUNTS, 1), np.int64), np.zeros((K.SUMS, 1))
+    counts, sums = np.zeros((len(Count), 1), np.int64), np.zeros((len(Sum), 1))
     rows = {
-        K.REQUESTS: requests, K.WINS: impressions, K.IMPRESSIONS: impressions, K.CLICKS: clicks, K.REPORTED: clicks,
-        K.SPEND: spend,
+        Count.REQUESTS: requests, Count.WINS: impressions, Count.IMPRESSIONS: impressions, Count.CLICKS: clicks,
+        Count.REPORTED: clicks, Count.SPEND: spend,
     }  # fmt: skip
     for row, number in rows.items():
         counts[row] = number
-    sums[K.BELIEVED], sums[K.OFFERED] = told[4] * target, told[5]
+    sums[Sum.BELIEVED], sums[Sum.OFFERED] = told[4] * target, told[5]
     return counts, sums

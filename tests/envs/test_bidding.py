@@ -27,7 +27,7 @@ from adarena.envs.bidding import BiddingEnv
 from adarena.simulator import BidPolicy, MarketError, Multiplier, PolicyError, Scenario, World
 from adarena.simulator.books.ledger import Ledger
 from adarena.simulator.core.books import Tick
-from adarena.simulator.engine import state as K
+from adarena.simulator.engine.state import Count, Sum
 from adarena.simulator.market.market import build
 from adarena.simulator.response.leads import FORM_OPENS, QUALIFIED_REPORTED
 from adarena.simulator.seats.bidding.vectors import BOUND, FEATURES, REACH
@@ -200,9 +200,9 @@ def test_the_observation_does_not_hold_the_truth(monkeypatch: pytest.MonkeyPatch
     def blurred(self: Ledger, tick: Tick) -> None:
         close_tick(self, tick)
         for sums in (self.sums[tick.number], self.today_sums):
-            sums[K.VALUE] = sums[K.VALUE] * 3 + 1
+            sums[Sum.VALUE] = sums[Sum.VALUE] * 3 + 1
         for counts in (self.counts[tick.number], self.today_counts):
-            counts[K.CONVERSIONS] += 5
+            counts[Count.CONVERSIONS] += 5
 
     monkeypatch.setattr(Ledger, "close_tick", blurred)
     other, others, _ = episode(BiddingEnv(TINY), 4)
@@ -261,7 +261,7 @@ def test_features_say_what_they_say(limited: bool) -> None:
         played = np.append(played, prior * 4 ** float(action[0]))
         ledger, forecast = env.world.ledger, env.world.forecast
         counts, sums = ledger.counts[:tick, :, k].astype(float), ledger.sums[:tick, :, k]
-        requests, spend, offered = counts[:, K.REQUESTS], counts[:, K.SPEND] / 1e6, sums[:, K.OFFERED]
+        requests, spend, offered = counts[:, Count.REQUESTS], counts[:, Count.SPEND] / 1e6, sums[:, Sum.OFFERED]
         bids, costs = offered * played * target, np.nan_to_num(ledger.market_price[:tick, k]) * requests
         day, last3, elapsed = slice(None), slice(-3, None), forecast[:tick].sum()
 
@@ -275,12 +275,12 @@ def test_features_say_what_they_say(limited: bool) -> None:
             "bid_last3": log_ratio(mean(bids, last3), usual),
             "winning_cost": log_ratio(mean(costs, day), usual),
             "rate": 2 * log_ratio(mean(offered, day), rate),
-            "conversions": math.log1p(counts[:, K.REPORTED].sum()),
-            "win_rate": 2 * mean(counts[:, K.WINS], day) - 1,
+            "conversions": math.log1p(counts[:, Count.REPORTED].sum()),
+            "win_rate": 2 * mean(counts[:, Count.WINS], day) - 1,
             "winning_cost_last3": log_ratio(mean(costs, last3), usual),
             "rate_last3": 2 * log_ratio(mean(offered, last3), rate),
-            "conversions_last3": math.log1p(counts[-3:, K.REPORTED].sum()),
-            "win_rate_last3": 2 * mean(counts[:, K.WINS], last3) - 1,
+            "conversions_last3": math.log1p(counts[-3:, Count.REPORTED].sum()),
+            "win_rate_last3": 2 * mean(counts[:, Count.WINS], last3) - 1,
             "rate_now": 2 * log_ratio(mean(offered, slice(-1, None)), rate),
             "traffic_now": math.log(forecast[min(tick, ticks - 1)] * ticks),
             "traffic_last3": log_ratio(requests[-3:].sum() / min(tick, 3), expected / ticks),
@@ -294,7 +294,7 @@ def test_features_say_what_they_say(limited: bool) -> None:
             )
             if tick < ticks
             else 0.0,
-            "believed_cpa_over_limit": log_ratio(spend.sum(), sums[:, K.BELIEVED].sum() / worth * target),
+            "believed_cpa_over_limit": log_ratio(spend.sum(), sums[:, Sum.BELIEVED].sum() / worth * target),
         }
         assert tuple(wanted) == FEATURES
         np.testing.assert_allclose(observation, np.clip(list(wanted.values()), -BOUND, BOUND), atol=1e-5, err_msg=str(tick))

@@ -11,9 +11,10 @@ from ...core.arrays import CHUNK, Floats, Integers
 from ...core.chance import Stream, generator
 from ...core.errors import PolicyError
 from ...core.money import MICRO
-from ...engine import state as K
+from ...core.rules import PythonRule
 from ...engine.exchange import Exchange
-from ...response import leads
+from ...engine.state import Control
+from ...response.leads import LEADS_TOLD
 from ...scenario.tree import Scenario
 from ..seat import Holding, Moment, Policy, Seat
 from .decisions import (
@@ -61,11 +62,15 @@ class BidSeat(Seat[BidView, Decision, BidHolding]):
         self.units = exchange.market.campaigns.names
         self._holdings: list[BidHolding] = []
         self._price_told = exchange.scenario.auction.price_told
-        self._nothing = np.zeros_like(exchange.state.counts), np.zeros_like(exchange.state.sums)  # told before the first tick
+        self._nothing = (
+            np.zeros_like(exchange.state.tally.counts),
+            np.zeros_like(exchange.state.tally.sums),
+        )  # told before the first tick
         self._no_price = np.full(len(self.units), np.nan)
         expected = float(exchange.scenario.expected_requests)
         self._views = Views(exchange.shares, expected, MICRO, self._facts())
         exchange.on_scores.append(self._ask_for_offers)
+        exchange.on_fault.append(self._raise)
 
     def place(self, unit: int | str) -> int | None:
         """See `Seat.place`."""
@@ -95,7 +100,7 @@ class BidSeat(Seat[BidView, Decision, BidHolding]):
     def view(self, holding: BidHolding, moment: Moment) -> BidView:
         """See `BidView`. A rule's state is brought up to date first."""
         if isinstance(holding.decision, RequestRule):
-            span = self._exchange.state.rule_state[holding.state_span]
+            span = self._exchange.state.rules.state[holding.state_span]
             holding.decision.state[:] = span.reshape(holding.decision.state.shape)
         today = self._ledger.closed - moment.day * moment.ticks  # ticks of it that have closed
         leads_told = [self._told_leads(holding.held, ticks) for ticks in (min(self._ledger.closed, 1), today)]
@@ -106,9 +111,10 @@ class BidSeat(Seat[BidView, Decision, BidHolding]):
         counts, sums = (ledger.counts[last], ledger.sums[last]) if last >= 0 else self._nothing
         price = ledger.market_price[last] if last >= 0 and self._price_told else self._no_price
         presence = exchange.presence
+        terms = state.terms
         return Facts(
-            counts, sums, ledger.today_counts, ledger.today_sums, exchange.target, state.value, exchange.multiplier,
-            state.allowance, exchange.day_spent, state.spent, price, state.active, presence.could_bid, presence.reach,
+            counts, sums, ledger.today_counts, ledger.today_sums, exchange.target, terms.value, exchange.multiplier,
+            terms.allowance, exchange.day_spent, terms.spent, price, terms.active, presence.could_bid, presence.reach,
         )  # fmt: skip
 
     def _told_leads(self, held: Integers, ticks: int) -> ToldLeads | None:
@@ -116,14 +122,14 @@ class BidSeat(Seat[BidView, Decision, BidHolding]):
         books, closed = self._ledger.leads, self._ledger.closed
         if books is None:
             return None
-        return ToldLeads(*books.counts[closed - ticks : closed, : leads.TOLD].sum(axis=0).take(held, axis=1))
+        return ToldLeads(*books.counts[closed - ticks : closed, :LEADS_TOLD].sum(axis=0).take(held, axis=1))
 
     def check(self, holding: BidHolding, decision: Any) -> Decision:
         """See `Seat.check`; multipliers become an array (held,)."""
         check_form(holding.name, decision, holding.held.size)
         if isinstance(decision, Multiplier):
             return Multiplier(checked_multipliers(holding.name, decision, holding.held.size))
-        if self._exchange.state.who.size:
+        if self._exchange.state.bids.who.size:
             raise PolicyError(f"{holding.name} bids by request, but behind a funnel a campaign does not meet every request")
         checked: Decision = decision
         return as_rule(checked, holding.held.size, MICRO) if isinstance(checked, RequestFunction) else checked
@@ -141,12 +147,12 @@ class BidSeat(Seat[BidView, Decision, BidHolding]):
             for holding in self._holdings:
                 holding.changes_layout = False
         control = self._exchange.state.control
-        self._ask_for_offers(int(control[K.NEXT] - control[K.BASE]))
+        self._ask_for_offers(int(control[Control.NEXT] - control[Control.BASE]))
 
     def _lay_out(self) -> None:
         """Gives rows to those who make offers and state to those who bid by rule."""
         state = self._exchange.state
-        offer_row = np.full_like(state.offer_row, -1)
+        offer_row = np.full_like(state.bids.offer_row, -1)
         addresses: list[int] = []
         campaigns: list[int] = []
         first, states = [0], []
@@ -165,26 +171,35 @@ class BidSeat(Seat[BidView, Decision, BidHolding]):
                     addresses.append(decision.rule.address)
                     first.append(first[-1] + width)
                 states.append(decision.state.ravel())
-        offer = state.offer
-        if not np.array_equal(offer_row, state.offer_row):  # bids for requests that wait for servers go with their campaign
-            stay = (offer_row >= 0) & (state.offer_row >= 0)
-            offer = np.zeros((row, state.times.size), np.float32)
+        offer = state.bids.offer
+        if not np.array_equal(
+            offer_row, state.bids.offer_row
+        ):  # bids for requests that wait for servers go with their campaign
+            stay = (offer_row >= 0) & (state.bids.offer_row >= 0)
+            offer = np.zeros((row, state.block.times.size), np.float32)
             if stay.any():
-                offer[offer_row[stay]] = state.offer[state.offer_row[stay]]
+                offer[offer_row[stay]] = state.bids.offer[state.bids.offer_row[stay]]
+        self._exchange.replace("bids", offer=offer, offer_row=offer_row)
         self._exchange.replace(
-            offer=offer,
-            offer_row=offer_row,
-            rule_address=np.array(addresses, np.int64),
-            rule_campaign=np.array(campaigns, np.int64),
-            rule_first=np.array(first, np.int64),
-            rule_state=np.concatenate(states) if states else np.zeros(0),
-            rule_word=np.zeros(len(addresses), np.int64),
+            "rules",
+            address=np.array(addresses, np.int64),
+            campaign=np.array(campaigns, np.int64),
+            first=np.array(first, np.int64),
+            state=np.concatenate(states) if states else np.zeros(0),
+            word=np.zeros(len(addresses), np.int64),
         )
+
+    def _raise(self, k: int) -> None:
+        """Raises what the Python function that bids for a campaign has raised, if it has."""
+        for holding in self._holdings:
+            rule = holding.decision.rule if isinstance(holding.decision, RequestRule) else None
+            if k in holding.held and isinstance(rule, PythonRule) and rule.error is not None:
+                raise rule.error
 
     def _ask_for_offers(self, start: int) -> None:
         """Asks for bids on the requests of the block from place `start` on."""
         state = self._exchange.state
-        if not state.control[K.SCORED] or start >= CHUNK:
+        if not state.control[Control.SCORED] or start >= CHUNK:
             return
         rest = slice(start, CHUNK)
         for holding in self._holdings:
@@ -192,11 +207,11 @@ class BidSeat(Seat[BidView, Decision, BidHolding]):
                 continue
             users = self._exchange.market.users
             requests = Requests(
-                number=np.arange(state.control[K.BASE] + start, state.control[K.SCORED]),
-                segment=users.segment[state.users[rest]],
-                rate=state.rate[holding.held, rest] * state.believed_conversion[holding.held, None],
+                number=np.arange(state.control[Control.BASE] + start, state.control[Control.SCORED]),
+                segment=users.segment[state.block.users[rest]],
+                rate=state.bids.rate[holding.held, rest] * state.terms.believed_conversion[holding.held, None],
             )
-            offers = state.offer[holding.offer_rows]
+            offers = state.bids.offer[holding.offer_rows]
             offers[:, rest] = checked_bids(holding.name, holding.decision, requests) * MICRO
             # Those of requests that have come and still wait count, too.
             asked = offers[:, rest] if self._exchange.queue is None else offers

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from ...core.arrays import Floats, Integers
 from ...core.compiled import entry, inlined, kernel
 from ...core.money import UNLIMITED
-from ...engine import state as K
+from ...engine.state import SUMS_TOLD, Count
 from ..seat import Moment
 
 # How many of the fields of `Told` are counts, in the order of the kernel's rows, and how many sums: spend, then the kernel's.
-COUNTS_SEEN, SUMS_SEEN = K.SPEND, 1 + K.SUMS_TOLD
+COUNTS_SEEN, SUMS_SEEN = Count.SPEND, 1 + SUMS_TOLD
 STANDING = 7  # target, value, multiplier, budget, budget left, price, share of the budget spent
 
 
@@ -183,9 +183,9 @@ def look(
         for row in range(COUNTS_SEEN):
             ints[row, n] = counts[row, k]
             ints[COUNTS_SEEN + row, n] = today_counts[row, k]
-        floats[0, n] = counts[K.SPEND, k] / unit
-        floats[SUMS_SEEN, n] = today_counts[K.SPEND, k] / unit
-        for row in range(K.SUMS_TOLD):
+        floats[0, n] = counts[Count.SPEND, k] / unit
+        floats[SUMS_SEEN, n] = today_counts[Count.SPEND, k] / unit
+        for row in range(SUMS_TOLD):
             floats[1 + row, n] = sums[row, k]
             floats[SUMS_SEEN + 1 + row, n] = today_sums[row, k]
         standing = floats[2 * SUMS_SEEN :, n]

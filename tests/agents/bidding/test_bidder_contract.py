@@ -12,7 +12,7 @@ import pytest
 from adarena.agents.bidding.budgets import allowed_spend
 from adarena.agents.catalogue import BIDDERS, make_bidder
 from adarena.simulator import BidPolicy, BidView, ChunkBids, Multiplier, RequestRule, Requests, Scenario, World
-from adarena.simulator.engine import state as K
+from adarena.simulator.engine.state import COUNTS_TOLD, SUMS_TOLD, Count
 from adarena.simulator.market.market import build
 
 TINY = Scenario.preset("tiny").override({"days": 2})
@@ -116,9 +116,9 @@ def test_it_decides_from_beliefs_alone(name: str) -> None:
     for shift in (0.0, 1.0):
         world = World(TINY, {"bidding": make_bidder(name)}, seed=3)
         state = world._exchange.state
-        moved = state.truth_bias + np.float32(shift)
+        moved = state.truth.bias + np.float32(shift)
         moved.flags.writeable = False  # as what worlds share is
-        world._exchange.replace(truth_bias=moved)
+        world._exchange.replace("truth", bias=moved)
         world.run()
         runs.append(world)
     one, other = runs
@@ -276,10 +276,11 @@ def test_nothing_a_policy_is_shown_reaches_into_the_truth(by_request: bool) -> N
     shown = [array for thing in spy.seen for array in arrays(thing)]
     assert len(shown) > 100
     truth = [
-        state.true_conversion, state.truth_users, state.truth_ads, state.truth_bias, state.truth_block, state.value,
-        state.counts[K.COUNTS_TOLD :], state.sums[K.SUMS_TOLD :], state.record_floats, state.record_ints, state.reports,
-        ledger.counts[:, K.COUNTS_TOLD :], ledger.sums[:, K.SUMS_TOLD :],
-        ledger.today_counts[K.COUNTS_TOLD :], ledger.today_sums[K.SUMS_TOLD :],
+        state.truth.conversion, state.truth.users, state.truth.ads, state.truth.bias, state.truth.block, state.terms.value,
+        state.tally.counts[COUNTS_TOLD :], state.tally.sums[SUMS_TOLD :], state.logs.record_floats,
+        state.logs.record_ints, state.terms.reports,
+        ledger.counts[:, COUNTS_TOLD :], ledger.sums[:, SUMS_TOLD :],
+        ledger.today_counts[COUNTS_TOLD :], ledger.today_sums[SUMS_TOLD :],
     ]  # fmt: skip
     for array in shown:
         assert not any(np.may_share_memory(array, secret) for secret in truth)
@@ -292,7 +293,7 @@ def test_a_view_does_not_tell_what_only_a_judge_may_know() -> None:
     world.run()
     views = [v for v in spy.seen if isinstance(v, BidView)]
     told = np.array([v.last.conversions_reported for v in views[1:]])
-    assert (told == world.ledger.counts[: len(told), K.REPORTED]).all()
-    happened = world.ledger.counts[: len(told), K.CONVERSIONS]
+    assert (told == world.ledger.counts[: len(told), Count.REPORTED]).all()
+    happened = world.ledger.counts[: len(told), Count.CONVERSIONS]
     assert told.sum() < happened.sum()
     assert (np.cumsum(told, axis=0) <= np.cumsum(happened, axis=0)).all()

@@ -15,7 +15,7 @@ from places import ROOT
 from adarena.simulator import Logs, MarketError, Scenario, World
 from adarena.simulator.books.hashing import hashed
 from adarena.simulator.books.schemas import CANDIDATES, CATEGORIES, EVENTS, FEATURES, IMPRESSIONS, REQUESTS, TRUTH
-from adarena.simulator.engine import state as K
+from adarena.simulator.engine.state import Control, Count
 
 NAMES = ("requests", "impressions", "truth", "events")
 
@@ -113,14 +113,14 @@ def test_long_runs_are_streamed_in_row_groups(tmp_path: Path) -> None:
         {"traffic.requests_per_day": 90_000, "traffic.day_sigma": 0.0, "users.count": 50}
     )
     world = World(scenario, seed=0, journal=tmp_path)
-    rows = world._exchange.state.journal_ints.shape[0]
+    rows = world._exchange.state.logs.journal_ints.shape[0]
     world.run()
-    assert world._exchange.state.journal_ints.shape[0] == rows < 80_000
+    assert world._exchange.state.logs.journal_ints.shape[0] == rows < 80_000
     requests, impressions = (pq.ParquetFile(tmp_path / f"{name}.parquet") for name in ("requests", "impressions"))
     assert requests.num_row_groups > 1
     assert impressions.num_row_groups > 1
     assert requests.metadata.num_rows == world.played
-    assert impressions.metadata.num_rows == int(world.ledger.counts[:, K.IMPRESSIONS].sum())
+    assert impressions.metadata.num_rows == int(world.ledger.counts[:, Count.IMPRESSIONS].sum())
     pairs = impressions.read(["request", "slot"]).to_pandas()
     assert not pairs.duplicated().any()
     assert pairs["request"].is_monotonic_increasing
@@ -278,7 +278,7 @@ def test_candidates_are_of_requests_that_were_made(tmp_path: Path) -> None:
         world = World(scenario, seed=2, journal=Logs(folder, candidates=1.0))
         world.run()
         candidates, made = (pd.read_parquet(folder / f"{name}.parquet")["request"] for name in ("candidates", "requests"))
-        assert len(made) == world.played < 0.5 * world._exchange.state.control[K.NEXT]
+        assert len(made) == world.played < 0.5 * world._exchange.state.control[Control.NEXT]
         assert set(candidates) == set(made)
 
 

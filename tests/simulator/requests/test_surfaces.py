@@ -12,7 +12,7 @@ from test_calibration import CALM
 
 from adarena.agents.bidding import Fixed
 from adarena.simulator import MarketError, Scenario, ScenarioError, World
-from adarena.simulator.engine import state as K
+from adarena.simulator.engine.state import Control
 from adarena.simulator.market.market import build
 from adarena.simulator.requests.queries import INTENTS
 from adarena.simulator.requests.surfaces import Asking, new_surfaces
@@ -60,7 +60,7 @@ def weather(world: World, tape: Tape) -> Any:
 
 def planned(world: World) -> int:
     """Requests so far, those of users who had left among them."""
-    return int(world._exchange.state.control[K.NEXT])
+    return int(world._exchange.state.control[Control.NEXT])
 
 
 def asks(world: World, count: int) -> tuple[Any, Any]:
@@ -165,15 +165,15 @@ def test_cached_ads_are_believed_to_be_clicked_as_the_surface_says() -> None:
     world = World(market(search=None, surfaces=surfaces, funnel={"tiers": own}), {"bidding": Fixed()}, seed=2)
     world._exchange.open_tick(0, 0)
     world._exchange.refresh()
-    world._exchange.reindex()
+    world._exchange.blocks.reindex()
     world._exchange.score()
     state = world._exchange.state
-    rate = state.rate[:, :1024].astype(float)
+    rate = state.bids.rate[:, :1024].astype(float)
     odds = np.log(rate / (1 - rate))
-    home = world._exchange.market.users.segment[state.users[:1024]]
+    home = world._exchange.market.users.segment[state.block.users[:1024]]
     for segment in np.unique(home):
-        column = {place: np.flatnonzero((home == segment) & (state.surface[:1024] == place))[0] for place in (0, 1)}
-        np.testing.assert_array_equal(state.ad[:, column[0]], state.ad[:, column[1]])
+        column = {place: np.flatnonzero((home == segment) & (state.block.surface[:1024] == place))[0] for place in (0, 1)}
+        np.testing.assert_array_equal(state.bids.ad[:, column[0]], state.bids.ad[:, column[1]])
         np.testing.assert_allclose(odds[:, column[1]] - odds[:, column[0]], -0.4, rtol=1e-4)
 
 
@@ -237,14 +237,14 @@ def test_keywords_bring_the_ads_that_were_bought_for_the_query() -> None:
     world._exchange.open_tick(0, 0)
     world._seat.decide(0, 0)
     world._exchange.refresh()
-    world._exchange.reindex()
+    world._exchange.blocks.reindex()
     world._exchange.score()
     state, language = world._exchange.state, world._exchange.market.language
     assert language is not None
     table, most = world.campaigns, 0
     for j in range(1024):
-        shown = set(state.ad[state.rate[:, j] > 0, j].tolist())
-        query = int(state.query[j])
+        shown = set(state.bids.ad[state.bids.rate[:, j] > 0, j].tolist())
+        query = int(state.block.query[j])
         if query < 0:
             assert not shown
             continue
