@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,75 +10,67 @@ from .arrays import Integers
 from .compiled import inlined
 
 
-class Entry(IntEnum):
-    """Columns of Heap.entries."""
-
-    TIME = 0
-    NUMBER = 1  # no two entries have the same
-    FIRST = 2  # two numbers that an entry carries with it
-    SECOND = 3
-
-
 class Heap(NamedTuple):
-    """Entries in the order of a heap; there is room for n."""
+    """Entries in the order of a heap; there is room for n. Columns of their own, since they are read and written by one."""
 
     size: Integers  # (1,) how many there are
-    entries: Integers  # (n, len(Entry))
+    time: Integers  # (n,)
+    number: Integers  # (n,) no two entries have the same
+    first: Integers  # (n,) two numbers that an entry carries with it
+    second: Integers  # (n,)
 
 
 def new_heap(room: int) -> Heap:
     """An empty heap with room for so many entries."""
-    return Heap(np.zeros(1, np.int64), np.zeros((room, len(Entry)), np.int64))
+    return Heap(np.zeros(1, np.int64), *(np.zeros(room, np.int64) for _ in range(4)))
 
 
 def copied(heap: Heap, room: int) -> Heap:
     """A copy with room for so many entries, which may be fewer than it has now but not fewer than are in it."""
-    size, used = heap.size.copy(), int(heap.size[0])
-    return Heap(size, np.pad(heap.entries[:used], ((0, room - used), (0, 0))))
+    used = int(heap.size[0])
+    return Heap(heap.size.copy(), *(np.pad(column[:used], (0, room - used)) for column in heap[1:]))
 
 
 @inlined
 def push(time: Any, number: Any, first: Any, second: Any, heap: Any) -> None:
     """Puts an entry into a heap that has room."""
-    entries, place = heap.entries, heap.size[0]
+    place = heap.size[0]
     heap.size[0] = place + 1
     while place > 0:
         above = (place - 1) // 2
-        if goes_first(entries[above, Entry.TIME], entries[above, Entry.NUMBER], time, number):
+        if goes_first(heap.time[above], heap.number[above], time, number):
             break
-        move(above, place, entries)
+        move(above, place, heap)
         place = above
-    entries[place, Entry.TIME], entries[place, Entry.NUMBER] = time, number
-    entries[place, Entry.FIRST], entries[place, Entry.SECOND] = first, second
+    heap.time[place], heap.number[place], heap.first[place], heap.second[place] = time, number, first, second
 
 
 @inlined
 def pop(heap: Any) -> Any:
     """Takes the first entry off the heap: its time, its number and what it carries."""
-    entries, last, place = heap.entries, heap.size[0] - 1, 0
+    taken = heap.time[0], heap.number[0], heap.first[0], heap.second[0]
+    last = heap.size[0] - 1
     heap.size[0] = last
-    taken = entries[0, Entry.TIME], entries[0, Entry.NUMBER], entries[0, Entry.FIRST], entries[0, Entry.SECOND]
-    time, number = entries[last, Entry.TIME], entries[last, Entry.NUMBER]
+    time, number, place = heap.time[last], heap.number[last], 0
     while 2 * place + 1 < last:
         below = 2 * place + 1
-        time_below, number_below = entries[below, Entry.TIME], entries[below, Entry.NUMBER]
-        if below + 1 < last:
-            time_beside, number_beside = entries[below + 1, Entry.TIME], entries[below + 1, Entry.NUMBER]
-            if goes_first(time_beside, number_beside, time_below, number_below):
-                below, time_below, number_below = below + 1, time_beside, number_beside
-        if not goes_first(time_below, number_below, time, number):
+        other = below + 1
+        if other < last and goes_first(heap.time[other], heap.number[other], heap.time[below], heap.number[below]):
+            below = other
+        if not goes_first(heap.time[below], heap.number[below], time, number):
             break
-        move(below, place, entries)
+        move(below, place, heap)
         place = below
-    move(last, place, entries)
+    move(last, place, heap)
     return taken
 
 
 @inlined
-def move(old: Any, new: Any, entries: Any) -> None:
+def move(old: Any, new: Any, heap: Any) -> None:
     """Copies an entry."""
-    for column in range(4):
-        entries[new, column] = entries[old, column]
+    heap.time[new], heap.number[new], heap.first[new], heap.second[new] = (
+        heap.time[old], heap.number[old], heap.first[old], heap.second[old],
+    )  # fmt: skip
 
 
 @inlined

@@ -23,7 +23,7 @@ from ..core.books import Books, Tick
 from ..core.chance import Stream, uniform
 from ..core.compiled import inlined, kernel
 from ..core.errors import InvariantError
-from ..core.heap import Entry, Heap, copied, new_heap
+from ..core.heap import Heap, copied, new_heap
 from ..core.histogram import OCTAVE, quantile_us
 from ..population.users import Users
 from ..requests.traffic import NEVER
@@ -137,7 +137,7 @@ def moved(queue: Queue, old: Integers, new: Integers) -> None:
     queue.under_way[old], queue.under_way[new] = False, True
     goes_to = np.arange(queue.request.size)
     goes_to[old] = new
-    for column in (queue.waiting, queue.done.entries[:, Entry.FIRST]):
+    for column in (queue.waiting, queue.done.first):
         column[:] = goes_to[column]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from ..core.addressed import value_of
 from ..core.arrays import CHUNK
 from ..core.compiled import inlined, kernel
-from ..core.heap import Entry, pop, push
+from ..core.heap import pop, push
 from ..core.histogram import count_time
 from ..delivery.queue import Served, Servers, first_waiting, next_of
 from ..requests.surfaces import SurfaceCount, count_request, has_surfaces
@@ -130,7 +130,7 @@ def serve(now: Any, until: Any, addressed: Any, line: Any) -> Any:
             return HUNGRY
         column = i - control[Control.BASE]
         arrival = times[column]
-        done = queue.done.entries[0, Entry.TIME] if queue.done.size[0] > 0 else NEVER
+        done = queue.done.time[0] if queue.done.size[0] > 0 else NEVER
         gone, tier_of = NEVER, 0
         for tier in range(queue.length.size):
             if queue.length[tier] > 0:

@@ -76,12 +76,10 @@ def is_seen(i: Any, slot: Any, place: Any, state: Any) -> Any:
 
 
 @inlined
-def sell(i: Any, j: Any, slot: Any, row: Any, depth: Any, marginal: Any, state: Any) -> Any:
-    """The sale of a slot of request i, in column j, to the winner in a row of the bids."""
-    lane, top, k = j % LANES, state.bids.top, campaign_in_row(row, j, state)
-    reserve, floor = np.float64(state.control[Control.RESERVE]), np.float64(state.control[Control.RESERVE])
-    if is_weighted(state):
-        floor = reserve * state.bids.weight[row, j]
+def sell(i: Any, j: Any, slot: Any, row: Any, k: Any, depth: Any, marginal: Any, reserve: Any, state: Any) -> Any:
+    """The sale of a slot of request i, in column j, to campaign k, which stands in a row of the bids."""
+    lane, top = j % LANES, state.bids.top
+    floor = reserve * state.bids.weight[row, j] if is_weighted(state) else reserve
     bid, price = rank_of(top[slot, lane]), price_rank(state.control[Control.PRICING], top, lane, slot, depth, marginal, floor)
     if is_weighted(state):
         # The rank was rounded: without its weight it may lie a hair below a bid at the reserve, or above the cap.
@@ -198,21 +196,22 @@ def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
     lane, top, reserve = j % LANES, state.bids.top, np.float64(state.control[Control.RESERVE])
     place = state.block.surface[j] if has_surfaces(state) else 0
     lift = lift_of(j, state) if has_surfaces(state) else 1.0
-    depth = state.surfaces.slots[place] if has_surfaces(state) else len(state.seen)
+    depth, marginal = state.surfaces.slots[place] if has_surfaces(state) else len(state.seen), state.surfaces.marginal[place]
     to_win, to_win_again = max(rank_of(top[depth - 1, lane]), reserve), max(rank_of(top[depth, lane]), reserve)
     state.tally.threshold[0] += to_win
     exposed, stale, boring, written = True, np.int64(0), 0, state.control[Control.JOURNALED]
     for slot in range(depth):
-        if top[slot, lane] == 0:
+        winner = top[slot, lane]
+        if winner == 0:
             break
-        row = campaign_of(top[slot, lane])
+        row = campaign_of(winner)
         k = campaign_in_row(row, j, state)
         state.tally.counts[Count.WINS, k] += 1
         state.tally.sums[Sum.DISCOUNT, k] += to_win - to_win_again
         exposed = exposed and is_seen(i, slot, place, state)
         if not exposed:
             continue
-        sale = sell(i, j, slot, row, depth, state.surfaces.marginal[place], state)
+        sale = sell(i, j, slot, row, k, depth, marginal, reserve, state)
         answered = answer(i, j, now, sale, lift, state)
         boring += not answered.clicked
         billed = bill(i, now, sale, answered, lift, state)

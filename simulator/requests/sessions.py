@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..core.arrays import Floats, Integers
 from ..core.chance import Stream, uniform, uniforms
 from ..core.compiled import inlined, kernel
-from ..core.heap import Entry, Heap, copied, new_heap, pop, push
+from ..core.heap import Heap, copied, new_heap, pop, push
 from ..population.users import Users
 from ..scenario.people import Sessions
 from .traffic import NEVER, Intensity, place, user_of
@@ -83,7 +83,7 @@ class Planner:
         """The first session that can still make a request after the block under way."""
         under_way = self._plan.under_way
         live = int(under_way.size[0])
-        return int(under_way.entries[:live, Entry.NUMBER].min()) if live else self.started
+        return int(under_way.number[:live].min()) if live else self.started
 
     def next_block(
         self, intensity: Intensity, now: int, times: Integers, users: Integers, session: Integers, page: Integers
@@ -92,7 +92,7 @@ class Planner:
         live = int(self._plan.under_way.size[0])
         room = live + users.size
         self._before = _copied(self._plan, live)
-        if len(self._plan.under_way.entries) < room:
+        if self._plan.under_way.time.size < room:
             self._plan = _copied(self._plan, 2 * room)
         self._draw(intensity, 0, now, times, users, session, page)
 
@@ -100,7 +100,7 @@ class Planner:
         self, intensity: Intensity, start: int, now: int, times: Integers, users: Integers, session: Integers, page: Integers
     ) -> None:
         """Draws the block under way once more; requests from place `start` on do not come before `now`, the others stay."""
-        self._plan = _copied(self._before, len(self._plan.under_way.entries))
+        self._plan = _copied(self._before, self._plan.under_way.time.size)
         self._draw(intensity, start, now, times, users, session, page)
 
     def _draw(self, intensity: Intensity, start: int, now: int, *block: Integers) -> None:
@@ -125,7 +125,7 @@ def plan_block(
     under_way, knot = plan.under_way, 0
     for j in range(users.size):
         starts, knot = place(plan.epoch[0], 0, knot, time, total, rate)
-        if under_way.size[0] > 0 and under_way.entries[0, Entry.TIME] < starts:
+        if under_way.size[0] > 0 and under_way.time[0] < starts:
             at, number, place_, user = pop(under_way)
         elif starts == NEVER:
             times[j], users[j], session[j], page[j] = NEVER, 0, plan.started[0], 0
