@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ..agents.bidding.rivals import MIXES
-from ..agents.learning.features import BOUND, FEATURES, Observer, multipliers
+from ..agents.learning.features import BOUND, FEATURES, REACH, Observer, multipliers
 from ..agents.objectives import TARGETS, score
-from ..simulator.core.errors import MarketError, PolicyError
+from ..simulator.core.errors import MarketError
 from ..simulator.core.money import MICRO
 from ..simulator.core.numeric import real, whole
 from ..simulator.engine import state as K
@@ -21,11 +21,14 @@ from ..simulator.market.market import build
 from ..simulator.scenario.demand import Objective
 from ..simulator.scenario.tree import Scenario
 from .base import DAYS, LAST_DAY, OpenSeat, drawn_case
+from .bid_frame import bid_frame
+from .frames import Frame
+from .shell import Shell, bounded, scenario_of
 
 REWARDS: dict[str, Objective] = {"value": "max_value", "tcpa": "target_cpa", "utility": "utility"}
 
 
-class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
+class BiddingEnv(Shell[NDArray[np.float32], NDArray[np.float32]]):
     """One campaign's bid seat, drawn per episode from those whose budgets bind, against a mixture of classics.
 
     ## Description
@@ -35,7 +38,8 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     ## Action Space
     `Box(-1, 1, (1,), float32)`: a. The campaign bids m x target x believed rate for the coming tick, with
-    m = m_prior x exp(log(4) a); m_prior is its multiplier of an earlier day, which every classic is given too.
+    m = m_prior x exp(log(4) a); m_prior is its multiplier of an earlier day, which every classic is given too. What lies
+    outside by no more than a rounding in float32 is the bound; what lies further is an error.
 
     | Num | Action | Min | Max | Unit |
     |---|---|---|---|---|
@@ -90,13 +94,15 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
     dual). What is not given is drawn with `np_random`; the budget stays as it is.
 
     ## Arguments
-    - `scenario`: a `Scenario`, or the name of a preset or YAML file.
+    - `scenario`: a `Scenario`, the name of a preset or YAML file, or a mapping as such a file holds it
+      (`Scenario.model_dump(mode="json")`). The spec holds the mapping, so `spec.to_json()` can be written and read back.
     - `reward`: "objective", "value", "tcpa" or "utility".
     - `cpa_limit`: C as a multiple of the campaign's target; used by `tcpa` and feature 21. The target is the value of a
       conversion, or, where the scenario gives it one (`bidding-tcpa`), the target CPA.
     - `days`: range of the days drawn; by default those for training (`simulator.splits`).
     - `engine`: "compiled" or "events"; the same to the last bit.
     - `rivals`: a mix of `agents.rivals`, or several of which each episode draws one.
+    - `render_mode`: None, "rgb_array" (540 by 960 pixels), "ansi" (lines of text) or "human" (a window): the day so far.
 
     >>> import adarena, gymnasium
     >>> env = gymnasium.make("AdArena/Bidding-v0", scenario="tiny")
@@ -108,17 +114,19 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
     - v0: first version.
     """
 
-    metadata: dict[str, Any] = {"render_modes": [], "features": FEATURES}  # noqa: RUF012  (a field of the base)
+    metadata: dict[str, Any] = {**Shell.metadata, "features": FEATURES}  # noqa: RUF012  (a field of the base)
 
     def __init__(
         self,
-        scenario: Scenario | str = "bidding-small",
+        scenario: Scenario | str | Mapping[str, Any] = "bidding-small",
         reward: Literal["objective", "value", "tcpa", "utility"] = "objective",
         cpa_limit: float = 1.0,
         days: tuple[int, int] = DAYS,
         engine: Literal["compiled", "events"] = "compiled",
         rivals: str | Sequence[str] = "mixed",
+        render_mode: Literal["human", "rgb_array", "ansi"] | None = None,
     ) -> None:
+        super().__init__(render_mode)
         if not isinstance(reward, str) or reward not in ("objective", *REWARDS):
             raise MarketError(f"the reward is objective, {', '.join(REWARDS)}, not {reward!r}")
         if (limit := real(cpa_limit)) is None or not limit > 0:
@@ -131,9 +139,7 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         mixes = (rivals,) if isinstance(rivals, str) else tuple(rivals) if isinstance(rivals, Sequence) else ()
         if not mixes or not all(isinstance(mix, str) and mix in MIXES for mix in mixes):
             raise MarketError(f"the rivals are one or more of {', '.join(MIXES)}, not {rivals!r}")
-        if not isinstance(scenario, Scenario | str):
-            raise MarketError(f"a scenario is a Scenario, or the name of one, not {scenario!r}")
-        self.scenario = Scenario.named(scenario) if isinstance(scenario, str) else scenario
+        self.scenario = scenario_of(scenario)
         if self.scenario.days != 1:
             raise MarketError(f"an episode is one day, and scenario {self.scenario.name!r} has {self.scenario.days}")
         self.reward_kind, self.cpa_limit, self.engine = reward, limit, engine
@@ -169,6 +175,7 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         seat.world.set_multiplier(campaign, self._prior)
         observation = self._observer.observe(view)[0]
         self._seat = seat
+        self.show()
         return observation, self._info(0.0, 0.0, 0, 0)
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
@@ -176,14 +183,7 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         seat = self._seat
         if seat is None or seat.over:
             raise MarketError("no day is under way: it is over, has not begun, or was interrupted; call reset")
-        try:
-            a = np.asarray(action, np.float64)
-        except (TypeError, ValueError):
-            raise PolicyError(f"an action is a number from -1 to 1, not {action!r}") from None
-        if a.shape != (1,):
-            raise PolicyError(f"an action has shape (1,), not {a.shape}")
-        if not -1.0 <= a[0] <= 1.0:
-            raise PolicyError(f"an action lies from -1 to 1, not at {a[0]}")
+        a = bounded(action, (1,))
         self._seat = None  # until the step is whole: one that is interrupted cannot be taken up again
         self._multiplier = float(multipliers(np.array([self._prior]), a)[0])
         seat.play(self._multiplier)
@@ -196,7 +196,18 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         info = self._info(value, spend, int(counts[K.ATTRIBUTED]), int(counts[K.REPORTED]))
         observation = self._observer.observe(seat.view)[0]
         self._seat = seat
+        self.show()
         return observation, reward, seat.over, False, info
+
+    def frame(self) -> Frame:
+        """The day so far: spend, multiplier and price, and what they have come to."""
+        if (seat := self._seat) is None:
+            raise MarketError("there is nothing to see before a day has begun; call reset")
+        facts = (
+            f"spent {self._spend:,.2f} of {self._budget:,.2f}, true value {self._value:,.2f}"
+            f" ({self._value / self._scale:.0%} of an expected day's)"
+        )
+        return bid_frame(seat.world, seat.campaign, self._budget, self._prior, math.exp(REACH), facts)
 
     def _reward(self, value: float, spend: float) -> float:
         """By how much the tick, of such value and spend, has moved the score of the day so far."""
