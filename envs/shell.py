@@ -95,8 +95,15 @@ class Shell(gym.Env[ObsType, ActType]):
         self._spec = None if spec is None else dataclasses.replace(spec, kwargs=_plain(spec.kwargs))
 
 
-def _plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: x.model_dump(mode="json") if isinstance(x, Scenario) else x for name, x in arguments.items()}
+def _plain(x: Any) -> Any:
+    """An argument as JSON gives it back."""
+    if isinstance(x, Scenario):
+        return x.model_dump(mode="json")
+    if isinstance(x, Mapping):
+        return {name: _plain(item) for name, item in x.items()}
+    if isinstance(x, tuple | list):
+        return [_plain(item) for item in x]
+    return x.item() if isinstance(x, np.generic) else x
 
 
 def scenario_of(given: Any) -> Scenario:
