@@ -129,15 +129,15 @@ def test_names_are_drawn_as_they_are() -> None:
 
 
 def test_a_frame_is_fast_enough_for_video() -> None:
-    """Under 40 ms when the machine is idle (measured: 15); the best of many, as others may use it."""
+    """Under 40 ms of the processor; the best of many, as others may use its caches."""
     env = played(12, "rgb_array")
     env.render()
     took = []
     for _ in range(10):
-        begun = time.perf_counter()
+        begun = time.process_time()
         env.render()
-        took.append(time.perf_counter() - begun)
-    assert min(took) < 0.08
+        took.append(time.process_time() - begun)
+    assert min(took) < 0.04
 
 
 def test_text_shows_the_same_courses() -> None:
