@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from ..simulator.core.arrays import Floats
-from ..simulator.core.money import MICRO
-from ..simulator.engine import state as K
 from ..simulator.world import World
 from .frames import Frame, Panel
 
@@ -26,7 +24,7 @@ def bid_frame(world: World, campaign: int, budget: float, prior: float, reach: f
     ticks = scenario.ticks_per_day
     told = scenario.auction.price_told
     spent = np.full(ticks + 1, np.nan)
-    spent[: closed + 1] = np.append(0.0, np.cumsum(ledger.counts[:closed, K.SPEND, campaign])) / MICRO / budget
+    spent[: closed + 1] = np.append(0.0, np.cumsum(ledger.spend()[:, campaign])) / budget
     return Frame(
         headline=f"{scenario.name}, day {world.seed}, campaign {ledger.campaigns.names[campaign]}",
         facts=f"tick {closed} of {ticks}: {facts}",

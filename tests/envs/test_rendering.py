@@ -23,7 +23,6 @@ from adarena.envs.bidding import BiddingEnv
 from adarena.envs.figure import HEIGHT, OWN, WIDTH, Screen
 from adarena.envs.frames import BARS, Frame, Panel, text
 from adarena.simulator import MarketError, Scenario
-from adarena.simulator.engine import state as K
 
 ID = "AdArena/Bidding-v0"
 TINY = Scenario.named("tiny")
@@ -43,7 +42,7 @@ def test_a_frame_is_what_the_books_say() -> None:
     assert env._seat is not None
     ledger, k, frame = env._seat.world.ledger, env._seat.campaign, env.frame()
     spend, multiplier, price = frame.panels
-    paid = ledger.counts[:9, K.SPEND, k] / 1e6
+    paid = ledger.spend()[:9, k]
     budget = env.reset(seed=4, options={"budget_scale": 0.5})[1]["budget"]
     np.testing.assert_allclose(spend.course[:10] * budget, [paid[:n].sum() for n in range(10)], atol=1e-9)
     assert 0 < spend.course[9] < 1
