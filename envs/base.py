@@ -10,18 +10,18 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, NamedTuple
 
-import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ..agents.splits import SPLITS
-from ..simulator.core.errors import MarketError, PolicyError
+from ..simulator.core.errors import MarketError
 from ..simulator.core.numeric import whole
 from ..simulator.scenario.tree import Scenario
 from ..simulator.seats.seat import Policies
 from ..simulator.seats.vectors import Vectors
 from ..simulator.world import World
+from .shell import Shell, bounded, scenario_of
 
 LAST_DAY = SPLITS["test"].stop
 DAYS = (SPLITS["train"].start, SPLITS["train"].stop)  # seeds of the days that episodes are drawn from
@@ -38,7 +38,7 @@ class Case(NamedTuple):
     options: Mapping[str, Any]  # all of them, drawn or given
 
 
-class SeatEnv(gym.Env[Observation, Observation]):
+class SeatEnv(Shell[Observation, Observation]):
     """A market in which an agent decides for the open units of one seat.
 
     A subclass names its `seat` and the `vectors` through which the agent sees and acts, draws a `case` for each episode, looks
@@ -50,16 +50,20 @@ class SeatEnv(gym.Env[Observation, Observation]):
     options: ClassVar[tuple[str, ...]]  # names of what `reset` takes
 
     def __init__(
-        self, scenario: Scenario | str, days: tuple[int, int], engine: Literal["compiled", "events"], units: int = 1
+        self,
+        scenario: Scenario | str | Mapping[str, Any],
+        days: tuple[int, int],
+        engine: Literal["compiled", "events"],
+        render_mode: Literal["human", "rgb_array", "ansi"] | None = None,
+        units: int = 1,
     ) -> None:
+        super().__init__(render_mode)
         first, end = [whole(day) for day in days] if isinstance(days, tuple | list) and len(days) == 2 else (None, None)
         if first is None or end is None or not 0 <= first < end <= LAST_DAY:
             raise MarketError(f"days are drawn from a range: two whole numbers from 0 to {LAST_DAY:,}, rising, not {days!r}")
         if engine not in ("compiled", "events"):
             raise MarketError(f"there is no engine {engine!r}; known are compiled and events")
-        if not isinstance(scenario, Scenario | str):
-            raise MarketError(f"a scenario is a Scenario, or the name of one, not {scenario!r}")
-        self.scenario = Scenario.named(scenario) if isinstance(scenario, str) else scenario
+        self.scenario = scenario_of(scenario)
         if self.scenario.days != 1:
             raise MarketError(f"an episode is one day, and scenario {self.scenario.name!r} has {self.scenario.days}")
         self.days, self.engine = (first, end), engine
@@ -103,6 +107,7 @@ class SeatEnv(gym.Env[Observation, Observation]):
         self._vectors, info = self.begin(case, world, self._view)
         observation = self._vectors.observe(self._view).reshape(-1)
         self._world = world
+        self.show()
         return observation, info
 
     def step(self, action: Observation) -> tuple[Observation, float, bool, bool, Info]:
@@ -110,14 +115,20 @@ class SeatEnv(gym.Env[Observation, Observation]):
         world = self._world
         if world is None or self._over(world):
             raise MarketError("no day is under way: it is over, has not begun, or was interrupted; call reset")
-        actions = self._actions(action)
+        actions = bounded(action, self.action_space.shape or ()).reshape(-1, self.vectors.actions)
         self._world = None  # until the step is whole: one that is interrupted cannot be taken up again
         world.answer(self._vectors.decide(self._view, actions))
         self._view = self._next_view(world)
         reward, info = self.judge(world, self._view)
         observation = self._vectors.observe(self._view).reshape(-1)
         self._world = world
+        self.show()
         return observation, reward, self._over(world), False, info
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether there is a day to look at: one has begun, and no step of it was interrupted."""
+        return self._world is not None
 
     @property
     def world(self) -> World:
@@ -132,18 +143,6 @@ class SeatEnv(gym.Env[Observation, Observation]):
     def _next_view(self, world: World) -> Any:
         asked = world.until_asked()
         return world.look(self.seat) if asked is None else asked.view
-
-    def _actions(self, action: Any) -> NDArray[np.float64]:
-        """An action as rows of the open units."""
-        try:
-            a = np.asarray(action, np.float64)
-        except (TypeError, ValueError):
-            raise PolicyError(f"an action is a number from -1 to 1, not {action!r}") from None
-        if a.shape != self.action_space.shape:
-            raise PolicyError(f"an action has shape {self.action_space.shape}, not {a.shape}")
-        if not ((a >= -1.0) & (a <= 1.0)).all():
-            raise PolicyError(f"an action lies from -1 to 1, not at {a[~((a >= -1.0) & (a <= 1.0))][0]}")
-        return a.reshape(-1, self.vectors.actions)
 
     def _checked(self, options: Any) -> Mapping[str, Any]:
         """The options of a reset, by names that are known."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -16,11 +17,13 @@ from ..simulator.engine.state import Count, Sum
 from ..simulator.market.market import build
 from ..simulator.scenario.demand import Objective
 from ..simulator.scenario.tree import Scenario
-from ..simulator.seats.bidding.vectors import BidVectors
+from ..simulator.seats.bidding.vectors import REACH, BidVectors
 from ..simulator.seats.bidding.view import BidView
 from ..simulator.seats.seat import Open
 from ..simulator.world import World
 from .base import DAYS, Case, Info, SeatEnv
+from .bid_frame import bid_frame
+from .frames import Frame
 
 REWARDS: dict[str, Objective] = {"value": "max_value", "tcpa": "target_cpa", "utility": "utility"}
 
@@ -35,7 +38,8 @@ class BiddingEnv(SeatEnv):
 
     ## Action Space
     `Box(-1, 1, (1,), float32)`: a. The campaign bids m x target x believed rate for the coming tick, with
-    m = m_prior x exp(log(4) a); m_prior is its multiplier of an earlier day, which every classic is given too.
+    m = m_prior x exp(log(4) a); m_prior is its multiplier of an earlier day, which every classic is given too. What lies
+    outside by no more than a rounding in float32 is the bound; what lies further is an error.
 
     | Num | Action | Min | Max | Unit |
     |---|---|---|---|---|
@@ -90,13 +94,15 @@ class BiddingEnv(SeatEnv):
     dual). What is not given is drawn with `np_random`; the budget stays as it is.
 
     ## Arguments
-    - `scenario`: a `Scenario`, or the name of a preset or YAML file.
+    - `scenario`: a `Scenario`, the name of a preset or YAML file, or a mapping as such a file holds it
+      (`Scenario.model_dump(mode="json")`). The spec holds the mapping, so `spec.to_json()` can be written and read back.
     - `reward`: "objective", "value", "tcpa" or "utility".
     - `cpa_limit`: C as a multiple of the campaign's target; used by `tcpa` and feature 21. The target is the value of a
       conversion, or, where the scenario gives it one (`bidding-tcpa`), the target CPA.
     - `days`: range of the days drawn; by default those for training (`agents.splits`).
     - `engine`: "compiled" or "events"; the same to the last bit.
     - `rivals`: a mix of `agents.bidding.rivals`, or several of which each episode draws one.
+    - `render_mode`: None, "rgb_array" (540 by 960 pixels), "ansi" (lines of text) or "human" (a window): the day so far.
 
     >>> import adarena, gymnasium
     >>> env = gymnasium.make("AdArena/Bidding-v0", scenario="tiny")
@@ -108,7 +114,7 @@ class BiddingEnv(SeatEnv):
     - v0: first version.
     """
 
-    metadata: dict[str, Any] = {"render_modes": [], "features": BidVectors.features}  # noqa: RUF012  (a field of the base)
+    metadata: dict[str, Any] = {**SeatEnv.metadata, "features": BidVectors.features}  # noqa: RUF012  (a field of the base)
 
     seat = "bidding"
     vectors = BidVectors
@@ -116,12 +122,13 @@ class BiddingEnv(SeatEnv):
 
     def __init__(
         self,
-        scenario: Scenario | str = "bidding-small",
+        scenario: Scenario | str | Mapping[str, Any] = "bidding-small",
         reward: Literal["objective", "value", "tcpa", "utility"] = "objective",
         cpa_limit: float = 1.0,
         days: tuple[int, int] = DAYS,
         engine: Literal["compiled", "events"] = "compiled",
         rivals: str | Sequence[str] = "mixed",
+        render_mode: Literal["human", "rgb_array", "ansi"] | None = None,
     ) -> None:
         if not isinstance(reward, str) or reward not in ("objective", *REWARDS):
             raise MarketError(f"the reward is objective, {', '.join(REWARDS)}, not {reward!r}")
@@ -130,7 +137,7 @@ class BiddingEnv(SeatEnv):
         mixes = (rivals,) if isinstance(rivals, str) else tuple(rivals) if isinstance(rivals, Sequence) else ()
         if not mixes or not all(isinstance(mix, str) and mix in MIXES for mix in mixes):
             raise MarketError(f"the rivals are one or more of {', '.join(MIXES)}, not {rivals!r}")
-        super().__init__(scenario, days, engine)
+        super().__init__(scenario, days, engine, render_mode)
         self.reward_kind, self.cpa_limit, self.mixes = reward, limit, mixes
 
     @classmethod
@@ -186,6 +193,16 @@ class BiddingEnv(SeatEnv):
         self._spend = float(ledger.today_counts[Count.SPEND, k] / MICRO)  # the whole, not a sum of rounded parts
         info = self._info(float(view.multiplier[0]), value, spend, int(counts[Count.ATTRIBUTED]), int(counts[Count.REPORTED]))
         return self._reward(value, spend), info
+
+    def frame(self) -> Frame:
+        """The day so far: spend, multiplier and price, and what they have come to."""
+        if not self.is_under_way:
+            raise MarketError("there is nothing to see before a day has begun; call reset")
+        facts = (
+            f"spent {self._spend:,.2f} of {self._budget:,.2f}, true value {self._value:,.2f}"
+            f" ({self._value / self._scale:.0%} of an expected day's)"
+        )
+        return bid_frame(self.world, self._campaign, self._budget, self._prior, math.exp(REACH), facts)
 
     def _reward(self, value: float, spend: float) -> float:
         """By how much the tick, of such value and spend, has moved the score of the day so far."""

@@ -118,7 +118,8 @@ def picture(found: Bought) -> Figure:
     """Recall and revenue over the quota, and what a doubling of it brings."""
     from matplotlib.ticker import PercentFormatter
 
-    from ..output.figures import INK, Picture, style
+    from ...simulator.core.look import INK, style
+    from ..output.figures import Picture
 
     with style():
         figure = Picture(figsize=(13, 3.9), layout="constrained")

@@ -175,8 +175,9 @@ def picture(found: Realism) -> Figure:
     """The course of a day, delays, prices and fatigue, each with its published points."""
     from matplotlib.ticker import PercentFormatter
 
+    from ...simulator.core.look import style
     from ...simulator.scenario.presets import DAY
-    from ..output.figures import Picture, style
+    from ..output.figures import Picture
 
     with style():
         figure = Picture(figsize=(16, 3.9), layout="constrained")

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from ...simulator.core.arrays import Floats
+from ...simulator.core.look import IDEAL, INK, style
 from ...simulator.market.market import build
-from ..output.figures import IDEAL, INK, Picture, style
+from ..output.figures import Picture
 from . import statistics
 
 if TYPE_CHECKING:

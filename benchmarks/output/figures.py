@@ -1,58 +1,22 @@
-"""How pictures look and how they are written, without a trace in the session that draws them.
+"""Figures that keep our look wherever they are rendered, and how they are written.
 
-No figure is registered with pyplot, no backend is chosen, and matplotlib's settings are ours only while we draw: in a notebook
-the user's own figures appear and look as they would without us.
+No figure is registered with pyplot and no backend is chosen: in a notebook the user's own figures appear as they would
+without us.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
-import seaborn as sns
-from cycler import cycler
 from matplotlib.artist import allow_rasterization
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ...simulator.core.disk import write
-
-INK, IDEAL = "#222222", "#d1495b"
-
-
-@cache
-def _settings() -> Any:
-    return {
-        **sns.plotting_context("notebook"),
-        **sns.axes_style("whitegrid"),
-        "axes.prop_cycle": cycler(color=sns.color_palette("deep")),
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.titlesize": 12,
-        "axes.titleweight": "bold",
-        "axes.titlelocation": "left",
-        "axes.labelsize": 10,
-        "xtick.labelsize": 9,
-        "ytick.labelsize": 9,
-        "legend.fontsize": 9,
-        "grid.color": "#ececec",
-        "figure.dpi": 120,
-        "text.parse_math": False,  # a $ in a name is a $
-        "svg.hashsalt": "adarena",  # the same figure is the same bytes
-    }
-
-
-@contextmanager
-def style() -> Iterator[None]:
-    """Our look, for as long as something is drawn; all that makes a figure or adds to it stands inside."""
-    with matplotlib.rc_context(_settings()):
-        yield
+from ...simulator.core.look import style
 
 
 class Picture(Figure):

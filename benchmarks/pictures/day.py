@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ...simulator.core.arrays import Floats
 from ...simulator.core.errors import MarketError
-from ..output.figures import IDEAL, INK, Picture, course, style
+from ...simulator.core.look import IDEAL, INK, style
+from ..output.figures import Picture, course
 
 if TYPE_CHECKING:
     from ...simulator.world import World

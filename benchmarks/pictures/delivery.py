@@ -119,7 +119,8 @@ def funnel_table(found: Audit) -> Table:
 
 def picture(world: World, seed: int = 0, requests: int = 100) -> Figure:
     """The fates of requests, their latency and the servers' load by hour, and what quotas buy: what of it the market has."""
-    from ..output.figures import INK, Picture, style
+    from ...simulator.core.look import INK, style
+    from ..output.figures import Picture
 
     with style():
         panels = ["fates", "latency", "load"] if world.serving is not None else []

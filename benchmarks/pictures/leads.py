@@ -102,7 +102,8 @@ def duration(seconds: float) -> str:
 
 def picture(world: World) -> Figure:
     """How many take each step of the chain, and how long after the click it is known."""
-    from ..output.figures import INK, Picture, style
+    from ...simulator.core.look import INK, style
+    from ..output.figures import Picture
 
     with style():
         figure = Picture(figsize=(12, 4.2), layout="constrained")
@@ -115,7 +116,7 @@ def picture(world: World) -> Figure:
 
 def _bars(axis: Axes, world: World) -> None:
     """A bar for each step, on a logarithmic scale, with its rate and cost."""
-    from ..output.figures import INK
+    from ...simulator.core.look import INK
 
     found = chain(world)
     colours = ("#c9d8e8", "#9fbfdf", *(colour for *_, colour in CURVES))

@@ -129,7 +129,8 @@ def sessions_table(world: World) -> Table:
 
 def picture(world: World) -> Figure:
     """Click rates by exposures, requests by hour, and satisfaction by day or, of one day, sessions by length."""
-    from ..output.figures import INK, Picture, style
+    from ...simulator.core.look import INK, style
+    from ..output.figures import Picture
 
     with style():
         panels = [] if world.fatigue is None else [_fatigue]

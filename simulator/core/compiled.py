@@ -7,10 +7,13 @@ Here the cache directory is named by a hash of every source of this package that
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import os
 import re
 import sys
 import tempfile
+import threading
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from functools import cache, singledispatch
@@ -100,12 +103,50 @@ def _not_kept(error: OSError) -> None:
     )
 
 
+PATIENCE_S = 1.5  # that a process compiles in silence
+
+
+class Notice:
+    """Says on standard error, once in a process, that compiling takes long: nobody sits a minute before a silent screen.
+
+    Nothing is said where compiled code comes from the cache, nor by worker processes, which would say it all at once.
+    """
+
+    def __init__(self) -> None:
+        self._spent, self._due = 0.0, True
+
+    def during(self, compiling: Callable[..., Any]) -> Callable[..., Any]:
+        """The same compilation, which counts as what may take long."""
+
+        def noticed(*what: Any) -> Any:
+            begun = time.monotonic()
+            timer = threading.Timer(max(PATIENCE_S - self._spent, 0.0), self._say)
+            timer.daemon = True
+            timer.start()
+            try:
+                return compiling(*what)
+            finally:
+                timer.cancel()
+                self._spent += time.monotonic() - begun
+
+        return noticed
+
+    def _say(self) -> None:
+        if self._due and multiprocessing.parent_process() is None:
+            self._due = False
+            kept = ", and is kept for later runs" if _keeps() else ""
+            print(f"adarena: compiling for this machine; this takes up to a minute{kept}", file=sys.stderr, flush=True)
+
+
+_notice = Notice()
+
+
 def kernel(*signature: Any, **options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Decorates an entry point that Python calls: compiled without the GIL and kept on disk."""
 
     def decorate(function: Callable[..., Any]) -> Any:
         if not _keeps():
-            return numba.njit(*signature, **OPTIONS, **options)(function)
+            return _noticed(numba.njit(*signature, **OPTIONS, **options)(function))
         before, config.CACHE_DIR = config.CACHE_DIR, str(cache_directory())
         try:
             compiled = numba.njit(*signature, cache=True, **OPTIONS, **options)(function)
@@ -120,9 +161,15 @@ def kernel(*signature: Any, **options: Any) -> Callable[[Callable[..., Any]], An
                 _not_kept(error)
 
         compiled._cache.save_overload = save_if_there_is_room
-        return compiled
+        return _noticed(compiled)
 
     return decorate
+
+
+def _noticed(function: Any) -> Any:
+    """Numba's compiler is asked only for what its cache does not hold."""
+    function._compiler.compile = _notice.during(function._compiler.compile)
+    return function
 
 
 def inlined(function: Callable[..., Any]) -> Any:

@@ -63,6 +63,7 @@ def _build(scenario: Scenario) -> Market:
     if scenario.funnel is not None and ads is not None:
         recall = stage_view(scenario.market_seed, 0, scenario.funnel.recall, ads, people)
         stages = recall, stage_view(scenario.market_seed, 1, scenario.funnel.rough, ads, people)
+    _freeze((table, people, ads, language, stages))  # already now: a kernel is compiled anew for arrays it must not write to
     table, expected = expectation(scenario, table, people, ads, language, stages)
     true, believed = lifted(scenario, language, table)
     creatives = None if scenario.creatives is None else new_portfolio(scenario, scenario.creatives, table, people)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from notices import besides_compiling
 from places import ROOT
 
 from adarena.__main__ import main
@@ -43,7 +44,7 @@ def command(monkeypatch, capsys, tmp_path):
         except SystemExit as stop:
             status = int(stop.code or 0)
         printed = capsys.readouterr()
-        return status, printed.out, printed.err
+        return status, printed.out, besides_compiling(printed.err)
 
     return run
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from notices import besides_compiling
 from places import ROOT
 
 BENCH = ("bench", "bidding", "--policies", "fixed", "--scenario", "tiny", "--seeds", "2", "--out", "b")
@@ -27,7 +28,7 @@ def adarena(folder: Path, *words: str, room: int = -1, out: int = subprocess.PIP
         text=True,
         timeout=600,
     )
-    return done.returncode, done.stdout or "", done.stderr
+    return done.returncode, done.stdout or "", besides_compiling(done.stderr)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -404,7 +404,7 @@ def after_one_step() -> np.ndarray:
         ({"rivals": 3}, "the rivals are one or more of"),
         ({"engine": "quick"}, "there is no engine 'quick'"),
         ({"scenario": TINY.override({"days": 2})}, "an episode is one day, and scenario 'tiny' has 2"),
-        ({"scenario": 3}, "a scenario is a Scenario, or the name of one, not 3"),
+        ({"scenario": 3}, "a scenario is a Scenario, the name of one, or a mapping of its fields, not 3"),
     ],
 )
 def test_bad_arguments_are_one_sentence(arguments: dict[str, Any], words: str) -> None:

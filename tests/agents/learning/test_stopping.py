@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from notices import besides_compiling
 from places import ROOT
 from test_learning import SMALL, every_algorithm, learn, weights
 
@@ -159,7 +160,7 @@ def test_the_command_says_how_to_go_on(number: int, status: int, tmp_path: Path)
     process.send_signal(number)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == status, errors
-    notice, said = errors.splitlines()
+    notice, said = besides_compiling(errors).splitlines()
     assert notice.startswith("stopping after the checkpoint")
     found = re.fullmatch(r"adarena: stopped at ([\d,]+) of 50,000 steps; go on with: adarena (.*)", said)
     assert found is not None, errors
@@ -176,7 +177,7 @@ def test_off_a_terminal_a_line_tells_how_far_it_is_and_what_comes_next(
     main()
     printed = capsys.readouterr()
     pattern = r"ppo: ([\d,]+) of 200 steps(, mean return (-?\d+\.\d{3}))?, [\d,]+ steps/s, (\d+:\d\d:\d\d|unknown time) left"
-    lines = [re.fullmatch(pattern, line) for line in printed.err.splitlines()]
+    lines = [re.fullmatch(pattern, line) for line in besides_compiling(printed.err).splitlines()]
     assert all(lines)
     assert [int(line[1]) for line in lines if line] == list(range(2, 202, 2))
     returns = [line[3] for line in lines if line]

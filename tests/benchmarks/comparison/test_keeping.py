@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from notices import besides_compiling
 from places import ROOT
 
 from adarena.__main__ import main
@@ -95,7 +96,8 @@ def test_a_command_that_is_stopped_says_what_is_kept(tmp_path, name, number, sta
     _, errors = process.communicate(timeout=60)
     assert process.returncode == status, errors
     rows = kept(tmp_path / path)
-    assert errors == f"adarena: stopped; {rows} new rows are kept in {path}: the same command goes on from there\n"
+    said = f"adarena: stopped; {rows} new rows are kept in {path}: the same command goes on from there\n"
+    assert besides_compiling(errors) == said
 
 
 LOST = """

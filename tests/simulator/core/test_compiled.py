@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import textwrap
 import types
 import typing
 from collections.abc import Iterator
@@ -210,3 +211,80 @@ def test_a_full_disk_keeps_nothing_says_so_and_works(tmp_path: Path) -> None:
     assert "File too large" in out
     assert not [path for path in tmp_path.rglob("*.nb*") if path.stat().st_size == 1000]
     assert "Warning" not in said(DRAW, tmp_path)
+
+
+TELL = """
+from adarena.simulator.core import compiled
+compiled.PATIENCE_S = 0.02
+"""
+WORKER = """
+import multiprocessing
+from adarena.simulator.core import compiled
+def work():
+{}
+if __name__ == "__main__":
+    process = multiprocessing.get_context({!r}).Process(target=work)
+    process.start(); process.join(); print(process.exitcode)
+"""
+
+
+def test_compiling_says_so_once_and_only_where_it_compiles(tmp_path: Path) -> None:
+    cold = said(TELL + DRAW + "from adarena.simulator.core.chance import alias_table; alias_table(out + 1)", tmp_path)
+    assert cold.splitlines() == [
+        "adarena: compiling for this machine; this takes up to a minute, and is kept for later runs",
+        "True",
+    ]
+    assert said(TELL + DRAW, tmp_path) == "True\n"
+
+
+def test_compiling_what_cannot_be_kept_does_not_say_it_is(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    out = said(TELL + DRAW, tmp_path / "taken")
+    assert out.count("adarena: compiling for this machine; this takes up to a minute\n") == 1
+
+
+def test_patience_is_with_all_that_a_process_compiles(tmp_path: Path) -> None:
+    """Many small kernels are as long as one large."""
+    out = said(TELL.replace("0.02", "9") + "compiled._notice._spent = 9.0" + DRAW, tmp_path)
+    assert out.startswith("adarena: compiling for this machine")
+
+
+def test_what_compiles_quickly_is_compiled_in_silence(tmp_path: Path) -> None:
+    assert said(TELL.replace("0.02", "60") + DRAW, tmp_path) == "True\n"
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork"])
+def test_workers_say_nothing(method: str, tmp_path: Path) -> None:
+    (tmp_path / "work.py").write_text(WORKER.format(textwrap.indent(TELL + DRAW, "    "), method))
+    out = said(f"import runpy; runpy.run_path({str(tmp_path / 'work.py')!r}, run_name='__main__')", tmp_path / "cache")
+    assert out.splitlines() == ["True", "0"]
+
+
+SIGNATURES = """
+import importlib, pkgutil
+import numpy as np
+import adarena, gymnasium
+from numba.core.dispatcher import Dispatcher
+from adarena.simulator import Logs, Scenario, World
+from adarena.agents.bidding import PID
+env = gymnasium.make("AdArena/Bidding-v0", scenario="tiny")
+env.reset(seed=0)
+env.step(np.zeros(1, np.float32))
+for record in (None, 0):
+    World(Scenario.named("tiny"), {"bid": PID()}, record=record).run()
+for name in ("simulator", "agents"):
+    folder = importlib.import_module(f"adarena.{name}")
+    for module in pkgutil.walk_packages(folder.__path__, f"{folder.__name__}."):
+        for name, one in vars(importlib.import_module(module.name)).items():
+            if isinstance(one, Dispatcher) and hasattr(one._cache, "save_overload") and one.__module__ == module.name:
+                if not one.targetoptions.get("forceinline") and len(one.signatures) > 1:
+                    print(module.name, name, *one.signatures, sep="\\n  ")
+print("looked")
+"""
+
+
+def test_a_market_needs_one_signature_of_each_kernel() -> None:
+    """Each is compiled anew for read-only arrays, or other types of numbers."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / ".typings")}
+    done = subprocess.run([sys.executable, "-c", SIGNATURES], env=environment, capture_output=True, text=True, timeout=600)
+    assert (done.stdout, done.returncode) == ("looked\n", 0), done.stderr

@@ -1,4 +1,4 @@
-"""Bids by a Python function, request by request: the books of the same compiled rule, and errors that come out as they went in."""
+"""Bids by a Python function, request by request: the books of the same compiled rule, and errors as they were raised."""
 
 from __future__ import annotations
 

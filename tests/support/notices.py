@@ -1,0 +1,10 @@
+"""What a command says of the machine rather than of its work, which depends on what was compiled before."""
+
+from __future__ import annotations
+
+COMPILING = "adarena: compiling for this machine"
+
+
+def besides_compiling(errors: str) -> str:
+    """What is said on standard error, but for the line that tells of compiling."""
+    return "".join(line for line in errors.splitlines(keepends=True) if not line.startswith(COMPILING))
