@@ -77,8 +77,9 @@ def _lead(results: Results, found: Found, reference: str) -> str:
     if best == reference:
         return said + " It is the reference."
     gains = [found[best][metric.name] for metric in suite.metrics if metric.how == "difference"]
-    gain = "".join(f" {_number(written(one, '+'))}, paired." for one in gains[:1])
-    return said + f" Against the reference <strong>{escape(reference)}</strong>:{gain}"
+    if not gains:
+        return said
+    return said + f" Against the reference <strong>{escape(reference)}</strong>: {_number(written(gains[0], '+'))}, paired."
 
 
 def _number(text: str) -> str:

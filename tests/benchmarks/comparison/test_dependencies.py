@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from places import ROOT
 
-from adarena.agents.bidding import POLICIES
-from adarena.agents.catalogue import make_policy
+from adarena.agents.catalogue import SEATS, make_policy, policies
 from adarena.benchmarks.comparison import measuring
 from adarena.benchmarks.comparison import store as stores
 from adarena.benchmarks.comparison.store import Store, source_digest
@@ -402,9 +401,10 @@ def test_a_source_that_changes_between_hashing_and_loading_ends_the_comparison(f
 
 
 def test_policies_of_this_package_depend_on_nothing_else(folder):
-    for name in POLICIES:
-        assert source_digest(make_policy("bidding", name)) == ""
-        assert stores.reads(make_policy("bidding", name)) == {}
+    named = [(seat, name) for seat in SEATS for name in policies(seat)]
+    for seat, name in named:
+        assert source_digest(make_policy(seat, name)) == ""
+        assert stores.reads(make_policy(seat, name)) == {}
 
 
 def test_versions_of_what_computes_belong_to_a_row(monkeypatch):
