@@ -4,5 +4,8 @@ from gymnasium.envs.registration import register, registry
 
 __version__ = "0.1.0"
 
-if "AdArena/Bidding-v0" not in registry:  # a second import under another name must not complain
-    register(id="AdArena/Bidding-v0", entry_point="adarena.envs.bidding:BiddingEnv")
+ENVIRONMENTS = {"AdArena/Bidding-v0": "adarena.envs.bidding:BiddingEnv"}
+
+for _name, _entry in ENVIRONMENTS.items():
+    if _name not in registry:  # a second import under another name must not complain
+        register(id=_name, entry_point=_entry)

@@ -24,7 +24,6 @@ SuiteName = Annotated[Literal[*SUITES], tyro.conf.Positional]
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="FIELD=VALUE ...")]
 console = plain_console()
 
-PICTURES = ("day.png", "delivery.png", "users.png", "leads.png")  # of a run
 TRACED = 200  # requests through a funnel, against the truth
 DEMO_STEPS = 100_000  # a minute or two of training; what it takes to beat every classic is in the README
 
@@ -56,9 +55,8 @@ def simulate(
     from .agents.catalogue import make_policy
     from .benchmarks.audits.funnel import audit
     from .benchmarks.output.progress import progress
-    from .benchmarks.pictures import delivery, users
-    from .benchmarks.pictures import leads as chain
-    from .benchmarks.pictures import tables as report
+    from .benchmarks.pictures import all as pictures
+    from .benchmarks.pictures import delivery
     from .simulator.books.journal import Logs
     from .simulator.core.disk import remove
     from .simulator.world import World
@@ -72,27 +70,18 @@ def simulate(
     logs = None
     if journal:  # with a training set, and candidates where there is a funnel
         logs = Logs(folder / "journal", features=True, candidates=1e-3 if market.funnel is not None else 0.0)
-    world = World(market, {"bid": policy}, seed=seed, engine=engine, journal=logs)
+    world = World(market, {"bidding": policy}, seed=seed, engine=engine, journal=logs)
     if journal:  # whose files have their names before any picture is drawn
-        remove(folder / name for name in PICTURES)
+        remove(folder / name for name in pictures.NAMES)
     ticks = market.days * market.ticks_per_day
     with progress(f"{market.name}, {engine}", ticks) as advance:
         for tick in range(ticks):
             world.run((tick + 1) * market.tick_us)
             advance()
-    console.print(report.day_table(world))
-    if world.serving is not None:
-        console.print(delivery.serving_table(world))
-    if market.surfaces is not None:
-        console.print(delivery.surfaces_table(world))
+    for table in pictures.tables(world):
+        console.print(table)
     if market.funnel is not None:
         console.print(delivery.funnel_table(audit(market, TRACED, seed)))
-    if world.visits is not None:
-        console.print(users.sessions_table(world))
-    if world.fatigue is not None:
-        console.print(users.fatigue_table(world))
-    if world.ledger.leads is not None:
-        console.print(chain.chain_table(world))
     if journal:
         console.print(f"journal: {folder / 'journal'}", soft_wrap=True)
     if figure:
@@ -102,20 +91,11 @@ def simulate(
 def _draw(world: World, folder: Path) -> None:
     """Writes the pictures of a world, and removes those of an earlier one that it does not have."""
     from .benchmarks.output.figures import encoded
-    from .benchmarks.pictures import day as plots
-    from .benchmarks.pictures import delivery, users
-    from .benchmarks.pictures import leads as chain
+    from .benchmarks.pictures.all import NAMES, figures
     from .simulator.core.disk import write_together
 
-    pictures = {"day.png": plots.day(world)}
-    if world.serving is not None or world.scenario.funnel is not None:
-        pictures["delivery.png"] = delivery.picture(world, world.seed)
-    if world.visits is not None or world.fatigue is not None:
-        pictures["users.png"] = users.picture(world)
-    if world.ledger.leads is not None:
-        pictures["leads.png"] = chain.picture(world)
-    files = {folder / name: encoded(figure, "png") for name, figure in pictures.items()}
-    write_together(files, stale=[folder / name for name in PICTURES])
+    files = {folder / name: encoded(figure, "png") for name, figure in figures(world).items()}
+    write_together(files, stale=[folder / name for name in NAMES])
     for path in files:
         console.print(f"figure: {path}", soft_wrap=True)
 
@@ -320,14 +300,14 @@ def quotas(
         settings: fields of the scenario to change, e.g. users.count=50000.
     """
     from .benchmarks.audits import quotas as bought
+    from .benchmarks.output.figures import save
     from .benchmarks.output.progress import progress
-    from .benchmarks.pictures import day as plots
 
     market, folder, ladder = _scenario(scenario, settings), _folder(out), ladder or bought.LADDER
     with progress(f"{market.name}, quotas", len(ladder)) as advance:
         found = bought.sweep(market, ladder, requests, seed=seed, advance=advance)
     console.print(bought.table(found))
-    console.print(f"figure: {plots.save(bought.picture(found), folder / 'quotas.png')}", soft_wrap=True)
+    console.print(f"figure: {save(bought.picture(found), folder / 'quotas.png')}", soft_wrap=True)
 
 
 def realism(out: Path = Path("out/realism")) -> None:
@@ -337,14 +317,14 @@ def realism(out: Path = Path("out/realism")) -> None:
         out: folder for the picture.
     """
     from .benchmarks.audits import realism as facts
+    from .benchmarks.output.figures import save
     from .benchmarks.output.progress import progress
-    from .benchmarks.pictures import day as plots
 
     folder = _folder(out)
     with progress("presets", facts.STEPS) as advance:
         found = facts.measure(advance)
     console.print(facts.table(found))
-    console.print(f"figure: {plots.save(facts.picture(found), folder / 'realism.png')}", soft_wrap=True)
+    console.print(f"figure: {save(facts.picture(found), folder / 'realism.png')}", soft_wrap=True)
 
 
 def demo(out: Path = Path("out/demo")) -> None:

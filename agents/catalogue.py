@@ -18,25 +18,23 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from ..simulator.core.errors import AdArenaError, PolicyError, suggest
-from ..simulator.seats.bidding.decisions import BidPolicy
+from ..simulator.seats import SEATS
+from ..simulator.seats.seat import Policy
 from .learning.learned import Learned
 from .provenance.loading import FROM_FILE, load, named
 
-# What sits in a seat, the user's own included, is a subclass of this.
-SEATS: dict[str, type] = {"bidding": BidPolicy}
 
-
-def base(seat: str) -> type:
-    """The class from which the policies of a seat derive. Raises `PolicyError` if there is no such seat."""
+def base(seat: str) -> type[Policy[Any, Any]]:
+    """The class that policies of a seat derive from, a user's own too. Raises `PolicyError` if there is no such seat."""
     if seat not in SEATS:
         raise PolicyError(f"there is no seat {seat!r}{suggest(seat, SEATS)}")
-    return SEATS[seat]
+    return SEATS[seat].policy
 
 
-def policies(seat: str) -> dict[str, type]:
+def policies(seat: str) -> dict[str, type[Policy[Any, Any]]]:
     """The policies that this package has for a seat, by name. Raises `PolicyError` if there is no such seat."""
     base(seat)
-    found: dict[str, type] = importlib.import_module(f".{seat}", __package__).POLICIES
+    found: dict[str, type[Policy[Any, Any]]] = importlib.import_module(f".{seat}", __package__).POLICIES
     return found
 
 
@@ -65,7 +63,7 @@ def make_policy(seat: str, text: str) -> Any:
     known, kind = policies(seat), base(seat)
     name, _, rest = text.partition(":")
     if name == "agent":
-        return _agent(seat, kind, rest)
+        return _agent(seat, rest)
     if (end := path_end(text)) > 0:
         name, rest = text[:end], text[end + 1 :]
     if name in known:
@@ -84,10 +82,11 @@ def make_policy(seat: str, text: str) -> Any:
     return _build(found, f"{name}:{class_name}", settings)
 
 
-def _agent(seat: str, kind: type, path: str) -> Any:
-    if not issubclass(Learned, kind):
-        raise PolicyError(f"agent:{path} is no {seat} policy: it is not a subclass of {kind.__name__}")
-    return Learned(path)
+def _agent(seat: str, path: str) -> Learned:
+    agent = Learned(path)
+    if agent.seat != seat:
+        raise PolicyError(f"agent:{path} is no {seat} policy: it was trained for the seat {agent.seat!r}")
+    return agent
 
 
 def path_end(text: str) -> int:
@@ -138,7 +137,7 @@ def labelled(text: str) -> tuple[str, str]:
     return (label, spec) if equals and label and ":" not in label and not path_end(text) else (text, text)
 
 
-def describe(seat: str, policy: object) -> str:
+def describe(seat: str, policy: Policy[Any, Any]) -> str:
     """The text that `make_policy` turns into an equal policy: its name, and its fields where they differ from the default."""
     if isinstance(policy, Learned):
         return f"agent:{policy.path}"
@@ -171,7 +170,7 @@ def _sits(thing: Any, kind: type) -> bool:
     return isinstance(thing, type) and issubclass(thing, kind)
 
 
-def _build(kind: type, name: str, text: str) -> Any:
+def _build(kind: type[Policy[Any, Any]], name: str, text: str) -> Policy[Any, Any]:
     """An object of a class with the settings of a text."""
     parameters = {
         n: p for n, p in inspect.signature(kind).parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)

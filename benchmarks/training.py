@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from ..agents.learning.learned import ENVIRONMENT
+from .. import ENVIRONMENTS
+from ..agents.learning.learned import environment_class
 from ..agents.learning.settings import make_settings, parsed
 from ..agents.learning.stopping import Stopped
 from ..agents.learning.training import has_tensorboard, train
@@ -44,7 +45,8 @@ def command(
         raise kind(f"stopped at {stop.steps:,} of {stop.timesteps:,} steps; go on with: {terms.again}") from None
     curves = "progress-*.csv and tensorboard" if has_tensorboard() else "progress-*.csv (TensorBoard is not installed)"
     console.print(f"trained for {agent.card.timesteps:,} steps: {out / 'agent.zip'}; curves: {curves}", soft_wrap=True)
-    if environment == ENVIRONMENT:
+    if environment in ENVIRONMENTS:
+        suite = environment_class(environment, str(out)).seat
         market = ("--scenario", str(given["scenario"])) if "scenario" in given else ()
-        told = shlex.join(["adarena", "bench", "bidding", "--policies", "pid", f"agent:{out}", *market])
+        told = shlex.join(["adarena", "bench", suite, "--policies", "pid", f"agent:{out}", *market])
         console.print(f"compare it: {told}", soft_wrap=True, markup=False, highlight=False)

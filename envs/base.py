@@ -1,142 +1,160 @@
-"""A market with one bid seat open: the part that every environment of a single campaign shares.
+"""What every environment shares: a world in which one seat is left open, and a learner that answers for it.
 
-The world stops at the start of each tick, after everybody else has decided, with the open seat's view in hand; what the
-agent then does holds until the next tick. Nothing but `world.run` moves time.
+The world stops wherever the open seat must be decided, after everybody else has; what the agent then does holds until it is
+asked again. An environment says which seat, what days it draws, and what a step is worth; see `envs.bidding` for one.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar, Literal, NamedTuple
 
+import gymnasium as gym
 import numpy as np
+from gymnasium import spaces
 from numpy.typing import NDArray
 
-from ..agents.bidding.rivals import contested, rivals
 from ..agents.splits import SPLITS
-from ..simulator.core.errors import MarketError
-from ..simulator.core.money import MICRO
-from ..simulator.core.numeric import real, whole
-from ..simulator.engine import state as K
-from ..simulator.response.leads import TOLD
+from ..simulator.core.errors import MarketError, PolicyError
+from ..simulator.core.numeric import whole
 from ..simulator.scenario.tree import Scenario
-from ..simulator.seats.bidding.decisions import BidPolicy, BidView, Decision, Told, ToldLeads
+from ..simulator.seats.seat import Policies
+from ..simulator.seats.vectors import Vectors
 from ..simulator.world import World
 
 LAST_DAY = SPLITS["test"].stop
 DAYS = (SPLITS["train"].start, SPLITS["train"].stop)  # seeds of the days that episodes are drawn from
 
-
-class Onlooker(BidPolicy):
-    """Holds the open seat: keeps what it sees and decides nothing, since the agent does."""
-
-    view: BidView
-
-    def decide(self, view: BidView) -> Decision | None:
-        self.view = view
-        return None
+Observation = NDArray[np.float32]
+Info = dict[str, Any]
 
 
-class OpenSeat:
-    """One day of a market seen from one campaign, tick by tick."""
+class Case(NamedTuple):
+    """An episode: its day, and who sits where; `Open` where the agent decides."""
 
-    def __init__(self, scenario: Scenario, campaign: int, day: int, mix: str, budget_scale: float, engine: Any) -> None:
-        self.scenario, self.campaign = scenario, campaign
-        self._onlooker = Onlooker()
-        seats = {**rivals(scenario, campaign, mix), campaign: self._onlooker}
-        self.world = World(scenario, {"bid": seats}, seed=day, engine=engine)
-        if budget_scale != 1.0:
-            budget = self.world.campaigns.listed[campaign].budget_per_day
-            if budget is None:
-                raise MarketError(f"campaign {campaign} has no budget to scale")
-            self.world.set_budget(campaign, budget * budget_scale)
-        self.world.run(0)
-
-    @property
-    def view(self) -> BidView:
-        """What the campaign sees at the start of the tick that comes next, or at the close of the day."""
-        return self._closing() if self.over else self._onlooker.view
-
-    def _closing(self) -> BidView:
-        """What nobody is asked about any more: the view after the last tick, with `tick == ticks`."""
-        ledger, k, view = self.world.ledger, self.campaign, self._onlooker.view
-        today = _told(ledger.today_counts[:, k], ledger.today_sums[:, k])
-        last = _told(ledger.counts[ledger.closed - 1, :, k], ledger.sums[ledger.closed - 1, :, k])
-        return view._replace(
-            tick=view.ticks,
-            could_bid=last.requests > 0,
-            elapsed=float(view.forecast.sum()),
-            multiplier=ledger.multiplier[ledger.closed - 1, [k]],
-            budget_left=ledger.left[ledger.closed - 1, [k]] / MICRO,
-            last=last,
-            today=today,
-            spent_share=today.spend / view.budget if view.budget[0] > 0 else np.ones(1),
-            market_price=ledger.market_price[ledger.closed - 1, [k]]
-            if self.scenario.auction.price_told
-            else np.full(1, np.nan),
-            last_leads=self._leads(1),
-            today_leads=self._leads(view.ticks),
-        )
-
-    def _leads(self, ticks: int) -> ToldLeads | None:
-        """What the campaign was told of its leads in the latest ticks."""
-        books, closed = self.world.ledger.leads, self.world.ledger.closed
-        if books is None:
-            return None
-        return ToldLeads(*books.counts[closed - ticks : closed, :TOLD, [self.campaign]].sum(axis=0))
-
-    @property
-    def over(self) -> bool:
-        """Whether the last tick has been played."""
-        return self.world.now >= self.scenario.horizon_us
-
-    def play(self, multiplier: float) -> None:
-        """Plays one tick under a multiplier."""
-        self.world.set_multiplier(self.campaign, multiplier)
-        self.world.run(self.world.now + self.scenario.tick_us)
+    day: int  # seed of the world
+    policies: Mapping[str, Policies]
+    options: Mapping[str, Any]  # all of them, drawn or given
 
 
-def _told(counts: NDArray[np.int64], sums: NDArray[np.float64]) -> Told:
-    """What one campaign is told, from its column of the books."""
-    return Told(
-        requests=counts[[K.REQUESTS]],
-        wins=counts[[K.WINS]],
-        impressions=counts[[K.IMPRESSIONS]],
-        clicks=counts[[K.CLICKS]],
-        conversions_reported=counts[[K.REPORTED]],
-        spend=counts[[K.SPEND]] / MICRO,
-        believed_value=sums[[K.BELIEVED]],
-        offered=sums[[K.OFFERED]],
-    )
+class SeatEnv(gym.Env[Observation, Observation]):
+    """A market in which an agent decides for the open units of one seat.
 
-
-def drawn_case(
-    scenario: Scenario,
-    dice: np.random.Generator,
-    options: dict[str, Any] | None,
-    days: tuple[int, int],
-    mixes: tuple[str, ...],
-) -> tuple[int, int, str, float]:
-    """Campaign, day, rival mix and budget scale (1 unless given) of an episode: from `options` where given, else drawn.
-
-    Raises:
-        MarketError: if an option is not known or not allowed.
+    A subclass names its `seat` and the `vectors` through which the agent sees and acts, draws a `case` for each episode, looks
+    at the world as it `begin`s, and says after each step what that was worth (`judge`).
     """
-    options = {} if options is None else options
-    if not isinstance(options, Mapping):
-        raise MarketError(f"options are a mapping from names to values, not {options!r}")
-    unknown = [name for name in options if name not in ("campaign", "day", "rivals", "budget_scale")]
-    if unknown:
-        raise MarketError(f"there is no option {unknown[0]!r}; known are campaign, day, rivals and budget_scale")
-    held = contested(scenario)
-    drawn_campaign, drawn_day = held[int(dice.integers(len(held)))], int(dice.integers(*days))
-    drawn_mix = mixes[int(dice.integers(len(mixes)))] if len(mixes) > 1 else mixes[0]
-    campaign, day = options.get("campaign", drawn_campaign), options.get("day", drawn_day)
-    if isinstance(campaign, bool) or not isinstance(campaign, int | np.integer) or campaign not in held:
-        raise MarketError(f"the campaign must be one whose budget binds, {', '.join(map(str, held))}, not {campaign!r}")
-    if (seed := whole(day)) is None or not 0 <= seed < LAST_DAY:
-        raise MarketError(f"the day is a whole number from 0 to {LAST_DAY - 1:,}, the seed of a world, not {day!r}")
-    scale = options.get("budget_scale", 1.0)
-    if (factor := real(scale)) is None or not 0.01 <= factor <= 100:
-        raise MarketError(f"the budget_scale is a number from 0.01 to 100, not {scale!r}")
-    return int(campaign), seed, options.get("rivals", drawn_mix), factor
+
+    seat: ClassVar[str]
+    vectors: ClassVar[type[Any]]  # see `Vectors`
+    options: ClassVar[tuple[str, ...]]  # names of what `reset` takes
+
+    def __init__(
+        self, scenario: Scenario | str, days: tuple[int, int], engine: Literal["compiled", "events"], units: int = 1
+    ) -> None:
+        first, end = [whole(day) for day in days] if isinstance(days, tuple | list) and len(days) == 2 else (None, None)
+        if first is None or end is None or not 0 <= first < end <= LAST_DAY:
+            raise MarketError(f"days are drawn from a range: two whole numbers from 0 to {LAST_DAY:,}, rising, not {days!r}")
+        if engine not in ("compiled", "events"):
+            raise MarketError(f"there is no engine {engine!r}; known are compiled and events")
+        if not isinstance(scenario, Scenario | str):
+            raise MarketError(f"a scenario is a Scenario, or the name of one, not {scenario!r}")
+        self.scenario = Scenario.named(scenario) if isinstance(scenario, str) else scenario
+        if self.scenario.days != 1:
+            raise MarketError(f"an episode is one day, and scenario {self.scenario.name!r} has {self.scenario.days}")
+        self.days, self.engine = (first, end), engine
+        kind = self.vectors
+        self.action_space = spaces.Box(-1.0, 1.0, (units * kind.actions,), np.float32)
+        self.observation_space = spaces.Box(-kind.bound, kind.bound, (units * len(kind.features),), np.float32)
+        self._world: World | None = None  # None: no episode is under way
+
+    @classmethod
+    def vectors_for(cls, settings: Mapping[str, Any]) -> Vectors:
+        """How an environment made with such settings looks to its agent."""
+        made: Vectors = cls.vectors()
+        return made
+
+    @abstractmethod
+    def case(self, options: Mapping[str, Any]) -> Case:
+        """The next episode: what `options` say, the rest drawn from `np_random`. Raises `MarketError` where they are wrong."""
+
+    def prepare(self, case: Case, world: World) -> None:
+        """Changes a new world for its case, before anything happens in it."""
+
+    @abstractmethod
+    def begin(self, case: Case, world: World, view: Any) -> tuple[Vectors, Info]:
+        """Notes what a new episode is measured by, before the agent has seen anything; how it will see, and the first info."""
+
+    @abstractmethod
+    def judge(self, world: World, view: Any) -> tuple[float, Info]:
+        """What the step that has ended was worth, and what else there is to say of it; `view` is what the agent sees next."""
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observation, Info]:
+        """Begins an episode; see *Reset options*. Raises `MarketError` for options that are not allowed."""
+        given = None if seed is None else whole(seed)
+        if seed is not None and (given is None or given < 0):
+            raise MarketError(f"a seed is a whole number from 0 up, not {seed!r}")
+        super().reset(seed=given)
+        case = self.case(self._checked(options))
+        self._world = None  # until the episode has begun
+        world = World(self.scenario, case.policies, seed=case.day, engine=self.engine)
+        self.prepare(case, world)
+        self._view = self._next_view(world)
+        self._vectors, info = self.begin(case, world, self._view)
+        observation = self._vectors.observe(self._view).reshape(-1)
+        self._world = world
+        return observation, info
+
+    def step(self, action: Observation) -> tuple[Observation, float, bool, bool, Info]:
+        """Decides, and plays until the seat must be decided again. Raises `PolicyError` for an action outside the space."""
+        world = self._world
+        if world is None or self._over(world):
+            raise MarketError("no day is under way: it is over, has not begun, or was interrupted; call reset")
+        actions = self._actions(action)
+        self._world = None  # until the step is whole: one that is interrupted cannot be taken up again
+        world.answer(self._vectors.decide(self._view, actions))
+        self._view = self._next_view(world)
+        reward, info = self.judge(world, self._view)
+        observation = self._vectors.observe(self._view).reshape(-1)
+        self._world = world
+        return observation, reward, self._over(world), False, info
+
+    @property
+    def world(self) -> World:
+        """The market of the episode under way, truth and all: to look at, not to learn from."""
+        if self._world is None:
+            raise MarketError("no day is under way: it has not begun, or was interrupted; call reset")
+        return self._world
+
+    def _over(self, world: World) -> bool:
+        return world.now >= self.scenario.horizon_us
+
+    def _next_view(self, world: World) -> Any:
+        asked = world.until_asked()
+        return world.look(self.seat) if asked is None else asked.view
+
+    def _actions(self, action: Any) -> NDArray[np.float64]:
+        """An action as rows of the open units."""
+        try:
+            a = np.asarray(action, np.float64)
+        except (TypeError, ValueError):
+            raise PolicyError(f"an action is a number from -1 to 1, not {action!r}") from None
+        if a.shape != self.action_space.shape:
+            raise PolicyError(f"an action has shape {self.action_space.shape}, not {a.shape}")
+        if not ((a >= -1.0) & (a <= 1.0)).all():
+            raise PolicyError(f"an action lies from -1 to 1, not at {a[~((a >= -1.0) & (a <= 1.0))][0]}")
+        return a.reshape(-1, self.vectors.actions)
+
+    def _checked(self, options: Any) -> Mapping[str, Any]:
+        """The options of a reset, by names that are known."""
+        options = {} if options is None else options
+        if not isinstance(options, Mapping):
+            raise MarketError(f"options are a mapping from names to values, not {options!r}")
+        if unknown := [name for name in options if name not in self.options]:
+            known = " and ".join(filter(None, (", ".join(self.options[:-1]), self.options[-1])))
+            raise MarketError(f"there is no option {unknown[0]!r}; known are {known}")
+        if (day := whole(options.get("day", 0))) is None or not 0 <= day < LAST_DAY:
+            raise MarketError(
+                f"the day is a whole number from 0 to {LAST_DAY - 1:,}, the seed of a world, not {options['day']!r}"
+            )
+        return options

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import gymnasium as gym
 import numpy as np
-from gymnasium import spaces
-from numpy.typing import NDArray
 
-from ..agents.bidding.rivals import MIXES
-from ..agents.learning.features import BOUND, FEATURES, Observer, multipliers
+from ..agents.bidding.rivals import MIXES, contested, rivals
 from ..agents.objectives import TARGETS, score
-from ..simulator.core.errors import MarketError, PolicyError
+from ..simulator.core.errors import MarketError
 from ..simulator.core.money import MICRO
-from ..simulator.core.numeric import real, whole
-from ..simulator.engine import state as K
+from ..simulator.core.numeric import real
+from ..simulator.engine.state import Count, Sum
 from ..simulator.market.market import build
 from ..simulator.scenario.demand import Objective
 from ..simulator.scenario.tree import Scenario
-from .base import DAYS, LAST_DAY, OpenSeat, drawn_case
+from ..simulator.seats.bidding.vectors import BidVectors
+from ..simulator.seats.bidding.view import BidView
+from ..simulator.seats.seat import Open
+from ..simulator.world import World
+from .base import DAYS, Case, Info, SeatEnv
 
 REWARDS: dict[str, Objective] = {"value": "max_value", "tcpa": "target_cpa", "utility": "utility"}
 
 
-class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
+class BiddingEnv(SeatEnv):
     """One campaign's bid seat, drawn per episode from those whose budgets bind, against a mixture of classics.
 
     ## Description
@@ -94,9 +94,9 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
     - `reward`: "objective", "value", "tcpa" or "utility".
     - `cpa_limit`: C as a multiple of the campaign's target; used by `tcpa` and feature 21. The target is the value of a
       conversion, or, where the scenario gives it one (`bidding-tcpa`), the target CPA.
-    - `days`: range of the days drawn; by default those for training (`simulator.splits`).
+    - `days`: range of the days drawn; by default those for training (`agents.splits`).
     - `engine`: "compiled" or "events"; the same to the last bit.
-    - `rivals`: a mix of `agents.rivals`, or several of which each episode draws one.
+    - `rivals`: a mix of `agents.bidding.rivals`, or several of which each episode draws one.
 
     >>> import adarena, gymnasium
     >>> env = gymnasium.make("AdArena/Bidding-v0", scenario="tiny")
@@ -108,7 +108,11 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
     - v0: first version.
     """
 
-    metadata: dict[str, Any] = {"render_modes": [], "features": FEATURES}  # noqa: RUF012  (a field of the base)
+    metadata: dict[str, Any] = {"render_modes": [], "features": BidVectors.features}  # noqa: RUF012  (a field of the base)
+
+    seat = "bidding"
+    vectors = BidVectors
+    options = ("campaign", "day", "rivals", "budget_scale")
 
     def __init__(
         self,
@@ -123,80 +127,65 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
             raise MarketError(f"the reward is objective, {', '.join(REWARDS)}, not {reward!r}")
         if (limit := real(cpa_limit)) is None or not limit > 0:
             raise MarketError(f"the cpa_limit is a multiple of the target above 0, not {cpa_limit!r}")
-        first, end = [whole(day) for day in days] if isinstance(days, tuple | list) and len(days) == 2 else (None, None)
-        if first is None or end is None or not 0 <= first < end <= LAST_DAY:
-            raise MarketError(f"days are drawn from a range: two whole numbers from 0 to {LAST_DAY:,}, rising, not {days!r}")
-        if engine not in ("compiled", "events"):
-            raise MarketError(f"there is no engine {engine!r}; known are compiled and events")
         mixes = (rivals,) if isinstance(rivals, str) else tuple(rivals) if isinstance(rivals, Sequence) else ()
         if not mixes or not all(isinstance(mix, str) and mix in MIXES for mix in mixes):
             raise MarketError(f"the rivals are one or more of {', '.join(MIXES)}, not {rivals!r}")
-        if not isinstance(scenario, Scenario | str):
-            raise MarketError(f"a scenario is a Scenario, or the name of one, not {scenario!r}")
-        self.scenario = Scenario.named(scenario) if isinstance(scenario, str) else scenario
-        if self.scenario.days != 1:
-            raise MarketError(f"an episode is one day, and scenario {self.scenario.name!r} has {self.scenario.days}")
-        self.reward_kind, self.cpa_limit, self.engine = reward, limit, engine
-        self.days, self.mixes = (first, end), mixes
-        self.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
-        self.observation_space = spaces.Box(-BOUND, BOUND, (len(FEATURES),), np.float32)
-        self._seat: OpenSeat | None = None
+        super().__init__(scenario, days, engine)
+        self.reward_kind, self.cpa_limit, self.mixes = reward, limit, mixes
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Begins a day; see *Reset options*. Raises `MarketError` for options that are not allowed."""
-        given = None if seed is None else whole(seed)
-        if seed is not None and (given is None or given < 0):
-            raise MarketError(f"a seed is a whole number from 0 up, not {seed!r}")
-        super().reset(seed=given)
-        campaign, day, mix, scale = drawn_case(self.scenario, self.np_random, options, self.days, self.mixes)
-        self._seat = None  # until the day has begun
-        self._day, self._campaign = day, campaign
-        seat = OpenSeat(self.scenario, campaign, day, mix, scale, self.engine)
+    @classmethod
+    def vectors_for(cls, settings: Mapping[str, Any]) -> BidVectors:
+        """See `SeatEnv.vectors_for`."""
+        return BidVectors(float(settings.get("cpa_limit", 1.0)))
+
+    def case(self, options: Mapping[str, Any]) -> Case:
+        """See `SeatEnv.case`."""
+        held, dice = contested(self.scenario), self.np_random
+        # Drawn in any case, so that what is given changes nothing else.
+        drawn = {
+            "campaign": held[int(dice.integers(len(held)))],
+            "day": int(dice.integers(*self.days)),
+            "rivals": self.mixes[int(dice.integers(len(self.mixes)))] if len(self.mixes) > 1 else self.mixes[0],
+            "budget_scale": 1.0,
+        }
+        chosen = {**drawn, **options}
+        campaign, scale = chosen["campaign"], real(chosen["budget_scale"])
+        if isinstance(campaign, bool) or not isinstance(campaign, int | np.integer) or campaign not in held:
+            known = ", ".join(map(str, held))
+            raise MarketError(f"the campaign must be one whose budget binds, {known}, not {campaign!r}")
+        if scale is None or not 0.01 <= scale <= 100:
+            raise MarketError(f"the budget_scale is a number from 0.01 to 100, not {chosen['budget_scale']!r}")
+        seats = {**rivals(self.scenario, int(campaign), chosen["rivals"]), int(campaign): Open()}
+        return Case(int(chosen["day"]), {"bidding": seats}, {**chosen, "campaign": int(campaign), "budget_scale": scale})
+
+    def prepare(self, case: Case, world: World) -> None:
+        """See `SeatEnv.prepare`."""
+        campaign, scale = case.options["campaign"], case.options["budget_scale"]
+        if scale != 1.0:
+            world.set_budget(campaign, world.campaigns.listed[campaign].budget_per_day * scale)
+
+    def begin(self, case: Case, world: World, view: BidView) -> tuple[BidVectors, Info]:
+        """See `SeatEnv.begin`."""
+        self._day, self._campaign = case.day, case.options["campaign"]
         market = build(self.scenario)
-        expected = market.expected
-        view = seat.view
         self._prior, self._worth = float(view.prior[0]), float(view.value[0])
         self._budget = float(view.budget[0])
         self._limit = self.cpa_limit * float(view.target[0])
-        own = market.campaigns.listed[campaign].objective
+        own = market.campaigns.listed[self._campaign].objective
         self._judged_by = own if self.reward_kind == "objective" else REWARDS[self.reward_kind]
-        self._scale = max(float(expected.conversions[campaign]), 1.0) * self._worth
-        self._observer = Observer(self.cpa_limit)
-        self._multiplier = self._prior
+        self._scale = max(float(market.expected.conversions[self._campaign]), 1.0) * self._worth
         self._score = self._value = self._spend = 0.0
-        seat.world.set_multiplier(campaign, self._prior)
-        observation = self._observer.observe(view)[0]
-        self._seat = seat
-        return observation, self._info(0.0, 0.0, 0, 0)
+        return self.vectors_for({"cpa_limit": self.cpa_limit}), self._info(self._prior, 0.0, 0.0, 0, 0)
 
-    def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Plays a tick. Raises `PolicyError` for an action outside the action space."""
-        seat = self._seat
-        if seat is None or seat.over:
-            raise MarketError("no day is under way: it is over, has not begun, or was interrupted; call reset")
-        try:
-            a = np.asarray(action, np.float64)
-        except (TypeError, ValueError):
-            raise PolicyError(f"an action is a number from -1 to 1, not {action!r}") from None
-        if a.shape != (1,):
-            raise PolicyError(f"an action has shape (1,), not {a.shape}")
-        if not -1.0 <= a[0] <= 1.0:
-            raise PolicyError(f"an action lies from -1 to 1, not at {a[0]}")
-        self._seat = None  # until the step is whole: one that is interrupted cannot be taken up again
-        self._multiplier = float(multipliers(np.array([self._prior]), a)[0])
-        seat.play(self._multiplier)
-        ledger, k = seat.world.ledger, seat.campaign
+    def judge(self, world: World, view: BidView) -> tuple[float, Info]:
+        """See `SeatEnv.judge`."""
+        ledger, k = world.ledger, self._campaign
         counts, sums = ledger.counts[ledger.closed - 1, :, k], ledger.sums[ledger.closed - 1, :, k]
-        value, spend = float(sums[K.VALUE]), float(counts[K.SPEND] / MICRO)
+        value, spend = float(sums[Sum.VALUE]), float(counts[Count.SPEND] / MICRO)
         self._value += value
-        self._spend = float(ledger.today_counts[K.SPEND, k] / MICRO)  # the whole, not a sum of rounded parts
-        reward = self._reward(value, spend)
-        info = self._info(value, spend, int(counts[K.ATTRIBUTED]), int(counts[K.REPORTED]))
-        observation = self._observer.observe(seat.view)[0]
-        self._seat = seat
-        return observation, reward, seat.over, False, info
+        self._spend = float(ledger.today_counts[Count.SPEND, k] / MICRO)  # the whole, not a sum of rounded parts
+        info = self._info(float(view.multiplier[0]), value, spend, int(counts[Count.ATTRIBUTED]), int(counts[Count.REPORTED]))
+        return self._reward(value, spend), info
 
     def _reward(self, value: float, spend: float) -> float:
         """By how much the tick, of such value and spend, has moved the score of the day so far."""
@@ -206,10 +195,10 @@ class BiddingEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._score = float(score(self._judged_by, np.array(self._value), np.array(self._spend), worth_of_spend))
         return (self._score - before) / self._scale
 
-    def _info(self, value: float, spend: float, conversions: int, reported: int) -> dict[str, Any]:
+    def _info(self, multiplier: float, value: float, spend: float, conversions: int, reported: int) -> Info:
         cpa = self._spend / (self._value / self._worth) if self._value > 0 else 0.0
         return {
-            "day": self._day, "campaign": self._campaign, "multiplier": self._multiplier,
+            "day": self._day, "campaign": self._campaign, "multiplier": multiplier,
             "value": value, "spend": spend, "conversions": conversions, "conversions_reported": reported,
             "total_value": self._value, "total_spend": self._spend, "budget": self._budget,
             "cpa": cpa, "cpa_limit": self._limit, "violation": max(cpa / self._limit - 1.0, 0.0),

@@ -4,10 +4,11 @@ from .books.journal import Logs
 from .core.errors import AdArenaError, InvariantError, LogError, MarketError, PolicyError, ScenarioError
 from .core.rules import Rule, rule
 from .scenario.tree import Scenario
-from .seats.bidding.decisions import BidPolicy, BidView, ChunkBids, Multiplier, RequestRule, Requests
+from .seats.bidding.decisions import BidPolicy, ChunkBids, Multiplier, RequestFunction, RequestRule, Requests
+from .seats.bidding.view import BidView
 from .world import World
 
 __all__ = [
     "AdArenaError", "BidPolicy", "BidView", "ChunkBids", "InvariantError", "LogError", "Logs", "MarketError", "Multiplier",
-    "PolicyError", "RequestRule", "Requests", "Rule", "Scenario", "ScenarioError", "World", "rule",
+    "PolicyError", "RequestFunction", "RequestRule", "Requests", "Rule", "Scenario", "ScenarioError", "World", "rule",
 ]  # fmt: skip

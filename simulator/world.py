@@ -1,42 +1,42 @@
 """A world: the SimPy environment that owns time, and the processes that live in it.
 
-Everything that can change the market is a process: the clock that opens and closes ticks and days, the servers' outages and
-scaling, a user's own. Between two of their events one of the `engines` plays the requests.
+Everything that can change the market is a process: the clock that opens and closes ticks and days and asks the seats, the
+servers' outages and scaling, a user's own. Between two of their events one of the `engines` plays the requests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import numpy as np
 import simpy
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from .books.all import other_books
 from .books.journal import Journal, Logs
 from .books.ledger import Ledger
+from .core.arrays import Floats
+from .core.books import Books, Tick
 from .core.clock import END, TICK, Clock, Own
-from .core.errors import MarketError, PolicyError, suggest
+from .core.errors import MarketError, PolicyError
 from .core.interrupts import held_interrupts
 from .core.numeric import whole
 from .core.threads import one_blas_thread
 from .delivery.fleet import Fleet
-from .delivery.queue import SERVED, ServingBooks
+from .delivery.queue import Served, ServingBooks
 from .delivery.rotation import CreativeBooks
 from .engine.engines import ENGINES, Engine
 from .engine.exchange import Exchange
-from .engine.record import Recorded
-from .market import market
+from .engine.record import Recorded, Recorder
+from .market.market import build
 from .population.campaigns import Campaigns
 from .requests.surfaces import SurfaceBooks
 from .response.memory import FatigueBooks
 from .response.visits import VisitBooks
 from .scenario.tree import Scenario
-from .seats.bidding.decisions import BidPolicies
-from .seats.bidding.seat import BidSeat
-
-SEATS = {"bid"}
+from .seats.roster import Asked, Roster, rosters
+from .seats.seat import Cadence, Holding, Moment, Policies
 
 
 class World:
@@ -44,8 +44,8 @@ class World:
 
     Args:
         scenario: what the market is.
-        policies: who sits in which seat; {"bid": policy} or {"bid": {campaign: policy}}. Campaigns without a policy bid
-            their target.
+        policies: who sits in which seat of `seats.SEATS`; {"bidding": policy} or {"bidding": {campaign: policy}}. Campaigns
+            without a policy bid their target.
         seed: the days they live through: arrivals, weather, luck. Same seed, same luck, whatever the policies do.
         engine: "compiled" plays requests in blocks, "events" makes each request a SimPy process.
         journal: a folder for logs of requests, impressions and events (Parquet), or `Logs` for more of them; None: no log.
@@ -58,7 +58,7 @@ class World:
     def __init__(
         self,
         scenario: Scenario,
-        policies: Mapping[str, BidPolicies] | None = None,
+        policies: Mapping[str, Policies] | None = None,
         seed: int = 0,
         engine: Literal["compiled", "events"] = "compiled",
         journal: str | Path | Logs | None = None,
@@ -72,43 +72,61 @@ class World:
             raise MarketError(f"a seed is a whole number from 0 up, not {seed!r}")
         if policies is not None and not isinstance(policies, Mapping):
             raise PolicyError(f"policies are a mapping from seats to policies, not {type(policies).__name__}")
-        for seat in policies or {}:
-            if seat not in SEATS:
-                raise PolicyError(f"there is no seat {seat!r}{suggest(str(seat), SEATS)}")
         self.scenario, self.seed, self.engine = scenario, given, engine
         self.env = Clock()
-        self._exchange = Exchange(scenario, market.build(scenario), self.seed)
-        ticks = scenario.days * scenario.ticks_per_day
-        self.ledger = Ledger(self.campaigns, scenario.ticks_per_day, ticks, self._exchange.held)
-        self._seat = BidSeat(self._exchange, self.ledger, (policies or {}).get("bid"))
-        if record is not None:
-            self._exchange.record(record)
+        self._exchange = Exchange(scenario, build(scenario), self.seed)
+        ticks, day = scenario.days * scenario.ticks_per_day, scenario.ticks_per_day
+        self.ledger = Ledger(self.campaigns, day, ticks, self._exchange.addressed, self._exchange.multiplier)
+        self._rosters = rosters(policies or {}, self._exchange, self.ledger)
+        self._recorder = Recorder(self._exchange.blocks, None if record is None else self._exchange.find(record))
         self.journal = Journal(journal, self._exchange) if journal is not None else None
-        self.serving: ServingBooks | None = None
         self._fleet: Fleet | None = None
         if scenario.serving is not None:
-            self.serving = ServingBooks(ticks, scenario.tick_us, scenario.ticks_per_day)
             assert self._exchange.line is not None
             self._fleet = Fleet(self.env, scenario.serving, self._exchange.line, self._resized)
-        self.visits = (
-            None if scenario.sessions is None else VisitBooks(ticks, scenario.ticks_per_day, self._exchange.state.visits)
-        )
-        self.fatigue = None if scenario.fatigue is None else FatigueBooks(self._exchange.state.memory)
-        self.surfaces = SurfaceBooks(scenario, self._exchange.state.surfaces) if scenario.asks else None
-        self.creatives: CreativeBooks | None = None
-        if (held := self._exchange.market.creatives) is not None:
-            self.creatives = CreativeBooks(scenario, self.campaigns, held, self._exchange.state.rotation)
+        server_us = None if self._fleet is None else self._fleet.server_us
+        self.books: dict[str, Books] = {"ledger": self.ledger, **other_books(self._exchange, server_us)}
         self._exchange.open_day(0)  # here, so that what is done before the first run lasts
         self.env.own(self._clock())
+        for roster in self._rosters:
+            if roster.seat.cadence is Cadence.INTERVAL:
+                self.env.own(self._control(roster))
         self._in_event = False
         self._stopped_by: BaseException | None = None
+        self._asked: tuple[Asked, Roster, Holding, simpy.Event] | None = None
+        self._over: simpy.Event | None = None  # the end of the last day, once it has been waited for
         self._engine: Engine = ENGINES[engine](self.env, self._exchange)
 
-    # The public face
+    # What is read
+
+    @property
+    def serving(self) -> ServingBooks | None:
+        """What the servers did; None in a market without."""
+        return cast(ServingBooks | None, self.books.get("serving"))
+
+    @property
+    def visits(self) -> VisitBooks | None:
+        """What users did in their sessions; None where requests come by themselves."""
+        return cast(VisitBooks | None, self.books.get("visits"))
+
+    @property
+    def fatigue(self) -> FatigueBooks | None:
+        """Clicks by how often an ad had been seen; None where users do not tire."""
+        return cast(FatigueBooks | None, self.books.get("fatigue"))
+
+    @property
+    def surfaces(self) -> SurfaceBooks | None:
+        """What came of requests by surface; None where there is one and nobody asks for anything."""
+        return cast(SurfaceBooks | None, self.books.get("surfaces"))
+
+    @property
+    def creatives(self) -> CreativeBooks | None:
+        """What came of each creative; None where an ad is its one creative."""
+        return cast(CreativeBooks | None, self.books.get("creatives"))
 
     def recorded(self) -> Recorded:
         """What a clairvoyant could know of the recorded campaign's requests so far. For judges only."""
-        return self._exchange.recorded()
+        return self._recorder.recorded()
 
     @property
     def now(self) -> int:
@@ -121,7 +139,7 @@ class World:
         return self._exchange.market.campaigns
 
     @property
-    def forecast(self) -> NDArray[np.float64]:
+    def forecast(self) -> Floats:
         """Expected shares of a day's requests, (ticks,), as everybody is told."""
         return self._exchange.shares
 
@@ -146,17 +164,66 @@ class World:
         that process.
 
         Raises:
-            MarketError: if `until` is not allowed, or the world cannot go on.
+            MarketError: if `until` is not allowed, a seat is left open, or the world cannot go on.
         """
         self._check_whole()
+        if (left := next((r.seat.name for r in self._rosters if r.open_holdings), None)) is not None:
+            raise MarketError(f"the {left} seat is left open: go on with until_asked() and answer()")
         horizon = self.scenario.horizon_us
         end = horizon if until is None else whole(until)
         if end is None or not self.now <= end <= horizon:
             raise MarketError(f"a run ends at a whole number of microseconds from now ({self.now}) to {horizon}, not {until!r}")
         stop = self.env.at(end, END)
+        self._step_until(lambda: stop.callbacks is None)  # it has taken place
+
+    def until_asked(self) -> Asked | None:
+        """Runs until an open seat must be decided, and says which, for whom, and what is seen; None at the end of the last day.
+
+        It is the run of a policy that decides the same: nothing else happens before the answer. Called again without an answer
+        it says the same again. What stops it, and what then, is as with `run`.
+        """
+        self._check_whole()
+        if self._over is None:
+            self._over = self.env.at(self.scenario.horizon_us, END)
+        over = self._over
+        self._step_until(lambda: self._asked is not None or over.callbacks is None)
+        return None if self._asked is None else self._asked[0]
+
+    def answer(self, decision: Any) -> None:
+        """Decides for the open seat that `until_asked` told of; None keeps its last decision. `until_asked` then goes on.
+
+        Raises:
+            MarketError: if no seat has been asked.
+            PolicyError: if the decision is not allowed; another one may be given.
+        """
+        if self._asked is None:
+            raise MarketError("no open seat waits for an answer: run the world with until_asked() first")
+        _, roster, holding, answered = self._asked
+        checked = None if decision is None else roster.seat.check(holding, decision)
+        self._asked = None
+        self.env.fire(answered, checked)
+
+    def look(self, seat: str) -> Any:
+        """What whoever left a seat open sees now: what it was asked with, or, at the end of the last day, how that closed.
+
+        Raises:
+            MarketError: if the seat is not left open, by one `Open` policy, or the world is in the middle of a tick.
+        """
+        if self._asked is not None and self._asked[0].seat == seat:
+            return self._asked[0].view
+        found = [(r, h) for r in self._rosters if r.seat.name == seat for h in r.open_holdings]
+        if len(found) != 1:
+            raise MarketError(f"one may look at a seat that one Open policy leaves open: {seat!r} is left open by {len(found)}")
+        if self.now < self.scenario.horizon_us:
+            raise MarketError("an open seat is looked at when it is asked, or at the end of the last day")
+        (roster, holding), ticks = found[0], self.scenario.ticks_per_day
+        return roster.seat.view(holding, Moment(self.scenario.days - 1, ticks, ticks, self.now))
+
+    def _step_until(self, done: Callable[[], bool]) -> None:
+        """Lets events take place, one by one, until that is so; closes the journal at the end of the last day."""
         with one_blas_thread(), held_interrupts() as interrupts:
             try:
-                while stop.callbacks is not None:  # as long as it has not taken place
+                while not done():
                     self._in_event = True
                     self.env.step()
                     self._in_event = False
@@ -165,7 +232,7 @@ class World:
             except BaseException as error:
                 self._stop(error)
                 raise
-        if self.now == horizon and self.journal is not None:
+        if self.now == self.scenario.horizon_us and self.journal is not None:
             self.journal.close()
 
     def _stop(self, error: BaseException) -> None:
@@ -265,33 +332,49 @@ class World:
         self._note("servers_working", None, servers)
 
     def _clock(self) -> Generator[simpy.Event, Any, None]:
-        """Opens and closes ticks and days; asks the policies in between."""
+        """The story of a run: days and ticks open, the seats decide, requests come, and the books close."""
         ticks = self.scenario.ticks_per_day
         for number in range(self.scenario.days * ticks):
             day, tick = divmod(number, ticks)
             if tick == 0 and day > 0:
                 self._exchange.open_day(day)
-                self.ledger.open_day()
-                if self.creatives is not None:
-                    self.creatives.open_day()
+                for books in self.books.values():
+                    books.open_day()
             self._exchange.open_tick(tick, self.now)
-            self._seat.decide(day, tick)
+            for roster in self._rosters:
+                if roster.seat.cadence is Cadence.TICK:
+                    yield from roster.round(Moment(day, tick, ticks, self.now), self._leave_open)
             self._exchange.refresh()
-            self._exchange.reindex()
+            self._exchange.blocks.reindex()
             first = self.played
             yield self.env.at(self.now + self.scenario.tick_us, TICK)
-            self._close_tick(tick, self.played - first)
+            self._close_tick(number, self.played - first)
 
-    def _close_tick(self, tick: int, requests: int) -> None:
-        exchange = self._exchange
-        exchange.count_offered()
-        if self.visits is not None:
-            self.visits.close_tick(exchange.state.visits)
-        if exchange.queue is not None and self.serving is not None and self._fleet is not None:
-            requests = int(exchange.queue.books[SERVED])
-            self.serving.close_tick(exchange.queue, self._fleet.server_us())
-        self.ledger.close_tick(exchange.multiplier, requests)
-        exchange.presence.close_tick(tick, self.now, requests)
+    def _close_tick(self, number: int, made: int) -> None:
+        self._exchange.blocks.count_offered()
+        queue = self._exchange.queue
+        requests = made if queue is None else int(queue.books[Served.AUCTIONED])
+        for books in self.books.values():
+            books.close_tick(Tick(number, requests))
+        self._exchange.presence.close_tick(number % self.scenario.ticks_per_day, self.now, requests)
+
+    def _control(self, roster: Roster) -> Generator[simpy.Event, Any, None]:
+        """Asks a seat that does not go by ticks, after whatever ticks do at the same instant."""
+        ticks, tick_us, every = self.scenario.ticks_per_day, self.scenario.tick_us, roster.seat.every_us
+        while True:
+            day, tick = divmod(self.now // tick_us, ticks)
+            if (yield from roster.round(Moment(day, tick, ticks, self.now), self._leave_open)):
+                self._exchange.refresh()
+                self._exchange.blocks.reindex()
+            if self.now + every >= self.scenario.horizon_us:
+                return
+            yield self.env.timeout(every)
+
+    def _leave_open(self, roster: Roster, holding: Holding, view: Any) -> Generator[simpy.Event, Any, Any]:
+        """Has the world stop for an open seat; returns what is answered."""
+        answered = simpy.Event(self.env)
+        self._asked = roster.asked(holding, view), roster, holding, answered
+        return (yield answered)
 
     def _note(self, what: str, campaign: int | str | None, amount: float | None) -> None:
         if self.journal is not None:

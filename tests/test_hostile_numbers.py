@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from adarena.agents.bidding import PID
-from adarena.agents.bidding.hindsight import static_hindsight
+from adarena.agents.hindsight.multiplier import static_hindsight
 from adarena.agents.splits import seeds, split_of
 from adarena.benchmarks.audits import quotas
 from adarena.benchmarks.suites.bidding import BIDDING
@@ -42,7 +42,7 @@ PAST = PriceHistory(10, 5, 50, 0.1)
 
 def played(scenario: Scenario, folder: Path, act: Callable[[World], None]) -> None:
     """A world to whose journal something is done, played to its end."""
-    world = World(scenario, {"bid": PID()}, journal=folder / "journal")
+    world = World(scenario, {"bidding": PID()}, journal=folder / "journal")
     act(world)
     world.run()
 
@@ -57,8 +57,8 @@ def hindsight(tolerance: Any) -> None:
 
 
 CALLS: dict[str, Callable[[Any, Path], Any]] = {
-    "seed": lambda v, p: World(TINY, {"bid": PID()}, seed=v, journal=Logs(p, features=True)).run(),
-    "seed of events": lambda v, p: World(TINY, {"bid": PID()}, seed=v, engine="events").run(),
+    "seed": lambda v, p: World(TINY, {"bidding": PID()}, seed=v, journal=Logs(p, features=True)).run(),
+    "seed of events": lambda v, p: World(TINY, {"bidding": PID()}, seed=v, engine="events").run(),
     "record": lambda v, p: World(TINY, record=v).run(),
     "until": lambda v, p: World(TINY).run(v),
     "surge": lambda v, p: played(TINY, p, lambda w: w.surge(v)),

@@ -13,13 +13,18 @@ import pytest
 from places import ROOT
 
 FOLDERS = ("simulator", "agents", "envs", "benchmarks")
-# What each folder may import of the others; the root's files may import all.
-MAY_IMPORT = {
-    "simulator": set(),
-    "agents": {"simulator"},
-    "envs": {"simulator", "agents"},
-    "benchmarks": {"simulator", "agents", "envs"},
-}
+# The floors of each folder, from the ground up, folders and files: none imports of a later one.
+FLOORS = {
+    "simulator": (
+        "core", "scenario", "population", "requests", "response", "delivery", "market", "engine", "books", "seats", "replay",
+        "world",
+    ),
+    "agents": ("splits", "parameters", "objectives", "provenance", "bidding", "hindsight", "learning", "catalogue"),
+    "envs": ("base", "bidding"),
+    "benchmarks": (
+        "output", "audits", "pictures", "comparison", "suites", "speed", "theory", "training", "commands",
+    ),
+}  # fmt: skip
 HEAVY = ("torch", "matplotlib", "seaborn", "pandas", "stable_baselines3", "tyro", "rich", "pyarrow.dataset")
 
 
@@ -28,12 +33,11 @@ def sources(folder: str) -> list[Path]:
     return sorted((ROOT / folder).rglob("*.py"))
 
 
-def imported(path: Path) -> set[str]:
-    """The top folders of this package that a file imports, anywhere in it, relatively or by name."""
+def imported(path: Path) -> set[tuple[str, ...]]:
+    """The modules of this package that a file imports from, anywhere in it, as paths of names from the root."""
     package = path.relative_to(ROOT).parent.parts
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        names: list[tuple[str, ...]] = []
         if isinstance(node, ast.ImportFrom):
             stem = tuple((node.module or "").split(".")) if node.module else ()
             if node.level:
@@ -42,11 +46,10 @@ def imported(path: Path) -> set[str]:
                 stem = stem[1:]
             else:
                 continue
-            names = [stem] if stem else [(alias.name,) for alias in node.names]
+            found |= {(*stem, alias.name) for alias in node.names}
         elif isinstance(node, ast.Import):
-            names = [tuple(a.name.split(".")[1:]) for a in node.names if a.name.split(".")[0] == "adarena"]
-        found |= {name[0] for name in names if name}
-    return found & set(FOLDERS)
+            found |= {tuple(a.name.split(".")[1:]) for a in node.names if a.name.split(".")[0] == "adarena"}
+    return {name for name in found if name and name[0] in FOLDERS}
 
 
 def test_the_package_list_names_every_folder_with_code() -> None:
@@ -70,8 +73,37 @@ def test_every_python_file_lies_in_a_package() -> None:
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_arrows_run_one_way(folder: str) -> None:
+    """Between the four folders: each imports itself and those before it."""
+    allowed = FOLDERS[: FOLDERS.index(folder) + 1]
     for path in sources(folder):
-        assert imported(path) <= MAY_IMPORT[folder] | {folder}, path
+        assert {name[0] for name in imported(path)} <= set(allowed), path
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_floors_stand_on_those_below(folder: str) -> None:
+    floors = FLOORS[folder]
+    inside = {path.relative_to(ROOT / folder).parts[0].removesuffix(".py") for path in sources(folder)}
+    assert inside - {"__init__"} == set(floors)
+    for path in sources(folder):
+        own = path.relative_to(ROOT / folder).parts[0].removesuffix(".py")
+        if own == "__init__":
+            continue
+        for name in imported(path):
+            if name[0] == folder:
+                assert len(name) > 1, path
+                assert name[1] in floors[: floors.index(own) + 1], (path, ".".join(name))
+
+
+def test_no_module_is_imported_in_a_circle() -> None:
+    """Not even inside a function, where it would not be noticed."""
+    graph = {path: set() for folder in FOLDERS for path in sources(folder)}
+    for path, wanted in graph.items():
+        for name in imported(path):
+            module, within = ROOT.joinpath(*name).with_suffix(".py"), ROOT.joinpath(*name[:-1]).with_suffix(".py")
+            wanted |= {found for found in (module, within) if found in graph and found != path}
+    while leaves := {path for path, wanted in graph.items() if not wanted}:
+        graph = {path: wanted - leaves for path, wanted in graph.items() if path not in leaves}
+    assert not graph, sorted(str(path.relative_to(ROOT)) for path in graph)
 
 
 def test_imports_inside_are_relative() -> None:

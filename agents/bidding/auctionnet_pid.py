@@ -9,7 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from ...simulator.core.errors import PolicyError
-from ...simulator.seats.bidding.decisions import BidPolicy, BidView, Decision, Multiplier
+from ...simulator.seats.bidding.decisions import BidPolicy, Decision, Multiplier
+from ...simulator.seats.bidding.view import BidView
 from ..parameters import LogUniform, Range, Uniform, check_number
 
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from ...simulator.core.arrays import Floats
 from ...simulator.core.errors import PolicyError
-from ...simulator.seats.bidding.decisions import BidPolicy, BidView, History
+from ...simulator.seats.bidding.decisions import BidPolicy
+from ...simulator.seats.bidding.view import BidView, History
 
 DEPLETED = 0.01  # with less than this share of its budget left, a campaign's spend says nothing about its bid
 HALVINGS = 50  # of a search's interval

@@ -14,7 +14,8 @@ import numpy as np
 from ...simulator.core.arrays import Floats
 from ...simulator.core.compiled import kernel
 from ...simulator.core.rules import Rule, rule
-from ...simulator.seats.bidding.decisions import BidPolicy, BidView, Decision, RequestRule
+from ...simulator.seats.bidding.decisions import BidPolicy, Decision, RequestRule
+from ...simulator.seats.bidding.view import BidView
 from ..parameters import check_whole
 from .budgets import known_prices
 

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...simulator.seats.bidding.decisions import BidPolicy, BidView, Decision, Multiplier
+from ...simulator.seats.bidding.decisions import BidPolicy, Decision, Multiplier
+from ...simulator.seats.bidding.view import BidView
 from ..parameters import LogUniform, Range, check_number, check_switch
 
 

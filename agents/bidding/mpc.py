@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...simulator.core.arrays import Floats
-from ...simulator.seats.bidding.decisions import BidPolicy, BidView, Decision, Multiplier
+from ...simulator.seats.bidding.decisions import BidPolicy, Decision, Multiplier
+from ...simulator.seats.bidding.view import BidView
 from ..parameters import LogUniform, Range, Uniform, check_number
 from .budgets import allowed_spend, has_money, highest_within, pays_for_itself, requests_to_come
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from ...simulator.core.arrays import Floats
 from ...simulator.core.rules import Rule, rule
-from ...simulator.seats.bidding.decisions import BidPolicy, BidView, Decision, RequestRule
+from ...simulator.seats.bidding.decisions import BidPolicy, Decision, RequestRule
+from ...simulator.seats.bidding.view import BidView
 from ..parameters import Range, Uniform, check_number
 from . import rates_seen
 from .budgets import highest_within, known_prices, requests_to_come

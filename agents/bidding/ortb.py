@@ -10,7 +10,8 @@ import numpy as np
 
 from ...simulator.core.arrays import Floats
 from ...simulator.core.rules import Rule, rule
-from ...simulator.seats.bidding.decisions import BidPolicy, BidView, Decision, RequestRule
+from ...simulator.seats.bidding.decisions import BidPolicy, Decision, RequestRule
+from ...simulator.seats.bidding.view import BidView
 from ..parameters import check_switch
 from . import rates_seen
 from .budgets import highest_within, requests_to_come

@@ -10,7 +10,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ...simulator.seats.bidding.decisions import BidPolicy, BidView, Decision, Multiplier
+from ...simulator.seats.bidding.decisions import BidPolicy, Decision, Multiplier
+from ...simulator.seats.bidding.view import BidView
 from ..parameters import LogUniform, Range, Uniform, check_number
 
 

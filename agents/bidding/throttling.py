@@ -10,7 +10,8 @@ import numpy as np
 
 from ...simulator.core.chance import uniforms
 from ...simulator.core.errors import PolicyError
-from ...simulator.seats.bidding.decisions import BidPolicy, BidView, ChunkBids, Decision, Requests
+from ...simulator.seats.bidding.decisions import BidPolicy, ChunkBids, Decision, Requests
+from ...simulator.seats.bidding.view import BidView
 from ..parameters import LogUniform, Range, Uniform, check_number
 
 

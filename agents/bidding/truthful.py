@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...simulator.seats.bidding.decisions import BidPolicy, BidView, Decision, Multiplier
+from ...simulator.seats.bidding.decisions import BidPolicy, Decision, Multiplier
+from ...simulator.seats.bidding.view import BidView
 
 
 @dataclass

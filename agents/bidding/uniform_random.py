@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...simulator.core.errors import PolicyError
-from ...simulator.seats.bidding.decisions import BidPolicy, BidView, Decision, Multiplier
+from ...simulator.seats.bidding.decisions import BidPolicy, Decision, Multiplier
+from ...simulator.seats.bidding.view import BidView
 from ..parameters import check_number
 
 

@@ -15,8 +15,8 @@ from ...simulator.core.arrays import Floats
 from ...simulator.core.errors import MarketError
 from ...simulator.core.money import MICRO, UNLIMITED
 from ...simulator.engine.record import Recorded
-from ...simulator.engine.state import WINS
-from ...simulator.population.campaigns import BILLING
+from ...simulator.engine.state import Count
+from ...simulator.population.campaigns import Billing
 from ...simulator.scenario.delivery import Auction
 from ...simulator.scenario.demand import Objective
 from ...simulator.world import World
@@ -48,12 +48,12 @@ def _days(world: World) -> Iterator[tuple[Floats, Floats, float]]:
     k = noted.campaign
     if not world.campaigns.settled_at_once[k]:
         raise MarketError(unsettled(world.campaigns.names[k], "clairvoyant bound"))
-    values, costs = _options(noted, world.scenario.auction, world.campaigns.billing[k] == BILLING["cpc"])
+    values, costs = _options(noted, world.scenario.auction, world.campaigns.billing[k] == Billing.CPC)
     ticks = world.scenario.ticks_per_day
     after = np.cumsum(world.ledger.requests())  # requests auctioned, and so recorded, up to the end of each closed tick
     for day in range(math.ceil(len(after) / ticks)):
         first, last = day * ticks, min((day + 1) * ticks, len(after)) - 1
-        wins = world.ledger.counts[first : last + 1, WINS, k].sum()
+        wins = world.ledger.counts[first : last + 1, Count.WINS, k].sum()
         if not wins and not world.campaigns.active(day)[k]:
             continue
         rows = slice(after[first - 1] if first else 0, after[last])

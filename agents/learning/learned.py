@@ -1,25 +1,25 @@
-"""A trained agent in the bid seat."""
+"""A trained agent in a seat: whichever its environment has left open for it."""
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
+from typing import Any
 
+import gymnasium as gym
 import numpy as np
 
 from ...simulator.core.errors import PolicyError
-from ...simulator.seats.bidding.decisions import BidPolicy, BidView, Decision, Multiplier
-from .features import FEATURES, Observer, multipliers
+from ...simulator.seats.seat import Policy
 from .saved import agent_file, load_agent
-
-ENVIRONMENT = "AdArena/Bidding-v0"
 
 
 @dataclass
-class Learned(BidPolicy):
-    """Bids as an agent trained on `AdArena/Bidding-v0` would: multiplier = prior x exp(log(4) action), at its most likely.
+class Learned(Policy[Any, Any]):
+    """Decides as a trained agent would, at its most likely; named `agent:PATH` on the command line.
 
-    Sees what the environment shows, computed from views alone by the same function. Each campaign is decided for by itself,
-    so that nothing depends on who else is held. Named `agent:PATH` on the command line.
+    Sees what its environment shows, computed from views alone by the same object (`Vectors`). Each unit is decided for by
+    itself, so that nothing depends on who else is held.
     """
 
     path: str  # of a saved agent, or of the folder of its training
@@ -28,12 +28,34 @@ class Learned(BidPolicy):
         if not self.path:
             raise PolicyError("an agent is needed: name its file or folder: agent:PATH")
         self.path = str(agent_file(self.path))  # results depend on the file alone, not on logs beside it
-        self._agent = load_agent(self.path, ENVIRONMENT, FEATURES)
+        self._agent = load_agent(self.path)
+        kind = environment_class(self._agent.card.environment, self.path)
+        self.seat, self._kind = kind.seat, kind
+        self._agent.check_sees(self.path, kind.vectors.features)
 
-    def start(self, view: BidView, dice: np.random.Generator) -> None:
-        self._observer = Observer(float(self._agent.card.environment_settings.get("cpa_limit", 1.0)))
+    def start(self, view: Any, dice: np.random.Generator) -> None:
+        self._vectors = self._kind.vectors_for(self._agent.card.environment_settings)
 
-    def decide(self, view: BidView) -> Decision:
-        observations = self._observer.observe(view)
-        actions = np.array([self._agent.act(row)[0] for row in observations], np.float64)
-        return Multiplier(multipliers(view.prior, actions))
+    def decide(self, view: Any) -> Any:
+        observations = self._vectors.observe(view)
+        actions = np.array([self._agent.act(row) for row in observations], np.float64)
+        return self._vectors.decide(view, actions)
+
+
+def environment_class(environment: str, path: str) -> Any:
+    """The class of a registered environment, which names a seat and how it looks to a learner.
+
+    Raises:
+        PolicyError: if there is no such environment, or it leaves no seat of a market open.
+    """
+    try:
+        entry = gym.spec(environment).entry_point
+    except gym.error.Error:
+        raise PolicyError(f"the agent in {path!r} was trained for {environment}, which is not known here") from None
+    kind: Any = entry
+    if isinstance(entry, str):
+        module, _, name = entry.partition(":")
+        kind = getattr(importlib.import_module(module), name)
+    if not hasattr(kind, "vectors_for"):
+        raise PolicyError(f"the agent in {path!r} was trained for {environment}, which leaves no seat of a market open")
+    return kind

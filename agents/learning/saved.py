@@ -46,6 +46,11 @@ class Agent:
     def __init__(self, card: Card, policy: Any) -> None:
         self.card, self._policy = card, policy
 
+    def check_sees(self, file: str, features: Sequence[str]) -> None:
+        """Raises `PolicyError` unless the observations that it was trained on have these features."""
+        if self.card.features != tuple(features):
+            raise PolicyError(f"the agent in {file!r} cannot see this: {_difference(self.card.features, tuple(features))}")
+
     def act(self, observation: Floats32) -> Floats32:
         """The action, shape (actions,), on one observation, shape (features,)."""
         action: Floats32 = self._policy.predict(observation, deterministic=True)[0]
@@ -71,23 +76,14 @@ def agent_file(path: str | Path) -> Path:
     return path / "agent.zip" if path.is_dir() else path
 
 
-def load_agent(path: str | Path, environment: str | None = None, features: Sequence[str] | None = None) -> Agent:
-    """Reads an agent, from its file or from the folder of its training.
-
-    Args:
-        path: `agent.zip`, or the folder that holds it.
-        environment: what it must have been trained for; None: anything.
-        features: what it must see; None: anything.
+def load_agent(path: str | Path) -> Agent:
+    """Reads an agent, from its file `agent.zip` or from the folder of its training, which holds it.
 
     Raises:
-        PolicyError: if there is none, it is damaged, or it was made for something else.
+        PolicyError: if there is none, or it is damaged.
     """
     file = agent_file(path)
     card, weights = _read(file)
-    if environment is not None and card.environment != environment:
-        raise PolicyError(f"the agent in {str(file)!r} was trained for {card.environment}, not for {environment}")
-    if features is not None and card.features != tuple(features):
-        raise PolicyError(f"the agent in {str(file)!r} cannot see this: {_difference(card.features, tuple(features))}")
     return Agent(card, _policy(card, weights, file))
 
 

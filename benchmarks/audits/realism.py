@@ -134,7 +134,7 @@ def _played(preset: str, changes: dict[str, Any] | None = None, requests: bool =
     import pandas as pd
 
     with TemporaryDirectory() as folder:
-        world = World(Scenario.preset(preset).override(changes or {}), {"bid": PID()}, journal=folder)
+        world = World(Scenario.preset(preset).override(changes or {}), {"bidding": PID()}, journal=folder)
         world.run()
         shown = pd.read_parquet(Path(folder) / "impressions.parquet")
         shown["true_rate"] = pd.read_parquet(Path(folder) / "truth.parquet")["true_rate"]

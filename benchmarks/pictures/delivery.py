@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from ...simulator.core.arrays import Floats
-from ...simulator.delivery import queue as S
+from ...simulator.core.histogram import quantile_us
+from ...simulator.delivery.queue import Served
 from ...simulator.scenario.tree import Scenario
 from ...simulator.world import World
 from ..audits.funnel import STAGES, Audit, audit
@@ -44,11 +45,12 @@ def serving_table(world: World) -> Table:
     def row(name: str, span: slice) -> None:
         counts = books.counts[: books.closed][span].sum(axis=0)
         servers = books.capacity[: books.closed][span]
-        came, begun = max(counts[S.ARRIVED], 1), max(counts[S.BEGUN], 1)
-        load = counts[S.WORK_US] / max(servers.sum() * books.tick_us, 1)
+        came, begun = max(counts[Served.ARRIVED], 1), max(counts[Served.BEGUN], 1)
+        load = counts[Served.WORK_US] / max(servers.sum() * books.tick_us, 1)
         out.add_row(
-            name, f"{counts[S.ARRIVED]:,}", f"{servers.mean():.1f}", f"{load:.0%}", f"{counts[S.WAITED] / begun:.0%}",
-            f"{counts[S.STEPPED_DOWN] / begun:.1%}", f"{counts[S.LATE] / came:.1%}", f"{counts[S.LEFT] / came:.1%}",
+            name, f"{counts[Served.ARRIVED]:,}", f"{servers.mean():.1f}", f"{load:.0%}", f"{counts[Served.WAITED] / begun:.0%}",
+            f"{counts[Served.STEPPED_DOWN] / begun:.1%}", f"{counts[Served.LATE] / came:.1%}",
+            f"{counts[Served.GAVE_UP] / came:.1%}",
             *(f"{books.quantiles(share, span):,.0f}" for share in (0.5, 0.95, 0.99)),
         )  # fmt: skip
 
@@ -151,11 +153,11 @@ def _fates(axis: Axes, world: World) -> None:
 
     assert world.serving is not None
     counts, edges = world.serving.counts[: world.serving.closed], _hours(world)
-    answered = counts[:, S.SERVED]
-    stepped = np.minimum(counts[:, S.STEPPED_DOWN], answered)
+    answered = counts[:, Served.AUCTIONED]
+    stepped = np.minimum(counts[:, Served.STEPPED_DOWN], answered)
     parts: Sequence[tuple[str, str, NDArray[np.int64]]] = (
-        ("full quotas", FULL, answered - stepped), ("stepped down", STEPPED, stepped), ("late", LATE, counts[:, S.LATE]),
-        ("left", LEFT, counts[:, S.LEFT]),
+        ("full quotas", FULL, answered - stepped), ("stepped down", STEPPED, stepped), ("late", LATE, counts[:, Served.LATE]),
+        ("left", LEFT, counts[:, Served.GAVE_UP]),
     )  # fmt: skip
     floor = np.zeros(len(counts))
     for name, colour, part in parts:
@@ -178,7 +180,7 @@ def _latency(axis: Axes, world: World) -> None:
     books, edges = world.serving, _hours(world)
     at, tick = course(books.latency[: books.closed].sum(axis=1) > 0, edges)
     for share, colour in ((0.5, "#9fbfdf"), (0.95, "#4c72b0"), (0.99, "#1d3557")):
-        curve = [S.quantile_ms(row, share) for row in books.latency[tick]]
+        curve = [quantile_us(row, share) / 1000 for row in books.latency[tick]]
         axis.plot(at, curve, color=colour, linewidth=1.8, label=f"p{share * 100:g}")
     deadline = world.scenario.serving.deadline_s
     if deadline is not None:

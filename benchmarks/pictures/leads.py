@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from rich.table import Table
 
-from ...simulator.engine import state as K
-from ...simulator.response import leads as L
+from ...simulator.core.histogram import OCTAVE
+from ...simulator.engine.state import Count
+from ...simulator.response.leads import BINS, LeadCount, Step
 from ...simulator.world import World
 from ..output.tables import plain_table
 
@@ -28,7 +29,7 @@ TIMES = ((10.0, "10 s"), (60.0, "1 min"), (600.0, "10 min"), (3600.0, "1 h"), (6
          (7 * 86_400.0, "1 week"), (28 * 86_400.0, "4 weeks"))  # fmt: skip
 
 
-CURVES = ((L.SUBMIT, "submits", "#4c72b0"), (L.QUALIFY, "qualified leads", "#2f7d4f"), (L.SELL, "sales", "#e08a4f"))
+CURVES = ((Step.SUBMIT, "submits", "#4c72b0"), (Step.QUALIFY, "qualified leads", "#2f7d4f"), (Step.SELL, "sales", "#e08a4f"))
 
 
 class Chain(NamedTuple):
@@ -48,12 +49,18 @@ def chain(world: World) -> Chain:
     held = np.array([c.lead is not None for c in world.campaigns.listed])
     counts = world.ledger.counts[: world.ledger.closed, :, held].sum(axis=(0, 2))
     told = books.counts[: world.ledger.closed].sum(axis=(0, 2))
-    count = (counts[K.CLICKS], told[L.FORM_OPENS], counts[K.CONVERSIONS], told[L.QUALIFIED], told[L.SALES])
+    count = (
+        counts[Count.CLICKS],
+        told[LeadCount.FORM_OPENS],
+        counts[Count.CONVERSIONS],
+        told[LeadCount.QUALIFIED],
+        told[LeadCount.SALES],
+    )
     none, spend = math.nan, float(world.ledger.spend()[:, held].sum())
-    median, p90 = ((none, none, *(books.quantile_s(step, share) for step in range(L.STEPS))) for share in (0.5, 0.9))
+    median, p90 = ((none, none, *(books.quantile_s(step, share) for step in range(len(Step)))) for share in (0.5, 0.9))
     return Chain(
         number=tuple(int(n) for n in count),
-        reported=(none, none, float(counts[K.REPORTED]), float(told[L.QUALIFIED_REPORTED]), none),
+        reported=(none, none, float(counts[Count.REPORTED]), float(told[LeadCount.QUALIFIED_REPORTED]), none),
         cost=tuple(spend / n if n else none for n in count),
         median_s=median,
         p90_s=p90,
@@ -135,7 +142,7 @@ def _delays(axis: Axes, world: World) -> None:
 
     books, found = world.ledger.leads, chain(world)
     assert books is not None
-    seconds = 2 ** (np.arange(1, L.BINS + 1) / L.OCTAVE) / 1e6
+    seconds = 2 ** (np.arange(1, BINS + 1) / OCTAVE) / 1e6
     for (step, name, colour), count in zip(CURVES, found.number[2:], strict=True):
         if count:
             axis.plot(seconds, np.cumsum(books.elapsed[step]) / count, color=colour, linewidth=2, label=name)

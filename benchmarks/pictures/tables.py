@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from ...simulator.engine import state as K
+from ...simulator.engine.state import Count
 from ...simulator.world import World
 from ..output.tables import plain_table
 
@@ -15,7 +15,7 @@ from ..output.tables import plain_table
 def day_table(world: World, most: int = 12) -> Table:
     """The campaigns of a run, those who spent most first, and a closing line for the whole market."""
     ledger, table = world.ledger, world.campaigns
-    clicks = ledger.counts[: ledger.closed, K.CLICKS].sum(axis=0)
+    clicks = ledger.counts[: ledger.closed, Count.CLICKS].sum(axis=0)
     impressions, conversions = ledger.impressions().sum(axis=0), ledger.attributed().sum(axis=0)
     spend, value = ledger.spend().sum(axis=0), ledger.value().sum(axis=0)
     out = plain_table(

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from ...simulator.core.arrays import Floats
-from ...simulator.response import memory as M
-from ...simulator.response import visits as V
+from ...simulator.response.memory import ShownCount, ShownSum
+from ...simulator.response.visits import Visit, VisitSum
 from ...simulator.world import World
 from ..output.tables import plain_table
 
@@ -45,15 +45,15 @@ def worn(world: World, edges: NDArray[np.int64]) -> Worn:
     """
     assert world.fatigue is not None
     counts, sums = (np.add.reduceat(part, edges, axis=1) for part in (world.fatigue.counts, world.fatigue.sums))
-    clicks, fresh = counts[M.CLICKS], sums[M.FRESH]
+    clicks, fresh = counts[ShownCount.CLICKS], sums[ShownSum.FRESH]
     with np.errstate(invalid="ignore", divide="ignore"):
         return Worn(
-            remembered=sums[M.REMEMBERED] / fresh,
-            impressions=counts[M.IMPRESSIONS],
+            remembered=sums[ShownSum.REMEMBERED] / fresh,
+            impressions=counts[ShownCount.IMPRESSIONS],
             clicks=clicks,
             ratio=clicks / fresh,
             error=np.sqrt(np.maximum(clicks, 1)) / fresh,
-            law=sums[M.WORN] / fresh,
+            law=sums[ShownSum.WORN] / fresh,
         )
 
 
@@ -86,7 +86,7 @@ def satisfaction(world: World) -> Floats:
     books = world.visits
     assert books is not None
     starts, sums = (
-        _by_day(world, part[: books.closed]) for part in (books.counts[:, V.SESSIONS], books.sums[:, V.SATISFACTION])
+        _by_day(world, part[: books.closed]) for part in (books.counts[:, Visit.SESSIONS], books.sums[:, VisitSum.SATISFACTION])
     )
     mean: Floats = np.divide(sums, starts, out=np.full(len(starts), np.nan), where=starts > 0)
     return mean
@@ -104,7 +104,7 @@ def sessions_table(world: World) -> Table:
     assert books is not None
     total = books.counts[: books.closed].sum(axis=0)
     impressions = int(world.ledger.impressions().sum())
-    visits = max(int(total[V.VISITS]), 1)
+    visits = max(int(total[Visit.VISITS]), 1)
     out = plain_table("Sessions", caption="Planned: without any ads. Cut short: the user left out of boredom with ads.")
     for column in ("", "number", "share"):
         out.add_column(column, justify="right" if column else "left", no_wrap=True)
@@ -112,13 +112,13 @@ def sessions_table(world: World) -> Table:
     def share(part: int, whole: int, of: str) -> str:
         return f"{total[part] / total[whole]:.2%} of {of}" if total[whole] else ""
 
-    out.add_row("sessions planned", f"{total[V.SESSIONS]:,}", "")
-    out.add_row("visited", f"{total[V.VISITS]:,}", share(V.VISITS, V.SESSIONS, "planned"))
-    out.add_row("cut short", f"{total[V.CUT]:,}", share(V.CUT, V.VISITS, "visits"))
-    out.add_row("requests planned", f"{total[V.PLANNED]:,}", "")
-    out.add_row("made", f"{total[V.MADE]:,}", share(V.MADE, V.PLANNED, "planned"))
+    out.add_row("sessions planned", f"{total[Visit.SESSIONS]:,}", "")
+    out.add_row("visited", f"{total[Visit.VISITS]:,}", share(Visit.VISITS, Visit.SESSIONS, "planned"))
+    out.add_row("cut short", f"{total[Visit.CUT]:,}", share(Visit.CUT, Visit.VISITS, "visits"))
+    out.add_row("requests planned", f"{total[Visit.PLANNED]:,}", "")
+    out.add_row("made", f"{total[Visit.MADE]:,}", share(Visit.MADE, Visit.PLANNED, "planned"))
     out.add_section()
-    out.add_row("requests a visit", f"{total[V.MADE] / visits:.2f}", "")
+    out.add_row("requests a visit", f"{total[Visit.MADE] / visits:.2f}", "")
     out.add_row("ads seen a visit", f"{impressions / visits:.2f}", "")
     content = satisfaction(world)
     out.add_row("satisfaction, first midnight", f"{content[0]:.4f}" if len(content) else "", "")
@@ -146,7 +146,7 @@ def picture(world: World) -> Figure:
 def bins(world: World) -> NDArray[np.int64]:
     """First exposures of groups of them for `worn`, each a fifth wider than what lies before it, and with enough clicks."""
     assert world.fatigue is not None
-    clicks = np.append(0, np.cumsum(world.fatigue.counts[M.CLICKS]))
+    clicks = np.append(0, np.cumsum(world.fatigue.counts[ShownCount.CLICKS]))
     edges = [0]
     for n in range(1, len(clicks) - 1):
         if n >= 1.2 * edges[-1] and clicks[n] - clicks[edges[-1]] >= CLICKS_A_POINT:
@@ -192,11 +192,11 @@ def _requests(axis: Axes, world: World) -> None:
     books, per_day = world.visits, world.scenario.ticks_per_day
     assert books is not None
     whole = max(books.closed // per_day, 1) * per_day
-    counts = books.counts[:whole].reshape(-1, per_day, V.COUNTS).mean(axis=0)
+    counts = books.counts[:whole].reshape(-1, per_day, len(Visit)).mean(axis=0)
     edges = np.arange(per_day + 1) * world.scenario.tick_us / 3.6e9
-    axis.stairs(counts[:, V.PLANNED], edges, fill=True, color=PLANNED, label="requests planned")
-    axis.stairs(counts[:, V.MADE], edges, color=MADE, linewidth=2, baseline=None, label="requests made")
-    axis.stairs(counts[:, V.VISITS], edges, color=VISITS, linewidth=2, baseline=None, label="visits begun")
+    axis.stairs(counts[:, Visit.PLANNED], edges, fill=True, color=PLANNED, label="requests planned")
+    axis.stairs(counts[:, Visit.MADE], edges, color=MADE, linewidth=2, baseline=None, label="requests made")
+    axis.stairs(counts[:, Visit.VISITS], edges, color=VISITS, linewidth=2, baseline=None, label="visits begun")
     axis.set_title("Requests and visits by hour")
     axis.set_xlabel("hour of the day")
     axis.set_ylabel("a tick, mean of the days" if world.scenario.days > 1 else "a tick")
@@ -204,7 +204,7 @@ def _requests(axis: Axes, world: World) -> None:
     axis.set_xlim(0, edges[-1])
     if edges[-1] == 24:
         axis.set_xticks(range(0, 25, 4))
-    axis.set_ylim(0, max(float(counts[:, V.PLANNED].max()), 1) * 1.35)
+    axis.set_ylim(0, max(float(counts[:, Visit.PLANNED].max()), 1) * 1.35)
     axis.legend(loc="upper left", frameon=False)
 
 
@@ -214,7 +214,9 @@ def _satisfaction(axis: Axes, world: World) -> None:
 
     books = world.visits
     assert books is not None
-    counts = [_by_day(world, books.counts[: books.closed, row]) for row in (V.SESSIONS, V.VISITS, V.PLANNED, V.MADE)]
+    counts = [
+        _by_day(world, books.counts[: books.closed, row]) for row in (Visit.SESSIONS, Visit.VISITS, Visit.PLANNED, Visit.MADE)
+    ]
     sessions, visits, planned, made = (np.where(c > 0, c, np.nan) for c in counts)
     days = np.arange(1, len(sessions) + 1)
     axis.plot(days, satisfaction(world), "o-", color="#2f7d4f", markersize=5, label="satisfaction at midnight before")

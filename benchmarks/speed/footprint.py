@@ -64,7 +64,7 @@ def _watched(size: int, folder: str | None = None) -> Watched:
             resident.append(_resident_mb())
             yield world.env.timeout(world.scenario.tick_us)
 
-    world = World(calm(size), {"bid": PID()}, journal=None if folder is None else Logs(folder))
+    world = World(calm(size), {"bidding": PID()}, journal=None if folder is None else Logs(folder))
     world.process(watch(world))
     return Watched(world, processor_seconds(world.run), resident)
 

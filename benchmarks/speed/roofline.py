@@ -9,8 +9,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from ...simulator.core import arrays as K
-from ...simulator.core.arrays import LANES
+from ...simulator.core.arrays import CHUNK, LANES
 from ...simulator.core.compiled import OPTIONS
 from ...simulator.core.threads import one_blas_thread
 from ...simulator.delivery.auction import select
@@ -24,10 +23,10 @@ def roofline() -> dict[str, float]:
     interests = (dice.standard_normal((users, dimensions)) / 4).astype(np.float32)
     ads = dice.standard_normal((campaigns, dimensions)).astype(np.float32)
     bias = dice.standard_normal((campaigns, 1)).astype(np.float32) - 4
-    who = dice.integers(users, size=(blocks, K.CHUNK))
-    rows = np.empty((K.CHUNK, dimensions), np.float32)
-    odds = np.empty((campaigns, K.CHUNK), np.float32)
-    scores = dice.random((blocks, campaigns, K.CHUNK), np.float32)
+    who = dice.integers(users, size=(blocks, CHUNK))
+    rows = np.empty((CHUNK, dimensions), np.float32)
+    odds = np.empty((campaigns, CHUNK), np.float32)
+    scores = dice.random((blocks, campaigns, CHUNK), np.float32)
     live = np.exp(dice.standard_normal(campaigns)).astype(np.float32)
     endless = np.full(campaigns, np.inf, np.float32)
     none, no_row = np.empty((0, 0), np.float32), np.full(campaigns, -1)
@@ -57,7 +56,7 @@ def roofline() -> dict[str, float]:
     with one_blas_thread():
         for step in steps.values():
             step(0)
-        return {name: min(seconds(step) for _ in range(REPEATS)) * 1e9 / (blocks * K.CHUNK) for name, step in steps.items()}
+        return {name: min(seconds(step) for _ in range(REPEATS)) * 1e9 / (blocks * CHUNK) for name, step in steps.items()}
 
 
 @numba.njit(**OPTIONS)

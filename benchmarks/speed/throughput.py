@@ -34,7 +34,7 @@ from .stopwatch import REPEATS, Measure, best, processor_seconds
 
 def loop_seconds(scenario: Scenario, seed: int, engine: Any = "compiled") -> tuple[float, int]:
     """Processor seconds and requests of one run under PID, set-up not counted."""
-    world = World(scenario, {"bid": PID()}, seed=seed, engine=engine)
+    world = World(scenario, {"bidding": PID()}, seed=seed, engine=engine)
     return processor_seconds(world.run), world.played
 
 
@@ -133,7 +133,7 @@ def index_measures() -> list[Measure]:
 
 def requests_per_second(scenario: Scenario) -> float:
     """Best of several ticks in the morning."""
-    world = World(scenario, {"bid": PID()})
+    world = World(scenario, {"bidding": PID()})
     world.run(5 * 3600 * 1_000_000)  # past the night, so that a tick is some thousands of requests
 
     def seconds(k: int) -> float:
@@ -199,7 +199,7 @@ def interleaved_costs(sizes: tuple[int, ...]) -> dict[int, float]:
     largest = max(sizes)
     ticks = scenarios[largest].ticks_per_day
     costs: dict[int, list[float]] = {size: [] for size in sizes}
-    long_day = World(scenarios[largest], {"bid": PID()})
+    long_day = World(scenarios[largest], {"bidding": PID()})
     loop_seconds(scenarios[min(sizes)], 0)
     for tick in range(ticks):
         before = long_day.played
@@ -221,7 +221,7 @@ def thread_measures() -> list[Measure]:
     loop_seconds(scenario.override({"traffic.requests_per_day": 1000}), 0)
 
     def wall(count: int, seed: int) -> float:
-        worlds = [World(scenario, {"bid": PID()}, seed=seed) for _ in range(count)]
+        worlds = [World(scenario, {"bidding": PID()}, seed=seed) for _ in range(count)]
         threads = [threading.Thread(target=world.run) for world in worlds]
         begun = time.perf_counter()
         for thread in threads:

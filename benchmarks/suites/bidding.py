@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ...agents.bidding.hindsight import multipliers
 from ...agents.bidding.rivals import MIXES, contested, rivals
 from ...agents.hindsight.bounds import clairvoyant_bound, frontier_bound
+from ...agents.hindsight.multiplier import multipliers
 from ...agents.hindsight.scores import day_scores
 from ...agents.hindsight.static import Scale
 from ...agents.objectives import TARGETS
@@ -108,7 +108,7 @@ class Bidding(Suite[World]):
 
     def world(self, scenario: Scenario, case: Case, policy: Any, mix: str, judged: bool) -> World:
         seat = {**rivals(scenario, case.unit, mix), case.unit: policy}
-        return World(scenario, {"bid": seat}, seed=case.seed, record=case.unit if judged else None)
+        return World(scenario, {"bidding": seat}, seed=case.seed, record=case.unit if judged else None)
 
     def score(self, world: World, case: Case) -> float:
         return float(day_scores(world, case.unit).sum())

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...simulator import Scenario, World
-from ...simulator.engine import state as K
-from ...simulator.response import leads as L
+from ...simulator.core.histogram import OCTAVE
+from ...simulator.engine.state import Count
+from ...simulator.response.leads import LeadCount, Step
 from ...simulator.scenario.response import DelayPart
 from .check import Check, equal, ratio
 
@@ -40,10 +41,11 @@ def played(effort: float, lead: dict[str, object] | None, **response: object) ->
 def chain(effort: float, wrong: float = 1.0) -> list[Check]:
     """Check 25: each step is taken at its own rate. `wrong` scales the rates of the market."""
     worlds = played(effort, {name: wrong * rate for name, rate in RATES.items()})
-    clicks, submits = (_sums(world.ledger.counts[:, row] for world in worlds) for row in (K.CLICKS, K.CONVERSIONS))
+    clicks, submits = (_sums(world.ledger.counts[:, row] for world in worlds) for row in (Count.CLICKS, Count.CONVERSIONS))
     books = [world.ledger.leads for world in worlds]
     opens, qualified, sales = (
-        _sums(book.counts[:, row] for book in books if book is not None) for row in (L.FORM_OPENS, L.QUALIFIED, L.SALES)
+        _sums(book.counts[:, row] for book in books if book is not None)
+        for row in (LeadCount.FORM_OPENS, LeadCount.QUALIFIED, LeadCount.SALES)
     )
     submitted = SUBMITS / RATES["form_open_rate"]
     return [
@@ -64,12 +66,12 @@ def delays(effort: float, wrong: float = 1.0) -> list[Check]:
     submit = played(effort, {**RATES, "submit_delay": parts})
     qualified = played(effort, {**RATES, "submit_delay": at_once, "qualified_delay": parts})
     found = []
-    for name, step, worlds in (("submit", L.SUBMIT, submit), ("qualified", L.QUALIFY, qualified)):
+    for name, step, worlds in (("submit", Step.SUBMIT, submit), ("qualified", Step.QUALIFY, qualified)):
         books = [world.ledger.leads for world in worlds]
         rows = np.array([book.elapsed[step] for book in books if book is not None])
         for hours in (1, 24, 96):
-            place = round(math.log2(hours * 3.6e9) * L.OCTAVE)  # of the nearest edge of a bin
-            inside = within(2 ** (place / L.OCTAVE) / 1e6)
+            place = round(math.log2(hours * 3.6e9) * OCTAVE)  # of the nearest edge of a bin
+            inside = within(2 ** (place / OCTAVE) / 1e6)
             label = f"26 delay of {name}: share within about {hours} h"
             source = "sum of w (1 - exp(-(t/s)^k)) / (1 - exp(-(W/s)^k))"
             found.append(ratio(label, source, inside, rows[:, :place].sum(axis=1), rows.sum(axis=1)))

@@ -66,7 +66,7 @@ def with_budgets(scenario: Scenario, budgets: list[float | None]) -> Scenario:
 
 def played(scenario: Scenario, policies: Any = None, seed: int = 0, journal: Path | None = None) -> World:
     """A world run to its end, with policies in the bid seat; without any, all bid their value."""
-    world = World(scenario, {"bid": policies} if policies is not None else None, seed=seed, journal=journal)
+    world = World(scenario, {"bidding": policies} if policies is not None else None, seed=seed, journal=journal)
     world.run()
     return world
 

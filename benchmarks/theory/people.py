@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from ...simulator import Scenario, World
-from ...simulator.response.visits import MADE, SESSIONS, VISITS
+from ...simulator.response.visits import Visit
 from ...simulator.scenario.people import Sessions
 from .check import Check, ratio, sampled
 
@@ -96,7 +96,9 @@ def session_length(effort: float, wrong: float = 1.0) -> list[Check]:
         if kept == 0:
             assert math.isclose(expected, 1 / (1 - (1 - 1 / mean) * math.exp(-rate)))
         name = f"23 session of {mean:g}, boredom kept {kept:g}, leaving {rate:g}: requests made"
-        found.append(ratio(name, "sum of the probabilities of staying", expected, counts[:, MADE], counts[:, VISITS]))
+        found.append(
+            ratio(name, "sum of the probabilities of staying", expected, counts[:, Visit.MADE], counts[:, Visit.VISITS])
+        )
     return found
 
 
@@ -119,5 +121,7 @@ def visits(effort: float, wrong: float = 1.0) -> list[Check]:
         odds = math.log(settings.visit_share / (1 - settings.visit_share)) - settings.visit_slope * annoyance
         expected = 1 / (1 + math.exp(-odds))
         name = f"24 visits under ads of annoyance {annoyance:g}: share made"
-        found.append(ratio(name, "logistic in satisfaction, 1 - annoyance", expected, counts[:, VISITS], counts[:, SESSIONS]))
+        found.append(
+            ratio(name, "logistic in satisfaction, 1 - annoyance", expected, counts[:, Visit.VISITS], counts[:, Visit.SESSIONS])
+        )
     return found

@@ -13,7 +13,8 @@ from scipy import stats
 
 from ...simulator import Scenario, World
 from ...simulator.core.arrays import Floats
-from ...simulator.delivery.queue import BEGUN, OCTAVE, WAIT_US, WAITED, ServingBooks
+from ...simulator.core.histogram import OCTAVE
+from ...simulator.delivery.queue import Served, ServingBooks
 from .check import Check, ratio
 
 TICKS = 40
@@ -57,7 +58,7 @@ def queue(servers: int, load: float, requests: int, service: str = "exponential"
 def waits(books: ServingBooks) -> tuple[Floats, Floats, Floats]:
     """Sum of waits in microseconds, requests that had to wait, and those begun, a tick each."""
     counts = books.counts[1:].astype(np.float64)
-    return counts[:, WAIT_US], counts[:, WAITED], counts[:, BEGUN]
+    return counts[:, Served.WAIT_US], counts[:, Served.WAITED], counts[:, Served.BEGUN]
 
 
 def markov(effort: float) -> list[Check]:

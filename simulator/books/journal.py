@@ -25,8 +25,8 @@ from ..core.disk import Claim, reason, remove
 from ..core.errors import MarketError
 from ..core.money import MICRO
 from ..core.numeric import real
-from ..engine import state as K
 from ..engine.exchange import Exchange
+from ..engine.state import JOURNAL_FLOATS, JOURNAL_INTS, Control
 from ..response.counters import COUNTERS, new_history
 from .hashing import hashed
 from .schemas import CANDIDATES, CATEGORIES, EVENTS, FEATURES, IMPRESSIONS, REQUESTS, STAGES, TRUTH
@@ -95,9 +95,9 @@ class Journal:
             table = exchange.market.campaigns
             exchange.replace(history=new_history(len(exchange.market.users.segment), len(table.appeal)))
         self._make_room()
-        exchange.on_block.append(self._after_block)
+        exchange.blocks.on_block.append(self._after_block)
         if logs.candidates:
-            exchange.on_fill.append(self._trace)
+            exchange.blocks.on_fill.append(self._trace)
 
     def note(self, time_us: int, what: str, campaign: int, amount: float | None) -> None:
         """Logs an event that changed the market."""
@@ -132,8 +132,8 @@ class Journal:
     def _begin(self) -> None:
         """Opens the files, unless they are open."""
         if self._state == "new":
-            held, parts = Claim(self.folder), [self._part(name) for name in SCHEMAS]
-            self._drop = weakref.finalize(self, _give_up, os.getpid(), held, self._writers, parts)
+            claim, parts = Claim(self.folder), [self._part(name) for name in SCHEMAS]
+            self._drop = weakref.finalize(self, _give_up, os.getpid(), claim, self._writers, parts)
             remove(parts)  # of a world that was killed
             for name, schema in self._schemas.items():
                 self._writers[name] = pq.ParquetWriter(self._part(name), schema)
@@ -162,13 +162,14 @@ class Journal:
     def _make_room(self) -> None:
         """Room for a row group and for all that can be shown in a block; there is more in flight the longer a queue is."""
         state = self._exchange.state
-        rows = ROWS + state.times.size * len(state.seen)
-        if len(state.journal_ints) < rows:
+        rows = ROWS + state.block.times.size * len(state.seen)
+        if len(state.logs.journal_ints) < rows:
             self._exchange.replace(
-                journal_ints=np.zeros((rows, len(K.JOURNAL_INTS)), np.int64),
-                journal_floats=np.zeros((rows, len(K.JOURNAL_FLOATS))),
-                history=state.history._replace(rows=np.zeros((rows if self._features else 0, len(COUNTERS)), np.int64)),
+                "logs",
+                journal_ints=np.zeros((rows, len(JOURNAL_INTS)), np.int64),
+                journal_floats=np.zeros((rows, len(JOURNAL_FLOATS))),
             )
+            self._exchange.replace("history", rows=np.zeros((rows if self._features else 0, len(COUNTERS)), np.int64))
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.parquet"
@@ -178,7 +179,7 @@ class Journal:
 
     def _after_block(self) -> None:
         if self._state == "closed":
-            self._exchange.state.control[K.JOURNALED] = 0
+            self._exchange.state.control[Control.JOURNALED] = 0
             return
         with self._whole():
             self._begin()
@@ -191,23 +192,24 @@ class Journal:
         if sum(len(block[0]) for block in self._requests) >= ROWS:
             self._write_requests()
         state = self._exchange.state
-        room = len(state.journal_ints) - state.control[K.JOURNALED]
-        if room < state.times.size * len(state.seen):  # what can be shown before the next block is drawn
+        room = len(state.logs.journal_ints) - state.control[Control.JOURNALED]
+        if room < state.block.times.size * len(state.seen):  # what can be shown before the next block is drawn
             self._write_impressions()
             self._make_room()
 
     def _collect_requests(self) -> None:
         """Takes over the requests of the block that have been played and are not logged yet."""
         state = self._exchange.state
-        base, played = int(state.control[K.BASE]), int(state.control[K.NEXT])
+        base, played = int(state.control[Control.BASE]), int(state.control[Control.NEXT])
         if played == self._logged:
             return
         rows = slice(self._logged - base, played - base)
         number = np.arange(self._logged, played)
-        columns = [state.times, state.users, state.surface, state.query, state.session, state.page]
+        block = state.block
+        columns = [block.times, block.users, block.surface, block.query, block.session, block.page]
         found = [c[rows].copy() if c.size else np.full(number.size, NONE) for c in columns]
-        if state.present.size:  # who has left makes no request
-            made = state.present[rows] > 0
+        if state.block.present.size:  # who has left makes no request
+            made = state.block.present[rows] > 0
             number, *found = (column[made] for column in (number, *found))
         self._requests.append((number, *found))
         self._logged = played
@@ -228,7 +230,7 @@ class Journal:
         uniforms(exchange.state.keys[Stream.LOG], first, CHUNK, 0, self._dice)
         for place in (start + np.flatnonzero(self._dice[start:] < self._sampled)).tolist():
             number = first + place
-            trace = exchange.trace(number, place)
+            trace = exchange.blocks.trace(number, place)
             stage = np.isin(trace.recalled, trace.sorted).astype(np.int8) + np.isin(trace.recalled, trace.shown)
             columns = [
                 np.full(trace.recalled.size, number), trace.recalled.astype(np.int32), trace.recall_score[trace.recalled],
@@ -238,10 +240,10 @@ class Journal:
 
     def _write_candidates(self) -> None:
         """Writes the candidates of requests that have come; the others may be found anew."""
-        played = int(self._exchange.state.control[K.NEXT])
-        state, base = self._exchange.state, int(self._exchange.state.control[K.BASE])
-        if state.present.size:  # who has left makes no request
-            for number in [n for n in self._traced if n < played and state.present[n - base] == 0]:
+        played = int(self._exchange.state.control[Control.NEXT])
+        state, base = self._exchange.state, int(self._exchange.state.control[Control.BASE])
+        if state.block.present.size:  # who has left makes no request
+            for number in [n for n in self._traced if n < played and state.block.present[n - base] == 0]:
                 del self._traced[number]
         done = [number for number in self._traced if number < played]
         if done:
@@ -249,19 +251,19 @@ class Journal:
 
     def _write_impressions(self) -> None:
         state = self._exchange.state
-        rows = int(state.control[K.JOURNALED])
+        rows = int(state.control[Control.JOURNALED])
         if rows == 0:
             return
-        ints, floats = state.journal_ints[:rows], state.journal_floats[:rows]
-        found: dict[str, NDArray[Any]] = {name: ints[:, c].copy() for c, name in enumerate(K.JOURNAL_INTS)}
-        found |= {name: floats[:, c].copy() for c, name in enumerate(K.JOURNAL_FLOATS)}
+        ints, floats = state.logs.journal_ints[:rows], state.logs.journal_floats[:rows]
+        found: dict[str, NDArray[Any]] = {name: ints[:, c].copy() for c, name in enumerate(JOURNAL_INTS)}
+        found |= {name: floats[:, c].copy() for c, name in enumerate(JOURNAL_FLOATS)}
         found |= {name: found[name] / MICRO for name in ("bid", "price")}
         found |= {name: found[name] > 0 for name in ("clicked", "converted", "form_opened")}
         for name, schema in (("impressions", IMPRESSIONS), ("truth", TRUTH)):
             self._writers[name].write_table(pa.table([found[column] for column in schema.names], schema=schema))
         if self._features:
             self._write_features(found, state.history.rows[:rows])
-        state.control[K.JOURNALED] = 0
+        state.control[Control.JOURNALED] = 0
 
     def _write_features(self, found: dict[str, NDArray[Any]], history: NDArray[np.int64]) -> None:
         """A training set's rows: raw categories, their hashes, counters, propensity and labels."""
@@ -281,7 +283,7 @@ class Journal:
         self._writers["features"].write_table(pa.table(columns, schema=FEATURES))
 
 
-def _give_up(owner: int, held: Claim, writers: Mapping[str, pq.ParquetWriter], parts: Iterable[Path]) -> None:
+def _give_up(owner: int, claim: Claim, writers: Mapping[str, pq.ParquetWriter], parts: Iterable[Path]) -> None:
     """Lets go of a folder, and of what has been written there and has no name yet; a forked process leaves both alone."""
     if os.getpid() != owner:
         return
@@ -289,7 +291,7 @@ def _give_up(owner: int, held: Claim, writers: Mapping[str, pq.ParquetWriter], p
         with suppress(OSError):  # a disk that is full has no room for a footer either
             writer.close()
     remove(parts)
-    held.release()
+    claim.release()
 
 
 def _is_log(path: Path) -> bool:

@@ -13,92 +13,96 @@ import numpy as np
 
 from ..core.addressed import Addressed, value_of
 from ..core.arrays import Floats, Integers
+from ..core.books import Books, Tick
 from ..core.compiled import entry, inlined, kernel
 from ..core.errors import InvariantError
 from ..core.money import MICRO
-from ..engine import state as K
+from ..engine.state import Control, Count, State, Sum
 from ..population.campaigns import Campaigns
-from ..response.leads import FORM_OPENS, QUALIFIED, QUALIFIED_REPORTED, SALES, LeadBooks
+from ..response.leads import LeadBooks, LeadCount
 from ..response.organic import IncrementBooks
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class Ledger:
+class Ledger(Books):
     """A row per campaign and closed tick; read it with `to_frame`, or through its arrays (ticks, campaigns).
 
-    Its counters are those of the kernels' state, `held`.
+    Its counters are those of the kernels' state, `addressed`; `multiplier` (campaigns,) is the one in force.
     """
 
-    def __init__(self, campaigns: Campaigns, ticks_per_day: int, ticks: int, held: Addressed[K.State]) -> None:
+    def __init__(
+        self, campaigns: Campaigns, ticks_per_day: int, ticks: int, addressed: Addressed[State], multiplier: Floats
+    ) -> None:
         self.campaigns, self.ticks_per_day, self.closed = campaigns, ticks_per_day, 0
-        self._held, state, listed = held, held.value, len(campaigns.names)
-        self.counts = np.zeros((ticks, K.COUNTS, listed), np.int64)
-        self.sums = np.zeros((ticks, K.SUMS, listed))
+        self._addressed, self._in_force = addressed, multiplier
+        state, listed = addressed.value, len(campaigns.names)
+        self.counts = np.zeros((ticks, len(Count), listed), np.int64)
+        self.sums = np.zeros((ticks, len(Sum), listed))
         self.left = np.zeros((ticks, listed), np.int64)
         self.multiplier = np.zeros((ticks, listed))
         self.market_price = np.zeros((ticks, listed))
-        self.today_counts = np.zeros((K.COUNTS, listed), np.int64)
-        self.today_sums = np.zeros((K.SUMS, listed))
+        self.today_counts = np.zeros((len(Count), listed), np.int64)
+        self.today_sums = np.zeros((len(Sum), listed))
         self.leads = LeadBooks(ticks, state.chain) if state.chain.form_open.size else None
         self.increments = IncrementBooks(ticks, state.baseline) if state.baseline.odds.size else None
         self._booked = np.zeros(1, np.int64)
         ints, floats = self.today_counts, self.today_sums
         own = self._booked, ints, floats, self.left[0], self.multiplier[0], self.market_price[0], ints, floats
-        self._book = entry(book, 0, 0, held, self.multiplier[0], *own)
+        self._book = entry(book, 0, 0, addressed, self.multiplier[0], *own)
 
     def open_day(self) -> None:
         """Starts the sums of a new day."""
         self.today_counts[:] = 0
         self.today_sums[:] = 0
 
-    def close_tick(self, multiplier: Floats, requests: int) -> None:
-        """Books the tick that ends, in which so many requests came, and clears the kernel's counters.
+    def close_tick(self, tick: Tick) -> None:
+        """Books the tick that ends, and clears the kernel's counters.
 
         Raises:
             InvariantError: if the books do not balance.
         """
-        tick, state = self.closed, self._held.value
+        row, state = tick.number, self._addressed.value
         fault = self._book(
-            tick, requests, self._held, multiplier, self._booked, self.counts[tick], self.sums[tick], self.left[tick],
-            self.multiplier[tick], self.market_price[tick], self.today_counts, self.today_sums,
+            row, tick.requests, self._addressed, self._in_force, self._booked, self.counts[row], self.sums[row],
+            self.left[row], self.multiplier[row], self.market_price[row], self.today_counts, self.today_sums,
         )  # fmt: skip
         if fault:
             raise InvariantError(FAULTS[fault])
-        counts = self.counts[tick]
+        counts = self.counts[row]
         if self.leads is not None:
-            self.leads.close_tick(tick, state.chain, counts[K.CLICKS], counts[K.CONVERSIONS], counts[K.REPORTED])
+            self.leads.close_tick(row, state.chain, counts[Count.CLICKS], counts[Count.CONVERSIONS], counts[Count.REPORTED])
         if self.increments is not None:
-            self.increments.close_tick(tick, state.baseline, counts[K.CONVERSIONS])
+            self.increments.close_tick(row, state.baseline, counts[Count.CONVERSIONS])
         self.closed += 1
 
     def spend(self) -> Floats:
         """Currency spent, (ticks closed, campaigns)."""
-        return self.counts[: self.closed, K.SPEND] / MICRO
+        return self.counts[: self.closed, Count.SPEND] / MICRO
 
     def value(self) -> Floats:
         """True expected value of exposed wins in currency, (ticks closed, campaigns): a judge's number.
 
         Conversions count as far as they are attributed to the ad, as they do in targets, reports and bills.
         """
-        return self.sums[: self.closed, K.VALUE]
+        return self.sums[: self.closed, Sum.VALUE]
 
     def impressions(self) -> Integers:
         """Slots won and seen, (ticks closed, campaigns)."""
-        return self.counts[: self.closed, K.IMPRESSIONS]
+        return self.counts[: self.closed, Count.IMPRESSIONS]
 
     def conversions(self) -> Integers:
         """Conversions that this tick's impressions led to, attributed or not, (ticks closed, campaigns)."""
-        return self.counts[: self.closed, K.CONVERSIONS]
+        return self.counts[: self.closed, Count.CONVERSIONS]
 
     def attributed(self) -> Integers:
         """Those of them that come in time to be attributed to the ad, reported by now or not, (ticks closed, campaigns)."""
-        return self.counts[: self.closed, K.ATTRIBUTED]
+        return self.counts[: self.closed, Count.ATTRIBUTED]
 
     def requests(self) -> Integers:
         """Requests of each closed tick."""
-        return self.counts[: self.closed, K.REQUESTS, 0]
+        return self.counts[: self.closed, Count.REQUESTS, 0]
 
     def to_frame(self) -> pd.DataFrame:
         """A row per campaign and tick.
@@ -119,8 +123,9 @@ class Ledger:
         ticks, names = self.closed, self.campaigns.names
         index = np.repeat(np.arange(ticks), len(names))
         counts = {
-            "requests": K.REQUESTS, "wins": K.WINS, "impressions": K.IMPRESSIONS, "clicks": K.CLICKS,
-            "conversions": K.CONVERSIONS, "conversions_attributed": K.ATTRIBUTED, "conversions_reported": K.REPORTED,
+            "requests": Count.REQUESTS, "wins": Count.WINS, "impressions": Count.IMPRESSIONS, "clicks": Count.CLICKS,
+            "conversions": Count.CONVERSIONS, "conversions_attributed": Count.ATTRIBUTED,
+            "conversions_reported": Count.REPORTED,
         }  # fmt: skip
         frame = pd.DataFrame(
             {
@@ -129,9 +134,9 @@ class Ledger:
                 "campaign": pd.Categorical.from_codes(np.tile(np.arange(len(names)), ticks), pd.Index(names)),
                 **{name: self.counts[:ticks, row].ravel() for name, row in counts.items()},
                 "spend": self.spend().ravel(),
-                "written_off": (self.counts[:ticks, K.WRITTEN_OFF] / MICRO).ravel(),
+                "written_off": (self.counts[:ticks, Count.WRITTEN_OFF] / MICRO).ravel(),
                 "value": self.value().ravel(),
-                "believed_value": self.sums[:ticks, K.BELIEVED].ravel(),
+                "believed_value": self.sums[:ticks, Sum.BELIEVED].ravel(),
             }
         )
         frame["price"] = frame["spend"] / frame["impressions"].where(frame["impressions"] > 0)
@@ -140,7 +145,8 @@ class Ledger:
         frame["multiplier"] = self.multiplier[:ticks].ravel()
         if self.leads is not None:
             rows = {
-                "form_opens": FORM_OPENS, "qualified": QUALIFIED, "sales": SALES, "qualified_reported": QUALIFIED_REPORTED,
+                "form_opens": LeadCount.FORM_OPENS, "qualified": LeadCount.QUALIFIED, "sales": LeadCount.SALES,
+                "qualified_reported": LeadCount.QUALIFIED_REPORTED,
             }  # fmt: skip
             for name, row in rows.items():
                 frame[name] = self.leads.counts[:ticks, row].ravel()
@@ -160,7 +166,7 @@ FAULTS = {
 
 @kernel()
 def book(
-    tick: Any, requests: Any, held: Any, multiplier: Any, booked: Any, tick_counts: Any, tick_sums: Any, tick_left: Any,
+    tick: Any, requests: Any, addressed: Any, multiplier: Any, booked: Any, tick_counts: Any, tick_sums: Any, tick_left: Any,
     tick_multiplier: Any, tick_price: Any, today_counts: Any, today_sums: Any,
 ) -> Any:  # fmt: skip
     """Moves a tick's counters into the books and clears them; returns the number of the invariant that fails, or 0.
@@ -168,35 +174,35 @@ def book(
     `tick` counts from the start. `tick_price` (K,): mean least winning cost of a slot, currency per impression; NaN without
     requests. The other arrays are as in `Ledger`, `booked` (1,) is all that was ever charged.
     """
-    state = value_of(held)
-    counts, sums, allowance, spent = state.counts, state.sums, state.allowance, state.spent
-    row = tick % state.reports.shape[0]
-    over = tick + 1 == state.control[K.LAST_TICK]
+    state = value_of(addressed)
+    counts, sums, allowance, spent = state.tally.counts, state.tally.sums, state.terms.allowance, state.terms.spent
+    row = tick % state.terms.reports.shape[0]
+    over = tick + 1 == state.control[Control.LAST_TICK]
     total_spent, impressions = np.int64(0), np.int64(0)
     for k in range(spent.size):
-        counts[K.REPORTED, k] += state.reports[row, k]
-        state.reports[row, k] = 0
-        pay(k, counts, allowance, spent, state.owed[row])
+        counts[Count.REPORTED, k] += state.terms.reports[row, k]
+        state.terms.reports[row, k] = 0
+        pay(k, counts, allowance, spent, state.terms.owed[row])
         if over:
-            for later in range(state.owed.shape[0]):
-                pay(k, counts, allowance, spent, state.owed[later])
-        counts[K.REQUESTS, k] = requests
+            for later in range(state.terms.owed.shape[0]):
+                pay(k, counts, allowance, spent, state.terms.owed[later])
+        counts[Count.REQUESTS, k] = requests
         tick_left[k] = allowance[k] - spent[k]
         tick_multiplier[k] = multiplier[k]
-        cheapest = state.threshold[0] - sums[K.DISCOUNT, k]
+        cheapest = state.tally.threshold[0] - sums[Sum.DISCOUNT, k]
         tick_price[k] = cheapest / (requests * MICRO) if requests > 0 else np.nan
         total_spent += spent[k]
-        booked[0] += counts[K.SPEND, k]
-        impressions += counts[K.IMPRESSIONS, k]
+        booked[0] += counts[Count.SPEND, k]
+        impressions += counts[Count.IMPRESSIONS, k]
         if tick_left[k] < 0:
             return 1
-        if counts[K.CLICKS, k] > counts[K.IMPRESSIONS, k] or counts[K.IMPRESSIONS, k] > counts[K.WINS, k]:
+        if counts[Count.CLICKS, k] > counts[Count.IMPRESSIONS, k] or counts[Count.IMPRESSIONS, k] > counts[Count.WINS, k]:
             return 2
     if total_spent != booked[0]:
         return 3
-    for slot in range(state.slot_impressions.size):
-        impressions -= state.slot_impressions[slot]
-        state.slot_impressions[slot] = 0
+    for slot in range(state.tally.slot_impressions.size):
+        impressions -= state.tally.slot_impressions[slot]
+        state.tally.slot_impressions[slot] = 0
     if impressions != 0:
         return 4
     for k in range(spent.size):
@@ -208,7 +214,7 @@ def book(
             tick_sums[n, k] = sums[n, k]
             today_sums[n, k] += sums[n, k]
             sums[n, k] = 0.0
-    state.threshold[0] = 0.0
+    state.tally.threshold[0] = 0.0
     return 0
 
 
@@ -218,6 +224,6 @@ def pay(k: Any, counts: Any, allowance: Any, spent: Any, owed: Any) -> None:
     if owed[k] > 0:
         paid = min(owed[k], allowance[k] - spent[k])
         spent[k] += paid
-        counts[K.SPEND, k] += paid
-        counts[K.WRITTEN_OFF, k] += owed[k] - paid
+        counts[Count.SPEND, k] += paid
+        counts[Count.WRITTEN_OFF, k] += owed[k] - paid
         owed[k] = 0

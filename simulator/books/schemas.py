@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from ..engine import state as K
+from ..engine.state import JOURNAL_INTS
 from ..response.counters import COUNTERS
 
 STAGES = ("recall", "rough", "fine")  # that a candidate left last
@@ -22,7 +22,7 @@ LEAD = (("form_opened", pa.bool_()), ("qualified_us", pa.int64()), ("sold_us", p
 
 IMPRESSIONS = pa.schema(
     [
-        *((name, pa.int64()) for name in K.JOURNAL_INTS[:6]),
+        *((name, pa.int64()) for name in JOURNAL_INTS[:6]),
         ("bid", pa.float64()),
         ("price", pa.float64()),
         ("believed_rate", pa.float64()),

@@ -32,18 +32,20 @@ class Addressed(Generic[T]):
         self._lay_out = entry(lay_out, value, self.address)
         self._lay_out(value, self.address)
 
-    def replace(self, **items: Any) -> None:
-        """Puts other values into the tuple, of the types of those that they replace.
+    def replace(self, part: str = "", /, **items: Any) -> None:
+        """Puts other values into the tuple, or into one that is a `part` of it, of the types of those that they replace.
 
         Raises:
             TypeError: if one is of another type, which compiled functions would misread.
         """
-        changed = {name: new for name, new in items.items() if new is not getattr(self.value, name)}
+        whole: Any = getattr(self.value, part) if part else self.value
+        changed = {name: new for name, new in items.items() if new is not getattr(whole, name)}
         for name, new in changed.items():
-            if kind(new) != kind(getattr(self.value, name)):
+            if kind(new) != kind(getattr(whole, name)):
                 raise TypeError(f"{name} is of another type than what it replaces")
         if changed:
-            self.value = cast(Any, self.value)._replace(**changed)
+            whole = whole._replace(**changed)
+            self.value = cast(Any, self.value)._replace(**{part: whole}) if part else whole
             self._lay_out(self.value, self.address)
 
 
@@ -80,13 +82,13 @@ def _unbox(kind: Any, value: Any, context: Any) -> NativeValue:
 
 
 @intrinsic
-def value_of(typing: Any, held: Any) -> Any:
-    """The tuple that is held; only what is used of it is read."""
+def value_of(typing: Any, addressed: Any) -> Any:
+    """The tuple at an address; only what is used of it is read."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return builder.load(builder.inttoptr(values[0], context.get_value_type(held.of).as_pointer()))
+        return builder.load(builder.inttoptr(values[0], context.get_value_type(addressed.of).as_pointer()))
 
-    return held.of(held), generate
+    return addressed.of(addressed), generate
 
 
 @intrinsic

@@ -10,10 +10,10 @@ from simpy.events import NORMAL, EventPriority
 
 from .errors import MarketError
 
-# Priorities at one instant: the end of a tick, SimPy's own events (0 and 1: control), the end of a run, arrivals. Ticks end
-# first, so that what a process does when a tick or day begins belongs to that one, however long ago it was scheduled.
-# Then come free servers for those who wait, requests that complete, others that leave, and new ones.
-TICK, END, GRANT, DONE, LEAVE, ARRIVAL = -1, 1_000, 2_000, 3_000, 4_000, 1_000_000
+# Priorities at one instant: the answer of an open seat, the end of a tick, SimPy's own events (0 and 1: control), the end of a
+# run, arrivals. Ticks end before control, so that what a process does when a tick or day begins belongs to that one, however
+# long ago it was scheduled. Then come free servers for those who wait, requests that complete, others that leave, and new ones.
+ANSWER, TICK, END, GRANT, DONE, LEAVE, ARRIVAL = -2, -1, 1_000, 2_000, 3_000, 4_000, 1_000_000
 
 
 class Own(simpy.Process):
@@ -46,6 +46,11 @@ class Clock(simpy.Environment):
         event._ok, event._value = True, None
         self.schedule(event, cast(EventPriority, priority), time - self.now)
         return event
+
+    def fire(self, event: simpy.Event, value: object) -> None:
+        """Triggers an event before all others of this instant."""
+        event._ok, event._value = True, value
+        self.schedule(event, cast(EventPriority, ANSWER), 0)
 
     def next_event(self) -> int | None:
         """When the next event is due; None if there is none."""

@@ -1,10 +1,12 @@
-"""Compiled rules: functions that decide a bid request by request, called by address from inside a kernel.
+"""Rules: functions that decide a bid request by request, called by address from inside a kernel; compiled, or any Python.
 
 A rule reaches the kernel as a number, so one compiled kernel serves every rule there is, and its cache stays valid.
 """
 
 from __future__ import annotations
 
+import ctypes
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +14,8 @@ import numba
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
+
+from .money import UNLIMITED
 
 SIGNATURE = types.float64(types.float64, types.int64, types.int64, types.float64[::1])
 
@@ -46,6 +50,35 @@ class Rule:
 def rule(function: Callable[..., float]) -> Rule:
     """Compiles a rule; use it as a decorator. It takes about half a second."""
     return Rule(function)
+
+
+class PythonRule:
+    """A Python function bid(place, rate, budget_left, requests_left) as a rule; `place` is the first number of its state.
+
+    Money is currency, of which the kernel counts `parts`; a budget without limit is inf. What the function raises is kept as
+    `error`, since an exception cannot pass through compiled code, and the bid is one that is not allowed.
+    """
+
+    def __init__(self, function: Callable[[int, float, float, int], float], parts: int) -> None:
+        self.error: BaseException | None = None
+
+        def bid(rate: float, budget_left: int, requests_left: int, state: Any, width: int) -> float:
+            if self.error is not None:
+                return math.nan
+            try:
+                left = math.inf if budget_left >= UNLIMITED // 2 else budget_left / parts
+                return float(function(int(state[0]), rate, left, requests_left)) * parts
+            except BaseException as error:  # whatever it is, it is raised again outside
+                self.error = error
+                return math.nan
+
+        self._called = _C_RULE(bid)  # must outlive its address
+        self.address: int = ctypes.cast(self._called, ctypes.c_void_p).value or 0
+
+
+_C_RULE = ctypes.CFUNCTYPE(
+    ctypes.c_double, ctypes.c_double, ctypes.c_int64, ctypes.c_int64, ctypes.POINTER(ctypes.c_double), ctypes.c_int64
+)
 
 
 @intrinsic

@@ -44,9 +44,9 @@ def campaign_of(word: Any) -> Any:
 def insert(top: Any, lane: Any, word: Any) -> None:
     """Puts one more word into a lane that is already sorted."""
     for place in range(top.shape[0]):
-        held = top[place, lane]
-        top[place, lane] = max(held, word)
-        word = min(held, word)
+        other = top[place, lane]
+        top[place, lane] = max(other, word)
+        word = min(other, word)
 
 
 @inlined
@@ -83,9 +83,9 @@ def select(
             bid = min(r[lane] * scale, most)
             x = word(bid, k) if bid >= floor else nobody
             for place in range(len(seen) + 1):
-                held = top[place, lane]
-                top[place, lane] = max(held, x)
-                x = min(held, x)
+                other = top[place, lane]
+                top[place, lane] = max(other, x)
+                x = min(other, x)
 
 
 @inlined

@@ -18,7 +18,7 @@ from ..core.clock import Clock
 from ..core.errors import MarketError
 from ..core.numeric import whole
 from ..scenario.delivery import MOST_SERVERS, Autoscaling, Outage, Serving
-from .queue import ASKED, CAPACITY, Queue
+from .queue import Queue, Servers
 
 
 class Line(SortedQueue):
@@ -95,13 +95,13 @@ class Fleet:
 
     def _measure(self) -> None:
         now = int(self._env.now)
-        self._server_us += (now - self._since) * int(self._control[CAPACITY])
+        self._server_us += (now - self._since) * int(self._control[Servers.CAPACITY])
         self._since = now
 
     def _update(self) -> None:
-        if self.working != self._control[CAPACITY]:
+        if self.working != self._control[Servers.CAPACITY]:
             self._measure()
-            self._control[CAPACITY] = self.working
+            self._control[Servers.CAPACITY] = self.working
             self._changed(self.working)
 
     @property
@@ -120,7 +120,7 @@ class Fleet:
         seen = 0
         while True:
             yield self._env.timeout(every)
-            asked = int(self._control[ASKED])
+            asked = int(self._control[Servers.ASKED_US])
             wanted = math.ceil((asked - seen) / (every * rule.utilisation))
             seen = asked
             self._env.own(self._order(min(max(wanted, rule.least), rule.most), round(rule.delay_s * 1e6)))

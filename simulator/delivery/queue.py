@@ -2,24 +2,29 @@
 
 A request is auctioned when a server has worked on it, with the bids and budgets of that instant. It leaves the queue when it
 has waited as long as the deadline; one answered later than that earns nothing and has used its server all the same. The engine
-`compiled` plays the queue as a recursion over its events (`serve`), `events` as a SimPy resource (`fleet.Pool`); what happens
-to a request when it comes, starts, ends or leaves is the same compiled code.
+`compiled` plays the queue as a recursion over its events (`serve.serve`), `events` as a SimPy resource (`fleet.Pool`); what
+happens to a request when it comes, starts, ends or leaves is the same compiled code.
 
 At one instant control events act first, then free servers are granted, requests complete, others leave, and new ones arrive.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import arrays as K
-from ..core.arrays import Integers
+from ..core.addressed import Addressed
+from ..core.arrays import CHUNK, Integers
+from ..core.books import Books, Tick
 from ..core.chance import Stream, uniform
 from ..core.compiled import inlined, kernel
 from ..core.errors import InvariantError
+from ..core.heap import Entry, Heap, copied, new_heap
+from ..core.histogram import OCTAVE, quantile_us
 from ..population.users import Users
 from ..requests.traffic import NEVER
 from ..scenario.delivery import Funnel, Serving
@@ -28,19 +33,36 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# Places in Queue.control.
-CAPACITY, BUSY, STARTED, DEADLINE, ASKED, CONTROLS = range(6)  # ASKED: work of all that ever came, microseconds
-# Rows of Queue.books: requests that came, were auctioned, were answered too late, left the queue; of those that started, how
-# many there were, had to wait, and got less than the full quotas, and the sums of their waits and work, microseconds.
-ARRIVED, SERVED, LATE, LEFT, BEGUN, WAITED, STEPPED_DOWN, WAIT_US, WORK_US, BOOKS = range(10)
-OCTAVE = 32  # bins of the latency histogram in a doubling: quantiles are known to 2%
-BINS = 40 * OCTAVE
+class Servers(IntEnum):
+    """Places in Queue.control."""
+
+    CAPACITY = 0  # servers that work
+    STARTED = 1  # services so far
+    DEADLINE = 2  # the longest a request waits, and its answer may take where surfaces have none of their own
+    ASKED_US = 3  # work of all requests that ever came
+
+
+class Served(IntEnum):
+    """Places in Queue.books: what became of the requests of a tick."""
+
+    ARRIVED = 0
+    AUCTIONED = 1
+    LATE = 2  # answered after the deadline
+    GAVE_UP = 3  # waited as long as the deadline
+    BEGUN = 4  # services
+    WAITED = 5  # how many of those begun had to
+    STEPPED_DOWN = 6  # and how many got less than the full quotas
+    WAIT_US = 7  # of those begun, summed
+    WORK_US = 8
+
+
+BINS = 40 * OCTAVE  # of the histogram of latencies
 
 
 class Queue(NamedTuple):
     """Requests under way, in the columns of `State`; n columns, T tiers, times in microseconds."""
 
-    control: Integers  # (CONTROLS,)
+    control: Integers  # (len(Servers),)
     request: Integers  # (n,) its number
     under_way: NDArray[np.bool_]  # (n,) waits or is served
     draw: NDArray[np.float64]  # (n,) how long a server takes, as a multiple of the mean of its level
@@ -51,13 +73,11 @@ class Queue(NamedTuple):
     waiting: Integers  # (T, n) rings of columns
     head: Integers  # (T,) place of the first
     length: Integers  # (T,)
-    done_time: Integers  # (n,) a heap of completions, of control[BUSY] entries: by time, then by order of start
-    done_order: Integers
-    done_column: Integers
+    done: Heap  # completions to come, one for each server at work: by time, then by order of start; each carries its column
     service: NDArray[np.float64]  # (T, levels) mean of what a server takes
     after: Integers  # (T, levels) from which wait on; NEVER for a level that a tier does not have
     rows: Integers  # (levels + 1,) first row of a level's candidates in `State`
-    books: Integers  # (BOOKS,) of the tick under way
+    books: Integers  # (len(Served),) of the tick under way
     latency: Integers  # (BINS,) histogram over requests answered, late ones too, by log2 of microseconds
 
 
@@ -66,7 +86,7 @@ KEPT = ("request", "draw", "level", "work", "network", "tier")  # of a request, 
 
 def new_queue(settings: Serving, funnel: Funnel | None, tiers: int, rows: Integers) -> Queue:
     """An empty queue with room for a block of requests; `rows` are those of the levels of quotas, or of all campaigns."""
-    n, levels = K.CHUNK, len(rows) - 1
+    n, levels = CHUNK, len(rows) - 1
     service, after = np.full((tiers, levels), settings.service_s), np.full((tiers, levels), NEVER)
     after[:, 0] = 0
     if funnel is not None:
@@ -75,9 +95,9 @@ def new_queue(settings: Serving, funnel: Funnel | None, tiers: int, rows: Intege
                 quotas = funnel.levels_of(tier)[level]
                 service[tier, level] += funnel.service_s(quotas)
                 after[tier, level] = round(quotas.after_wait_s * 1e6)
-    control = np.zeros(CONTROLS, np.int64)
-    control[CAPACITY] = settings.servers
-    control[DEADLINE] = NEVER if settings.deadline_s is None else round(settings.deadline_s * 1e6)
+    control = np.zeros(len(Servers), np.int64)
+    control[Servers.CAPACITY] = settings.servers
+    control[Servers.DEADLINE] = NEVER if settings.deadline_s is None else round(settings.deadline_s * 1e6)
     return Queue(
         control,
         request=np.zeros(n, np.int64),
@@ -90,13 +110,11 @@ def new_queue(settings: Serving, funnel: Funnel | None, tiers: int, rows: Intege
         waiting=np.zeros((tiers, n), np.int64),
         head=np.zeros(tiers, np.int64),
         length=np.zeros(tiers, np.int64),
-        done_time=np.zeros(n, np.int64),
-        done_order=np.zeros(n, np.int64),
-        done_column=np.zeros(n, np.int64),
+        done=new_heap(n),
         service=service * 1e6,
         after=after,
         rows=rows,
-        books=np.zeros(BOOKS, np.int64),
+        books=np.zeros(len(Served), np.int64),
         latency=np.zeros(BINS, np.int64),
     )
 
@@ -104,14 +122,12 @@ def new_queue(settings: Serving, funnel: Funnel | None, tiers: int, rows: Intege
 def widened(queue: Queue, columns: int) -> Queue:
     """The same queue with room for so many requests."""
     more = columns - queue.request.size
-    wide = {
-        name: np.pad(getattr(queue, name), (0, more)) for name in (*KEPT, "under_way", "done_time", "done_order", "done_column")
-    }
+    wide = {name: np.pad(getattr(queue, name), (0, more)) for name in (*KEPT, "under_way")}
     waiting = np.zeros((len(queue.head), columns), np.int64)
     for t, (first, length) in enumerate(zip(queue.head, queue.length, strict=True)):
         waiting[t, :length] = np.take(queue.waiting[t], np.arange(first, first + length), mode="wrap")
     queue.head[:] = 0
-    return queue._replace(waiting=waiting, **wide)
+    return queue._replace(waiting=waiting, done=copied(queue.done, columns), **wide)
 
 
 def moved(queue: Queue, old: Integers, new: Integers) -> None:
@@ -121,7 +137,7 @@ def moved(queue: Queue, old: Integers, new: Integers) -> None:
     queue.under_way[old], queue.under_way[new] = False, True
     goes_to = np.arange(queue.request.size)
     goes_to[old] = new
-    for column in (queue.waiting, queue.done_column):
+    for column in (queue.waiting, queue.done.entries[:, Entry.FIRST]):
         column[:] = goes_to[column]
 
 
@@ -152,33 +168,6 @@ def _demand(
 
 
 @inlined
-def end(queue: Any) -> Any:
-    """Takes the next completion off the heap; returns its column."""
-    control, time, order, whose = queue.control, queue.done_time, queue.done_order, queue.done_column
-    column = whose[0]
-    last = control[BUSY] - 1
-    control[BUSY] = last
-    due, number, mover = time[last], order[last], whose[last]
-    place = 0
-    while 2 * place + 1 < last:
-        below = 2 * place + 1
-        if below + 1 < last and before(time[below + 1], order[below + 1], time[below], order[below]):
-            below += 1
-        if not before(time[below], order[below], due, number):
-            break
-        time[place], order[place], whose[place] = time[below], order[below], whose[below]
-        place = below
-    time[place], order[place], whose[place] = due, number, mover
-    return column
-
-
-@inlined
-def before(time: Any, order: Any, other_time: Any, other_order: Any) -> Any:
-    """Whether one completion comes before another."""
-    return time < other_time or (time == other_time and order < other_order)
-
-
-@inlined
 def first_waiting(queue: Any) -> Any:
     """The first tier in which a request waits; -1 if none does."""
     for tier in range(queue.length.size):
@@ -196,28 +185,34 @@ def next_of(tier: Any, queue: Any) -> Any:
     return queue.waiting[tier, place]
 
 
-class ServingBooks:
-    """What the servers did in each closed tick; read it with `to_frame`, or through its arrays (ticks, ...)."""
+class ServingBooks(Books):
+    """What the servers did in each closed tick; read it with `to_frame`, or through its arrays (ticks, ...).
 
-    def __init__(self, ticks: int, tick_us: int, ticks_per_day: int) -> None:
+    `server_us` says how long servers have worked or could have, together, since it was asked before, microseconds.
+    """
+
+    def __init__(
+        self, ticks: int, tick_us: int, ticks_per_day: int, line: Addressed[Queue], server_us: Callable[[], int]
+    ) -> None:
+        self._line, self._server_us = line, server_us
         self.closed, self.tick_us, self.ticks_per_day = 0, tick_us, ticks_per_day
-        self.counts = np.zeros((ticks, BOOKS), np.int64)
+        self.counts = np.zeros((ticks, len(Served)), np.int64)
         self.latency = np.zeros((ticks, BINS), np.int32)
         self.capacity = np.zeros(ticks)  # servers that worked or could have, mean over a tick
         self.under_way = np.zeros(ticks, np.int64)  # requests that wait or are served at the end of a tick
 
-    def close_tick(self, queue: Queue, server_us: int) -> None:
-        """Books the tick that ends, in which servers had so much time, and clears the queue's counters.
+    def close_tick(self, tick: Tick) -> None:
+        """Books the tick that ends, and clears the queue's counters.
 
         Raises:
             InvariantError: if a request is lost.
         """
-        tick = self.closed
-        before = self.under_way[tick - 1] if tick else 0
-        self.counts[tick], self.latency[tick] = queue.books, queue.latency
-        self.capacity[tick], self.under_way[tick] = server_us / self.tick_us, np.count_nonzero(queue.under_way)
-        gone = queue.books[SERVED] + queue.books[LATE] + queue.books[LEFT]
-        if before + queue.books[ARRIVED] - gone != self.under_way[tick]:
+        row, queue = tick.number, self._line.value
+        before = self.under_way[row - 1] if row else 0
+        self.counts[row], self.latency[row] = queue.books, queue.latency
+        self.capacity[row], self.under_way[row] = self._server_us() / self.tick_us, np.count_nonzero(queue.under_way)
+        gone = queue.books[[Served.AUCTIONED, Served.LATE, Served.GAVE_UP]].sum()
+        if before + queue.books[Served.ARRIVED] - gone != self.under_way[row]:
             raise InvariantError("requests that came, went and are under way do not add up")
         queue.books[:] = 0
         queue.latency[:] = 0
@@ -225,7 +220,7 @@ class ServingBooks:
 
     def quantiles(self, share: float, ticks: slice = slice(None)) -> float:
         """Milliseconds that a share of the answers of some ticks took at most, to 2%; NaN if there was none."""
-        return quantile_ms(self.latency[: self.closed][ticks].sum(axis=0), share)
+        return quantile_us(self.latency[: self.closed][ticks].sum(axis=0), share) / 1000
 
     def to_frame(self) -> pd.DataFrame:
         """A row per tick.
@@ -240,32 +235,23 @@ class ServingBooks:
         import pandas as pd
 
         counts, index = self.counts[: self.closed], np.arange(self.closed)
-        begun = np.maximum(counts[:, BEGUN], 1)
+        begun = np.maximum(counts[:, Served.BEGUN], 1)
         frame = pd.DataFrame(
             {
                 "day": index // self.ticks_per_day,
                 "tick": index % self.ticks_per_day,
-                "requests": counts[:, ARRIVED],
-                "served": counts[:, SERVED],
-                "late": counts[:, LATE],
-                "left": counts[:, LEFT],
+                "requests": counts[:, Served.ARRIVED],
+                "served": counts[:, Served.AUCTIONED],
+                "late": counts[:, Served.LATE],
+                "left": counts[:, Served.GAVE_UP],
                 "under_way": self.under_way[: self.closed],
                 "servers": self.capacity[: self.closed],
-                "load": counts[:, WORK_US] / np.maximum(self.capacity[: self.closed] * self.tick_us, 1),
-                "waited": counts[:, WAITED] / begun,
-                "stepped_down": counts[:, STEPPED_DOWN] / begun,
-                "wait_ms": counts[:, WAIT_US] / begun / 1000,
+                "load": counts[:, Served.WORK_US] / np.maximum(self.capacity[: self.closed] * self.tick_us, 1),
+                "waited": counts[:, Served.WAITED] / begun,
+                "stepped_down": counts[:, Served.STEPPED_DOWN] / begun,
+                "wait_ms": counts[:, Served.WAIT_US] / begun / 1000,
             }
         )
         for name, share in (("p50_ms", 0.5), ("p95_ms", 0.95), ("p99_ms", 0.99)):
-            frame[name] = [quantile_ms(row, share) for row in self.latency[: self.closed]]
+            frame[name] = [quantile_us(row, share) / 1000 for row in self.latency[: self.closed]]
         return frame
-
-
-def quantile_ms(histogram: NDArray[Any], share: float) -> float:
-    """Milliseconds below which a share of a latency histogram lies, at the middle of its bin; NaN if it is empty."""
-    total = histogram.sum()
-    if total == 0:
-        return float("nan")
-    place = int(np.searchsorted(np.cumsum(histogram), share * total))
-    return float(2 ** ((place + 0.5) / OCTAVE) / 1000)

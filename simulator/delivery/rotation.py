@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.arrays import Floats, Floats32, Integers
+from ..core.books import Books
 from ..core.chance import Stream, uniform
 from ..core.compiled import inlined
 from ..core.errors import MarketError
@@ -22,11 +24,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# Rows of Rotation.counts and Rotation.sums, since the start. Conversions count whether reported or not; value is true and
-# expected: both are for judges.
-IMPRESSIONS, CLICKS, CONVERSIONS, COUNTS = range(4)
-(VALUE, SUMS) = range(2)
 ROUNDING = 1e-6  # by which the sum of shares may miss 1, as those of a float32 softmax do
+
+
+class CreativeCount(IntEnum):
+    """Rows of Rotation.counts, since the start."""
+
+    IMPRESSIONS = 0
+    CLICKS = 1
+    CONVERSIONS = 2  # reported or not: for judges
+
+
+class CreativeSum(IntEnum):
+    """Rows of Rotation.sums, since the start."""
+
+    VALUE = 0  # true and expected, currency: for judges
 
 
 class Rotation(NamedTuple):
@@ -37,24 +49,24 @@ class Rotation(NamedTuple):
     appeal: NDArray[np.float32]  # (C,) true log-odds
     interaction: NDArray[np.float32]  # (C, S)
     segment: Integers  # (U,)
-    counts: Integers  # (COUNTS, C)
-    sums: Floats  # (SUMS, C)
+    counts: Integers  # (len(CreativeCount), C)
+    sums: Floats  # (len(CreativeSum), C)
 
 
-def new_rotation(held: Portfolio | None, people: Users) -> Rotation:
+def new_rotation(portfolio: Portfolio | None, people: Users) -> Rotation:
     """Every ad shows its creatives in even shares, and nothing has been shown."""
-    if held is None:
+    if portfolio is None:
         none, nothing = np.zeros(0, np.int64), np.zeros(0, np.float32)
         return Rotation(none, np.zeros(0), nothing, nothing.reshape(0, 0), none, none.reshape(0, 0), np.zeros((0, 0)))
-    total, count = len(held.ad), np.diff(held.first)
+    total, count = len(portfolio.ad), np.diff(portfolio.first)
     return Rotation(
-        first=held.first,
-        share=(np.arange(total) - held.first[held.ad] + 1) / count[held.ad],
-        appeal=held.appeal,
-        interaction=held.interaction,
+        first=portfolio.first,
+        share=(np.arange(total) - portfolio.first[portfolio.ad] + 1) / count[portfolio.ad],
+        appeal=portfolio.appeal,
+        interaction=portfolio.interaction,
         segment=people.segment,
-        counts=np.zeros((COUNTS, total), np.int64),
-        sums=np.zeros((SUMS, total)),
+        counts=np.zeros((len(CreativeCount), total), np.int64),
+        sums=np.zeros((len(CreativeSum), total)),
     )
 
 
@@ -88,10 +100,10 @@ def extra_log_odds(c: Any, user: Any, rotation: Any) -> Any:
 @inlined
 def count_creative(c: Any, clicked: Any, converted: Any, value: Any, rotation: Any) -> None:
     """Books an impression of creative c."""
-    rotation.counts[IMPRESSIONS, c] += 1
-    rotation.counts[CLICKS, c] += clicked
-    rotation.counts[CONVERSIONS, c] += converted
-    rotation.sums[VALUE, c] += value
+    rotation.counts[CreativeCount.IMPRESSIONS, c] += 1
+    rotation.counts[CreativeCount.CLICKS, c] += clicked
+    rotation.counts[CreativeCount.CONVERSIONS, c] += converted
+    rotation.sums[CreativeSum.VALUE, c] += value
 
 
 def set_shares(rotation: Rotation, ad: int, shares: ArrayLike) -> None:
@@ -120,29 +132,29 @@ def find_ad(table: Campaigns, campaign: int, ad: int | str) -> int:
     Raises:
         MarketError: if it has no such ad, or more than one of that name.
     """
-    held, name = table.listed[campaign].ads, table.names[campaign]
+    ads, name = table.listed[campaign].ads, table.names[campaign]
     if isinstance(ad, str):
-        places = [place for place, one in enumerate(held) if one.name == ad]
+        places = [place for place, one in enumerate(ads) if one.name == ad]
     else:
         whole = isinstance(ad, (int, np.integer)) and not isinstance(ad, bool)
-        places = [int(ad)] if whole and 0 <= ad < len(held) else []
+        places = [int(ad)] if whole and 0 <= ad < len(ads) else []
     if not places:
-        raise MarketError(f"campaign {name!r} has no ad {ad!r}: its ads are {', '.join(one.name for one in held)}")
+        raise MarketError(f"campaign {name!r} has no ad {ad!r}: its ads are {', '.join(one.name for one in ads)}")
     if len(places) > 1:
         raise MarketError(f"campaign {name!r} has {len(places)} ads of the name {ad!r}: say which by its place, from 0 on")
     return int(table.first_ad[campaign]) + places[0]
 
 
-class CreativeBooks:
+class CreativeBooks(Books):
     """A row per creative: what came of it since the start, or today; read it with `to_frame`, or through its arrays.
 
     It takes as much memory however long a market runs. Public arrays, C creatives:
-        counts: (COUNTS, C) int64, rows IMPRESSIONS, CLICKS and CONVERSIONS; sums: (SUMS, C), row VALUE; since the start.
+        counts: (len(CreativeCount), C) int64; sums: (len(CreativeSum), C); since the start.
         portfolio: what creatives there are, true appeals among it: for judges.
     """
 
-    def __init__(self, scenario: Scenario, table: Campaigns, held: Portfolio, rotation: Rotation) -> None:
-        self.portfolio, self.counts, self.sums = held, rotation.counts, rotation.sums
+    def __init__(self, scenario: Scenario, table: Campaigns, portfolio: Portfolio, rotation: Rotation) -> None:
+        self.portfolio, self.counts, self.sums = portfolio, rotation.counts, rotation.sums
         self._scenario, self._table, self._share = scenario, table, rotation.share
         self._before = self.counts.copy(), self.sums.copy()  # today
 
@@ -172,22 +184,22 @@ class CreativeBooks:
         """
         import pandas as pd
 
-        table, held = self._table, self.portfolio
+        table, portfolio = self._table, self.portfolio
         counts, sums = self.counts, self.sums
         if today:
             counts, sums = counts - self._before[0], sums - self._before[1]
         ads = np.array([ad.name for ad in ads_of(table)], object)
         return pd.DataFrame(
             {
-                "campaign": pd.Categorical.from_codes(table.ad_campaign[held.ad], pd.Index(table.names)),
-                "ad": ads[held.ad],
-                "creative": names_of(table, held),
-                "format": pd.Categorical.from_codes(held.format, pd.Index(FORMATS)),
-                "fresh": held.fresh,
+                "campaign": pd.Categorical.from_codes(table.ad_campaign[portfolio.ad], pd.Index(table.names)),
+                "ad": ads[portfolio.ad],
+                "creative": names_of(table, portfolio),
+                "format": pd.Categorical.from_codes(portfolio.format, pd.Index(FORMATS)),
+                "fresh": portfolio.fresh,
                 "share": self.share,
-                "impressions": counts[IMPRESSIONS].copy(),
-                "clicks": counts[CLICKS].copy(),
-                "conversions": counts[CONVERSIONS].copy(),
-                "value": sums[VALUE].copy(),
+                "impressions": counts[CreativeCount.IMPRESSIONS].copy(),
+                "clicks": counts[CreativeCount.CLICKS].copy(),
+                "conversions": counts[CreativeCount.CONVERSIONS].copy(),
+                "value": sums[CreativeSum.VALUE].copy(),
             }
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,14 @@ from ..population.ads import AdVectors
 from ..population.users import Users
 from ..scenario.delivery import Funnel, Stage
 
-INDEX, POPULAR, EXPLORING, KEYWORDS = range(4)  # the channels of recall
+
+class Channel(IntEnum):
+    """By which ways recall finds ads."""
+
+    INDEX = 0
+    POPULAR = 1
+    EXPLORING = 2
+    KEYWORDS = 3
 
 
 class StageView(NamedTuple):
@@ -40,7 +48,7 @@ def stage_view(market_seed: int, number: int, stage: Stage, ads: AdVectors, user
 
 
 def channels(settings: Funnel, quota: int) -> tuple[int, ...]:
-    """How recall's quota is shared out among INDEX, POPULAR, EXPLORING and KEYWORDS; rounding never makes it more."""
+    """How recall's quota is shared out among the ways of `Channel`, in their order; rounding never makes it more."""
     left, out = quota, []
     for share in (settings.popular_share, settings.exploring_share, settings.keyword_share):
         out.append(min(round(share * quota), left))

@@ -12,11 +12,23 @@ from ..core.compiled import inlined, kernel
 from ..population.rates import sigmoid
 from ..response.memory import has_seen_enough
 from .best import NOBODY, best_of, product
-from .stages import EXPLORING, KEYWORDS, POPULAR
+from .stages import Channel
 
 
 @inlined
-def merge(
+def is_behind_a_funnel(state: Any) -> Any:
+    """Whether rows of the bids are candidates that a funnel has let through, not all campaigns."""
+    return state.bids.who.size > 0
+
+
+@inlined
+def campaign_in_row(row: Any, j: Any, state: Any) -> Any:
+    """The campaign that a row of the bids belongs to, for the request in column j."""
+    return state.bids.who[row, j] if is_behind_a_funnel(state) else row
+
+
+@inlined
+def merge_channels(
     number: Any, scores: Any, nearest: Any, person: Any, query: Any, matches: Any, recall: Any, popular: Any, fresh: Any,
     channels: Any, keys: Any, offset: Any, scratch: Any,
 ) -> Any:  # fmt: skip
@@ -28,29 +40,29 @@ def merge(
     scratch.serial[0] += 1
     serial, found = scratch.serial[0], np.int64(0)
     if scores.size > 0:
-        found = best_of(scores, scores.size, channels[0], scratch.place, scratch.value, scratch.bins)
+        found = best_of(scores, scores.size, channels[Channel.INDEX], scratch.place, scratch.value, scratch.bins)
         for i in range(found):
             a = np.int64(scratch.place[i])
             scratch.ad[i], scratch.recall[i], scratch.stamp[a] = a, scratch.value[i], serial
     else:
-        for i in range(min(channels[0], nearest.size)):
+        for i in range(min(channels[Channel.INDEX], nearest.size)):
             if nearest[i] >= 0:
-                found = add(nearest[i], serial, scores, person, recall, offset, scratch, found)
-    if query >= 0 and channels[KEYWORDS] > 0:
+                found = add_recalled(nearest[i], serial, scores, person, recall, offset, scratch, found)
+    if query >= 0 and channels[Channel.KEYWORDS] > 0:
         low = matches.first[query]
         size = matches.first[query + 1] - low
         for i in range(size):
             a = np.int64(matches.ad[low + i])
             scratch.matched[i] = score_of(a, scores, person, recall, offset)
-        kept = best_of(scratch.matched, size, channels[KEYWORDS], scratch.place, scratch.value, scratch.bins)
+        kept = best_of(scratch.matched, size, channels[Channel.KEYWORDS], scratch.place, scratch.value, scratch.bins)
         for i in range(kept):
             a = np.int64(matches.ad[low + scratch.place[i]])
-            found = add(a, serial, scores, person, recall, offset, scratch, found)
-    for i in range(channels[POPULAR]):
-        found = add(popular[i], serial, scores, person, recall, offset, scratch, found)
-    for i in range(channels[EXPLORING]):
+            found = add_recalled(a, serial, scores, person, recall, offset, scratch, found)
+    for i in range(channels[Channel.POPULAR]):
+        found = add_recalled(popular[i], serial, scores, person, recall, offset, scratch, found)
+    for i in range(channels[Channel.EXPLORING]):
         drawn = fresh[np.int64(uniform(keys[Stream.EXPLORE], number, i) * fresh.size)]
-        found = add(drawn, serial, scores, person, recall, offset, scratch, found)
+        found = add_recalled(drawn, serial, scores, person, recall, offset, scratch, found)
     return found
 
 
@@ -61,7 +73,7 @@ def score_of(a: Any, scores: Any, person: Any, recall: Any, offset: Any) -> Any:
 
 
 @inlined
-def add(a: Any, serial: Any, scores: Any, person: Any, recall: Any, offset: Any, scratch: Any, found: Any) -> Any:
+def add_recalled(a: Any, serial: Any, scores: Any, person: Any, recall: Any, offset: Any, scratch: Any, found: Any) -> Any:
     """One more recalled ad, unless it is there already or takes no part."""
     if scratch.stamp[a] == serial or offset[a] <= NOBODY:
         return found
@@ -89,7 +101,7 @@ def winnow(
         tier = tiers[home]
         quota, recalled = quotas[tier], 0
         if quota[0, 0] > 0:
-            recalled = merge(
+            recalled = merge_channels(
                 first + j, scores[j], nearest[j], person, asked.query[j], matches, recall, popular[tier], fresh, channels[tier],
                 keys, offset, scratch,
             )  # fmt: skip

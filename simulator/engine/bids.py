@@ -9,8 +9,8 @@ import numpy as np
 from ..core.addressed import value_of
 from ..core.compiled import inlined, kernel
 from ..delivery.auction import ENDLESS
-from ..population.campaigns import CPA, CPC, CPM
-from .state import GROUP
+from ..population.campaigns import Billing
+from .state import Control
 
 ROUNDING = 1 + 1e-6  # by how much less float32 products may exceed the exact ones
 
@@ -27,46 +27,48 @@ def below(money: Any) -> Any:
 @inlined
 def set_caps(k: Any, billing: Any, left: Any, believed_conversion: Any, cap: Any, click_cap: Any) -> None:
     """A bid never exceeds what is left of the budget, in the unit in which the campaign is billed."""
-    cap[k] = below(left) if billing == CPM else ENDLESS
-    if billing == CPC:
+    cap[k] = below(left) if billing == Billing.CPM else ENDLESS
+    if billing == Billing.CPC:
         click_cap[k] = below(left)
-    elif billing == CPA:
+    elif billing == Billing.CPA:
         click_cap[k] = np.float32(below(left) * believed_conversion)
     else:
         click_cap[k] = ENDLESS
 
 
 @kernel()
-def refresh(multiplier: Any, target: Any, offer_bound: Any, rate_bound: Any, held: Any) -> None:
+def refresh(multiplier: Any, target: Any, offer_bound: Any, rate_bound: Any, addressed: Any) -> None:
     """Sets what campaigns may bid from now on, after anything that can change it: bids, budgets, hours, flights.
 
     `multiplier` (K,): NaN where it bids by offer or by rule. `target` (K,): bid for a conversion at multiplier 1, currency.
     `offer_bound` (K,): its largest offer, millionths.
     """
-    state = value_of(held)
+    state = value_of(addressed)
+    bids, terms = state.bids, state.terms
     for k in range(multiplier.size):
-        if not state.active[k]:
-            state.live[k] = 0
+        if not terms.active[k]:
+            bids.live[k] = 0
         elif multiplier[k] >= 0:
-            per_click = multiplier[k] * target[k] * 1e6 * state.believed_conversion[k]
-            state.live[k] = per_click
+            per_click = multiplier[k] * target[k] * 1e6 * terms.believed_conversion[k]
+            bids.live[k] = per_click
             # No charge exceeds the bid for a click (CPC) or that at the largest rate (CPM), rounding included.
-            state.watch[k] = per_click * max(1.0, rate_bound) * ROUNDING + 1
-        elif state.offer_row[k] >= 0:
-            state.live[k] = 1
-            state.watch[k] = np.inf if state.billing[k] == CPC else offer_bound[k] + 1
+            bids.watch[k] = per_click * max(1.0, rate_bound) * ROUNDING + 1
+        elif bids.offer_row[k] >= 0:
+            bids.live[k] = 1
+            bids.watch[k] = np.inf if terms.billing[k] == Billing.CPC else offer_bound[k] + 1
         else:  # rules are capped whenever they are asked
-            state.live[k] = 0
-            state.watch[k] = -1
-    cap_all(held)
+            bids.live[k] = 0
+            bids.watch[k] = -1
+    cap_all(addressed)
 
 
 @kernel()
-def cap_all(held: Any) -> None:
+def cap_all(addressed: Any) -> None:
     """Makes all caps exact; called for each block too, since what is bid in it was not known when they were last set."""
-    state = value_of(held)
-    state.control[GROUP] = -1
-    for k in range(state.live.size):
-        left = state.allowance[k] - state.spent[k]
-        set_caps(k, state.billing[k], left, state.believed_conversion[k], state.cap, state.click_cap)
-        state.live[k] = min(state.live[k], state.click_cap[k])
+    state = value_of(addressed)
+    bids, terms = state.bids, state.terms
+    state.control[Control.GROUP] = -1
+    for k in range(bids.live.size):
+        left = terms.allowance[k] - terms.spent[k]
+        set_caps(k, terms.billing[k], left, terms.believed_conversion[k], bids.cap, bids.click_cap)
+        bids.live[k] = min(bids.live[k], bids.click_cap[k])

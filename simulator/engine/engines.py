@@ -15,14 +15,17 @@ from ..core.clock import ARRIVAL, DONE, GRANT, LEAVE, Clock
 from ..core.compiled import entry
 from ..core.errors import PolicyError
 from ..delivery.fleet import Pool
-from ..delivery.queue import CAPACITY, DEADLINE, Queue
+from ..delivery.queue import Queue, Servers
 from ..requests.traffic import NEVER
-from . import serve as S
-from . import state as K
-from .exchange import Exchange, next_arrival
+from .exchange import Exchange
+from .serve import column_of, enter_queue, finish_service, give_up, serve, start_service
+from .state import Control, State
 from .walk import FAULTY, REACHED, walk
 
 ALL = 1 << 62
+# Plain numbers, for what is read at each request: by a member of an enumeration NumPy finds a place half as fast.
+NEXT, BASE, SCORED, FAULT = (int(place) for place in (Control.NEXT, Control.BASE, Control.SCORED, Control.FAULT))
+DEADLINE = int(Servers.DEADLINE)
 
 
 class Engine(Protocol):
@@ -42,9 +45,9 @@ class Compiled:
 
     def __init__(self, env: Clock, exchange: Exchange) -> None:
         self._env, self._exchange = env, exchange
-        self._walk = entry(walk, 0, 0, exchange.held)
+        self._walk = entry(walk, 0, 0, exchange.addressed)
         if exchange.line is not None:
-            self._serve = entry(S.serve, 0, 0, exchange.held, exchange.line)
+            self._serve = entry(serve, 0, 0, exchange.addressed, exchange.line)
         env.own(self._traffic())
 
     def placed_anew(self) -> None:
@@ -66,8 +69,8 @@ class Compiled:
     def _play(self, until: int) -> int:
         exchange = self._exchange
         if exchange.line is None:
-            return int(self._walk(until, ALL, exchange.held))
-        return int(self._serve(int(self._env.now), until, exchange.held, exchange.line))
+            return int(self._walk(until, ALL, exchange.addressed))
+        return int(self._serve(int(self._env.now), until, exchange.addressed, exchange.line))
 
 
 class Events:
@@ -75,13 +78,13 @@ class Events:
 
     def __init__(self, env: Clock, exchange: Exchange) -> None:
         self._env, self._exchange = env, exchange
-        self._walk = entry(walk, 0, 0, exchange.held)
+        self._walk = entry(walk, 0, 0, exchange.addressed)
         self._pool: Pool | None = None
         if (line := exchange.line) is not None:
-            self._pool, both = Pool(env, int(line.value.control[CAPACITY])), (exchange.held, line)
-            self._find, self._enter = entry(S.column_of, 0, 0, line), entry(S.enter, 0, 0, *both)
-            self._start, self._leave = entry(S.start, 0, 0, *both), entry(S.leave, 0, *both)
-            self._finish = entry(S.finish, 0, 0, *both)
+            self._pool, both = Pool(env, int(line.value.control[Servers.CAPACITY])), (exchange.addressed, line)
+            self._find, self._enter = entry(column_of, 0, 0, line), entry(enter_queue, 0, 0, *both)
+            self._start, self._leave = entry(start_service, 0, 0, *both), entry(give_up, 0, *both)
+            self._finish = entry(finish_service, 0, 0, *both)
         self._chain = 0  # number of the chain of arrivals in force
         env.own(self._arrivals(self._chain))
 
@@ -103,7 +106,7 @@ class Events:
             yield env.at(0, ARRIVAL)
         while True:
             control = exchange.state.control
-            if control[K.NEXT] == control[K.SCORED]:
+            if control[NEXT] == control[SCORED]:
                 exchange.score()
             arrival = next_arrival(exchange.state)
             if arrival is None:
@@ -114,21 +117,21 @@ class Events:
             if self._pool is None:
                 yield env.own(self._request())
                 continue
-            number = int(control[K.NEXT])
-            control[K.NEXT] = number + 1
-            if self._enter(number - control[K.BASE], number, exchange.held, exchange.line):
+            number = int(control[NEXT])
+            control[NEXT] = number + 1
+            if self._enter(number - control[BASE], number, exchange.addressed, exchange.line):
                 env.own(self._visit(number, self._pool))
 
     def _request(self) -> Generator[simpy.Event, Any, None]:
         """A request without servers to wait for: it is settled as it arrives."""
-        if self._walk(int(self._env.now) + 1, 1, self._exchange.held) == FAULTY:
+        if self._walk(int(self._env.now) + 1, 1, self._exchange.addressed) == FAULTY:
             blame(self._exchange)
         return
         yield
 
     def _visit(self, number: int, pool: Pool) -> Generator[simpy.Event, Any, None]:
         """A request that waits for a server, has it for a while, and is auctioned."""
-        env, held, line = self._env, self._exchange.held, self._exchange.line
+        env, addressed, line = self._env, self._exchange.addressed, self._exchange.line
         column, queue = self._column(number)
         with pool.request(priority=int(queue.tier[column])) as server:
             if not server.triggered:
@@ -136,20 +139,20 @@ class Events:
                 yield server if deadline == NEVER else server | env.at(int(env.now) + deadline, LEAVE)
                 column, queue = self._column(number)
                 if not server.triggered:
-                    self._leave(column, held, line)
+                    self._leave(column, addressed, line)
                     return
-            self._start(column, int(env.now), held, line)
+            self._start(column, int(env.now), addressed, line)
             yield env.at(int(env.now) + int(queue.work[column]), DONE)
         column, _ = self._column(number)
-        self._finish(column, int(env.now), held, line)
-        if self._exchange.state.control[K.FAULT]:
+        self._finish(column, int(env.now), addressed, line)
+        if self._exchange.state.control[FAULT]:
             blame(self._exchange)
 
     def _column(self, number: int) -> tuple[int, Queue]:
         """Where a request under way is kept now: it moves when a block is drawn."""
         line = self._exchange.line
         assert line is not None
-        return int(self._find(number, self._exchange.state.control[K.BASE], line)), line.value
+        return int(self._find(number, self._exchange.state.control[BASE], line)), line.value
 
 
 ENGINES: dict[str, type[Compiled] | type[Events]] = {"compiled": Compiled, "events": Events}
@@ -157,5 +160,14 @@ ENGINES: dict[str, type[Compiled] | type[Events]] = {"compiled": Compiled, "even
 
 def blame(exchange: Exchange) -> None:
     """Raises `PolicyError` naming the campaign whose rule bid what is not allowed."""
-    k = int(exchange.state.control[K.FAULT]) - 1
+    k = int(exchange.state.control[FAULT]) - 1
+    for told in exchange.on_fault:
+        told(k)
     raise PolicyError(f"the rule of campaign {exchange.market.campaigns.names[k]!r} bid a negative or non-finite amount")
+
+
+def next_arrival(state: State) -> int | None:
+    """When the next request of the block arrives, in microseconds; None if it never does."""
+    control = state.control
+    time = int(state.block.times[control[NEXT] - control[BASE]])
+    return None if time == NEVER else time

@@ -9,36 +9,39 @@ from numpy.typing import NDArray
 
 from ..core.chance import Stream, uniform
 from ..core.compiled import inlined
+from ..core.errors import MarketError
 from ..delivery.auction import campaign_of, rank_of
 from ..delivery.rotation import creative_of
+from .blocks import Blocks
 from .settle import click_rate_of
-from .state import RECORD_OF, RECORDED
+from .state import RECORD_FLOATS, Control, ad_in_row, is_weighted
 
-RECORD_INTS, RECORD_FLOATS = 3, 3  # of the latter the rivals' ranks follow
+RIVALS = len(RECORD_FLOATS)  # from here on a row of floats holds the rivals' ranks
 
 
 @inlined
 def record(i: Any, j: Any, lane: Any, state: Any) -> None:
     """Notes for one campaign what a clairvoyant would want to know of this request: its rivals' ranks and the luck."""
-    k, row, seen, top = state.control[RECORD_OF], state.control[RECORDED], state.seen, state.top
-    state.control[RECORDED] = row + 1
-    a = state.ad[k, j] if state.ad.size > 0 else k
+    k, row, seen, top = state.control[Control.RECORD_OF], state.control[Control.RECORDED], state.seen, state.bids.top
+    state.control[Control.RECORDED] = row + 1
+    ints, floats = state.logs.record_ints[row], state.logs.record_floats[row]
+    a = ad_in_row(k, k, j, state)
     true_rate = click_rate_of(a, creative_of(i, a, state.keys, state.rotation), j, state)
     depth = 0
     while depth < len(seen) and (seen[depth] >= 1.0 or uniform(state.keys[Stream.EXPOSURE], i, depth) < seen[depth]):
         depth += 1
-    state.record_ints[row, 0] = i
-    state.record_ints[row, 1] = depth
-    state.record_ints[row, 2] = uniform(state.keys[Stream.CLICK], i, a) < true_rate
-    state.record_floats[row, 0] = state.rate[k, j]
-    state.record_floats[row, 1] = true_rate * state.true_conversion[k] * state.value[k] * state.attributed[k]
-    w = np.float64(state.weight[k, j]) if state.weight.size > 0 else 1.0
-    state.record_floats[row, 2] = w
+    ints[0] = i
+    ints[1] = depth
+    ints[2] = uniform(state.keys[Stream.CLICK], i, a) < true_rate
+    floats[0] = state.bids.rate[k, j]
+    floats[1] = true_rate * state.truth.conversion[k] * state.terms.value[k] * state.terms.attributed[k]
+    w = np.float64(state.bids.weight[k, j]) if is_weighted(state) else 1.0
+    floats[2] = w
     place = 0
     for rival in range(len(seen)):
         if campaign_of(top[place, lane]) == k and top[place, lane] != 0:
             place += 1
-        state.record_floats[row, 3 + rival] = rank_of(top[place, lane]) / w
+        floats[RIVALS + rival] = rank_of(top[place, lane]) / w
         place += 1
 
 
@@ -53,3 +56,46 @@ class Recorded(NamedTuple):
     value: NDArray[np.float64]  # (n,) true expected value of a seen slot, of conversions that are attributed, currency
     weight: NDArray[np.float64]  # (n,) of the campaign's rank
     rivals: NDArray[np.float64]  # (n, S) the rivals' best ranks over that weight: what outbids them; 0 for nobody
+
+
+class Recorder:
+    """Keeps for one campaign, or for none, what a clairvoyant would want to know of each request."""
+
+    def __init__(self, blocks: Blocks, campaign: int | None) -> None:
+        """Raises `MarketError` where what a request is worth depends on more than the request."""
+        self._blocks = blocks
+        if campaign is None:
+            return
+        state, funnel = blocks.state, blocks.scenario.funnel
+        if funnel is not None:
+            raise MarketError("behind a funnel a campaign does not meet every request, so there is no record of them")
+        if state.memory.whose.size or state.block.session.size:
+            raise MarketError("where users tire or leave, what a request is worth depends on those before: there is no record")
+        if state.block.surface.size:
+            raise MarketError("where surfaces and queries differ, slots and conversions do too: there is no record of them")
+        state.control[Control.RECORD_OF] = campaign
+        blocks.on_block.append(self._make_room)
+        self._make_room()
+
+    def recorded(self) -> Recorded:
+        """What has been kept so far. Raises `MarketError` if nobody is recorded."""
+        state = self._blocks.state
+        campaign, rows = int(state.control[Control.RECORD_OF]), int(state.control[Control.RECORDED])
+        if campaign < 0:
+            raise MarketError("no campaign is recorded: name one with World(record=...)")
+        ints, floats = state.logs.record_ints[:rows], state.logs.record_floats[:rows]
+        request, slots_seen, clicked = ints.T
+        rate, value, weight = floats[:, :RIVALS].T
+        return Recorded(campaign, request, slots_seen, clicked > 0, rate, value, weight, floats[:, RIVALS:])
+
+    def _make_room(self) -> None:
+        state = self._blocks.state
+        rows, used = len(state.logs.record_ints), int(state.control[Control.RECORDED])
+        if rows - used >= state.block.times.size:  # nothing else can be settled before the next block is drawn
+            return
+        more = max(rows, 64 * state.block.times.size)
+        self._blocks.addressed.replace(
+            "logs",
+            record_ints=np.pad(state.logs.record_ints, ((0, more), (0, 0))),
+            record_floats=np.pad(state.logs.record_floats, ((0, more), (0, 0))),
+        )

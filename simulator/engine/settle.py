@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,43 +11,156 @@ from ..core.chance import Stream, uniform
 from ..core.compiled import inlined
 from ..delivery.auction import campaign_of, price_rank, rank_of
 from ..delivery.rotation import count_creative, creative_of, extra_log_odds, share_of
-from ..population.campaigns import CPA, CPC, CPM
+from ..delivery.winnow import campaign_in_row, is_behind_a_funnel
+from ..population.campaigns import Billing
 from ..population.rates import true_click_rate
-from ..requests.surfaces import count_impression, lift_of, odds_of
-from ..response.counters import make_history, note_history
-from ..response.leads import conversion_delay, follow
-from ..response.memory import appetite, count_shown, remembered, see
-from ..response.organic import credit
-from ..response.visits import suffer
+from ..requests.surfaces import count_impression, has_surfaces, lift_of, odds_of
+from ..response.counters import count_history, keeps_history, note_history
+from ..response.leads import conversion_delay, draw_lead, is_lead_campaign
+from ..response.memory import count_shown, counts_fatigue, fatigue_factor, remember, remembers
+from ..response.organic import count_increment, has_organic
+from ..response.visits import annoy, has_sessions
 from .bids import set_caps
-from .state import (
-    ATTRIBUTED,
-    BELIEVED,
-    CLICKS,
-    CONVERSIONS,
-    DISCOUNT,
-    IMPRESSIONS,
-    JOURNALED,
-    LAST_TICK,
-    PRICING,
-    RESERVE,
-    SPEND,
-    TICK_US,
-    VALUE,
-    WINS,
-)
+from .state import Control, Count, Sum, ad_in_row, is_weighted, keeps_journal
 
 EVERY_LANE = np.int64(-1)
+
+
+class Sale(NamedTuple):
+    """A slot that is sold and seen; money in millionths."""
+
+    slot: int
+    campaign: int
+    ad: int
+    creative: int  # -1: the ad is its one creative
+    believed: float  # click rate, times lift
+    bid: float
+    cost: np.int64  # of the impression
+
+
+class Answer(NamedTuple):
+    """What the user makes of an ad."""
+
+    clicked: bool
+    converted: bool
+    rate: float  # true, of the click
+    conversion: float  # true rate, of a click
+    worth: float  # true expected value, currency
+
+
+class Bill(NamedTuple):
+    """What an impression is charged for, millionths, and when what followed is reported, microseconds, -1: never."""
+
+    charge: np.int64  # now
+    owed: np.int64  # once the conversion is reported
+    report_us: np.int64
+    form_opened: bool
+    qualified_us: np.int64
+    sold_us: np.int64
 
 
 @inlined
 def click_rate_of(a: Any, c: Any, j: Any, state: Any) -> Any:
     """The true click rate of ad a, showing creative c, for the request in column j, once its slot is seen."""
-    odds = extra_log_odds(c, state.users[j], state.rotation)
-    if state.surface.size > 0:
+    odds = extra_log_odds(c, state.block.users[j], state.rotation)
+    if has_surfaces(state):
         odds += odds_of(a, j, state)
-    truth = state.truth_users, state.truth_ads, state.truth_bias, state.truth_block
-    return true_click_rate(a, odds, state.users[j], j, *truth)
+    return true_click_rate(a, odds, state.block.users[j], j, state.truth)
+
+
+@inlined
+def is_seen(i: Any, slot: Any, place: Any, state: Any) -> Any:
+    """Whether the user of request i sees a slot of a surface, having seen the one before."""
+    likely = state.surfaces.seen[place, slot] if has_surfaces(state) else state.seen[slot]
+    return likely >= 1.0 or uniform(state.keys[Stream.EXPOSURE], i, slot) < likely
+
+
+@inlined
+def sell(i: Any, j: Any, slot: Any, row: Any, depth: Any, marginal: Any, state: Any) -> Any:
+    """The sale of a slot of request i, in column j, to the winner in a row of the bids."""
+    lane, top, k = j % LANES, state.bids.top, campaign_in_row(row, j, state)
+    reserve, floor = np.float64(state.control[Control.RESERVE]), np.float64(state.control[Control.RESERVE])
+    if is_weighted(state):
+        floor = reserve * state.bids.weight[row, j]
+    bid, price = rank_of(top[slot, lane]), price_rank(state.control[Control.PRICING], top, lane, slot, depth, marginal, floor)
+    if is_weighted(state):
+        # The rank was rounded: without its weight it may lie a hair below a bid at the reserve, or above the cap.
+        bid = max(min(bid / state.bids.weight[row, j], np.float64(state.bids.cap[k])), reserve)
+        price /= state.bids.weight[row, j]
+    a = ad_in_row(row, k, j, state)
+    c = creative_of(i, a, state.keys, state.rotation)
+    return Sale(slot, k, a, c, np.float64(state.bids.rate[row, j]), bid, np.int64(min(max(price, reserve), bid)))
+
+
+@inlined
+def answer(i: Any, j: Any, now: Any, sale: Any, lift: Any, state: Any) -> Any:
+    """What the user of request i, in column j, does on seeing an ad; counts it."""
+    k, a, c, user, tally = sale.campaign, sale.ad, sale.creative, state.block.users[j], state.tally
+    fresh, exposures = click_rate_of(a, c, j, state), 0.0
+    if remembers(state):
+        exposures = remember(k, a if c < 0 else c, user, now, state)
+    rate = fresh * fatigue_factor(exposures, state.memory) if exposures > 0 else fresh
+    clicked = uniform(state.keys[Stream.CLICK], i, a) < rate
+    if counts_fatigue(state):
+        count_shown(exposures, fresh, rate, clicked, state.memory)
+    conversion = state.truth.conversion[k] * lift
+    converted = clicked and uniform(state.keys[Stream.CONVERSION], i, a) < conversion
+    tally.counts[Count.IMPRESSIONS, k] += 1
+    tally.slot_impressions[sale.slot] += 1
+    tally.sums[Sum.BELIEVED, k] += sale.believed * state.terms.believed_conversion[k] * state.terms.value[k]
+    worth = rate * conversion * state.terms.value[k]
+    tally.sums[Sum.VALUE, k] += worth * state.terms.attributed[k]
+    if c >= 0:
+        count_creative(c, clicked, converted, worth * state.terms.attributed[k], state.rotation)
+    if has_organic(state):
+        count_increment(k, user, now, worth, converted, state)
+    return Answer(clicked, converted, rate, conversion, worth)
+
+
+@inlined
+def bill(i: Any, now: Any, sale: Any, answered: Any, lift: Any, state: Any) -> Any:
+    """What an impression of request i costs its campaign, and when what followed is reported."""
+    k, terms, counts = sale.campaign, state.terms, state.tally.counts
+    charge, owed, report = np.int64(0), np.int64(0), np.int64(-1)
+    opened, qualified, sold = False, report, report
+    if terms.billing[k] == Billing.CPM:
+        charge = sale.cost
+    if answered.clicked:
+        counts[Count.CLICKS, k] += 1
+        per_click = min(sale.cost / sale.believed * lift, np.float64(state.bids.click_cap[k]))
+        if terms.billing[k] == Billing.CPC:
+            charge = np.int64(per_click)
+        if answered.converted:
+            counts[Count.CONVERSIONS, k] += 1
+            delay = conversion_delay(i, sale.ad, k, state)
+            if delay <= terms.attribution_us:
+                report = now + delay
+                tick = min(report // state.control[Control.TICK_US], state.control[Control.LAST_TICK]) % terms.reports.shape[0]
+                counts[Count.ATTRIBUTED, k] += 1
+                terms.reports[tick, k] += 1
+                if terms.billing[k] == Billing.CPA:
+                    owed = np.int64(per_click / (terms.believed_conversion[k] * lift))
+                    terms.owed[tick, k] += owed
+        if is_lead_campaign(k, state):
+            opened, qualified, sold = draw_lead(i, sale.ad, k, now, answered.converted, report, answered.conversion, state)
+    return Bill(charge, owed, report, opened, qualified, sold)
+
+
+@inlined
+def charge(j: Any, k: Any, amount: Any, state: Any) -> Any:
+    """Takes an amount from campaign k's budget; returns the lanes of the group that are to be selected anew, a bit each."""
+    bids, terms = state.bids, state.terms
+    terms.spent[k] += amount
+    state.tally.counts[Count.SPEND, k] += amount
+    left = terms.allowance[k] - terms.spent[k]
+    if left < bids.watch[k]:
+        set_caps(k, terms.billing[k], left, terms.believed_conversion[k], bids.cap, bids.click_cap)
+        if bids.click_cap[k] < bids.live[k] or bids.offer_row[k] >= 0:
+            bids.live[k] = min(bids.live[k], bids.click_cap[k])
+            return EVERY_LANE
+        if not is_behind_a_funnel(state):  # else every request is selected for alone
+            return stale_lanes(j, bids.live[k], bids.cap[k], bids.rate[k])
+    return np.int64(0)
 
 
 @inlined
@@ -61,125 +174,58 @@ def stale_lanes(j: Any, live: Any, most: Any, rate: Any) -> Any:
 
 
 @inlined
+def note(i: Any, j: Any, now: Any, sale: Any, answered: Any, billed: Any, lift: Any, state: Any) -> None:
+    """Writes an impression of request i, in column j, into the journal."""
+    a, c, row = sale.ad, sale.creative, state.control[Control.JOURNALED]
+    state.control[Control.JOURNALED] = row + 1
+    line, numbers = state.logs.journal_ints[row], state.logs.journal_floats[row]
+    line[0], line[1], line[2], line[3], line[4], line[5] = i, now, state.block.users[j], sale.campaign, a, sale.slot
+    line[6], line[7], line[8], line[9] = np.int64(sale.bid), sale.cost, answered.clicked, answered.converted
+    line[10], line[11] = billed.report_us, c
+    line[12], line[13] = (state.block.surface[j], state.block.query[j]) if has_surfaces(state) else (-1, -1)
+    line[14], line[15], line[16] = billed.form_opened, billed.qualified_us, billed.sold_us
+    numbers[0], numbers[1], numbers[2] = sale.believed / lift, answered.rate, share_of(c, a, state.rotation)
+    if keeps_history(state):
+        note_history(row, state.block.users[j], a, now, state.history)
+
+
+@inlined
 def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
     """Sells the slots of request i, charges the winners, draws what the user does.
 
     Returns the lanes of this group, a bit each, to be selected anew since a campaign can no longer pay what it bid there.
     """
-    lane, seen, top, weight = j % LANES, state.seen, state.top, state.weight
-    reserve, asks = np.float64(state.control[RESERVE]), state.surface.size > 0
-    place, lift = state.surface[j] if asks else 0, lift_of(j, state) if asks else 1.0
-    depth, marginal = state.surfaces.slots[place] if asks else len(seen), state.surfaces.marginal[place]
-    to_win = max(rank_of(top[depth - 1, lane]), reserve)
-    to_win_again = max(rank_of(top[depth, lane]), reserve)
-    state.threshold[0] += to_win
-    exposed, stale, boring, written = True, np.int64(0), 0, state.control[JOURNALED]
+    lane, top, reserve = j % LANES, state.bids.top, np.float64(state.control[Control.RESERVE])
+    place = state.block.surface[j] if has_surfaces(state) else 0
+    lift = lift_of(j, state) if has_surfaces(state) else 1.0
+    depth = state.surfaces.slots[place] if has_surfaces(state) else len(state.seen)
+    to_win, to_win_again = max(rank_of(top[depth - 1, lane]), reserve), max(rank_of(top[depth, lane]), reserve)
+    state.tally.threshold[0] += to_win
+    exposed, stale, boring, written = True, np.int64(0), 0, state.control[Control.JOURNALED]
     for slot in range(depth):
-        winner = top[slot, lane]
-        if winner == 0:
+        if top[slot, lane] == 0:
             break
-        row = campaign_of(winner)
-        k = state.who[row, j] if state.who.size > 0 else row
-        state.counts[WINS, k] += 1
-        state.sums[DISCOUNT, k] += to_win - to_win_again
-        likely = state.surfaces.seen[place, slot] if asks else seen[slot]
-        if exposed and likely < 1.0:
-            exposed = uniform(state.keys[Stream.EXPOSURE], i, slot) < likely
+        row = campaign_of(top[slot, lane])
+        k = campaign_in_row(row, j, state)
+        state.tally.counts[Count.WINS, k] += 1
+        state.tally.sums[Sum.DISCOUNT, k] += to_win - to_win_again
+        exposed = exposed and is_seen(i, slot, place, state)
         if not exposed:
             continue
-        believed = np.float64(state.rate[row, j])
-        floor = reserve * weight[row, j] if weight.size > 0 else reserve
-        bid, price = rank_of(winner), price_rank(state.control[PRICING], top, lane, slot, depth, marginal, floor)
-        if weight.size > 0:
-            # The rank was rounded: without its weight it may lie a hair below a bid at the reserve, or above the cap.
-            bid = max(min(bid / weight[row, j], np.float64(state.cap[k])), reserve)
-            price /= weight[row, j]
-        cost = np.int64(min(max(price, reserve), bid))
-        a = state.ad[row, j] if state.ad.size > 0 else k
-        c = creative_of(i, a, state.keys, state.rotation)
-        fresh, exposures = click_rate_of(a, c, j, state), 0.0
-        if state.memory.whose.size > 0:
-            exposures = remember(k, a if c < 0 else c, state.users[j], now, state)
-        true_rate = fresh * appetite(exposures, state.memory) if exposures > 0 else fresh
-        clicked = uniform(state.keys[Stream.CLICK], i, a) < true_rate
-        if state.memory.shown_counts.size > 0:
-            count_shown(exposures, fresh, true_rate, clicked, state.memory)
-        true_conversion = state.true_conversion[k] * lift
-        converted = clicked and uniform(state.keys[Stream.CONVERSION], i, a) < true_conversion
-        state.counts[IMPRESSIONS, k] += 1
-        state.slot_impressions[slot] += 1
-        state.sums[BELIEVED, k] += believed * state.believed_conversion[k] * state.value[k]
-        worth = true_rate * true_conversion * state.value[k]
-        state.sums[VALUE, k] += worth * state.attributed[k]
-        if c >= 0:
-            count_creative(c, clicked, converted, worth * state.attributed[k], state.rotation)
-        boring += not clicked
-        charge, owed, report = np.int64(0), np.int64(0), np.int64(-1)
-        opened, qualified, sold = False, report, report
-        if state.billing[k] == CPM:
-            charge = cost
-        if clicked:
-            state.counts[CLICKS, k] += 1
-            per_click = min(cost / believed * lift, np.float64(state.click_cap[k]))
-            if state.billing[k] == CPC:
-                charge = np.int64(per_click)
-            if converted:
-                state.counts[CONVERSIONS, k] += 1
-                delay = conversion_delay(i, a, k, state)
-                if delay <= state.attribution_us:
-                    report = now + delay
-                    tick = min(report // state.control[TICK_US], state.control[LAST_TICK]) % state.reports.shape[0]
-                    state.counts[ATTRIBUTED, k] += 1
-                    state.reports[tick, k] += 1
-                    if state.billing[k] == CPA:
-                        owed = np.int64(per_click / (state.believed_conversion[k] * lift))
-                        state.owed[tick, k] += owed
-            if state.chain.form_open.size > 0 and state.chain.form_open[k] > 0.0:
-                opened, qualified, sold = follow(i, a, k, now, converted, report, true_conversion, state)
-        if state.baseline.odds.size > 0:
-            credit(k, state.users[j], now, worth, converted, state)
-        if asks:
-            count_impression(place, clicked, converted, charge, owed, state.surfaces)
-        if charge > 0:
-            state.spent[k] += charge
-            state.counts[SPEND, k] += charge
-            left = state.allowance[k] - state.spent[k]
-            if left < state.watch[k]:
-                set_caps(k, state.billing[k], left, state.believed_conversion[k], state.cap, state.click_cap)
-                if state.click_cap[k] < state.live[k] or state.offer_row[k] >= 0:
-                    state.live[k] = min(state.live[k], state.click_cap[k])
-                    stale = EVERY_LANE
-                elif state.who.size == 0:  # else every request is selected for alone
-                    stale |= stale_lanes(j, state.live[k], state.cap[k], state.rate[k])
-        if state.journal_ints.shape[0] > 0:
-            entry = state.control[JOURNALED]
-            state.control[JOURNALED] = entry + 1
-            line = state.journal_ints[entry]
-            line[0], line[1], line[2], line[3], line[4], line[5] = i, now, state.users[j], k, a, slot
-            line[6], line[7], line[8], line[9], line[10], line[11] = np.int64(bid), cost, clicked, converted, report, c
-            line[12], line[13] = (state.surface[j], state.query[j]) if asks else (-1, -1)
-            line[14], line[15], line[16] = opened, qualified, sold
-            state.journal_floats[entry, 0], state.journal_floats[entry, 1] = believed / lift, true_rate
-            state.journal_floats[entry, 2] = share_of(c, a, state.rotation)
-            if state.history.rows.shape[0] > 0:
-                note_history(entry, state.users[j], a, now, state.history)
-    if state.history.rows.shape[0] > 0:
-        for entry in range(written, state.control[JOURNALED]):
-            line = state.journal_ints[entry]
-            make_history(state.users[j], line[4], line[8], now, state.history)
-    if boring > 0 and state.session.size > 0:
-        suffer(j, boring, state)
+        sale = sell(i, j, slot, row, depth, state.surfaces.marginal[place], state)
+        answered = answer(i, j, now, sale, lift, state)
+        boring += not answered.clicked
+        billed = bill(i, now, sale, answered, lift, state)
+        if has_surfaces(state):
+            count_impression(place, answered.clicked, answered.converted, billed.charge, billed.owed, state.surfaces)
+        if billed.charge > 0:
+            stale |= charge(j, k, billed.charge, state)
+        if keeps_journal(state):
+            note(i, j, now, sale, answered, billed, lift, state)
+    if keeps_history(state):
+        for row in range(written, state.control[Control.JOURNALED]):
+            line = state.logs.journal_ints[row]
+            count_history(state.block.users[j], line[4], line[8], now, state.history)
+    if boring > 0 and has_sessions(state):
+        annoy(j, boring, state)
     return stale
-
-
-@inlined
-def remember(k: Any, shown: Any, user: Any, now: Any, state: Any) -> Any:
-    """Notes that a user sees an ad or a creative of campaign k; says how many exposures to it they remembered before."""
-    memory, campaigns = state.memory, state.live.size
-    width, exposures = campaigns + memory.tire_of, 0.0
-    if memory.cap.size > 0 and memory.cap[k] > 0:
-        see(user, k, width, now, memory)
-    if memory.exponent > 0:
-        exposures = remembered(user, campaigns + shown, width, now, memory)
-        see(user, campaigns + shown, width, now, memory)
-    return exposures

@@ -1,16 +1,18 @@
-"""The compiled walk over a block of requests: select, price, charge, and what people do, in the order of time.
+"""The state of a market under way, in the arrays that compiled code reads and writes.
 
-Both engines call `walk`: `compiled` for all requests before the next event of the SimPy world, `events` for one at a time.
-State lives in the arrays of `State`, which entry points take as a `Addressed`.
+Both engines hand it to the same kernels: `compiled` for all requests before the next event of the SimPy world, `events` for
+one at a time. Entry points take it as an `Addressed`.
 """
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.arrays import Floats, Floats32, Integers
 from ..core.compiled import inlined
 from ..delivery.rotation import Rotation
 from ..requests.surfaces import Surfaces
@@ -20,103 +22,192 @@ from ..response.memory import Memory
 from ..response.organic import Baseline
 from ..response.visits import Visits
 
-# Places in State.control.
-(
-    NEXT, BASE, SCORED, GROUP, STALE, PRICING, RESERVE, TICK_US, LAST_TICK, LEFT_BASE, FAULT, JOURNALED, RECORDED, RECORD_OF,
-    UNMADE, CONTROLS,
-) = range(16)  # fmt: skip
+
+class Control(IntEnum):
+    """Places in State.control."""
+
+    NEXT = 0  # the request to be played next
+    BASE = 1  # the first one of the block
+    SCORED = 2  # the first one behind it
+    GROUP = 3  # the group of LANES requests that `top` is of; -1: none
+    STALE = 4  # a bit for each of its lanes that is to be selected anew
+    PRICING = 5
+    RESERVE = 6  # millionths
+    TICK_US = 7
+    LAST_TICK = 8
+    FORECAST_END = 9  # the request before which the day's forecast ends
+    FAULT = 10  # 1 + the campaign whose rule bid what is not allowed
+    JOURNALED = 11  # rows of the journal in use
+    RECORDED = 12  # rows of the record in use
+    RECORD_OF = 13  # the campaign that is recorded; -1: none
+    UNMADE = 14  # requests not made so far, since their users had left
 
 
-# Rows of State.counts and State.sums: the first TOLD of each are what a campaign is told, the rest only a judge may read.
-REQUESTS, WINS, IMPRESSIONS, CLICKS, REPORTED, SPEND, WRITTEN_OFF, CONVERSIONS, ATTRIBUTED, COUNTS = range(10)
+class Count(IntEnum):
+    """Rows of Tally.counts: a campaign is told the first COUNTS_TOLD, only a judge may read the rest."""
+
+    REQUESTS = 0
+    WINS = 1
+    IMPRESSIONS = 2
+    CLICKS = 3
+    REPORTED = 4  # conversions
+    SPEND = 5  # millionths
+    WRITTEN_OFF = 6  # owed for conversions beyond the budget, millionths
+    CONVERSIONS = 7  # reported or not
+    ATTRIBUTED = 8  # those that come in time
 
 
-COUNTS_TOLD = 7
+class Sum(IntEnum):
+    """Rows of Tally.sums: a campaign is told the first SUMS_TOLD, only a judge may read the rest."""
+
+    BELIEVED = 0  # value of impressions as the platform expects it, currency
+    OFFERED = 1  # believed conversions of all requests, won or lost
+    DISCOUNT = 2  # what of `threshold` the campaign need not have beaten
+    VALUE = 3  # true expected value of impressions, currency
 
 
-BELIEVED, OFFERED, DISCOUNT, VALUE, SUMS = range(5)
+COUNTS_TOLD, SUMS_TOLD = 7, 2
 
-
-SUMS_TOLD = 2
-
-
-# Columns of the journal and of the record.
+# Columns of the journal and of the record; the record's numbers go on with the rivals' ranks, one for each slot.
 JOURNAL_INTS = (
     "request", "time_us", "user", "campaign", "ad", "slot", "bid", "price", "clicked", "converted", "report_us", "creative",
     "surface", "query", "form_opened", "qualified_us", "sold_us",
 )  # fmt: skip
-
-
 JOURNAL_FLOATS = ("believed_rate", "true_rate", "propensity")
+RECORD_INTS = ("request", "slots_seen", "clicked")
+RECORD_FLOATS = ("rate", "value", "weight")
+
+
+class Block(NamedTuple):
+    """Who asks, where and when; n = CHUNK requests and, in a market with servers, columns behind them for those that wait."""
+
+    times: Integers  # (n,) arrival, microseconds
+    users: Integers  # (n,)
+    session: Integers  # (n,) its number; (0,) where requests come by themselves
+    surface: Integers  # (n,) where it is made; (0,) where there is but one and nobody asks
+    query: Integers  # (n,) what it asks, -1 for nothing; or (0,)
+    page: Integers  # (CHUNK,) place in the session, or (0,)
+    present: Floats32  # (CHUNK,) 1: made, 0: its user had left; or (0,)
+
+
+class Bids(NamedTuple):
+    """What campaigns may bid, and for what; K campaigns, n columns as in `Block`, S slots, money in millionths."""
+
+    rate: Floats32  # (K, n) believed click rate of the campaign's best ad
+    ad: Integers  # (K, n) that ad; (0, 0) where each campaign has one
+    who: Integers  # (rows, n) behind a funnel the campaign of each candidate, `rate` and `ad` having rows; else (0, 0)
+    weight: Floats32  # (K, n) of the rank; (0, 0) where all are 1
+    offer: Floats32  # (rows, n) bids by request of the campaigns that make them
+    offer_row: Integers  # (K,) row of `offer`, or -1
+    top: Integers  # (S + 1, LANES) the best bids for each request of a group, as `auction.word` has them
+    live: Floats32  # (K,) bid for a click; 0 takes no part
+    cap: Floats32  # (K,) most it can pay for an impression
+    click_cap: Floats32  # (K,) most it can pay for a click
+    watch: Floats  # (K,) with less budget left than this, caps must be exact after each charge
+
+
+class Terms(NamedTuple):
+    """What campaigns are there for, what they may spend and what they owe; K campaigns, money in millionths."""
+
+    active: NDArray[np.bool_]  # (K,) has a flight today and is not paused
+    billing: Integers  # (K,) codes of `Billing`
+    allowance: Integers  # (K,) what it may have spent by now
+    spent: Integers  # (K,)
+    value: Floats  # (K,) of a conversion, currency
+    believed_conversion: Floats  # (K,) conversions per click
+    attributed: Floats  # (K,) share of conversions that come in time to be attributed to the ad
+    reports: Integers  # (ticks, K) calendar of conversions to be reported
+    owed: Integers  # (ticks, K) and of what they cost
+    delay: Floats  # (parts, 4) from click to conversion, as `delays.delay_table` has it
+    attribution_us: int  # conversions after a longer delay are neither reported nor billed
+
+
+class Truth(NamedTuple):
+    """What is true of users and ads, as `rates.ClickTruth` has it, and of conversions."""
+
+    users: Floats32  # (users, dimensions)
+    ads: Floats32  # (ads, dimensions)
+    bias: Floats32  # (ads,)
+    block: Floats32  # (ads, n) click rates, or (0, 0) where vectors tell
+    conversion: Floats  # (K,) conversions per click
+
+
+class Tally(NamedTuple):
+    """Counters of the tick under way; K campaigns, S slots."""
+
+    counts: Integers  # (len(Count), K)
+    sums: Floats  # (len(Sum), K)
+    slot_impressions: Integers  # (S,)
+    threshold: Floats  # (1,) sum over requests of the least rank that wins a slot
+
+
+class Rules(NamedTuple):
+    """Compiled rules that bid for each request; R of them."""
+
+    address: Integers  # (R,) where they are
+    campaign: Integers  # (R,) who bids by them
+    first: Integers  # (R + 1,) where their state starts
+    state: Floats
+    word: Integers  # (R,) what they bid for the request being played, as `auction.word` has it
+
+
+class Logs(NamedTuple):
+    """Rows that the kernel writes for the journal and the record; no rows: nobody asks for them."""
+
+    journal_ints: Integers  # (rows, JOURNAL_INTS)
+    journal_floats: Floats  # (rows, JOURNAL_FLOATS)
+    record_ints: Integers  # (rows, RECORD_INTS) request, slots seen, clicked if shown
+    record_floats: Floats  # (rows, RECORD_FLOATS + S) believed rate, value if seen, weight; rivals' ranks / weight
 
 
 class State(NamedTuple):
-    """Everything a kernel reads and writes. K campaigns, A ads, S slots; money in millionths.
+    """Everything a kernel reads and writes; the last ones are effects that a market may be without."""
 
-    n = CHUNK requests of the block and, in a market with servers, columns behind them for those that still wait.
-    """
-
-    control: NDArray[np.int64]
+    control: Integers  # (len(Control),)
     keys: NDArray[np.uint64]  # (streams,)
-    seen: tuple[float, ...]  # (S,) given the slot before was seen
-    times: NDArray[np.int64]  # (n,) arrival, microseconds
-    users: NDArray[np.int64]  # (n,)
-    session: NDArray[np.int64]  # (n,) its number; (0,) where requests come by themselves
-    surface: NDArray[np.int64]  # (n,) where it is made; (0,) where there is but one and nobody asks
-    query: NDArray[np.int64]  # (n,) what it asks, -1 for nothing; or (0,)
-    page: NDArray[np.int64]  # (CHUNK,) place in the session, or (0,)
-    present: NDArray[np.float32]  # (CHUNK,) 1: made, 0: its user had left; or (0,)
-    rate: NDArray[np.float32]  # (K, n) believed click rate of the campaign's best ad
-    ad: NDArray[np.int64]  # (K, n) that ad; (0, 0) where each campaign has one
-    who: NDArray[np.int64]  # (rows, n) behind a funnel the campaign of each candidate, `rate` and `ad` having rows; else (0, 0)
-    weight: NDArray[np.float32]  # (K, n) of the rank; (0, 0) where all are 1
-    offer: NDArray[np.float32]  # (rows, n) bids by request of the campaigns that make them
-    offer_row: NDArray[np.int64]  # (K,) row of `offer`, or -1
-    truth_users: NDArray[np.float32]
-    truth_ads: NDArray[np.float32]
-    truth_bias: NDArray[np.float32]
-    truth_block: NDArray[np.float32]
-    live: NDArray[np.float32]  # (K,) bid for a click; 0 takes no part
-    cap: NDArray[np.float32]  # (K,) most it can pay for an impression
-    click_cap: NDArray[np.float32]  # (K,) most it can pay for a click
-    active: NDArray[np.bool_]  # (K,) has a flight today and is not paused
-    watch: NDArray[np.float64]  # (K,) with less budget left than this, caps must be exact after each charge
-    billing: NDArray[np.int64]  # (K,)
-    allowance: NDArray[np.int64]  # (K,) what it may have spent by now
-    spent: NDArray[np.int64]  # (K,)
-    believed_conversion: NDArray[np.float64]  # (K,) conversions per click
-    true_conversion: NDArray[np.float64]  # (K,)
-    attributed: NDArray[np.float64]  # (K,) share of conversions that come in time to be attributed to the ad
-    value: NDArray[np.float64]  # (K,) of a conversion, currency
-    counts: NDArray[np.int64]  # (COUNTS, K)
-    sums: NDArray[np.float64]  # (SUMS, K)
-    slot_impressions: NDArray[np.int64]  # (S,)
-    threshold: NDArray[np.float64]  # (1,) sum over requests of the least rank that wins a slot
-    reports: NDArray[np.int64]  # (ticks, K) calendar of conversions to be reported
-    owed: NDArray[np.int64]  # (ticks, K) and of what they cost
-    delay: NDArray[np.float64]  # (parts, 4)
-    attribution_us: int  # conversions after a longer delay are neither reported nor billed
+    seen: tuple[float, ...]  # (S,) probability that a slot is seen, given the one before was
+    block: Block
+    bids: Bids
+    terms: Terms
+    truth: Truth
+    tally: Tally
+    rules: Rules
+    logs: Logs
     chain: Chain
     baseline: Baseline
     memory: Memory
     visits: Visits
     surfaces: Surfaces
     rotation: Rotation
-    rule_address: NDArray[np.int64]  # (R,) where the compiled rules are
-    rule_campaign: NDArray[np.int64]  # (R,) campaigns that bid by rule
-    rule_first: NDArray[np.int64]  # (R + 1,) where its state starts
-    rule_state: NDArray[np.float64]
-    rule_word: NDArray[np.int64]  # (R,) what they bid for the request being played, as `auction.word` has it
-    top: NDArray[np.int64]  # (S + 1, LANES)
-    journal_ints: NDArray[np.int64]  # (rows, JOURNAL_INTS); no rows: no journal
-    journal_floats: NDArray[np.float64]  # (rows, JOURNAL_FLOATS)
     history: History
-    record_ints: NDArray[np.int64]  # (rows, 3) request, slots seen, clicked if shown
-    record_floats: NDArray[np.float64]  # (rows, 3 + S) believed rate, value if seen, weight; rivals' ranks / weight
 
 
 @inlined
 def pass_over(state: Any) -> None:
     """Counts a request that is not made, since its user has left: one fewer of those forecast is asked for."""
-    state.control[LEFT_BASE] += 1
-    state.control[UNMADE] += 1
+    state.control[Control.FORECAST_END] += 1
+    state.control[Control.UNMADE] += 1
+
+
+@inlined
+def is_weighted(state: Any) -> Any:
+    """Whether ranks are bids times a weight: whether the auction squashes click rates."""
+    return state.bids.weight.size > 0
+
+
+@inlined
+def has_rules(state: Any) -> Any:
+    """Whether anybody bids by a compiled rule."""
+    return state.rules.campaign.size > 0
+
+
+@inlined
+def keeps_journal(state: Any) -> Any:
+    """Whether impressions are written down."""
+    return state.logs.journal_ints.shape[0] > 0
+
+
+@inlined
+def ad_in_row(row: Any, k: Any, j: Any, state: Any) -> Any:
+    """The ad with which campaign k, in a row of the bids, takes part in the auction of the request in column j."""
+    return state.bids.ad[row, j] if state.bids.ad.size > 0 else k

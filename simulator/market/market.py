@@ -10,14 +10,11 @@ from numpy.typing import NDArray
 
 from ..core.threads import one_blas_thread
 from ..delivery.stages import StageView, stage_view
-from ..population import ads as population
-from ..population import campaigns as demand
-from ..population.ads import AdVectors
-from ..population.campaigns import Campaigns
-from ..population.creatives import Portfolio, portfolio
-from ..population.users import Users, users
-from ..requests import language as searching
-from ..requests.language import Language
+from ..population.ads import AdVectors, ad_vectors
+from ..population.campaigns import Campaigns, campaign_table
+from ..population.creatives import Portfolio, new_portfolio
+from ..population.users import Users, new_users
+from ..requests.language import Language, new_language
 from ..requests.surfaces import lifted
 from ..scenario.response import Interests
 from ..scenario.tree import Scenario
@@ -57,16 +54,16 @@ def _freeze(part: Any) -> None:
 
 
 def _build(scenario: Scenario) -> Market:
-    table = demand.campaigns(scenario)
-    people = users(scenario.users, scenario.market_seed, scenario.ticks_per_day)
-    ads = population.ad_vectors(scenario, scenario.rates, table, people) if isinstance(scenario.rates, Interests) else None
+    table = campaign_table(scenario)
+    people = new_users(scenario.users, scenario.market_seed, scenario.ticks_per_day)
+    ads = ad_vectors(scenario, scenario.rates, table, people) if isinstance(scenario.rates, Interests) else None
     language = stages = None
     if scenario.search is not None and ads is not None and isinstance(scenario.rates, Interests):
-        language = searching.language(scenario.search, scenario.rates, table, ads, scenario.market_seed)
+        language = new_language(scenario.search, scenario.rates, table, ads, scenario.market_seed)
     if scenario.funnel is not None and ads is not None:
         recall = stage_view(scenario.market_seed, 0, scenario.funnel.recall, ads, people)
         stages = recall, stage_view(scenario.market_seed, 1, scenario.funnel.rough, ads, people)
     table, expected = expectation(scenario, table, people, ads, language, stages)
     true, believed = lifted(scenario, language, table)
-    creatives = None if scenario.creatives is None else portfolio(scenario, scenario.creatives, table, people)
+    creatives = None if scenario.creatives is None else new_portfolio(scenario, scenario.creatives, table, people)
     return Market(table, people, ads, expected, language, stages, true, believed, creatives)

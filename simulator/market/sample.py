@@ -14,7 +14,7 @@ from ..delivery.funnel import Winnow
 from ..delivery.stages import StageView
 from ..population.ads import AdVectors
 from ..population.campaigns import Campaigns
-from ..population.rates import rates
+from ..population.rates import new_rates
 from ..population.users import Users
 from ..requests.language import Language
 from ..requests.surfaces import Asking, lifted, new_surfaces
@@ -58,7 +58,7 @@ def _sample(
         asked = asking.asked(surface, query)
     squashing = scenario.auction.squashing
     if stages is None or ads is None or scenario.funnel is None:
-        model = rates(scenario.rates, people, ads, len(table.appeal), count, keys)
+        model = new_rates(scenario.rates, people, ads, len(table.appeal), count, keys)
         block = np.empty((len(table.appeal), count), np.float32)
         model.fill(0, users, asked, block)
         click, who = np.maximum.reduceat(block, table.first_ad[:-1], axis=0), np.empty((0, 0), np.int64)

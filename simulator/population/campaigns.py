@@ -6,6 +6,7 @@ day at multiplier 1 would cost them, which `calibration` estimates.
 
 from __future__ import annotations
 
+from enum import IntEnum
 from numbers import Integral
 from typing import NamedTuple
 
@@ -19,7 +20,13 @@ from ..scenario.demand import Ad, Advertiser, Campaign, DrawnDemand
 from ..scenario.response import Lead, Response, reported_within
 from ..scenario.tree import Scenario
 
-BILLING = {"cpm": 0, "cpc": 1, "cpa": 2}
+
+class Billing(IntEnum):
+    """What a campaign pays for; a scenario writes the names in small letters."""
+
+    CPM = 0  # impressions
+    CPC = 1  # clicks
+    CPA = 2  # conversions, when they are reported
 
 
 class Campaigns(NamedTuple):
@@ -31,7 +38,7 @@ class Campaigns(NamedTuple):
     target: NDArray[np.float64]  # bid for a conversion at multiplier 1, currency
     value: NDArray[np.float64]  # of a conversion, currency
     budget: NDArray[np.int64]  # per day, millionths; UNLIMITED
-    billing: NDArray[np.int64]  # codes of BILLING
+    billing: NDArray[np.int64]  # codes of `Billing`
     conversion_rate: NDArray[np.float64]  # per click
     prior: NDArray[np.float64]  # multiplier of an earlier day
     follows_demand: NDArray[np.bool_]
@@ -47,7 +54,7 @@ class Campaigns(NamedTuple):
     @property
     def settled_at_once(self) -> NDArray[np.bool_]:
         """Which campaigns know what they owe for a day when it ends, (campaigns,): conversions are reported later."""
-        at_once: NDArray[np.bool_] = self.billing != BILLING["cpa"]
+        at_once: NDArray[np.bool_] = self.billing != Billing.CPA
         return at_once
 
     def place(self, which: int | str) -> int | None:
@@ -79,7 +86,7 @@ class Campaigns(NamedTuple):
         return self._replace(listed=listed, target=target_cpa, prior=prior)
 
 
-def campaigns(scenario: Scenario) -> Campaigns:
+def campaign_table(scenario: Scenario) -> Campaigns:
     """The campaigns of a scenario; drawn ones come without budgets and with prior multiplier 1."""
     demand = scenario.demand
     dice = generator(scenario.market_seed, Stream.CAMPAIGNS)
@@ -94,7 +101,7 @@ def campaigns(scenario: Scenario) -> Campaigns:
         target=np.array([c.target for c in listed]),
         value=np.array([c.value_per_conversion for c in listed]),
         budget=np.array(budget, np.int64),
-        billing=np.array([BILLING[c.billing] for c in listed]),
+        billing=np.array([Billing[c.billing.upper()] for c in listed]),
         conversion_rate=np.array([c.conversion_rate for c in listed]),
         prior=np.array([c.prior_multiplier for c in listed]),
         follows_demand=np.array([c.follows_demand for c in listed]),
@@ -148,17 +155,17 @@ def _drawn(demand: DrawnDemand, dice: np.random.Generator, leads: list[Lead | No
     return out
 
 
-def weather(scenario: Scenario, table: Campaigns, seed: int, day: int) -> NDArray[np.float64]:
+def demand_weather(scenario: Scenario, table: Campaigns, seed: int, day: int) -> NDArray[np.float64]:
     """Factors on the value of a conversion, shape (ticks, campaigns), of mean 1; all 1 where demand is not followed."""
-    weather, ticks = scenario.weather, scenario.ticks_per_day
+    settings, ticks = scenario.weather, scenario.ticks_per_day
     verticals = int(table.vertical.max()) + 1
     dice = generator(seed, Stream.DEMAND, day)
-    level = weather.day_sigma * dice.standard_normal(verticals) + weather.common_sigma * dice.standard_normal()
-    level -= (weather.day_sigma**2 + weather.common_sigma**2) / 2
+    level = settings.day_sigma * dice.standard_normal(verticals) + settings.common_sigma * dice.standard_normal()
+    level -= (settings.day_sigma**2 + settings.common_sigma**2) / 2
     ramp = np.linspace(-0.5, 0.5, ticks)[:, None]
-    drift = weather.drift_sigma * dice.standard_normal(verticals) * ramp - (weather.drift_sigma * ramp) ** 2 / 2
-    walk = autoregression(weather.tick_correlation, weather.tick_sigma * dice.standard_normal((ticks, verticals)))
-    walk -= autoregression(weather.tick_correlation**2, np.full((ticks, 1), weather.tick_sigma**2)) / 2
+    drift = settings.drift_sigma * dice.standard_normal(verticals) * ramp - (settings.drift_sigma * ramp) ** 2 / 2
+    walk = autoregression(settings.tick_correlation, settings.tick_sigma * dice.standard_normal((ticks, verticals)))
+    walk -= autoregression(settings.tick_correlation**2, np.full((ticks, 1), settings.tick_sigma**2)) / 2
     factors: NDArray[np.float64] = np.exp(level + drift + walk)[:, table.vertical]
     return np.where(table.follows_demand, factors, 1.0)
 
@@ -193,6 +200,3 @@ def attributed(response: Response, table: Campaigns) -> NDArray[np.float64]:
         return np.ones(len(table.names))
     delays = [response.delay if c.lead is None else c.lead.submit_delay for c in table.listed]
     return np.array([reported_within(delay, days, response.window_days) for delay in delays])
-
-
-CPM, CPC, CPA = range(3)

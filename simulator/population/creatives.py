@@ -34,7 +34,7 @@ class Portfolio(NamedTuple):
     fresh: NDArray[np.bool_]  # (C,) without a history
 
 
-def portfolio(scenario: Scenario, settings: Creatives, table: Campaigns, people: Users) -> Portfolio:
+def new_portfolio(scenario: Scenario, settings: Creatives, table: Campaigns, people: Users) -> Portfolio:
     """The creatives of a market: those listed with their ads, and for the other ads drawn ones.
 
     Centred are the appeals that were drawn, over the creatives of each ad, and all interactions: over the creatives of each
@@ -80,11 +80,11 @@ def ads_of(table: Campaigns) -> list[Ad]:
     return [ad for campaign in table.listed for ad in campaign.ads]
 
 
-def names_of(table: Campaigns, held: Portfolio) -> list[str]:
+def names_of(table: Campaigns, portfolio: Portfolio) -> list[str]:
     """The names of all creatives, (C,); no two of an ad are alike. Drawn ones are numbered within their ad."""
     return [
         name
-        for ad, count in zip(ads_of(table), np.diff(held.first).tolist(), strict=True)
+        for ad, count in zip(ads_of(table), np.diff(portfolio.first).tolist(), strict=True)
         for name in ([c.name for c in ad.creatives] if ad.creatives else [f"creative-{n}" for n in range(count)])
     ]
 

@@ -28,15 +28,15 @@ MODALITIES_OF = {
 }
 
 
-def has_modality(held: Portfolio, modality: str) -> NDArray[np.bool_]:
+def has_modality(portfolio: Portfolio, modality: str) -> NDArray[np.bool_]:
     """Which creatives have something to embed in a modality, (C,). Raises `MarketError` if there is no such modality."""
     if modality not in MODALITIES:
         raise MarketError(f"there is no modality {modality!r}: known are {', '.join(MODALITIES)}")
-    return np.array([modality in MODALITIES_OF[name] for name in FORMATS])[held.format]
+    return np.array([modality in MODALITIES_OF[name] for name in FORMATS])[portfolio.format]
 
 
 def embeddings(
-    scenario: Scenario, table: Campaigns, held: Portfolio, modality: str, creatives: ArrayLike | None = None
+    scenario: Scenario, table: Campaigns, portfolio: Portfolio, modality: str, creatives: ArrayLike | None = None
 ) -> Floats32:
     """Embeddings of the content of creatives in one modality: "text", "image" or "video".
 
@@ -58,7 +58,7 @@ def embeddings(
     settings = scenario.creatives
     if settings is None:
         raise MarketError(f"embeddings need a market with creatives, and scenario {scenario.name!r} has none")
-    present, total = has_modality(held, modality), len(held.ad)
+    present, total = has_modality(portfolio, modality), len(portfolio.ad)
     which = np.arange(total) if creatives is None else np.asarray(creatives)
     if which.ndim != 1 or (which.size and which.dtype.kind not in "iu"):
         raise MarketError(f"creatives are given by a list of their numbers, not by {creatives!r}")
@@ -72,13 +72,13 @@ def embeddings(
     centres = dice.standard_normal((int(table.vertical.max()) + 1, dimensions))
     # A vertical says nothing of appeal: it lies across the direction in which that is written.
     centres = _unit(centres - np.outer(centres @ directions, directions))
-    appeal = held.appeal.astype(np.float64)
+    appeal = portfolio.appeal.astype(np.float64)
     spread = appeal.std()
     written = (appeal - appeal.mean()) / spread if spread > 0 else np.zeros(total)
     out = np.empty((which.size, dimensions), np.float32)
     embed(
-        stream_keys(scenario.market_seed)[Stream.CREATIVES], place, which, present, table.vertical[table.ad_campaign][held.ad],
-        centres, directions, written, settings.embedding_correlation, out,
+        stream_keys(scenario.market_seed)[Stream.CREATIVES], place, which, present,
+        table.vertical[table.ad_campaign][portfolio.ad], centres, directions, written, settings.embedding_correlation, out,
     )  # fmt: skip
     return out
 

@@ -15,7 +15,7 @@ from .ads import AdVectors
 from .users import Users
 
 
-class Truth(NamedTuple):
+class ClickTruth(NamedTuple):
     """What the kernel needs to know the true click rate of an ad that is shown: vectors, or a block of rates."""
 
     users: Floats32  # (users, dimensions)
@@ -40,14 +40,14 @@ class Asked(NamedTuple):
 class Rates(Protocol):
     """Fills blocks of believed click rates."""
 
-    truth: Truth
+    truth: ClickTruth
     bound: float  # no believed rate is larger
 
     def fill(self, first: int, users: Integers, asked: Asked | None, out: Floats32) -> None:
         """Believed click rates (times lift) of all ads for requests first, first + 1, ... from `users`; out: (ads, n)."""
 
 
-def rates(
+def new_rates(
     settings: Interests | Uniform | Normal, people: Users, ads: AdVectors | None, count: int, chunk: int, keys: Keys
 ) -> Rates:
     """The rate model that the scenario asks for, for `count` ads and blocks of `chunk` requests, under a world's keys."""
@@ -64,7 +64,7 @@ class InterestRates:
 
     def __init__(self, people: Users, ads: AdVectors, chunk: int) -> None:
         dimensions = people.interests.shape[1]
-        self.truth = Truth(people.interests, ads.vectors, ads.bias, np.empty((0, 0), np.float32))
+        self.truth = ClickTruth(people.interests, ads.vectors, ads.bias, np.empty((0, 0), np.float32))
         self._users, self._ads, self._bias = people.interests, ads.believed_vectors, ads.believed_bias
         self._rows = np.empty((chunk, dimensions), np.float32)
         self._columns = np.empty((dimensions, chunk), np.float32)
@@ -95,7 +95,7 @@ class DrawnRates:
             self._location, self._scale = settings.low, settings.high - settings.low
             self.bound = settings.high + 9 * settings.belief_noise  # 52-bit normals stay within 8.6
         none = np.empty((0, 0), np.float32)
-        self.truth = Truth(none, none, np.empty(0, np.float32), np.empty((ads, chunk), np.float32))
+        self.truth = ClickTruth(none, none, np.empty(0, np.float32), np.empty((ads, chunk), np.float32))
 
     def fill(self, first: int, users: Integers, asked: Asked | None, out: Floats32) -> None:
         """See `Rates.fill`; whatever is asked, nobody's rates depend on it."""
@@ -165,11 +165,11 @@ def best_ads(block: Any, first_ad: Any, rate: Any, ad: Any) -> None:
 
 
 @inlined
-def true_click_rate(ad: Any, extra: Any, user: Any, j: Any, users: Any, ads: Any, bias: Any, block: Any) -> Any:
+def true_click_rate(ad: Any, extra: Any, user: Any, j: Any, truth: Any) -> Any:
     """The true click rate of an ad that is shown, once seen: from vectors and `extra` log-odds, or a block of drawn rates."""
-    if block.size > 0:
-        return np.float64(block[ad, j])
-    odds = np.float64(bias[ad]) + extra
-    for d in range(ads.shape[1]):
-        odds += np.float64(users[user, d]) * np.float64(ads[ad, d])
+    if truth.block.size > 0:
+        return np.float64(truth.block[ad, j])
+    odds = np.float64(truth.bias[ad]) + extra
+    for d in range(truth.ads.shape[1]):
+        odds += np.float64(truth.users[user, d]) * np.float64(truth.ads[ad, d])
     return sigmoid(odds)

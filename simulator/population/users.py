@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..core.arrays import Floats32, Integers
 from ..core.chance import Stream, alias_table, generator
-from ..scenario.people import Users as Population
+from ..scenario import people
 
 
 class Users(NamedTuple):
@@ -33,7 +33,7 @@ class Users(NamedTuple):
 
 
 @lru_cache(maxsize=1)
-def users(settings: Population, market_seed: int, ticks_per_day: int) -> Users:
+def new_users(settings: people.Users, market_seed: int, ticks_per_day: int) -> Users:
     """The users of a market, a function of its `market_seed`; markets that differ in other settings share them."""
     dice = generator(market_seed, Stream.POPULATION)
     centres = _directions(dice, settings.segments, settings.dimensions)

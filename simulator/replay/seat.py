@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.arrays import CHUNK, Floats
+from ..core.arrays import CHUNK, Floats, Integers
 from ..core.chance import Stream, generator
 from ..core.errors import PolicyError
+from ..core.rules import PythonRule
+from ..engine.state import Count, Sum
 from ..seats.bidding.decisions import (
     BidPolicy,
-    BidView,
     ChunkBids,
     Decision,
-    History,
     Multiplier,
+    RequestFunction,
     RequestRule,
     Requests,
-    Told,
+    as_rule,
     check_form,
     checked_bids,
     checked_multipliers,
-)
+)  # fmt: skip
+from ..seats.bidding.view import BidView, Facts, History, Known, Views
+from ..seats.seat import Moment
 from .history import PriceHistory, histogram
 from .log import GRACE, Log, money
 from .result import Episodes
@@ -43,7 +46,7 @@ class _Seat:
         self._starts = [tick * episode // ticks for tick in range(ticks + 1)]
         self._forecast = np.diff(self._starts) / episode
         counts, unit = histogram(history)
-        self._past = History(
+        past = History(
             impressions=np.array([float(history.impressions)]),
             conversions=np.array([float(history.clicks)]),
             spend=np.array([history.cost / history.parts]),
@@ -51,6 +54,7 @@ class _Seat:
             prices=None if counts is None else counts[None].astype(np.float64),
             price_unit=None if counts is None else np.array([unit]),
         )
+        self._known = Known(np.zeros(1, np.int64), ("replay",), ("max_value",), np.ones(1), past)
         self._decision: Decision | None = None
         self._multiplier = 1.0  # in force; NaN where bids come by request
         self._state = np.zeros(0)  # of a rule
@@ -60,6 +64,10 @@ class _Seat:
         self._told = np.zeros(6)
         self._last = np.zeros(6)
         self._offered = 0.0
+        nothing = _counted(self._told, self._target)
+        one, count, flag = np.ones(1), np.zeros(1, np.int64), np.ones(1, np.bool_)
+        like = Facts(*nothing, *nothing, one, one, one, count, count, count, one, flag, flag, one)
+        self._views = Views(self._forecast, float(episode), parts, like)
 
     def run(self) -> Episodes:
         """Plays the log from end to end."""
@@ -99,36 +107,20 @@ class _Seat:
         self._multiplier = np.nan
         if isinstance(decision, Multiplier):
             self._multiplier = float(checked_multipliers(self._name, decision, 1)[0])
-        elif isinstance(decision, RequestRule):
+        elif isinstance(decision, RequestFunction):
+            self._decision = decision = as_rule(decision, 1, self._parts)
+        if isinstance(decision, RequestRule):
             self._state = np.ascontiguousarray(decision.state)  # the policy's own, wherever it can be: a table may be large
 
     def _view(self, number: int, tick: int) -> BidView:
-        today, last = (_told(told, self._target, self._parts) for told in (self._told, self._last))
-        return BidView(
-            day=number,
-            tick=tick,
-            ticks=self._ticks,
-            campaigns=("replay",),
-            objectives=("max_value",),
-            active=np.ones(1, np.bool_),
-            could_bid=last.requests > 0,
-            reach=np.ones(1),
-            target=np.array([self._target]),
-            value=np.array([self._target]),
-            prior=np.ones(1),
-            multiplier=np.array([self._multiplier]),
-            budget=np.array([self._budget / self._parts]),
-            budget_left=np.array([self._books[LEFT] / self._parts]),
-            spent_share=self._told[3:4] / self._budget if self._budget > 0 else np.ones(1),
-            forecast=self._forecast,
-            elapsed=float(self._forecast[:tick].sum()),
-            forecast_requests=float(self._episode),
-            last=last,
-            today=today,
-            market_price=np.full(1, np.nan),
-            history=self._past,
-            rule_unit=1.0 / self._parts,
-        )
+        today, last = (_counted(told, self._target) for told in (self._told, self._last))
+        target = np.array([self._target])
+        facts = Facts(
+            *last, *today, target, target, np.array([self._multiplier]), np.array([self._budget]), np.zeros(1, np.int64),
+            self._budget - self._books[LEFT : LEFT + 1], np.full(1, np.nan), np.ones(1, np.bool_), last[0][Count.REQUESTS] > 0,
+            np.ones(1),
+        )  # fmt: skip
+        return self._views.view(self._known, Moment(number, tick, self._ticks, 0), facts)
 
     def _play(self, start: int, end: int, requests_left: int) -> None:
         """Plays the auctions of a tick; `requests_left` counts from its first to the end of the episode."""
@@ -143,6 +135,8 @@ class _Seat:
             )  # fmt: skip
             if self._state is not decision.state:
                 decision.state[:] = self._state
+            if isinstance(decision.rule, PythonRule) and decision.rule.error is not None:
+                raise decision.rule.error
             if bad >= 0:
                 raise PolicyError(f"the rule of {self._name} bid a negative or non-finite amount in auction {start + bad + 1}")
         elif isinstance(decision, ChunkBids):
@@ -164,6 +158,15 @@ class _Seat:
         return offers
 
 
-def _told(counts: Floats, target: float, parts: int) -> Told:
-    requests, impressions, clicks = (np.array([int(x)]) for x in counts[:3])
-    return Told(requests, impressions, impressions, clicks, clicks, counts[3:4] / parts, counts[4:5] * target, counts[5:])
+def _counted(told: Floats, target: float) -> tuple[Integers, Floats]:
+    """What was made of a span of auctions, in rows as in a world's books; what is reported as a conversion is a click."""
+    requests, impressions, clicks, spend = (int(x) for x in told[:4])
+    counts, sums = np.zeros((len(Count), 1), np.int64), np.zeros((len(Sum), 1))
+    rows = {
+        Count.REQUESTS: requests, Count.WINS: impressions, Count.IMPRESSIONS: impressions, Count.CLICKS: clicks,
+        Count.REPORTED: clicks, Count.SPEND: spend,
+    }  # fmt: skip
+    for row, number in rows.items():
+        counts[row] = number
+    sums[Sum.BELIEVED], sums[Sum.OFFERED] = told[4] * target, told[5]
+    return counts, sums

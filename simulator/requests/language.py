@@ -41,7 +41,7 @@ class Language(NamedTuple):
         return QUOTED[kind].format(self.query_text(int(phrase)))
 
 
-def language(settings: Search, rates: Interests, table: Campaigns, ads: AdVectors, market_seed: int) -> Language:
+def new_language(settings: Search, rates: Interests, table: Campaigns, ads: AdVectors, market_seed: int) -> Language:
     """The words, queries and keywords of a market.
 
     Raises `ScenarioError` if the verticals have too few concepts for the longest query or too few queries for the keywords of

@@ -18,24 +18,20 @@ from numpy.typing import NDArray
 from ..core.arrays import Floats, Integers
 from ..core.chance import Stream, uniform, uniforms
 from ..core.compiled import inlined, kernel
+from ..core.heap import Entry, Heap, copied, new_heap, pop, push
 from ..population.users import Users
 from ..scenario.people import Sessions
 from .traffic import NEVER, Intensity, place, user_of
 
 UNFINISHED = 1e-3  # share of the sessions begun so long before a run that it knows nothing of them that would last into it
-# Places in Plan.control.
-STARTED, UNDER_WAY, CONTROLS = range(3)
 
 
 class Plan(NamedTuple):
-    """Sessions that have started and not ended, a heap by the time of their next request and their number."""
+    """Sessions that have started and not ended."""
 
-    control: Integers  # (CONTROLS,)
-    epoch: Floats  # (1,) unit-rate sum at which the next session starts
-    time: Integers  # (room,)
-    session: Integers
-    page: Integers
-    user: Integers
+    started: Integers  # (1,) sessions so far
+    epoch: Floats  # (1,) unit-rate sum at which the next one starts
+    under_way: Heap  # by the time of their next request and their number; each carries the place of that request, and its user
 
 
 def ticks_before(settings: Sessions, tick_us: int) -> int:
@@ -48,7 +44,7 @@ class Planner:
     """Draws blocks of requests in sessions; can draw the block under way again after a surge.
 
     `under_way` are the numbers of the sessions of the evening before that would last into the run, (n,), in rising order,
-    `boredom` and `gone` what has become of them by then; see `begin`.
+    `boredom` and `gone` what has become of them by then; see `plan_evening_before`.
     """
 
     def __init__(
@@ -62,10 +58,10 @@ class Planner:
         room = found = 0
         while found >= room:  # with more room, as often as it takes
             room = 2 * found + 1
-            self._plan = Plan(np.zeros(CONTROLS, np.int64), np.zeros(1), *(np.zeros(room, np.int64) for _ in range(4)))
+            self._plan = Plan(np.zeros(1, np.int64), np.zeros(1), new_heap(room))
             self._plan.epoch[0] = 0.5 if even else -math.log(gap[0])
             number, boredom, gone = np.zeros(room, np.int64), np.zeros(room), np.zeros(room, np.bool_)
-            found = begin(
+            found = plan_evening_before(
                 keys, even, tick_us, *self._rates(intensity), *self._who, 1 / settings.mean_requests, settings.videos,
                 settings.video_s * 1e6, ads, settings.leave_rate, settings.boredom_kept, settings.visit_share, self._plan,
                 number, boredom, gone,
@@ -81,32 +77,30 @@ class Planner:
     @property
     def started(self) -> int:
         """Sessions that have started by the end of the block under way."""
-        return int(self._plan.control[STARTED])
+        return int(self._plan.started[0])
 
     def oldest(self) -> int:
         """The first session that can still make a request after the block under way."""
-        live = int(self._plan.control[UNDER_WAY])
-        return int(self._plan.session[:live].min()) if live else self.started
+        under_way = self._plan.under_way
+        live = int(under_way.size[0])
+        return int(under_way.entries[:live, Entry.NUMBER].min()) if live else self.started
 
     def next_block(
         self, intensity: Intensity, now: int, times: Integers, users: Integers, session: Integers, page: Integers
     ) -> None:
         """Draws the next requests, as many as `users` has room for; none of them comes before `now`."""
-        live = int(self._plan.control[UNDER_WAY])
+        live = int(self._plan.under_way.size[0])
         room = live + users.size
-        self._before = self._plan._replace(
-            control=self._plan.control.copy(), epoch=self._plan.epoch.copy(), time=self._plan.time[:live].copy(),
-            session=self._plan.session[:live].copy(), page=self._plan.page[:live].copy(), user=self._plan.user[:live].copy(),
-        )  # fmt: skip
-        if self._plan.time.size < room:
-            self._plan = _with_room(self._plan, 2 * room)
+        self._before = _copied(self._plan, live)
+        if len(self._plan.under_way.entries) < room:
+            self._plan = _copied(self._plan, 2 * room)
         self._draw(intensity, 0, now, times, users, session, page)
 
     def again(
         self, intensity: Intensity, start: int, now: int, times: Integers, users: Integers, session: Integers, page: Integers
     ) -> None:
         """Draws the block under way once more; requests from place `start` on do not come before `now`, the others stay."""
-        self._plan = _with_room(self._before, self._plan.time.size)
+        self._plan = _copied(self._before, len(self._plan.under_way.entries))
         self._draw(intensity, start, now, times, users, session, page)
 
     def _draw(self, intensity: Intensity, start: int, now: int, *block: Integers) -> None:
@@ -116,10 +110,9 @@ class Planner:
         )  # fmt: skip
 
 
-def _with_room(plan: Plan, room: int) -> Plan:
+def _copied(plan: Plan, room: int) -> Plan:
     """A copy of a plan with room for so many sessions."""
-    heaps = (np.pad(heap, (0, room - heap.size)) for heap in plan[2:])
-    return Plan(plan.control.copy(), plan.epoch.copy(), *heaps)
+    return Plan(plan.started.copy(), plan.epoch.copy(), copied(plan.under_way, room))
 
 
 @kernel()
@@ -129,27 +122,27 @@ def plan_block(
     users: Any, session: Any, page: Any,
 ) -> None:  # fmt: skip
     """Fills a block with the next requests of all sessions in the order of time; see `Planner` and `traffic.arrive`."""
-    control, knot = plan.control, 0
+    under_way, knot = plan.under_way, 0
     for j in range(users.size):
         starts, knot = place(plan.epoch[0], 0, knot, time, total, rate)
-        if control[UNDER_WAY] > 0 and plan.time[0] < starts:
-            at, number, place_, user = pop(plan)
+        if under_way.size[0] > 0 and under_way.entries[0, Entry.TIME] < starts:
+            at, number, place_, user = pop(under_way)
         elif starts == NEVER:
-            times[j], users[j], session[j], page[j] = NEVER, 0, control[STARTED], 0
+            times[j], users[j], session[j], page[j] = NEVER, 0, plan.started[0], 0
             continue
         else:
-            at, number, place_ = starts, control[STARTED], np.int64(0)
+            at, number, place_ = starts, plan.started[0], np.int64(0)
             user = user_of(keys, number, at // tick_us, segment_share, segment_start, alias_share, alias_user)
-            control[STARTED] = number + 1
+            plan.started[0] = number + 1
             plan.epoch[0] += 1.0 if even else -math.log(uniform(keys[Stream.GAP], number + 1, 0))
         times[j] = max(at, now) if j >= start else at
         users[j], session[j], page[j] = user, number, place_
         if uniform(keys[Stream.LENGTH], number, place_) >= ending:
-            push(at + watching_us(number, place_, videos, video_us, keys), number, place_ + 1, user, plan)
+            push(at + watching_us(number, place_, videos, video_us, keys), number, place_ + 1, user, under_way)
 
 
 @kernel()
-def begin(
+def plan_evening_before(
     keys: Any, even: Any, tick_us: Any, time: Any, total: Any, rate: Any, segment_share: Any, segment_start: Any,
     alias_share: Any, alias_user: Any, ending: Any, videos: Any, video_us: Any, ads: Any, leave_rate: Any, boredom_kept: Any,
     visit_share: Any, plan: Any, number_of: Any, boredom_of: Any, gone_of: Any,
@@ -157,16 +150,17 @@ def begin(
     """Starts the sessions that begin before time 0; those that would last beyond it go on the heap, if there is room.
 
     Returns how many these are, and fills (room,) arrays with their numbers, the boredom of their users, and whether these have
-    left or never came: what `comes` would have made of new users who saw `ads` ads at each request and clicked none.
+    left or never came: what `visits.user_is_there` would have made of new users who saw `ads` ads at each request and clicked
+    none.
     """
-    control, knot, found = plan.control, 0, 0
+    knot, found = 0, 0
     while True:
         at, knot = place(plan.epoch[0], time[0], knot, time, total, rate)
         if at >= 0:
             return found
-        number, page, boredom = control[STARTED], np.int64(0), 0.0
+        number, page, boredom = plan.started[0], np.int64(0), 0.0
         user = user_of(keys, number, at // tick_us, segment_share, segment_start, alias_share, alias_user)
-        control[STARTED] = number + 1
+        plan.started[0] = number + 1
         plan.epoch[0] += 1.0 if even else -math.log(uniform(keys[Stream.GAP], number + 1, 0))
         gone = uniform(keys[Stream.VISIT], number, 0) >= visit_share
         while at < 0:
@@ -180,7 +174,7 @@ def begin(
         if at >= 0:
             if found < number_of.size:
                 number_of[found], boredom_of[found], gone_of[found] = number, boredom, gone
-                push(at, number, page, user, plan)
+                push(at, number, page, user, plan.under_way)
             found += 1
 
 
@@ -191,51 +185,3 @@ def watching_us(number: Any, page: Any, videos: Any, video_us: Any, keys: Any) -
     for video in range(videos):
         watched -= math.log(uniform(keys[Stream.DWELL], number, page * 64 + video))
     return max(np.int64(1), np.int64(watched * video_us))
-
-
-@inlined
-def push(at: Any, number: Any, page: Any, user: Any, plan: Any) -> None:
-    """Puts the next request of a session on the heap."""
-    place = plan.control[UNDER_WAY]
-    plan.control[UNDER_WAY] = place + 1
-    while place > 0:
-        above = (place - 1) // 2
-        if goes_first(plan.time[above], plan.session[above], at, number):
-            break
-        move(above, place, plan)
-        place = above
-    plan.time[place], plan.session[place], plan.page[place], plan.user[place] = at, number, page, user
-
-
-@inlined
-def pop(plan: Any) -> Any:
-    """Takes the next request off the heap: its time, session, place in it and user."""
-    first = plan.time[0], plan.session[0], plan.page[0], plan.user[0]
-    last = plan.control[UNDER_WAY] - 1
-    plan.control[UNDER_WAY] = last
-    at, number, place = plan.time[last], plan.session[last], 0
-    while 2 * place + 1 < last:
-        below = 2 * place + 1
-        other = below + 1
-        if other < last and goes_first(plan.time[other], plan.session[other], plan.time[below], plan.session[below]):
-            below = other
-        if not goes_first(plan.time[below], plan.session[below], at, number):
-            break
-        move(below, place, plan)
-        place = below
-    move(last, place, plan)
-    return first
-
-
-@inlined
-def move(old: Any, new: Any, plan: Any) -> None:
-    """Copies an entry of the heap."""
-    plan.time[new], plan.session[new], plan.page[new], plan.user[new] = (
-        plan.time[old], plan.session[old], plan.page[old], plan.user[old],
-    )  # fmt: skip
-
-
-@inlined
-def goes_first(time: Any, number: Any, other_time: Any, other_number: Any) -> Any:
-    """Whether one request comes before another."""
-    return time < other_time or (time == other_time and number < other_number)

@@ -8,12 +8,14 @@ what it should on every request.
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.arrays import Floats, Floats32, Integers
+from ..core.books import Books
 from ..core.chance import Stream, uniform
 from ..core.compiled import inlined, kernel
 from ..core.errors import ScenarioError
@@ -29,9 +31,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# Rows of Surfaces.counts: requests made, auctioned, answered too late, given up; impressions, clicks, conversions; millionths
-# charged for impressions and clicks, and those that conversions billed by CPA will be charged when they are reported.
-REQUESTS, SERVED, LATE, LEFT, IMPRESSIONS, CLICKS, CONVERSIONS, SPEND, OWED, COUNTS = range(10)
+class SurfaceCount(IntEnum):
+    """Rows of Surfaces.counts."""
+
+    REQUESTS = 0  # made
+    AUCTIONED = 1
+    LATE = 2  # answered after the deadline
+    GAVE_UP = 3  # waited as long as the servers' deadline
+    IMPRESSIONS = 4
+    CLICKS = 5
+    CONVERSIONS = 6  # reported or not
+    SPEND = 7  # charged for impressions and clicks, millionths
+    OWED = 8  # charged for conversions when they are reported, where campaigns are billed by CPA, millionths
 
 
 class Surfaces(NamedTuple):
@@ -48,7 +59,7 @@ class Surfaces(NamedTuple):
     query_click: Floats32  # (Q,) log-odds
     query_lift: Floats  # (Q,)
     vectors: Floats32  # (Q, dimensions) the truth
-    counts: Integers  # (COUNTS, P) of the whole run so far
+    counts: Integers  # (len(SurfaceCount), P) of the whole run so far
 
 
 def new_surfaces(scenario: Scenario, language: Language | None) -> Surfaces:
@@ -78,7 +89,7 @@ def new_surfaces(scenario: Scenario, language: Language | None) -> Surfaces:
         query_click=np.zeros(0, np.float32) if queries is None else queries.click,
         query_lift=np.zeros(0) if queries is None else queries.conversion / by_query,
         vectors=none if queries is None else queries.vectors,
-        counts=np.zeros((COUNTS, len(exposures)), np.int64),
+        counts=np.zeros((len(SurfaceCount), len(exposures)), np.int64),
     )
 
 
@@ -146,43 +157,49 @@ def draw_asks(
 
 
 @inlined
+def has_surfaces(state: Any) -> Any:
+    """Whether a market has surfaces or queries, so that requests differ by them."""
+    return state.block.surface.size > 0
+
+
+@inlined
 def count_request(what: Any, j: Any, state: Any) -> None:
     """Counts the request in column j in one row of its surface's counts, where a market has surfaces or queries."""
-    if state.surface.size > 0:
-        state.surfaces.counts[what, state.surface[j]] += 1
+    if has_surfaces(state):
+        state.surfaces.counts[what, state.block.surface[j]] += 1
 
 
 @inlined
 def count_impression(place: Any, clicked: Any, converted: Any, charge: Any, owed: Any, surfaces: Any) -> None:
     """Counts an impression on a surface; money in millionths."""
-    surfaces.counts[IMPRESSIONS, place] += 1
-    surfaces.counts[CLICKS, place] += clicked
-    surfaces.counts[CONVERSIONS, place] += converted
-    surfaces.counts[SPEND, place] += charge
-    surfaces.counts[OWED, place] += owed
+    surfaces.counts[SurfaceCount.IMPRESSIONS, place] += 1
+    surfaces.counts[SurfaceCount.CLICKS, place] += clicked
+    surfaces.counts[SurfaceCount.CONVERSIONS, place] += converted
+    surfaces.counts[SurfaceCount.SPEND, place] += charge
+    surfaces.counts[SurfaceCount.OWED, place] += owed
 
 
 @inlined
 def lift_of(j: Any, state: Any) -> Any:
     """How readily clicks of the request in column j convert, relative to where they do most."""
-    places, query = state.surfaces, state.query[j]
-    lift = places.lift[state.surface[j]]
+    places, query = state.surfaces, state.block.query[j]
+    lift = places.lift[state.block.surface[j]]
     return lift * places.query_lift[query] if query >= 0 else lift
 
 
 @inlined
 def odds_of(a: Any, j: Any, state: Any) -> Any:
     """What surface and query of the request in column j truly add to the click log-odds of ad a."""
-    places, query = state.surfaces, state.query[j]
-    odds = places.click[state.surface[j]]
+    places, query = state.surfaces, state.block.query[j]
+    odds = places.click[state.block.surface[j]]
     if query >= 0:
         odds += places.query_click[query]
         for d in range(places.vectors.shape[1]):
-            odds += np.float64(places.vectors[query, d]) * np.float64(state.truth_ads[a, d])
+            odds += np.float64(places.vectors[query, d]) * np.float64(state.truth.ads[a, d])
     return odds
 
 
-class SurfaceBooks:
+class SurfaceBooks(Books):
     """What came of a run's requests so far on each surface: `counts` of `Surfaces`; read it with `to_frame`."""
 
     def __init__(self, scenario: Scenario, surfaces: Surfaces) -> None:
@@ -199,11 +216,12 @@ class SurfaceBooks:
         import pandas as pd
 
         rows = {
-            "requests": REQUESTS, "served": SERVED, "late": LATE, "left": LEFT, "impressions": IMPRESSIONS, "clicks": CLICKS,
-            "conversions": CONVERSIONS,
+            "requests": SurfaceCount.REQUESTS, "served": SurfaceCount.AUCTIONED, "late": SurfaceCount.LATE,
+            "left": SurfaceCount.GAVE_UP, "impressions": SurfaceCount.IMPRESSIONS, "clicks": SurfaceCount.CLICKS,
+            "conversions": SurfaceCount.CONVERSIONS,
         }  # fmt: skip
         frame = pd.DataFrame(
             {name: self.counts[row].copy() for name, row in rows.items()}, pd.Index(self.names, name="surface")
         )
-        frame["spend"], frame["owed"] = self.counts[SPEND] / MICRO, self.counts[OWED] / MICRO
+        frame["spend"], frame["owed"] = self.counts[SurfaceCount.SPEND] / MICRO, self.counts[SurfaceCount.OWED] / MICRO
         return frame

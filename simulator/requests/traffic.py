@@ -24,7 +24,7 @@ NEVER = np.int64(1 << 62)
 GAP, SEGMENT, USER = int(Stream.GAP), int(Stream.SEGMENT), int(Stream.USER)
 
 
-def weather(scenario: Scenario, seed: int, day: int) -> NDArray[np.float64]:
+def traffic_weather(scenario: Scenario, seed: int, day: int) -> NDArray[np.float64]:
     """Factors on the traffic of each tick of a day: a level, an AR(1), both of mean 1, and perhaps a surge."""
     traffic, ticks = scenario.traffic, scenario.ticks_per_day
     dice = generator(seed, Stream.TRAFFIC, day)
@@ -52,7 +52,7 @@ class Intensity(NamedTuple):
         """The intensity of every tick of the horizon, and of so many ticks `before` it, without weather; after it, none."""
         shares = day_shares(scenario.traffic.curve, scenario.ticks_per_day)
         earlier = shares[np.arange(-before, 0) % shares.size]
-        of_days = [shares * weather(scenario, seed, day) for day in range(scenario.days)]
+        of_days = [shares * traffic_weather(scenario, seed, day) for day in range(scenario.days)]
         expected = scenario.traffic.requests_per_day * np.concatenate([earlier, *of_days])
         rate = np.append(expected / scenario.tick_us, 0.0)
         time = np.arange(-before, rate.size - before, dtype=np.int64) * scenario.tick_us

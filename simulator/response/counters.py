@@ -38,6 +38,12 @@ def new_history(users: int = 0, ads: int = 0) -> History:
 
 
 @inlined
+def keeps_history(state: Any) -> Any:
+    """Whether a training set is written."""
+    return state.history.rows.shape[0] > 0
+
+
+@inlined
 def note_history(row: Any, user: Any, a: Any, now: Any, history: Any) -> None:
     """Writes what is known before an impression of ad a."""
     line, last = history.rows[row], history.user_last[user]
@@ -47,7 +53,7 @@ def note_history(row: Any, user: Any, a: Any, now: Any, history: Any) -> None:
 
 
 @inlined
-def make_history(user: Any, a: Any, clicked: Any, now: Any, history: Any) -> None:
+def count_history(user: Any, a: Any, clicked: Any, now: Any, history: Any) -> None:
     """Counts an impression that is over."""
     history.user_shown[user] += 1
     history.user_clicked[user] += clicked

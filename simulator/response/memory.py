@@ -1,19 +1,21 @@
 """What users remember of ads: exposures that fade, and those of the day, for fatigue and for frequency caps.
 
 A hash table (open addressing, linear probing) holds what each user has seen of each campaign with a cap, and of each ad, or
-of its creatives where it has several. The kernel adds to it and never lets it grow: `Exchange.score` makes room for a block
+of its creatives where it has several. The kernel adds to it and never lets it grow: `Blocks.draw_next` makes room for a block
 beforehand, and forgets what has faded. Where users tire it also counts clicks by what was remembered, for judges.
 """
 
 from __future__ import annotations
 
 import math
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.arrays import Floats, Integers
+from ..core.books import Books
 from ..core.chance import mix
 from ..core.compiled import inlined, kernel
 from ..population.campaigns import Campaigns
@@ -26,11 +28,21 @@ if TYPE_CHECKING:
 FAINT = 1e-3  # exposures that count for less are forgotten when room is made
 FREE = np.int64(-1)
 EXPOSURES = 512  # columns of Memory.shown_counts: remembered exposures, rounded; the last for all beyond
-# Rows of Memory.shown_counts.
-IMPRESSIONS, CLICKS, SHOWN_COUNTS = range(3)
-# Rows of Memory.shown_sums, over impressions: true click rate had it been the first sight; as it was; exposures that were
-# remembered, times the first of these.
-FRESH, WORN, REMEMBERED, SHOWN_SUMS = range(4)
+
+
+class ShownCount(IntEnum):
+    """Rows of Memory.shown_counts."""
+
+    IMPRESSIONS = 0
+    CLICKS = 1
+
+
+class ShownSum(IntEnum):
+    """Rows of Memory.shown_sums, over impressions."""
+
+    FRESH = 0  # true click rate had it been the first sight
+    WORN = 1  # true click rate as it was
+    REMEMBERED = 2  # exposures that were remembered, times FRESH
 
 
 class Memory(NamedTuple):
@@ -46,8 +58,8 @@ class Memory(NamedTuple):
     barred: Integers  # (K,) room to work in: the campaigns that a request may not show
     barred_live: NDArray[np.float32]  # (K,) and their bids
     barred_active: NDArray[np.bool_]
-    shown_counts: Integers  # (SHOWN_COUNTS, EXPOSURES) of the whole run so far; without columns where nobody tires
-    shown_sums: Floats  # (SHOWN_SUMS, EXPOSURES)
+    shown_counts: Integers  # (len(ShownCount), EXPOSURES) of the whole run so far; without columns where nobody tires
+    shown_sums: Floats  # (len(ShownSum), EXPOSURES)
     exponent: float
     fading: float  # rate at which exposures fade, 1 / microsecond
     day_us: int
@@ -71,8 +83,8 @@ def new_memory(scenario: Scenario, table: Campaigns, creatives: int | None) -> M
         barred=np.zeros(capped.size, np.int64),
         barred_live=np.zeros(capped.size, np.float32),
         barred_active=np.zeros(capped.size, np.bool_),
-        shown_counts=np.zeros((SHOWN_COUNTS, columns), np.int64),
-        shown_sums=np.zeros((SHOWN_SUMS, columns)),
+        shown_counts=np.zeros((len(ShownCount), columns), np.int64),
+        shown_sums=np.zeros((len(ShownSum), columns)),
         exponent=0.0 if fatigue is None else fatigue.exponent,
         fading=0.0 if fatigue is None else math.log(2) / (fatigue.half_life_s * 1e6),
         day_us=scenario.day_us,
@@ -84,16 +96,16 @@ def no_memory(campaigns: int) -> Memory:
     none = np.zeros(0, np.int64)
     return Memory(
         none, np.zeros(0), none, none, np.zeros(1, np.int64), campaigns, none, none, np.zeros(0, np.float32),
-        np.zeros(0, np.bool_), np.zeros((SHOWN_COUNTS, 0), np.int64), np.zeros((SHOWN_SUMS, 0)), 0.0, 0.0, 1,
+        np.zeros(0, np.bool_), np.zeros((len(ShownCount), 0), np.int64), np.zeros((len(ShownSum), 0)), 0.0, 0.0, 1,
     )  # fmt: skip
 
 
-def with_room(memory: Memory, more: int, now: int) -> Memory:
+def with_room_for_exposures(memory: Memory, more: int, now: int) -> Memory:
     """A memory with room for `more` new entries: itself, or a larger one from which what has faded is gone."""
     if memory.whose.size == 0 or 2 * (int(memory.used[0]) + more) <= memory.whose.size:
         return memory
     places = memory.whose.size
-    alive = int(still_counts(memory, now))
+    alive = int(count_alive(memory, now))
     while 2 * (alive + more) > places // 2:  # so that room lasts
         places *= 2
     larger = memory._replace(
@@ -115,7 +127,7 @@ def place_of(whose: Any, memory: Any) -> Any:
 
 
 @inlined
-def faded(place: Any, now: Any, memory: Any) -> Any:
+def faded_exposures(place: Any, now: Any, memory: Any) -> Any:
     """Exposures of an entry as they count now."""
     return memory.shown[place] * math.exp(-memory.fading * (now - memory.last[place]))
 
@@ -138,31 +150,62 @@ def has_seen_enough(user: Any, k: Any, campaigns: Any, now: Any, memory: Any) ->
 
 
 @inlined
-def remembered(user: Any, what: Any, width: Any, now: Any, memory: Any) -> Any:
+def remembered_exposures(user: Any, what: Any, width: Any, now: Any, memory: Any) -> Any:
     """Exposures of a user to something as they count now."""
     place = place_of(user * width + what, memory)
-    return 0.0 if memory.whose[place] == FREE else faded(place, now, memory)
+    return 0.0 if memory.whose[place] == FREE else faded_exposures(place, now, memory)
 
 
 @inlined
-def appetite(exposures: Any, memory: Any) -> Any:
+def fatigue_factor(exposures: Any, memory: Any) -> Any:
     """How many times as likely a click is as on first sight: (1 + exposures)^-exponent."""
     return (1.0 + exposures) ** -memory.exponent
+
+
+@inlined
+def remembers(state: Any) -> Any:
+    """Whether users remember ads at all: they tire, or caps protect them."""
+    return state.memory.whose.size > 0
+
+
+@inlined
+def has_caps(state: Any) -> Any:
+    """Whether a campaign has a frequency cap."""
+    return state.memory.cap.size > 0
+
+
+@inlined
+def counts_fatigue(state: Any) -> Any:
+    """Whether users tire, so that what they do is counted by what they remember."""
+    return state.memory.shown_counts.size > 0
+
+
+@inlined
+def remember(k: Any, shown: Any, user: Any, now: Any, state: Any) -> Any:
+    """Notes that a user sees an ad or a creative of campaign k; says how many exposures to it they remembered before."""
+    memory, campaigns = state.memory, state.bids.live.size
+    width, exposures = campaigns + memory.tire_of, 0.0
+    if has_caps(state) and memory.cap[k] > 0:
+        note_exposure(user, k, width, now, memory)
+    if memory.exponent > 0:
+        exposures = remembered_exposures(user, campaigns + shown, width, now, memory)
+        note_exposure(user, campaigns + shown, width, now, memory)
+    return exposures
 
 
 @inlined
 def count_shown(exposures: Any, fresh: Any, rate: Any, clicked: Any, memory: Any) -> None:
     """Counts an impression after so many exposures, of a true click rate that on first sight would have been `fresh`."""
     column = min(np.int64(exposures + 0.5), memory.shown_counts.shape[1] - 1)
-    memory.shown_counts[IMPRESSIONS, column] += 1
-    memory.shown_counts[CLICKS, column] += clicked
-    memory.shown_sums[FRESH, column] += fresh
-    memory.shown_sums[WORN, column] += rate
-    memory.shown_sums[REMEMBERED, column] += exposures * fresh
+    memory.shown_counts[ShownCount.IMPRESSIONS, column] += 1
+    memory.shown_counts[ShownCount.CLICKS, column] += clicked
+    memory.shown_sums[ShownSum.FRESH, column] += fresh
+    memory.shown_sums[ShownSum.WORN, column] += rate
+    memory.shown_sums[ShownSum.REMEMBERED, column] += exposures * fresh
 
 
 @inlined
-def see(user: Any, what: Any, width: Any, now: Any, memory: Any) -> None:
+def note_exposure(user: Any, what: Any, width: Any, now: Any, memory: Any) -> None:
     """One exposure more."""
     place = place_of(user * width + what, memory)
     if memory.whose[place] == FREE:
@@ -171,28 +214,28 @@ def see(user: Any, what: Any, width: Any, now: Any, memory: Any) -> None:
         memory.used[0] += 1
     elif memory.last[place] // memory.day_us != now // memory.day_us:
         memory.today[place] = 0
-    memory.shown[place] = faded(place, now, memory) + 1.0
+    memory.shown[place] = faded_exposures(place, now, memory) + 1.0
     memory.today[place] += 1
     memory.last[place] = now
 
 
 @inlined
-def counts(place: Any, now: Any, memory: Any) -> Any:
+def still_matters(place: Any, now: Any, memory: Any) -> Any:
     """Whether an entry can still change anything: a campaign's on its day, that of an ad or creative until it has faded."""
     if memory.whose[place] == FREE:
         return False
     if memory.last[place] // memory.day_us == now // memory.day_us:
         return True
     of_campaign = memory.whose[place] % (memory.cap.size + memory.tire_of) < memory.cap.size
-    return not of_campaign and faded(place, now, memory) >= FAINT
+    return not of_campaign and faded_exposures(place, now, memory) >= FAINT
 
 
 @kernel()
-def still_counts(memory: Any, now: Any) -> Any:
+def count_alive(memory: Any, now: Any) -> Any:
     """How many entries can still change anything."""
     found = 0
     for place in range(memory.whose.size):
-        found += counts(place, now, memory)
+        found += still_matters(place, now, memory)
     return found
 
 
@@ -200,7 +243,7 @@ def still_counts(memory: Any, now: Any) -> Any:
 def remember_all(memory: Any, larger: Any, now: Any) -> None:
     """Puts all that still counts into another memory."""
     for place in range(memory.whose.size):
-        if not counts(place, now, memory):
+        if not still_matters(place, now, memory):
             continue
         free = place_of(memory.whose[place], larger)
         larger.whose[free], larger.shown[free] = memory.whose[place], memory.shown[place]
@@ -208,7 +251,7 @@ def remember_all(memory: Any, larger: Any, now: Any) -> None:
         larger.used[0] += 1
 
 
-class FatigueBooks:
+class FatigueBooks(Books):
     """Impressions and clicks of a run so far by what users remembered of the ad: `counts` and `sums` of `Memory`.
 
     Who is shown an ad often is not anybody, and so a click rate by exposures alone does not tell fatigue from taste. Beside
@@ -226,16 +269,16 @@ class FatigueBooks:
         """
         import pandas as pd
 
-        rows = int(np.flatnonzero(self.counts[IMPRESSIONS]).max(initial=-1)) + 1
+        rows = int(np.flatnonzero(self.counts[ShownCount.IMPRESSIONS]).max(initial=-1)) + 1
         counts, sums = self.counts[:, :rows], self.sums[:, :rows]
-        fresh = sums[FRESH]
-        mean = np.divide(sums[REMEMBERED], fresh, out=np.full(rows, np.nan), where=fresh > 0)
+        fresh = sums[ShownSum.FRESH]
+        mean = np.divide(sums[ShownSum.REMEMBERED], fresh, out=np.full(rows, np.nan), where=fresh > 0)
         return pd.DataFrame(
             {
-                "impressions": counts[IMPRESSIONS].copy(),
-                "clicks": counts[CLICKS].copy(),
+                "impressions": counts[ShownCount.IMPRESSIONS].copy(),
+                "clicks": counts[ShownCount.CLICKS].copy(),
                 "fresh_clicks": fresh.copy(),
-                "expected_clicks": sums[WORN].copy(),
+                "expected_clicks": sums[ShownSum.WORN].copy(),
                 "remembered": mean,
             },
             index=pd.RangeIndex(rows, name="exposures"),

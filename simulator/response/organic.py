@@ -38,58 +38,63 @@ class Baseline(NamedTuple):
 def new_baseline(scenario: Scenario, table: Campaigns, people: Users, ads: AdVectors | None) -> Baseline:
     """Who converts without an ad; without arrays where nobody does."""
     organic = scenario.response.organic
-    held = 0 if organic is None else len(table.names)
-    odds, slope, first = np.zeros(held), 0.0, table.first_ad[:held].copy()
+    count = 0 if organic is None else len(table.names)
+    odds, slope, first = np.zeros(count), 0.0, table.first_ad[:count].copy()
     if organic is not None:
         odds += math.log(organic.rate / (1 - organic.rate))
         slope = organic.slope
         if slope and ads is not None:
             odds -= slope * (ads.vectors[first].astype(np.float64) @ people.interests.mean(axis=0, dtype=np.float64))
-    return Baseline(odds, first, slope, scenario.day_us, np.zeros(held, np.int64), np.zeros(held))
+    return Baseline(odds, first, slope, scenario.day_us, np.zeros(count, np.int64), np.zeros(count))
 
 
 @inlined
-def organic_rate(k: Any, user: Any, users: Any, ads: Any, baseline: Any) -> Any:
+def has_organic(state: Any) -> Any:
+    """Whether users convert without ads, too."""
+    return state.baseline.odds.size > 0
+
+
+@inlined
+def organic_rate(k: Any, user: Any, truth: Any, baseline: Any) -> Any:
     """Probability that a user converts on a day without an ad of campaign k."""
     odds = baseline.odds[k]
     if baseline.slope != 0.0:
-        for d in range(ads.shape[1]):
-            odds += baseline.slope * np.float64(users[user, d]) * np.float64(ads[baseline.ad[k], d])
+        for d in range(truth.ads.shape[1]):
+            odds += baseline.slope * np.float64(truth.users[user, d]) * np.float64(truth.ads[baseline.ad[k], d])
     return sigmoid(odds)
 
 
 @inlined
-def luck(k: Any, user: Any, day: Any, keys: Any) -> Any:
+def organic_draw(k: Any, user: Any, day: Any, keys: Any) -> Any:
     """The draw that makes a user convert without an ad if it lies below the rate."""
     return uniform(keys[Stream.ORGANIC], user * DAYS + day, k)
 
 
 @inlined
-def credit(k: Any, user: Any, now: Any, worth: Any, converted: Any, state: Any) -> None:
+def count_increment(k: Any, user: Any, now: Any, worth: Any, converted: Any, state: Any) -> None:
     """Notes what an impression of campaign k, of value `worth`, adds to what its user would have done this day anyway."""
     baseline = state.baseline
-    anyway = organic_rate(k, user, state.truth_users, state.truth_ads, baseline)
+    anyway = organic_rate(k, user, state.truth, baseline)
     baseline.value[k] += worth * (1.0 - anyway)
-    baseline.incremental[k] += converted and luck(k, user, now // baseline.day_us, state.keys) >= anyway
+    baseline.incremental[k] += converted and organic_draw(k, user, now // baseline.day_us, state.keys) >= anyway
 
 
 @kernel()
 def true_rates(users: Any, ads: Any, campaigns: Any, state: Any, click: Any, anyway: Any) -> None:
     """For judges: true click rates on first sight and organic rates of user n for ad n of campaign n, all of shape (n,)."""
-    truth = state.truth_users, state.truth_ads, state.truth_bias, state.truth_block
     for n in range(users.size):
-        click[n] = true_click_rate(ads[n], 0.0, users[n], 0, *truth)
+        click[n] = true_click_rate(ads[n], 0.0, users[n], 0, state.truth)
         anyway[n] = 0.0
-        if state.baseline.odds.size > 0:
-            anyway[n] = organic_rate(campaigns[n], users[n], state.truth_users, state.truth_ads, state.baseline)
+        if has_organic(state):
+            anyway[n] = organic_rate(campaigns[n], users[n], state.truth, state.baseline)
 
 
 @kernel()
 def true_organic(users: Any, days: Any, campaigns: Any, state: Any, out: Any) -> None:
     """For judges: whether user n converts on day n without an ad of campaign n; all of shape (n,)."""
     for n in range(users.size):
-        rate = organic_rate(campaigns[n], users[n], state.truth_users, state.truth_ads, state.baseline)
-        out[n] = luck(campaigns[n], users[n], days[n], state.keys) < rate
+        rate = organic_rate(campaigns[n], users[n], state.truth, state.baseline)
+        out[n] = organic_draw(campaigns[n], users[n], days[n], state.keys) < rate
 
 
 class IncrementBooks:

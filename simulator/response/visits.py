@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.arrays import Floats, Integers
+from ..core.books import Books, Tick
 from ..core.chance import Stream, normal_draw, uniform
 from ..core.compiled import inlined
 from ..requests.sessions import Planner
@@ -18,11 +20,25 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# Rows of Visits.counts: sessions planned, visited and cut short; requests planned and made; ads seen and not clicked.
-SESSIONS, VISITS, CUT, PLANNED, MADE, BORING, COUNTS = range(7)
-# Rows of Visits.sums: what the videos of the requests made were worth; satisfaction of those who were to visit.
-CONTENT, SATISFACTION, SUMS = range(3)
 PAGES = 64  # columns of Visits.pages: place of a request in its session; the last for all beyond
+
+
+class Visit(IntEnum):
+    """Places in Visits.counts."""
+
+    SESSIONS = 0  # planned
+    VISITS = 1  # sessions whose users came
+    CUT = 2  # those that boredom ended
+    PLANNED = 3  # requests
+    MADE = 4  # requests
+    BORING = 5  # ads seen and not clicked
+
+
+class VisitSum(IntEnum):
+    """Places in Visits.sums."""
+
+    CONTENT = 0  # what the videos of the requests made were worth
+    SATISFACTION = 1  # of those who were to visit, at midnight
 
 
 class Visits(NamedTuple):
@@ -32,8 +48,8 @@ class Visits(NamedTuple):
     boredom: Floats  # (m,)
     satisfaction: Floats  # (U,)
     at_midnight: Floats  # (U,)
-    counts: Integers  # (COUNTS,) of the tick under way
-    sums: Floats  # (SUMS,)
+    counts: Integers  # (len(Visit),) of the tick under way
+    sums: Floats  # (len(VisitSum),)
     pages: Integers  # (2, PAGES) requests planned and made of the whole run so far, by their place in the session
     leave_rate: float
     boredom_kept: float
@@ -54,8 +70,8 @@ def new_visits(settings: Sessions | None, users: int) -> Visits:
         boredom=np.zeros(1 << 12),
         satisfaction=np.ones(users),
         at_midnight=np.ones(users),
-        counts=np.zeros(COUNTS, np.int64),
-        sums=np.zeros(SUMS),
+        counts=np.zeros(len(Visit), np.int64),
+        sums=np.zeros(len(VisitSum)),
         pages=np.zeros((2, PAGES), np.int64),
         leave_rate=settings.leave_rate,
         boredom_kept=settings.boredom_kept,
@@ -69,55 +85,61 @@ def new_visits(settings: Sessions | None, users: int) -> Visits:
 
 def with_evening_before(visits: Visits, planner: Planner) -> Visits:
     """The same visits, with what has become by time 0 of the sessions that began before it."""
-    visits = with_room(visits, planner.oldest(), planner.started)
+    visits = with_room_for_sessions(visits, planner.oldest(), planner.started)
     place = planner.under_way & (visits.gone.size - 1)
     visits.gone[place], visits.boredom[place] = planner.gone, planner.boredom
     return visits
 
 
 @inlined
-def comes(i: Any, j: Any, state: Any) -> Any:
+def has_sessions(state: Any) -> Any:
+    """Whether requests come in sessions, which ads may cut short."""
+    return state.block.session.size > 0
+
+
+@inlined
+def user_is_there(i: Any, j: Any, state: Any) -> Any:
     """Whether request i, in column j, is made: its user has come, and has not left."""
-    visits, number, page, user = state.visits, state.session[j], state.page[j], state.users[j]
+    visits, number, page, user = state.visits, state.block.session[j], state.block.page[j], state.block.users[j]
     place = number & (visits.gone.size - 1)
-    visits.counts[PLANNED] += 1
+    visits.counts[Visit.PLANNED] += 1
     if page == 0:
         satisfied = visits.at_midnight[user]
         likely = 1.0 / (1.0 + math.exp(-visits.visit_odds - visits.visit_slope * (satisfied - 1.0)))
         visits.boredom[place] = 0.0
         visits.gone[place] = uniform(state.keys[Stream.VISIT], number, 0) >= likely
-        visits.counts[SESSIONS] += 1
-        visits.counts[VISITS] += not visits.gone[place]
-        visits.sums[SATISFACTION] += satisfied
+        visits.counts[Visit.SESSIONS] += 1
+        visits.counts[Visit.VISITS] += not visits.gone[place]
+        visits.sums[VisitSum.SATISFACTION] += satisfied
     elif not visits.gone[place]:
         stays = math.exp(-visits.leave_rate * visits.boredom[place])
         visits.boredom[place] *= visits.boredom_kept
         visits.gone[place] = uniform(state.keys[Stream.LEAVE], number, page) >= stays
-        visits.counts[CUT] += visits.gone[place]
+        visits.counts[Visit.CUT] += visits.gone[place]
     column = min(page, visits.pages.shape[1] - 1)
     visits.pages[0, column] += 1
     visits.pages[1, column] += not visits.gone[place]
-    state.present[j] = not visits.gone[place]
+    state.block.present[j] = not visits.gone[place]
     if visits.gone[place]:
         return False
     sigma = visits.content_sigma
     worth = math.exp(sigma * normal_draw(state.keys[Stream.CONTENT], i, 0) - sigma * sigma / 2)
     visits.satisfaction[user] += visits.satisfaction_rate * (worth - visits.satisfaction[user])
-    visits.counts[MADE] += 1
-    visits.sums[CONTENT] += worth
+    visits.counts[Visit.MADE] += 1
+    visits.sums[VisitSum.CONTENT] += worth
     return True
 
 
 @inlined
-def suffer(j: Any, boring: Any, state: Any) -> None:
+def annoy(j: Any, boring: Any, state: Any) -> None:
     """What so many ads, seen and not clicked, do to the user of column j."""
     visits = state.visits
-    visits.boredom[state.session[j] & (visits.gone.size - 1)] += boring
-    visits.satisfaction[state.users[j]] -= visits.satisfaction_rate * visits.annoyance * boring
-    visits.counts[BORING] += boring
+    visits.boredom[state.block.session[j] & (visits.gone.size - 1)] += boring
+    visits.satisfaction[state.block.users[j]] -= visits.satisfaction_rate * visits.annoyance * boring
+    visits.counts[Visit.BORING] += boring
 
 
-def with_room(visits: Visits, oldest: int, newest: int) -> Visits:
+def with_room_for_sessions(visits: Visits, oldest: int, newest: int) -> Visits:
     """The same visits with a place for every session from `oldest` up to, not including, `newest`."""
     places = visits.gone.size
     if newest - oldest <= places:
@@ -130,7 +152,7 @@ def with_room(visits: Visits, oldest: int, newest: int) -> Visits:
     return visits._replace(gone=gone, boredom=boredom)
 
 
-class VisitBooks:
+class VisitBooks(Books):
     """What users did in each closed tick; read it with `to_frame`, or through its arrays (ticks, ...).
 
     `pages` (2, PAGES): requests planned and made of the whole run so far, by their place in the session.
@@ -138,14 +160,15 @@ class VisitBooks:
 
     def __init__(self, ticks: int, ticks_per_day: int, visits: Visits) -> None:
         self.closed, self.ticks_per_day, self.pages = 0, ticks_per_day, visits.pages
-        self.counts = np.zeros((ticks, COUNTS), np.int64)
-        self.sums = np.zeros((ticks, SUMS))
+        self._counts, self._sums = visits.counts, visits.sums
+        self.counts = np.zeros((ticks, len(Visit)), np.int64)
+        self.sums = np.zeros((ticks, len(VisitSum)))
 
-    def close_tick(self, visits: Visits) -> None:
+    def close_tick(self, tick: Tick) -> None:
         """Books the tick that ends and clears its counters."""
-        self.counts[self.closed], self.sums[self.closed] = visits.counts, visits.sums
-        visits.counts[:] = 0
-        visits.sums[:] = 0
+        self.counts[tick.number], self.sums[tick.number] = self._counts, self._sums
+        self._counts[:] = 0
+        self._sums[:] = 0
         self.closed += 1
 
     def to_frame(self) -> pd.DataFrame:
@@ -160,16 +183,18 @@ class VisitBooks:
         ticks = np.arange(self.closed)
         counts, sums = self.counts[: self.closed], self.sums[: self.closed]
         names = {
-            "sessions": SESSIONS, "visits": VISITS, "cut": CUT, "requests_planned": PLANNED, "requests": MADE,
-            "boring_ads": BORING,
+            "sessions": Visit.SESSIONS, "visits": Visit.VISITS, "cut": Visit.CUT, "requests_planned": Visit.PLANNED,
+            "requests": Visit.MADE, "boring_ads": Visit.BORING,
         }  # fmt: skip
-        starts = counts[:, SESSIONS]
+        starts = counts[:, Visit.SESSIONS]
         return pd.DataFrame(
             {
                 "day": ticks // self.ticks_per_day,
                 "tick": ticks % self.ticks_per_day,
                 **{name: counts[:, row] for name, row in names.items()},
-                "content": sums[:, CONTENT],
-                "satisfaction": np.divide(sums[:, SATISFACTION], starts, out=np.full(len(starts), np.nan), where=starts > 0),
+                "content": sums[:, VisitSum.CONTENT],
+                "satisfaction": np.divide(
+                    sums[:, VisitSum.SATISFACTION], starts, out=np.full(len(starts), np.nan), where=starts > 0
+                ),
             }
         )

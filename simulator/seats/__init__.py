@@ -1,1 +1,10 @@
-"""Seats: what the holder of a decision sees, and what it may decide."""
+"""Seats: the places of decisions in a market, each a folder; `SEATS` names them, in the order in which they are asked."""
+
+from typing import Any
+
+from .bidding.seat import BidSeat
+from .seat import Seat
+
+SEATS: dict[str, type[Seat[Any, Any, Any]]] = {seat.name: seat for seat in (BidSeat,)}
+
+__all__ = ["SEATS"]

@@ -91,7 +91,7 @@ def test_a_user_s_bidder_is_found_in_the_current_folder_and_plays(own: Path, sou
     assert (policy.gain, policy.rounds, policy.label) == (0.5, 4, "y")  # type: ignore[attr-defined]
     assert describe("bidding", policy) == f"{source}:MyBidder:gain=0.5,rounds=4,label=y"
     assert make_policy("bidding", describe("bidding", policy)) == policy
-    world = World(Scenario.preset("tiny"), {"bid": policy}, seed=0)
+    world = World(Scenario.preset("tiny"), {"bidding": policy}, seed=0)
     world.run()
     assert (world.ledger.multiplier == 0.5 * world.campaigns.prior).all()
 

@@ -10,9 +10,9 @@ import pytest
 from views import uniform_market
 
 from adarena.agents.bidding import Fixed
-from adarena.agents.bidding.hindsight import static_hindsight
 from adarena.agents.bidding.rivals import contested, rivals
 from adarena.agents.hindsight.bounds import frontier_bound
+from adarena.agents.hindsight.multiplier import static_hindsight
 from adarena.agents.hindsight.scores import day_scores
 from adarena.agents.objectives import best_score, score
 from adarena.benchmarks.comparison import measuring
@@ -146,7 +146,7 @@ def test_target_judge_reward_and_scale_count_the_same_conversions(days: float | 
     )  # fmt: skip
     ledgers = []
     for seed in range(3):
-        world = World(scenario, {"bid": Fixed()}, seed=seed)
+        world = World(scenario, {"bidding": Fixed()}, seed=seed)
         world.run()
         ledgers.append(world.ledger)
     table, expected = build(scenario).campaigns, build(scenario).expected

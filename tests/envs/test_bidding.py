@@ -20,18 +20,20 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 from adarena.agents.bidding import Fixed
 from adarena.agents.bidding.rivals import contested, rivals
-from adarena.agents.learning.features import BOUND, FEATURES, REACH
 from adarena.agents.splits import SPLITS
 from adarena.benchmarks.comparison import measuring
 from adarena.benchmarks.comparison.suite import Case
 from adarena.benchmarks.suites.bidding import BIDDING
 from adarena.envs import bidding
-from adarena.envs.base import OpenSeat
 from adarena.envs.bidding import BiddingEnv
 from adarena.simulator import BidPolicy, MarketError, Multiplier, PolicyError, Scenario, World
-from adarena.simulator.engine import state as K
+from adarena.simulator.books.ledger import Ledger
+from adarena.simulator.core.books import Tick
+from adarena.simulator.engine.state import Count, Sum
 from adarena.simulator.market.market import build
 from adarena.simulator.response.leads import FORM_OPENS, QUALIFIED_REPORTED
+from adarena.simulator.seats.bidding.vectors import BOUND, FEATURES, REACH
+from adarena.simulator.seats.seat import Open
 
 ID = "AdArena/Bidding-v0"
 TINY = Scenario.named("tiny")
@@ -144,7 +146,7 @@ def test_an_episode_is_a_day_of_the_market(seed: int) -> None:
     _, rewards, info = episode(env, seed)
     k = info["campaign"]
     multipliers = float(build(TINY).campaigns.prior[k]) * np.exp(math.log(4.0) * actions(seed)[:, 0].astype(np.float64))
-    world = World(TINY, {"bid": {**rivals(TINY, k), k: Scripted(multipliers)}}, seed=info["day"])
+    world = World(TINY, {"bidding": {**rivals(TINY, k), k: Scripted(multipliers)}}, seed=info["day"])
     world.run()
     value, spend = world.ledger.value()[:, k], world.ledger.spend()[:, k]
     expected = build(TINY).expected.conversions[k] * build(TINY).campaigns.value[k]
@@ -184,8 +186,7 @@ def test_under_a_target_cpa_the_return_is_the_score_of_the_suite(seed: int) -> N
 def test_a_day_without_traffic_is_worth_nothing(reward: str) -> None:
     env = BiddingEnv(TINY, reward=reward)
     env.reset(seed=0)
-    assert env._seat is not None
-    env._seat.world.surge(0.0)
+    env.world.surge(0.0)
     for action in actions(0):
         observation, gained, *_, info = env.step(action)
         assert gained == 0
@@ -196,17 +197,16 @@ def test_a_day_without_traffic_is_worth_nothing(reward: str) -> None:
 def test_the_observation_does_not_hold_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rewriting all that only judges may read (true value, conversions not yet reported) changes no observation."""
     seen, rewards, _ = episode(BiddingEnv(TINY), 4)
-    play = OpenSeat.play
+    close_tick = Ledger.close_tick
 
-    def blurred(self: OpenSeat, multiplier: float) -> None:
-        play(self, multiplier)
-        ledger = self.world.ledger
-        for sums in (ledger.sums[ledger.closed - 1], ledger.today_sums):
-            sums[K.VALUE] = sums[K.VALUE] * 3 + 1
-        for counts in (ledger.counts[ledger.closed - 1], ledger.today_counts):
-            counts[K.CONVERSIONS] += 5
+    def blurred(self: Ledger, tick: Tick) -> None:
+        close_tick(self, tick)
+        for sums in (self.sums[tick.number], self.today_sums):
+            sums[Sum.VALUE] = sums[Sum.VALUE] * 3 + 1
+        for counts in (self.counts[tick.number], self.today_counts):
+            counts[Count.CONVERSIONS] += 5
 
-    monkeypatch.setattr(OpenSeat, "play", blurred)
+    monkeypatch.setattr(Ledger, "close_tick", blurred)
     other, others, _ = episode(BiddingEnv(TINY), 4)
     np.testing.assert_array_equal(seen, other)
     assert not np.array_equal(rewards, others)
@@ -215,12 +215,14 @@ def test_the_observation_does_not_hold_the_truth(monkeypatch: pytest.MonkeyPatch
 def test_the_close_of_a_day_knows_of_its_last_leads() -> None:
     lead = {"form_open_rate": 1.0, "qualified_rate": 0.5, "sale_rate": 0.5}
     scenario = TINY.override({"demand.lead": lead, "demand.conversion_rate": 0.5, "rates.click_rate": 0.3})
-    seat = OpenSeat(scenario, contested(scenario)[0], 0, "fixed", 100.0, "compiled")
-    while not seat.over:
-        seat.play(2.0)
-    books, k = seat.world.ledger.leads, seat.campaign
+    k = contested(scenario)[0]
+    world = World(scenario, {"bidding": {k: Open()}}, seed=0)
+    world.set_budget(k, 1e6)
+    while world.until_asked() is not None:
+        world.answer(Multiplier(2.0))
+    books, view = world.ledger.leads, world.look("bidding")
     assert books is not None
-    for told, ticks in ((seat.view.last_leads, 1), (seat.view.today_leads, scenario.ticks_per_day)):
+    for told, ticks in ((view.last_leads, 1), (view.today_leads, scenario.ticks_per_day)):
         assert told is not None
         assert told.form_opens == books.counts[-ticks:, FORM_OPENS, k].sum()
         assert told.qualified_reported == books.counts[-ticks:, QUALIFIED_REPORTED, k].sum()
@@ -259,10 +261,9 @@ def test_features_say_what_they_say(limited: bool) -> None:
     for tick, action in enumerate(actions(11), 1):
         observation, *_ = env.step(action)
         played = np.append(played, prior * 4 ** float(action[0]))
-        assert env._seat is not None
-        ledger, forecast = env._seat.world.ledger, env._seat.world.forecast
+        ledger, forecast = env.world.ledger, env.world.forecast
         counts, sums = ledger.counts[:tick, :, k].astype(float), ledger.sums[:tick, :, k]
-        requests, spend, offered = counts[:, K.REQUESTS], counts[:, K.SPEND] / 1e6, sums[:, K.OFFERED]
+        requests, spend, offered = counts[:, Count.REQUESTS], counts[:, Count.SPEND] / 1e6, sums[:, Sum.OFFERED]
         bids, costs = offered * played * target, np.nan_to_num(ledger.market_price[:tick, k]) * requests
         day, last3, elapsed = slice(None), slice(-3, None), forecast[:tick].sum()
 
@@ -276,12 +277,12 @@ def test_features_say_what_they_say(limited: bool) -> None:
             "bid_last3": log_ratio(mean(bids, last3), usual),
             "winning_cost": log_ratio(mean(costs, day), usual),
             "rate": 2 * log_ratio(mean(offered, day), rate),
-            "conversions": math.log1p(counts[:, K.REPORTED].sum()),
-            "win_rate": 2 * mean(counts[:, K.WINS], day) - 1,
+            "conversions": math.log1p(counts[:, Count.REPORTED].sum()),
+            "win_rate": 2 * mean(counts[:, Count.WINS], day) - 1,
             "winning_cost_last3": log_ratio(mean(costs, last3), usual),
             "rate_last3": 2 * log_ratio(mean(offered, last3), rate),
-            "conversions_last3": math.log1p(counts[-3:, K.REPORTED].sum()),
-            "win_rate_last3": 2 * mean(counts[:, K.WINS], last3) - 1,
+            "conversions_last3": math.log1p(counts[-3:, Count.REPORTED].sum()),
+            "win_rate_last3": 2 * mean(counts[:, Count.WINS], last3) - 1,
             "rate_now": 2 * log_ratio(mean(offered, slice(-1, None)), rate),
             "traffic_now": math.log(forecast[min(tick, ticks - 1)] * ticks),
             "traffic_last3": log_ratio(requests[-3:].sum() / min(tick, 3), expected / ticks),
@@ -295,7 +296,7 @@ def test_features_say_what_they_say(limited: bool) -> None:
             )
             if tick < ticks
             else 0.0,
-            "believed_cpa_over_limit": log_ratio(spend.sum(), sums[:, K.BELIEVED].sum() / worth * target),
+            "believed_cpa_over_limit": log_ratio(spend.sum(), sums[:, Sum.BELIEVED].sum() / worth * target),
         }
         assert tuple(wanted) == FEATURES
         np.testing.assert_allclose(observation, np.clip(list(wanted.values()), -BOUND, BOUND), atol=1e-5, err_msg=str(tick))

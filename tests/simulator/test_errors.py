@@ -222,7 +222,7 @@ def rows(width: int, start: float = 0.0, held: int = 6) -> np.ndarray[Any, Any]:
 def test_decisions_that_are_not_allowed(engine: Any, decision: Any, words: tuple[str, ...]) -> None:
     if isinstance(decision, RequestRule) and isinstance(decision.state, np.ndarray):
         decision = decision._replace(state=decision.state.copy())
-    world = World(TINY, {"bid": Deciding(decision)}, engine=engine)
+    world = World(TINY, {"bidding": Deciding(decision)}, engine=engine)
     text = refused(PolicyError, world.run, *words)
     assert "Deciding" in text or "rule of campaign" in text
 
@@ -239,14 +239,14 @@ def test_decisions_that_are_not_allowed(engine: Any, decision: Any, words: tuple
         (lambda: World(TINY, record="c9"), MarketError, ("'c9'",)),
         (lambda: World(TINY).recorded(), MarketError, ("World(record=...)",)),
         (lambda: World(TINY, BidPolicy()), PolicyError, ("mapping", "BidPolicy")),  # type: ignore[arg-type]
-        (lambda: World(TINY, {"bids": BidPolicy()}), PolicyError, ("'bids'", "did you mean 'bid'")),
-        (lambda: World(TINY, {"bid": "pid"}), PolicyError, ("str",)),  # type: ignore[dict-item]
-        (lambda: World(TINY, {"bid": {"c0": "pid"}}), PolicyError, ("'c0'", "str")),  # type: ignore[dict-item]
-        (lambda: World(TINY, {"bid": {"c7": BidPolicy()}}), PolicyError, ("'c7'", "c")),
-        (lambda: World(TINY, {"bid": {6: BidPolicy()}}), PolicyError, ("6", "known are")),
-        (lambda: World(TINY, {"bid": {0.5: BidPolicy()}}), PolicyError, ("0.5",)),  # type: ignore[dict-item]
-        (lambda: World(TINY, {"bid": {0: BidPolicy(), "c0": BidPolicy()}}), PolicyError, ("'c0'", "twice")),
-        (lambda: World(TINY, {"bid": BidPolicy()}).run(), PolicyError, ("BidPolicy", "decides")),
+        (lambda: World(TINY, {"bid": BidPolicy()}), PolicyError, ("'bid'", "bidding")),
+        (lambda: World(TINY, {"bidding": "pid"}), PolicyError, ("str",)),  # type: ignore[dict-item]
+        (lambda: World(TINY, {"bidding": {"c0": "pid"}}), PolicyError, ("'c0'", "str")),  # type: ignore[dict-item]
+        (lambda: World(TINY, {"bidding": {"c7": BidPolicy()}}), PolicyError, ("'c7'", "c")),
+        (lambda: World(TINY, {"bidding": {6: BidPolicy()}}), PolicyError, ("6", "known are")),
+        (lambda: World(TINY, {"bidding": {0.5: BidPolicy()}}), PolicyError, ("0.5",)),  # type: ignore[dict-item]
+        (lambda: World(TINY, {"bidding": {0: BidPolicy(), "c0": BidPolicy()}}), PolicyError, ("'c0'", "twice")),
+        (lambda: World(TINY, {"bidding": BidPolicy()}).run(), PolicyError, ("BidPolicy", "decides")),
         (lambda: World(TINY).run(until=1.5), MarketError, ("1.5", "whole number")),  # type: ignore[arg-type]
         (lambda: World(TINY).run(until=float("inf")), MarketError, ("inf",)),  # type: ignore[arg-type]
         (lambda: World(TINY).run(until=float("nan")), MarketError, ("nan",)),  # type: ignore[arg-type]
@@ -304,7 +304,7 @@ def test_requests_to_a_market_that_are_not_allowed(act: Callable[[World], Any], 
 
 
 def test_campaigns_that_bid_by_request_have_no_multiplier() -> None:
-    world = World(TINY, {"bid": {0: Deciding(bids(lambda requests: requests.rate))}})
+    world = World(TINY, {"bidding": {0: Deciding(bids(lambda requests: requests.rate))}})
     world.run(1000)
     refused(MarketError, lambda: world.set_multiplier(0, 1.0), "bids by request", "0")
 

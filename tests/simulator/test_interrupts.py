@@ -51,7 +51,7 @@ def test_ctrl_c_anywhere_changes_nothing(data: st.DataObject) -> None:
     kinds = data.draw(st.text("mcr-X", min_size=held, max_size=held))
     times = data.draw(st.lists(st.integers(0, scenario.horizon_us - 1), min_size=1, max_size=4, unique=True))
     plain, stopped = policies(kinds), policies(kinds)
-    whole, parts = (World(scenario, {"bid": seats}, 3, engine) for seats in (plain, stopped))
+    whole, parts = (World(scenario, {"bidding": seats}, 3, engine) for seats in (plain, stopped))
     for world, deed in ((whole, lambda: None), (parts, press)):
         for time in times:
             world.process(_does(world, time, deed))
@@ -81,7 +81,7 @@ class Presses(BidPolicy):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_decision_is_made_to_its_end(engine: Any) -> None:
-    whole, parts = (World(TINY, {"bid": Presses(tick)}, 0, engine) for tick in (-1, 7))
+    whole, parts = (World(TINY, {"bidding": Presses(tick)}, 0, engine) for tick in (-1, 7))
     whole.run()
     assert run_on(parts) == 1
     assert whole.ledger.counts.tobytes() == parts.ledger.counts.tobytes()
@@ -109,7 +109,7 @@ def test_who_presses_twice_need_not_wait() -> None:
             press()
             raise AssertionError("pressed twice, it goes on")
 
-    world = World(TINY, {"bid": Hangs()}, seed=0)
+    world = World(TINY, {"bidding": Hangs()}, seed=0)
     with pytest.raises(KeyboardInterrupt):
         world.run()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -137,11 +137,11 @@ def alarm(seconds: float, error: type[BaseException]) -> Iterator[None]:
 @pytest.mark.parametrize("error", [KeyboardInterrupt, TimeoutError])
 def test_an_error_at_any_moment_ends_in_the_same_books_or_in_a_refusal(engine: Any, error: type[BaseException]) -> None:
     scenario = TINY.override({"days": 2})
-    whole = World(scenario, {"bid": Presses(-1)}, 0, engine)
+    whole = World(scenario, {"bidding": Presses(-1)}, 0, engine)
     whole.run()
     dice, refused, same = np.random.default_rng(5), 0, 0
     for _ in range(24):
-        world = World(scenario, {"bid": Presses(-1)}, 0, engine)
+        world = World(scenario, {"bidding": Presses(-1)}, 0, engine)
         try:
             with alarm(float(dice.uniform(1e-4, 2e-2)), error):
                 world.run()
@@ -183,7 +183,7 @@ class Particular(Exception):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("error", [ValueError("mine"), PolicyError("mine"), Particular(3, hint="mine")], ids=repr)
 def test_after_an_error_of_a_policy_a_world_refuses(engine: Any, error: Exception) -> None:
-    world = World(TINY, {"bid": Fails(5, error)}, 0, engine)
+    world = World(TINY, {"bidding": Fails(5, error)}, 0, engine)
     with pytest.raises(type(error), match="mine") as caught:
         world.run()
     assert caught.value is error
@@ -210,11 +210,11 @@ def test_a_world_cannot_run_itself() -> None:
 
 def test_a_policy_that_has_moved_to_another_world_is_missed_in_the_first() -> None:
     policy = Presses(-1)
-    first, second = World(TINY, {"bid": policy}, seed=0), World(TINY, {"bid": policy}, seed=1)
+    first, second = World(TINY, {"bidding": policy}, seed=0), World(TINY, {"bidding": policy}, seed=1)
     first.run(10**10)
     second.run(10**10)
     with pytest.raises(PolicyError, match="Presses has begun to decide for another world"):
         first.run()
     second.run()
-    third = World(TINY, {"bid": policy}, seed=1)  # one after the other is no trouble
+    third = World(TINY, {"bidding": policy}, seed=1)  # one after the other is no trouble
     third.run()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from adarena.simulator import BidPolicy, BidView, ChunkBids, Multiplier, RequestRule, Scenario, World, rule
-from adarena.simulator.engine import state as K
+from adarena.simulator.engine.state import JOURNAL_FLOATS, JOURNAL_INTS, Control
 from adarena.simulator.scenario.creatives import Creative, Creatives, FormatShares
 from adarena.simulator.scenario.delivery import (
     Auction,
@@ -438,7 +438,7 @@ def arrivals(scenario: Scenario, seed: int) -> list[int]:
     """When the first requests arrive, in microseconds, if nobody surges."""
     world = World(scenario, seed=seed)
     world._exchange.score()
-    times = world._exchange.state.times
+    times = world._exchange.state.block.times
     return [int(t) for t in times if t < scenario.horizon_us]
 
 
@@ -473,20 +473,21 @@ class Tape(NamedTuple):
 
     def column(self, name: str) -> NDArray[np.int64]:
         """One of the whole-numbered columns; money in millionths."""
-        return self.ints[:, K.JOURNAL_INTS.index(name)]
+        return self.ints[:, JOURNAL_INTS.index(name)]
 
 
 def give_tape(world: World, rows: int) -> Callable[[], Tape]:
     """Has a world write its impressions to memory; call what is returned to read them."""
     world._exchange.replace(
-        journal_ints=np.zeros((rows, len(K.JOURNAL_INTS)), np.int64),
-        journal_floats=np.zeros((rows, len(K.JOURNAL_FLOATS))),
+        "logs",
+        journal_ints=np.zeros((rows, len(JOURNAL_INTS)), np.int64),
+        journal_floats=np.zeros((rows, len(JOURNAL_FLOATS))),
     )
 
     def read() -> Tape:
         state = world._exchange.state
-        used = int(state.control[K.JOURNALED])
+        used = int(state.control[Control.JOURNALED])
         assert used < rows
-        return Tape(state.journal_ints[:used], state.journal_floats[:used, 0], state.journal_floats[:used, 1])
+        return Tape(state.logs.journal_ints[:used], state.logs.journal_floats[:used, 0], state.logs.journal_floats[:used, 1])
 
     return read

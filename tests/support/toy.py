@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -16,16 +16,25 @@ from adarena.agents.parameters import Uniform
 from adarena.benchmarks import suites
 from adarena.benchmarks.comparison.suite import Case, Metric, Panel, Shown, Suite, against_hindsight
 from adarena.simulator import PolicyError, Scenario
+from adarena.simulator.seats.seat import Policy
 
 LEVELS = (0.1, 0.5, 0.9)
 PEAK, NOISE = 0.6, 0.2  # where the best level of a day lies, and how far to either side
 
 
-class LevelPolicy:
+class LevelPolicy(Policy[Any, Any]):
     """Base of what sits in the toy seat."""
+
+    seat = "toy"
 
     def level_of(self, day: int) -> float:
         raise NotImplementedError
+
+
+class LevelSeat:
+    """As much of a seat as the catalogue looks at."""
+
+    policy = LevelPolicy
 
 
 @dataclass
@@ -119,6 +128,6 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> Toy:
     suite.TOY = TOY  # type: ignore[attr-defined]
     for name, module in (("adarena.agents.toy", agents), ("adarena.benchmarks.suites.toy", suite)):
         monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.setitem(catalogue.SEATS, "toy", LevelPolicy)
+    monkeypatch.setitem(catalogue.SEATS, "toy", LevelSeat)
     monkeypatch.setitem(suites.SUITES, "toy", "toy:TOY")
     return TOY

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from adarena.simulator import BidPolicy, BidView, Multiplier, RequestRule, Scenario
-from adarena.simulator.seats.bidding.decisions import History, Told
+from adarena.simulator.seats.bidding.view import History, Told
 
 DICE = np.random.default_rng(0)
 

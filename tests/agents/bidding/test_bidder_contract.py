@@ -13,7 +13,7 @@ from adarena.agents.bidding import POLICIES
 from adarena.agents.bidding.budgets import allowed_spend
 from adarena.agents.catalogue import make_policy
 from adarena.simulator import BidPolicy, BidView, ChunkBids, Multiplier, RequestRule, Requests, Scenario, World
-from adarena.simulator.engine import state as K
+from adarena.simulator.engine.state import COUNTS_TOLD, SUMS_TOLD, Count
 from adarena.simulator.market.market import build
 
 TINY = Scenario.preset("tiny").override({"days": 2})
@@ -26,7 +26,7 @@ every_bidder = pytest.mark.parametrize("name", sorted(POLICIES))
 
 def played(policies: Any, scenario: Scenario = TINY, seed: int = 0) -> World:
     """A finished run."""
-    world = World(scenario, {"bid": policies}, seed=seed)
+    world = World(scenario, {"bidding": policies}, seed=seed)
     world.run()
     return world
 
@@ -79,7 +79,7 @@ def test_target_and_value_move_together(shock: bool) -> None:
             np.testing.assert_allclose(allowed, market.target / market.value, rtol=1e-12)
             return Multiplier(view.prior)
 
-    world = World(LIMITED, {"bid": Spy()}, seed=5)
+    world = World(LIMITED, {"bidding": Spy()}, seed=5)
     world.run(world.scenario.tick_us * 4)
     if shock:
         world.scale_value(0, 3.0)
@@ -103,7 +103,7 @@ def test_it_knows_what_to_do_in_a_market_of_one_tick(name: str) -> None:
 
 @every_bidder
 def test_a_budget_taken_away_does_not_trouble_it(name: str) -> None:
-    world = World(TINY, {"bid": make_policy("bidding", name)}, seed=0)
+    world = World(TINY, {"bidding": make_policy("bidding", name)}, seed=0)
     world.set_budget(0, 0)
     world.run()
     assert world.ledger.spend()[:, 0].sum() == 0
@@ -115,11 +115,11 @@ def test_it_decides_from_beliefs_alone(name: str) -> None:
     """Other true click rates, the same beliefs, billing by impression: the decisions stay the same to the last bit."""
     runs = []
     for shift in (0.0, 1.0):
-        world = World(TINY, {"bid": make_policy("bidding", name)}, seed=3)
+        world = World(TINY, {"bidding": make_policy("bidding", name)}, seed=3)
         state = world._exchange.state
-        moved = state.truth_bias + np.float32(shift)
+        moved = state.truth.bias + np.float32(shift)
         moved.flags.writeable = False  # as what worlds share is
-        world._exchange.replace(truth_bias=moved)
+        world._exchange.replace("truth", bias=moved)
         world.run()
         runs.append(world)
     one, other = runs
@@ -144,7 +144,7 @@ def said(decision: Any) -> bytes:
 def views_of(scenario: Scenario, absent: slice) -> list[BidView]:
     """What six campaigns see over two days, told that they could not bid in some ticks."""
     spy = Spy(by_request=False)
-    world = World(scenario, {"bid": dict.fromkeys(range(6), spy)}, seed=1)
+    world = World(scenario, {"bidding": dict.fromkeys(range(6), spy)}, seed=1)
     world.run()
     views = [v for v in spy.seen if isinstance(v, BidView)]
     for number in range(*absent.indices(len(views))):
@@ -185,7 +185,7 @@ def test_after_an_absence_it_does_not_make_up_for_it_in_a_rush(name: str, mode: 
     """
     spent, even, without = 0.0, 0.0, 0.0
     for seed in range(6):
-        away, there = (World(ABSENCE, {"bid": {0: make_policy("bidding", name)}}, seed=seed) for _ in range(2))
+        away, there = (World(ABSENCE, {"bidding": {0: make_policy("bidding", name)}}, seed=seed) for _ in range(2))
         away.process(absence(away, mode))
         for world in (away, there):
             world.run()
@@ -212,7 +212,7 @@ def absence(world: World, mode: str) -> Iterator[Any]:
 
 def test_a_view_tells_who_could_bid_and_what_is_within_reach() -> None:
     spy = Spy(by_request=False)
-    world = World(Scenario.preset("tiny"), {"bid": dict.fromkeys(range(6), spy)}, seed=1)
+    world = World(Scenario.preset("tiny"), {"bidding": dict.fromkeys(range(6), spy)}, seed=1)
     world.process(absence(world, "paused"))
 
     def half_a_tick() -> Iterator[Any]:
@@ -271,16 +271,17 @@ def arrays(thing: Any) -> Iterator[np.ndarray]:
 @pytest.mark.parametrize("by_request", [False, True])
 def test_nothing_a_policy_is_shown_reaches_into_the_truth(by_request: bool) -> None:
     spy = Spy(by_request)
-    world = World(TINY, {"bid": {0: spy, 3: spy}}, seed=0, record=0)
+    world = World(TINY, {"bidding": {0: spy, 3: spy}}, seed=0, record=0)
     world.run()
     state, ledger = world._exchange.state, world.ledger
     shown = [array for thing in spy.seen for array in arrays(thing)]
     assert len(shown) > 100
     truth = [
-        state.true_conversion, state.truth_users, state.truth_ads, state.truth_bias, state.truth_block, state.value,
-        state.counts[K.COUNTS_TOLD :], state.sums[K.SUMS_TOLD :], state.record_floats, state.record_ints, state.reports,
-        ledger.counts[:, K.COUNTS_TOLD :], ledger.sums[:, K.SUMS_TOLD :],
-        ledger.today_counts[K.COUNTS_TOLD :], ledger.today_sums[K.SUMS_TOLD :],
+        state.truth.conversion, state.truth.users, state.truth.ads, state.truth.bias, state.truth.block, state.terms.value,
+        state.tally.counts[COUNTS_TOLD :], state.tally.sums[SUMS_TOLD :], state.logs.record_floats,
+        state.logs.record_ints, state.terms.reports,
+        ledger.counts[:, COUNTS_TOLD :], ledger.sums[:, SUMS_TOLD :],
+        ledger.today_counts[COUNTS_TOLD :], ledger.today_sums[SUMS_TOLD :],
     ]  # fmt: skip
     for array in shown:
         assert not any(np.may_share_memory(array, secret) for secret in truth)
@@ -289,11 +290,11 @@ def test_nothing_a_policy_is_shown_reaches_into_the_truth(by_request: bool) -> N
 def test_a_view_does_not_tell_what_only_a_judge_may_know() -> None:
     """Conversions are told when they are reported, never when they happen."""
     spy = Spy(by_request=False)
-    world = World(TINY, {"bid": dict.fromkeys(range(6), spy)}, seed=1)
+    world = World(TINY, {"bidding": dict.fromkeys(range(6), spy)}, seed=1)
     world.run()
     views = [v for v in spy.seen if isinstance(v, BidView)]
     told = np.array([v.last.conversions_reported for v in views[1:]])
-    assert (told == world.ledger.counts[: len(told), K.REPORTED]).all()
-    happened = world.ledger.counts[: len(told), K.CONVERSIONS]
+    assert (told == world.ledger.counts[: len(told), Count.REPORTED]).all()
+    happened = world.ledger.counts[: len(told), Count.CONVERSIONS]
     assert told.sum() < happened.sum()
     assert (np.cumsum(told, axis=0) <= np.cumsum(happened, axis=0)).all()

@@ -11,7 +11,7 @@ from views import decided, told, uniform_market, view
 
 from adarena.agents.bidding import MCPC, PID, DualMirrorDescent, Fixed, Linear, Truthful, UniformRandom
 from adarena.simulator import BidPolicy, Multiplier, PolicyError, Scenario, World
-from adarena.simulator.seats.bidding.decisions import History
+from adarena.simulator.seats.bidding.view import History
 
 
 def test_truthful_bids_the_target() -> None:
@@ -130,7 +130,7 @@ def test_dual_learns_nothing_from_a_tick_without_money() -> None:
 def test_dual_finds_the_multiplier_that_spends_the_budget(per_request: float, multiplier: float) -> None:
     """Second price, own value and rival's bid U[0, 1], budget rho a request: the multiplier is sqrt(6 rho)."""
     scenario = uniform_market(64_000, 320, budget_per_day=per_request * 64_000)
-    world = World(scenario, {"bid": {0: DualMirrorDescent(step=0.05)}}, seed=3)
+    world = World(scenario, {"bidding": {0: DualMirrorDescent(step=0.05)}}, seed=3)
     world.run()
     second_half = world.ledger.multiplier[160:, 0]
     # A tick's spend has a relative error of 16% (200 requests), so a step of .05 leaves the multiplier one of 1.8%,
@@ -145,7 +145,7 @@ def test_pid_spends_along_an_uneven_curve() -> None:
     tree["demand"]["advertisers"][0]["campaigns"][0]["prior_multiplier"] = 0.5
     world_of = {}
     for name, policy in (("pid", PID(kp=8, ki=0.5)), ("fixed", Fixed())):
-        world = World(Scenario.from_tree(tree), {"bid": {0: policy}}, seed=1)
+        world = World(Scenario.from_tree(tree), {"bidding": {0: policy}}, seed=1)
         world.run()
         world_of[name] = np.cumsum(world.ledger.spend()[:, 0]) * 54 / 48_000
     curve = np.cumsum(np.repeat([8.0, 1.0, 1.0, 2.0], 12)) / 144

@@ -261,7 +261,7 @@ def test_shading_gains_what_theory_allows_at_first_prices() -> None:
     tree["auction"]["pricing"] = "first"
     worth = {}
     for name, policy in (("shading", FirstPriceShading()), ("truthful", make_policy("bidding", "truthful"))):
-        world = World(Scenario.from_tree(tree), {"bid": {0: policy}}, seed=2)
+        world = World(Scenario.from_tree(tree), {"bidding": {0: policy}}, seed=2)
         world.run()
         worth[name] = float((world.ledger.value()[20:, 0] - world.ledger.spend()[20:, 0]).sum()) / 10_000
     assert worth["truthful"] == pytest.approx(0, abs=1e-3)

@@ -67,7 +67,7 @@ def test_adaptive_pacing_never_bids_more_than_the_target() -> None:
 def test_it_finds_the_multiplier_that_spends_the_budget(policy: BidPolicy, per_request: float, multiplier: float) -> None:
     """Second price, own value and rival's bid U[0, 1], budget rho a request: the multiplier is sqrt(6 rho)."""
     scenario = uniform_market(64_000, 320, budget_per_day=per_request * 64_000)
-    world = World(scenario, {"bid": {0: policy}}, seed=3)
+    world = World(scenario, {"bidding": {0: policy}}, seed=3)
     world.run()
     assert world.ledger.multiplier[160:280, 0].mean() == pytest.approx(multiplier, rel=0.03)
 
@@ -112,7 +112,7 @@ def test_min_pacing_bids_the_lower_of_two_paces() -> None:
 def test_it_finds_the_multiplier_that_keeps_a_return(policy: BidPolicy, ratio: float) -> None:
     """Value over spend at least tau, own value and rival's bid U[0, 1]: bid v / x, x = tau - sqrt(tau^2 - 3 (tau - 1))."""
     scenario = uniform_market(64_000, 320, objective="target_roas", target_roas=ratio)
-    world = World(scenario, {"bid": {0: policy}}, seed=4)
+    world = World(scenario, {"bidding": {0: policy}}, seed=4)
     world.run()
     x = ratio - math.sqrt(ratio**2 - 3 * (ratio - 1))
     value, spend = world.ledger.value()[160:, 0].sum(), world.ledger.spend()[160:, 0].sum()
@@ -176,7 +176,7 @@ def test_throttling_wastes_what_theory_says() -> None:
     scenario = uniform_market(48_000, 480, budget_per_day=4_000.0)
     worth = {}
     for policy in (Throttling(step=0.05), MultiplicativePacing(step=0.05)):
-        world = World(scenario, {"bid": {0: policy}}, seed=2)
+        world = World(scenario, {"bidding": {0: policy}}, seed=2)
         world.run()
         worth[type(policy)] = world.ledger.value()[:, 0].sum() / 48_000
         assert world.ledger.spend()[:, 0].sum() > 0.98 * 4_000

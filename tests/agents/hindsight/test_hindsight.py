@@ -12,11 +12,11 @@ import pytest
 from scipy.optimize import linprog
 
 from adarena.agents.bidding import PID, POLICIES, Fixed
-from adarena.agents.bidding.hindsight import static_hindsight
 from adarena.agents.catalogue import make_policy
 from adarena.agents.hindsight import bounds
 from adarena.agents.hindsight.bounds import clairvoyant_bound, frontier_bound, slot_prices
 from adarena.agents.hindsight.knapsack import choice_bound, frontier, frontier_score
+from adarena.agents.hindsight.multiplier import static_hindsight
 from adarena.agents.hindsight.scores import day_scores
 from adarena.agents.objectives import target_score
 from adarena.simulator import BidPolicy, MarketError, PolicyError, Scenario, World
@@ -161,7 +161,7 @@ def test_no_run_exceeds_the_bound_of_its_own_record(monkeypatch: pytest.MonkeyPa
     shares, beaten_if_dearer, scores, missed, below = [], 0, [], 0, 0
     for number in range(200):
         scenario, policies, held = random_market(number)
-        world = World(scenario, {"bid": policies}, seed=number, record=held)
+        world = World(scenario, {"bidding": policies}, seed=number, record=held)
         if number % 4 == 0:
             world.process(meddle(world, held, number))
         world.run()
@@ -193,7 +193,7 @@ def test_no_run_exceeds_the_bound_of_its_own_record(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("pricing", ["first", "second", "gsp", "vcg"])
 def test_who_may_spend_anything_and_bids_enough_reaches_the_bound(pricing: str) -> None:
     scenario = Scenario.preset("tiny").override({"demand.budget_share": None, "auction.pricing": pricing})
-    world = World(scenario, {"bid": {2: Fixed(1e6)}}, seed=4, record=2)
+    world = World(scenario, {"bidding": {2: Fixed(1e6)}}, seed=4, record=2)
     world.run()
     assert clairvoyant_bound(world) == pytest.approx(world.ledger.value()[:, 2].sum(), rel=1e-12)
 
@@ -202,7 +202,7 @@ def test_requests_that_nobody_answers_do_not_shift_the_record() -> None:
     """Where half of the requests leave their queue, a day's record is of those that were auctioned on it."""
     serving = {"servers": 1, "service_s": 40.0, "deadline_s": 100.0}
     scenario = Scenario.preset("tiny").override({"days": 2, "demand.budget_share": None, "serving": serving})
-    world = World(scenario, {"bid": {2: Fixed(1e6)}}, seed=4, record=2)
+    world = World(scenario, {"bidding": {2: Fixed(1e6)}}, seed=4, record=2)
     world.run()
     assert world.ledger.requests().sum() < 0.6 * world.played
     assert clairvoyant_bound(world) == pytest.approx(world.ledger.value()[:, 2].sum(), rel=1e-12)
@@ -231,7 +231,7 @@ def test_a_top_up_is_money_that_was_really_there() -> None:
     scenario = Scenario.preset("tiny").override({"demand.budget_share": None})
 
     def bound(budget: float, extra: float) -> float:
-        world = World(scenario, {"bid": rivals | {0: Fixed()}}, seed=2, record=0)
+        world = World(scenario, {"bidding": rivals | {0: Fixed()}}, seed=2, record=0)
         world.set_budget(0, budget)
         world.run(1)
         world.set_budget(0, budget)
@@ -285,7 +285,7 @@ def test_a_bound_needs_a_record_and_charges_that_post_in_time() -> None:
 def value_at(scenario: Scenario, multiplier: float, campaign: int, seed: int) -> tuple[float, float]:
     """Value and spend of a constant multiplier against PID rivals."""
     rivals: dict[int | str, BidPolicy] = {k: PID() for k in range(6) if k != campaign}
-    world = World(scenario, {"bid": rivals | {campaign: Fixed(multiplier, times_prior=False)}}, seed=seed)
+    world = World(scenario, {"bidding": rivals | {campaign: Fixed(multiplier, times_prior=False)}}, seed=seed)
     world.run()
     return float(world.ledger.value()[:, campaign].sum()), float(world.ledger.spend()[:, campaign].sum())
 
@@ -308,7 +308,7 @@ def test_static_hindsight_goes_as_far_as_it_pays() -> None:
     """Without a budget more is always better, so the search leaves its first range and wins everything."""
     scenario = Scenario.preset("tiny").override({"demand.budget_share": None})
     found = static_hindsight(scenario, None, 0, 0)
-    world = World(scenario, {"bid": {0: Fixed(found.multiplier, times_prior=False)}}, seed=0, record=0)
+    world = World(scenario, {"bidding": {0: Fixed(found.multiplier, times_prior=False)}}, seed=0, record=0)
     world.run()
     assert found.multiplier > 2.6
     assert found.value == pytest.approx(clairvoyant_bound(world), rel=1e-12)

@@ -21,13 +21,13 @@ from adarena.__main__ import main
 from adarena.agents.bidding import PID
 from adarena.agents.bidding.rivals import contested, rivals
 from adarena.agents.catalogue import describe, make_policy
-from adarena.agents.learning.features import FEATURES, Observer
 from adarena.agents.learning.groups import GroupedRollouts
 from adarena.agents.learning.saved import load_agent
 from adarena.agents.learning.settings import ALGORITHMS, PPOSettings, SACSettings, make_settings, parsed
 from adarena.agents.learning.training import _model, train
 from adarena.benchmarks.comparison.store import source_digest
 from adarena.simulator import PolicyError, Scenario, World
+from adarena.simulator.seats.bidding.vectors import FEATURES, BidVectors
 
 ID = "AdArena/Bidding-v0"
 TINY = Scenario.named("tiny")
@@ -253,7 +253,7 @@ def test_the_policy_in_a_world_does_what_the_agent_does_in_the_environment(agent
         observation, _, over, _, info = env.step(actor.act(observation))
         decided.append(info["multiplier"])
         values.append(info["value"])
-    world = World(TINY, {"bid": {**rivals(TINY, k, mix), k: make_policy("bidding", f"agent:{agent}")}}, seed=day)
+    world = World(TINY, {"bidding": {**rivals(TINY, k, mix), k: make_policy("bidding", f"agent:{agent}")}}, seed=day)
     world.run()
     assert world.ledger.multiplier[:, k].tolist() == decided
     assert world.ledger.value()[:, k].tolist() == values
@@ -263,13 +263,13 @@ def test_the_policy_in_a_world_does_what_the_agent_does_in_the_environment(agent
 def test_holding_many_is_holding_each(agent: Path) -> None:
     two_days = TINY.override({"days": 2})
     policy = make_policy("bidding", f"agent:{agent}")
-    together = World(two_days, {"bid": policy}, seed=3)
-    apart = World(two_days, {"bid": {k: make_policy("bidding", f"agent:{agent}") for k in range(6)}}, seed=3)
+    together = World(two_days, {"bidding": policy}, seed=3)
+    apart = World(two_days, {"bidding": {k: make_policy("bidding", f"agent:{agent}") for k in range(6)}}, seed=3)
     for world in (together, apart):
         world.run()
     assert together.ledger.multiplier.tobytes() == apart.ledger.multiplier.tobytes()
     assert together.ledger.counts.tobytes() == apart.ledger.counts.tobytes()
-    again = World(two_days, {"bid": policy}, seed=3)
+    again = World(two_days, {"bidding": policy}, seed=3)
     again.run()
     assert again.ledger.multiplier.tobytes() == together.ledger.multiplier.tobytes()
 
@@ -281,7 +281,7 @@ def test_observations_stay_finite_whatever_is_held(agent: Path, changes: dict[st
     class Watching(PID):
         def start(self, view: Any, dice: Any) -> None:
             super().start(view, dice)
-            self.observer = Observer()
+            self.observer = BidVectors()
 
         def decide(self, view: Any) -> Any:
             seen = self.observer.observe(view)
@@ -289,7 +289,7 @@ def test_observations_stay_finite_whatever_is_held(agent: Path, changes: dict[st
             assert np.abs(seen).max() <= 5
             return super().decide(view)
 
-    world = World(TINY.override(changes), {"bid": Watching()}, seed=1)
+    world = World(TINY.override(changes), {"bidding": Watching()}, seed=1)
     world.set_budget(0, 0.0)
     world.run(world.scenario.horizon_us // 2)
     world.top_up(0, 5.0)

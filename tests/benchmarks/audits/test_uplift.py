@@ -10,7 +10,7 @@ import pytest
 
 from adarena.benchmarks.audits.uplift import organic, uplift
 from adarena.simulator import MarketError, Scenario, World
-from adarena.simulator.engine import state as K
+from adarena.simulator.engine.state import JOURNAL_FLOATS, JOURNAL_INTS, Control
 
 ROWS = 200_000
 
@@ -28,7 +28,7 @@ def shown(scenario: Scenario, seed: int, paused: int | None = None) -> tuple[Wor
     """A finished world and its impressions, a row of `engine.state.JOURNAL_INTS` each."""
     world = World(scenario, seed=seed)
     world._exchange.replace(
-        journal_ints=np.zeros((ROWS, len(K.JOURNAL_INTS)), np.int64), journal_floats=np.zeros((ROWS, len(K.JOURNAL_FLOATS)))
+        "logs", journal_ints=np.zeros((ROWS, len(JOURNAL_INTS)), np.int64), journal_floats=np.zeros((ROWS, len(JOURNAL_FLOATS)))
     )
 
     def stays_away() -> Generator[Any, Any, None]:
@@ -38,11 +38,11 @@ def shown(scenario: Scenario, seed: int, paused: int | None = None) -> tuple[Wor
 
     world.process(stays_away())
     world.run()
-    return world, world._exchange.state.journal_ints[: int(world._exchange.state.control[K.JOURNALED])]
+    return world, world._exchange.state.logs.journal_ints[: int(world._exchange.state.control[Control.JOURNALED])]
 
 
 def column(rows: np.ndarray, name: str) -> np.ndarray:
-    return rows[:, K.JOURNAL_INTS.index(name)]
+    return rows[:, JOURNAL_INTS.index(name)]
 
 
 def test_uplift_is_what_the_same_world_lacks_without_the_ad() -> None:

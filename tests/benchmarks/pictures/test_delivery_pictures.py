@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from adarena.benchmarks.audits.funnel import Audit, audit
-from adarena.benchmarks.pictures import day as plots
+from adarena.benchmarks.output.figures import close
 from adarena.benchmarks.pictures import delivery
 from adarena.simulator import Scenario, World
 
@@ -105,4 +105,4 @@ def test_the_picture_has_four_panels(world: World) -> None:
     titles = [axis.get_title(loc="left") for axis in figure.axes if axis.get_title(loc="left")]
     assert titles == ["What became of requests", "Time to an answer", "Servers", "What quotas buy"]
     assert np.isfinite(figure.axes[3].lines[0].get_ydata()).all()
-    plots.close(figure)
+    close(figure)

@@ -9,16 +9,16 @@ import pytest
 from rich.console import Console
 
 from adarena.agents.catalogue import make_policy
-from adarena.benchmarks.pictures import day as plots
+from adarena.benchmarks.output.figures import close
 from adarena.benchmarks.pictures import leads as chain
 from adarena.simulator import Scenario, World
-from adarena.simulator.engine import state as K
+from adarena.simulator.engine.state import Count
 
 
 @pytest.fixture(scope="module")
 def world() -> World:
     """The preset under PID."""
-    out = World(Scenario.preset("leads"), {"bid": make_policy("bidding", "pid")}, seed=0)
+    out = World(Scenario.preset("leads"), {"bidding": make_policy("bidding", "pid")}, seed=0)
     out.run()
     return out
 
@@ -51,11 +51,11 @@ def test_the_table_shows_the_books(world: World) -> None:
     console.print(chain.chain_table(world))
     lines = {line.split()[0]: line.split() for line in console.export_text().splitlines() if line.strip()}
     frame, counts = world.ledger.to_frame(), world.ledger.counts.sum(axis=(0, 2))
-    assert lines["clicks"][1] == f"{counts[K.CLICKS]:,}"
+    assert lines["clicks"][1] == f"{counts[Count.CLICKS]:,}"
     assert lines["form"][2] == f"{frame['form_opens'].sum():,}"
     submits, qualified, sales = frame["conversions"].sum(), frame["qualified"].sum(), frame["sales"].sum()
     spend = frame["spend"].sum()
-    rates = f"{submits / frame['form_opens'].sum():.2%}", f"{submits / counts[K.CLICKS]:.2%}"
+    rates = f"{submits / frame['form_opens'].sum():.2%}", f"{submits / counts[Count.CLICKS]:.2%}"
     assert lines["submits"][1:5] == [f"{submits:,}", *rates, f"{spend / submits:.2f}"]
     assert lines["qualified"][1] == f"{qualified:,}"
     assert f"{frame['qualified_reported'].sum() / qualified:.1%}" in lines["qualified"]
@@ -78,7 +78,7 @@ def test_the_picture_is_drawn_even_if_nothing_was_clicked(world: World) -> None:
             share = line.get_ydata()
             assert share[-1] == pytest.approx(1)
             assert (share[1:] >= share[:-1]).all()
-        plots.close(figure)
+        close(figure)
 
 
 def test_durations() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from adarena.benchmarks.pictures import day as plots
+from adarena.benchmarks.output.figures import close
 from adarena.benchmarks.pictures import users
 from adarena.simulator import Scenario, World
 
@@ -104,4 +104,4 @@ def test_the_picture_has_a_panel_for_what_the_market_has(days: int, changes: dic
     assert len(titles) == len(panels)
     for title, begins in zip(titles, panels, strict=True):
         assert title.startswith(begins)
-    plots.close(figure)
+    close(figure)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from adarena.agents.bidding import Fixed
-from adarena.agents.bidding.hindsight import static_hindsight
 from adarena.agents.bidding.rivals import contested, rivals
+from adarena.agents.hindsight.multiplier import static_hindsight
 from adarena.agents.splits import SPLITS
 from adarena.benchmarks.comparison import measuring, report
 from adarena.benchmarks.comparison.suite import Yardstick

@@ -15,7 +15,7 @@ from places import ROOT
 from adarena.simulator import Logs, MarketError, Scenario, World
 from adarena.simulator.books.hashing import hashed
 from adarena.simulator.books.schemas import CANDIDATES, CATEGORIES, EVENTS, FEATURES, IMPRESSIONS, REQUESTS, TRUTH
-from adarena.simulator.engine import state as K
+from adarena.simulator.engine.state import Control, Count
 
 NAMES = ("requests", "impressions", "truth", "events")
 
@@ -27,7 +27,7 @@ def read(folder: Path) -> dict[str, pd.DataFrame]:
 
 def logged(folder: Path, scenario: Scenario, seed: int = 1, engine: str = "compiled") -> World:
     """A world with a few events that has written its journal."""
-    world = World(scenario, {"bid": {0: policies("m")[0]}}, seed, engine, journal=folder)  # type: ignore[arg-type]
+    world = World(scenario, {"bidding": {0: policies("m")[0]}}, seed, engine, journal=folder)  # type: ignore[arg-type]
     for deed in (Action(1000, "top_up", 1, 0.5), Action(2000, "surge", 0, 2.0), Action(2000, "pause", 2, 0.0)):
         world.process(deed.process(world))
     world.run()
@@ -38,7 +38,7 @@ def test_the_journal_holds_what_the_kernel_wrote(tmp_path: Path) -> None:
     scenario = Scenario.preset("tiny").override({"days": 2})
     logged(tmp_path, scenario)
     logs = read(tmp_path)
-    again = World(scenario, {"bid": {0: policies("m")[0]}}, 1)
+    again = World(scenario, {"bidding": {0: policies("m")[0]}}, 1)
     tape_of = give_tape(again, 100_000)
     for deed in (Action(1000, "top_up", 1, 0.5), Action(2000, "surge", 0, 2.0), Action(2000, "pause", 2, 0.0)):
         again.process(deed.process(again))
@@ -99,7 +99,7 @@ def test_both_engines_write_the_same(tmp_path: Path) -> None:
 def test_the_journal_changes_nothing(tmp_path: Path) -> None:
     scenario = Scenario.preset("tiny")
     world = logged(tmp_path, scenario)
-    again = World(scenario, {"bid": {0: policies("m")[0]}}, 1)
+    again = World(scenario, {"bidding": {0: policies("m")[0]}}, 1)
     for deed in (Action(1000, "top_up", 1, 0.5), Action(2000, "surge", 0, 2.0), Action(2000, "pause", 2, 0.0)):
         again.process(deed.process(again))
     again.run()
@@ -113,14 +113,14 @@ def test_long_runs_are_streamed_in_row_groups(tmp_path: Path) -> None:
         {"traffic.requests_per_day": 90_000, "traffic.day_sigma": 0.0, "users.count": 50}
     )
     world = World(scenario, seed=0, journal=tmp_path)
-    rows = world._exchange.state.journal_ints.shape[0]
+    rows = world._exchange.state.logs.journal_ints.shape[0]
     world.run()
-    assert world._exchange.state.journal_ints.shape[0] == rows < 80_000
+    assert world._exchange.state.logs.journal_ints.shape[0] == rows < 80_000
     requests, impressions = (pq.ParquetFile(tmp_path / f"{name}.parquet") for name in ("requests", "impressions"))
     assert requests.num_row_groups > 1
     assert impressions.num_row_groups > 1
     assert requests.metadata.num_rows == world.played
-    assert impressions.metadata.num_rows == int(world.ledger.counts[:, K.IMPRESSIONS].sum())
+    assert impressions.metadata.num_rows == int(world.ledger.counts[:, Count.IMPRESSIONS].sum())
     pairs = impressions.read(["request", "slot"]).to_pandas()
     assert not pairs.duplicated().any()
     assert pairs["request"].is_monotonic_increasing
@@ -278,7 +278,7 @@ def test_candidates_are_of_requests_that_were_made(tmp_path: Path) -> None:
         world = World(scenario, seed=2, journal=Logs(folder, candidates=1.0))
         world.run()
         candidates, made = (pd.read_parquet(folder / f"{name}.parquet")["request"] for name in ("candidates", "requests"))
-        assert len(made) == world.played < 0.5 * world._exchange.state.control[K.NEXT]
+        assert len(made) == world.played < 0.5 * world._exchange.state.control[Control.NEXT]
         assert set(candidates) == set(made)
 
 

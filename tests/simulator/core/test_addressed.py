@@ -1,4 +1,4 @@
-"""Tuples that compiled functions take by address: what they read is what is held now, and nothing of another type."""
+"""Tuples that compiled functions take by address: what they read is what is addressed now, and nothing of another type."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ def memory(places: int = 4) -> Memory:
 
 
 @kernel()
-def total(weight: Any, held: Any) -> Any:
+def total(weight: Any, addressed: Any) -> Any:
     """Something of every kind."""
-    x = value_of(held)
+    x = value_of(addressed)
     out = x.tire_of + x.exponent * x.shown[-1] + 100 * x.barred_active[0]
     x.shown[-1] += weight
     return out
 
 
-def test_a_kernel_reads_and_writes_what_is_held() -> None:
+def test_a_kernel_reads_and_writes_what_is_at_an_address() -> None:
     value = memory()
-    held = Addressed(value)
-    call = entry(total, 1.0, held)
-    assert call(1.0, held) == 7 + 0.5 * 4 + 100
+    addressed = Addressed(value)
+    call = entry(total, 1.0, addressed)
+    assert call(1.0, addressed) == 7 + 0.5 * 4 + 100
     assert value.shown[-1] == 5
-    assert call(1.0, held) == 7 + 0.5 * 5 + 100
+    assert call(1.0, addressed) == 7 + 0.5 * 5 + 100
 
 
 def test_what_is_replaced_is_read_from_then_on() -> None:
-    held = Addressed(memory())
-    call, address = entry(total, 1.0, held), held.address
-    held.replace(shown=np.full(9, 3.0), barred_active=np.array([False]), exponent=2.0)
-    assert held.address == address
-    assert call(0.0, held) == 7 + 2 * 3
-    assert held.value.tire_of == 7
+    addressed = Addressed(memory())
+    call, address = entry(total, 1.0, addressed), addressed.address
+    addressed.replace(shown=np.full(9, 3.0), barred_active=np.array([False]), exponent=2.0)
+    assert addressed.address == address
+    assert call(0.0, addressed) == 7 + 2 * 3
+    assert addressed.value.tire_of == 7
 
 
 def test_two_of_one_type_share_the_machine_code_and_nothing_else() -> None:
@@ -65,7 +65,35 @@ def test_two_of_one_type_share_the_machine_code_and_nothing_else() -> None:
     ],
 )
 def test_another_type_is_refused(items: dict[str, Any]) -> None:
-    held = Addressed(memory())
+    addressed = Addressed(memory())
     with pytest.raises(TypeError, match=f"{next(iter(items))} is of another type"):
-        held.replace(**items)
-    assert entry(total, 1.0, held)(1.0, held) == 109.0
+        addressed.replace(**items)
+    assert entry(total, 1.0, addressed)(1.0, addressed) == 109.0
+
+
+def state() -> Addressed[Any]:
+    """A tuple of tuples: the state of a market."""
+    return Addressed(World(Scenario.preset("tiny"))._exchange.state)
+
+
+@kernel()
+def spent_by(k: Any, addressed: Any) -> Any:
+    """An entry of an array in a tuple within the tuple."""
+    return value_of(addressed).terms.spent[k]
+
+
+def test_a_part_of_a_part_is_replaced_and_the_rest_stays() -> None:
+    addressed = state()
+    before, call = addressed.value, entry(spent_by, 0, addressed)
+    addressed.replace("terms", spent=np.full_like(before.terms.spent, 7))
+    assert call(0, addressed) == 7
+    assert before.terms.spent[0] == 0
+    assert addressed.value.terms.allowance is before.terms.allowance
+    assert addressed.value.bids is before.bids
+
+
+def test_a_part_of_a_part_of_another_type_is_refused() -> None:
+    addressed = state()
+    with pytest.raises(TypeError, match="spent is of another type"):
+        addressed.replace("terms", spent=np.zeros(9))
+    assert entry(spent_by, 0, addressed)(0, addressed) == 0

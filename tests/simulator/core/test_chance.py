@@ -154,7 +154,7 @@ def test_what_a_user_does_depends_on_no_rival() -> None:
     answers: dict[tuple[int, int], set[tuple[int, ...]]] = {}
     slots: dict[tuple[int, int], set[int]] = {}
     for _ in range(8):
-        world = World(scenario, {"bid": Fixed(*np.exp(dice.normal(0, 1.0, 6)))}, seed=3)
+        world = World(scenario, {"bidding": Fixed(*np.exp(dice.normal(0, 1.0, 6)))}, seed=3)
         read = give_tape(world, 20_000)
         world.run()
         tape = read()

@@ -125,7 +125,7 @@ def test_what_compiled_code_depends_on_is_found() -> None:
     """Else the next test would hold of nothing."""
     assert len(DEPENDED_ON) > 25
     assert any("seats.bidding" in who for who in DEPENDED_ON[ROOT / "simulator" / "core" / "money.py"])
-    assert ROOT / "agents" / "learning" / "features.py" in DEPENDED_ON
+    assert ROOT / "simulator" / "seats" / "bidding" / "vectors.py" in DEPENDED_ON
 
 
 @pytest.mark.parametrize("path", sorted(DEPENDED_ON), ids=lambda path: str(path.relative_to(ROOT)))

@@ -13,7 +13,7 @@ from reference import Bidder, auction, charge, owed
 
 from adarena.simulator import BidPolicy, BidView, ChunkBids, Scenario, World
 from adarena.simulator.core import chance
-from adarena.simulator.population.campaigns import BILLING
+from adarena.simulator.population.campaigns import Billing
 from adarena.simulator.scenario.delivery import Auction
 from adarena.simulator.scenario.demand import Advertiser, Campaign, ListedDemand
 from adarena.simulator.scenario.people import Traffic, Users
@@ -47,7 +47,7 @@ def market(bidders: int, **auction: Any) -> Scenario:
 
 def prices(scenario: Scenario, *bids: float) -> dict[tuple[int, int], set[int]]:
     """Prices in millionths that were paid, by slot and campaign."""
-    world = World(scenario, {"bid": Scripted(*bids)})
+    world = World(scenario, {"bidding": Scripted(*bids)})
     read = give_tape(world, 1000)
     world.run()
     tape = read()
@@ -101,7 +101,7 @@ def test_truth_is_the_best_bid_in_vcg_with_a_reserve() -> None:
     )
     utility = {}
     for least in (0.0, 0.8, 1.0):
-        world = World(scenario, {"bid": {0: Boasting(least)}}, seed=1)
+        world = World(scenario, {"bidding": {0: Boasting(least)}}, seed=1)
         world.run()
         utility[least] = (world.ledger.value() - world.ledger.spend())[:, 0].sum() / world.played
     assert utility[0.0] > utility[0.8] + 1e-4
@@ -138,9 +138,9 @@ def test_squashing_ranks_by_the_power_of_the_rate() -> None:
     winners = {}
     for squashing in (1.0, 0.5, 0.0):
         scenario = Scenario.preset("tiny").override({"auction.squashing": squashing, "auction.slots": 1, **settings})
-        world = World(scenario.override({"response.hour_amplitude": 0.0}), {"bid": PerClick(1.0, 1.5)})
+        world = World(scenario.override({"response.hour_amplitude": 0.0}), {"bidding": PerClick(1.0, 1.5)})
         world._exchange.score()
-        rate = world._exchange.state.rate.astype(float)
+        rate = world._exchange.state.bids.rate.astype(float)
         advantage = squashing * np.log(rate[0] / rate[1]) - np.log(1.5)
         read = give_tape(world, 5000)
         world.run()
@@ -171,16 +171,16 @@ def settle_again(scenario: Scenario, seed: int) -> tuple[int, int]:
     world.run()
     state, tape, table = world._exchange.state, read(), world.campaigns
     assert world.played < 1024
-    names = {code: name for name, code in BILLING.items()}
+    names = {code: code.name.lower() for code in Billing}
     bidders = [
         Bidder(names[table.billing[k]], table.target[k] * MICRO, table.conversion_rate[k], int(table.budget[k]))
         for k in range(len(table.names))
     ]
     squashing = scenario.auction.squashing
     exposure, conditional = list(scenario.auction.marginal), scenario.auction.seen
-    ad = state.ad if state.ad.size else np.repeat(np.arange(len(bidders))[:, None], 1024, axis=1)
-    if state.weight.size:
-        np.testing.assert_allclose(state.weight, state.rate.astype(float) ** (squashing - 1), rtol=2e-6)
+    ad = state.bids.ad if state.bids.ad.size else np.repeat(np.arange(len(bidders))[:, None], 1024, axis=1)
+    if state.bids.weight.size:
+        np.testing.assert_allclose(state.bids.weight, state.bids.rate.astype(float) ** (squashing - 1), rtol=2e-6)
     due: dict[int, list[tuple[int, int]]] = {}
     ticks, row, wins, binding = scenario.days * scenario.ticks_per_day, 0, np.zeros(len(bidders), int), 0
     spend = np.zeros((ticks, len(bidders)), int)
@@ -198,13 +198,13 @@ def settle_again(scenario: Scenario, seed: int) -> tuple[int, int]:
 
     tick = 0
     for i in range(world.played):
-        now = int(state.times[i])
+        now = int(state.block.times[i])
         while now >= (tick + 1) * scenario.tick_us:
             close(tick)
             tick += 1
-        rates = {k: state.rate[k, i] for k in range(len(bidders))}
+        rates = {k: state.bids.rate[k, i] for k in range(len(bidders))}
         bids = {k: bidders[k].bid(rates[k]) for k in rates if rates[k] > 0}
-        weights = {k: state.weight[k, i] if state.weight.size else np.float32(1) for k in rates}
+        weights = {k: state.bids.weight[k, i] if state.bids.weight.size else np.float32(1) for k in rates}
         seen = True
         for slot, sale in enumerate(
             auction(bids, weights, round(scenario.auction.reserve * MICRO), scenario.auction.pricing, exposure)
@@ -217,7 +217,7 @@ def settle_again(scenario: Scenario, seed: int) -> tuple[int, int]:
             if not seen:
                 continue
             place = int(ad[k, i])
-            assert tape.ints[row, :6].tolist() == [i, now, state.users[i], k, place, slot]
+            assert tape.ints[row, :6].tolist() == [i, now, state.block.users[i], k, place, slot]
             price = int(tape.column("price")[row])
             # Squashed ranks are divided by their weights again, and VCG adds terms: rounding may move a floor by one.
             exact = scenario.auction.pricing != "vcg" and squashing == 1
@@ -226,7 +226,9 @@ def settle_again(scenario: Scenario, seed: int) -> tuple[int, int]:
             true = float(tape.true[row])
             if world._exchange.market.ads is not None:
                 ads, users = world._exchange.market.ads, world._exchange.market.users
-                odds = float(ads.bias[place]) + users.interests[state.users[i]].astype(float) @ ads.vectors[place].astype(float)
+                odds = float(ads.bias[place]) + users.interests[state.block.users[i]].astype(float) @ ads.vectors[place].astype(
+                    float
+                )
                 assert true == pytest.approx(1 / (1 + np.exp(-odds)), rel=1e-9)
             clicked = luck(chance.Stream.CLICK, i, place) < true
             converted = clicked and luck(chance.Stream.CONVERSION, i, place) < bidders[k].conversion_rate
@@ -319,4 +321,4 @@ def test_users_who_do_not_differ_click_at_the_average_rate() -> None:
     scenario = Scenario.preset("tiny").override({"users.count": 1, "users.segments": 1, "demand.ads_per_campaign": 1})
     world = World(scenario.override({"rates.ad_sigma": 0.0, "rates.belief_noise": 0.0}))
     world._exchange.score()
-    np.testing.assert_allclose(world._exchange.state.rate, 0.05, rtol=1e-5)
+    np.testing.assert_allclose(world._exchange.state.bids.rate, 0.05, rtol=1e-5)

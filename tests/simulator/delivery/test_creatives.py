@@ -15,12 +15,10 @@ from adarena.simulator import MarketError, Scenario, ScenarioError, World
 from adarena.simulator.core.chance import Stream, stream_keys, uniforms
 from adarena.simulator.engine.state import JOURNAL_INTS
 from adarena.simulator.market import market
-from adarena.simulator.population import campaigns as demand
-from adarena.simulator.population import users as population
-from adarena.simulator.population.campaigns import Campaigns
-from adarena.simulator.population.creatives import Portfolio, portfolio
+from adarena.simulator.population.campaigns import Campaigns, campaign_table
+from adarena.simulator.population.creatives import Portfolio, new_portfolio
 from adarena.simulator.population.embeddings import MODALITIES, MODALITIES_OF, embeddings, has_modality
-from adarena.simulator.population.users import Users
+from adarena.simulator.population.users import Users, new_users
 from adarena.simulator.scenario.creatives import FORMATS, Creative, Creatives, FormatShares
 from adarena.simulator.scenario.demand import Ad
 from adarena.simulator.scenario.people import day_shares
@@ -43,10 +41,10 @@ def tiny(creatives: dict[str, Any], **changes: Any) -> Scenario:
 def large(creatives: dict[str, Any]) -> tuple[Scenario, Campaigns, Users, Portfolio]:
     """A market of 12,000 ads, and who is there; nothing is played in it."""
     scenario = tiny(creatives, **{"demand.campaigns": 3_000, "demand.ads_per_campaign": 4, "demand.verticals": 5})
-    people = population.users(scenario.users, scenario.market_seed, scenario.ticks_per_day)
-    table = demand.campaigns(scenario)
+    people = new_users(scenario.users, scenario.market_seed, scenario.ticks_per_day)
+    table = campaign_table(scenario)
     assert scenario.creatives is not None
-    return scenario, table, people, portfolio(scenario, scenario.creatives, table, people)
+    return scenario, table, people, new_portfolio(scenario, scenario.creatives, table, people)
 
 
 def listed(*ads: Ad, **changes: Any) -> Scenario:
@@ -125,8 +123,8 @@ def test_a_segment_likes_formats_alike_whatever_the_ad() -> None:
 def test_creatives_are_a_function_of_the_market_seed() -> None:
     scenario = tiny({})
     assert scenario.creatives is not None
-    people = population.users(scenario.users, scenario.market_seed, scenario.ticks_per_day)
-    again = portfolio(scenario, scenario.creatives, demand.campaigns(scenario), people)
+    people = new_users(scenario.users, scenario.market_seed, scenario.ticks_per_day)
+    again = new_portfolio(scenario, scenario.creatives, campaign_table(scenario), people)
     for one, two in zip(made(scenario), again, strict=True):
         np.testing.assert_array_equal(one, two)
     other = made(scenario.override({"market_seed": 2}))

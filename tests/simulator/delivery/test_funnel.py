@@ -20,11 +20,11 @@ from adarena.simulator.core.compiled import OPTIONS
 from adarena.simulator.core.errors import AdArenaError
 from adarena.simulator.delivery.best import BINS, NOBODY, best_of
 from adarena.simulator.delivery.funnel import Winnow
-from adarena.simulator.delivery.queue import BEGUN, SERVED, STEPPED_DOWN, WORK_US
+from adarena.simulator.delivery.queue import Served
 from adarena.simulator.delivery.stages import channels
-from adarena.simulator.engine import state as K
+from adarena.simulator.engine.state import Count
 from adarena.simulator.market.market import Market, build
-from adarena.simulator.population.campaigns import weather
+from adarena.simulator.population.campaigns import demand_weather
 
 FUNNEL: dict[str, Any] = {
     "recall": {"dimensions": 4, "noise": 0.3},
@@ -190,7 +190,7 @@ def test_a_world_winnows_as_the_trace_says(tmp_path: Path) -> None:
     first = shown[shown["time_us"] < scenario.tick_us]
     assert len(first) > 50
     conversion = built.believed_conversion[0]
-    live = (built.campaigns.target * weather(scenario, built.campaigns, 7, 0)[0] * 1e6 * conversion).astype(np.float32)
+    live = (built.campaigns.target * demand_weather(scenario, built.campaigns, 7, 0)[0] * 1e6 * conversion).astype(np.float32)
     winnow.refresh(live)
     for _, row in first.iterrows():
         trace = winnow.trace(int(row["request"]), int(row["user"]))
@@ -222,10 +222,12 @@ def test_who_has_waited_gets_less_work_and_fewer_ads(tmp_path: Path) -> None:
     assert full.played == ladder.played
     assert full.serving is not None
     assert ladder.serving is not None
-    assert full.serving.counts[:, STEPPED_DOWN].sum() == 0
-    assert ladder.serving.counts[:, STEPPED_DOWN].sum() > 500
-    assert ladder.serving.counts[:, SERVED].sum() > 1.3 * full.serving.counts[:, SERVED].sum()
-    a_request = [w.ledger.value().sum() / w.serving.counts[:, SERVED].sum() for w in (full, ladder) if w.serving is not None]
+    assert full.serving.counts[:, Served.STEPPED_DOWN].sum() == 0
+    assert ladder.serving.counts[:, Served.STEPPED_DOWN].sum() > 500
+    assert ladder.serving.counts[:, Served.AUCTIONED].sum() > 1.3 * full.serving.counts[:, Served.AUCTIONED].sum()
+    a_request = [
+        w.ledger.value().sum() / w.serving.counts[:, Served.AUCTIONED].sum() for w in (full, ladder) if w.serving is not None
+    ]
     assert a_request[1] < a_request[0]
 
 
@@ -234,12 +236,12 @@ def test_cached_ads_are_worth_less_than_chosen_ones_and_none_nothing() -> None:
     for last in ({"recall": 0, "rough": 0, "fine": 8}, {"recall": 0, "rough": 0, "fine": 0}):
         world = served([FULL, {**last, "after_wait_s": 1e-6}])
         assert world.serving is not None
-        stepped = world.serving.counts[:, STEPPED_DOWN].sum()
+        stepped = world.serving.counts[:, Served.STEPPED_DOWN].sum()
         assert stepped > 1_000
         worth.append(world.ledger.value().sum())
-        wins = world.ledger.counts[:, K.WINS].sum()
+        wins = world.ledger.counts[:, Count.WINS].sum()
         if last["fine"] == 0:
-            assert 0 < wins <= 2 * (world.serving.counts[:, BEGUN].sum() - stepped)
+            assert 0 < wins <= 2 * (world.serving.counts[:, Served.BEGUN].sum() - stepped)
     everything = served([FULL]).ledger.value().sum()
     assert everything > 1.05 * worth[0]
     assert worth[0] > 1.5 * worth[1]
@@ -389,10 +391,10 @@ def test_servers_work_as_long_as_a_tier_has_candidates(tmp_path: Path) -> None:
     assert scenario.funnel is not None
     segment = pq.read_table(tmp_path / "requests.parquet")["segment"].to_numpy()
     total = world.serving.counts.sum(axis=0)
-    assert total[BEGUN] == segment.size
-    assert total[STEPPED_DOWN] == 0
+    assert total[Served.BEGUN] == segment.size
+    assert total[Served.STEPPED_DOWN] == 0
     work = np.array([1.0, 1.0 + 12 * 0.03 + 6 * 0.1, 1.0 + 60 * 0.03 + 20 * 0.1])
-    assert total[WORK_US] == pytest.approx(work[segment].sum() * 1e6, rel=1e-6)
+    assert total[Served.WORK_US] == pytest.approx(work[segment].sum() * 1e6, rel=1e-6)
 
 
 def test_tiers_step_down_by_their_own_rules() -> None:
@@ -404,7 +406,7 @@ def test_tiers_step_down_by_their_own_rules() -> None:
         world = World(market(0, 1, 1, levels=ladder, tiers=tiers).override(overloaded), seed=1)
         world.run()
         assert world.serving is not None
-        stepped.append(world.serving.counts[:, STEPPED_DOWN].sum())
+        stepped.append(world.serving.counts[:, Served.STEPPED_DOWN].sum())
     assert stepped[0] > stepped[1] > 100
     assert stepped[2] == 0
 
@@ -452,7 +454,7 @@ def test_a_funnel_needs_interests_and_multipliers() -> None:
         Scenario.preset("uniform").override({"funnel": FUNNEL})
     with pytest.raises(AdArenaError, match="behind a funnel a campaign does not meet every request"):
         World(market(), record=0)
-    world = World(market(), {"bid": {0: FirstPriceShading(), 1: PID()}})
+    world = World(market(), {"bidding": {0: FirstPriceShading(), 1: PID()}})
     with pytest.raises(AdArenaError, match="FirstPriceShading bids by request, but behind a funnel"):
         world.run()
 

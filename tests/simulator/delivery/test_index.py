@@ -169,7 +169,7 @@ def test_both_engines_write_the_same_books(faiss: Any, tmp_path: Path, serving: 
     scenario = market({"lists": LISTS, "probed": 8}, **changes).override({"funnel.levels": levels})
     found = []
     for engine in ("compiled", "events"):
-        world = World(scenario, {"bid": PID()}, 3, engine, tmp_path / engine)  # type: ignore[arg-type]
+        world = World(scenario, {"bidding": PID()}, 3, engine, tmp_path / engine)  # type: ignore[arg-type]
         world.run()
         assert world.ledger.counts.any()
         found.append((world.ledger, pq.read_table(tmp_path / engine / "impressions.parquet")))

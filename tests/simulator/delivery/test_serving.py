@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from adarena.simulator import BidPolicy, BidView, ChunkBids, Multiplier, Scenario, World
 from adarena.simulator.core.errors import AdArenaError
-from adarena.simulator.delivery.queue import ARRIVED, BEGUN, LATE, LEFT, OCTAVE, SERVED, WAIT_US, WORK_US, quantile_ms
+from adarena.simulator.core.histogram import OCTAVE, quantile_us
+from adarena.simulator.delivery.queue import Served
 
 HOUR = 3600
 
@@ -102,12 +103,12 @@ def test_an_hour_against_a_queue_by_hand(
     done = [(t, i) for t, i in begun if t + work < end]
     late = [i for t, i in done if t + work - log["time_us"][i] > deadline]
     total = world.serving.counts.sum(axis=0)
-    assert total[ARRIVED] == len(log["time_us"])
-    assert total[BEGUN] == len(begun)
-    assert total[WAIT_US] == sum(t - log["time_us"][i] for t, i in begun)
-    assert total[LATE] == len(late)
-    assert total[SERVED] == len(done) - len(late)
-    assert total[LEFT] == sum(log["time_us"][i] + deadline < end for i in left)
+    assert total[Served.ARRIVED] == len(log["time_us"])
+    assert total[Served.BEGUN] == len(begun)
+    assert total[Served.WAIT_US] == sum(t - log["time_us"][i] for t, i in begun)
+    assert total[Served.LATE] == len(late)
+    assert total[Served.AUCTIONED] == len(done) - len(late)
+    assert total[Served.GAVE_UP] == sum(log["time_us"][i] + deadline < end for i in left)
     shown = pq.read_table(folder / "impressions.parquet").to_pydict()
     served = {i: t + work for t, i in done if i not in late}
     assert shown["time_us"] == [served[i] for i in shown["request"]]
@@ -120,8 +121,8 @@ def test_without_servers_to_spare_every_request_waits_in_turn() -> None:
     world.run()
     assert world.serving is not None
     total = world.serving.counts.sum(axis=0)
-    assert total[BEGUN] == 240
-    assert total[WAIT_US] == pytest.approx(sum(5_000_000 * n for n in range(240)), abs=240)  # whole microseconds
+    assert total[Served.BEGUN] == 240
+    assert total[Served.WAIT_US] == pytest.approx(sum(5_000_000 * n for n in range(240)), abs=240)  # whole microseconds
     assert world.serving.under_way[-1] == 120 + 1
     assert world.serving.to_frame()["load"].tolist() == [1.0] * 6
 
@@ -132,9 +133,9 @@ def test_an_unserved_request_sells_nothing_and_spends_nothing() -> None:
     world.run()
     assert world.serving is not None
     total = world.serving.counts.sum(axis=0)
-    assert total[SERVED] == 0
-    assert total[LATE] > 1000
-    assert total[LEFT] > 0
+    assert total[Served.AUCTIONED] == 0
+    assert total[Served.LATE] > 1000
+    assert total[Served.GAVE_UP] > 0
     assert world.ledger.spend().sum() == 0
     assert world.ledger.requests().sum() == 0
 
@@ -145,7 +146,7 @@ def test_auctions_are_told_and_charged_when_they_are_answered() -> None:
     world = World(scenario)
     world.run()
     assert world.serving is not None
-    np.testing.assert_array_equal(world.ledger.requests(), world.serving.counts[:, SERVED])
+    np.testing.assert_array_equal(world.ledger.requests(), world.serving.counts[:, Served.AUCTIONED])
 
 
 def test_the_first_tier_hardly_waits() -> None:
@@ -159,9 +160,9 @@ def test_the_first_tier_hardly_waits() -> None:
         assert world.serving is not None
         waits[tiers] = world.serving
     one, two = waits[()], waits[(0, 1)]
-    assert one.counts[:, WORK_US].sum() == pytest.approx(two.counts[:, WORK_US].sum(), rel=1e-3)
+    assert one.counts[:, Served.WORK_US].sum() == pytest.approx(two.counts[:, Served.WORK_US].sum(), rel=1e-3)
     # The order of service does not change the mean wait as long as it does not look at the work (Kleinrock's law).
-    assert one.counts[:, WAIT_US].sum() == pytest.approx(two.counts[:, WAIT_US].sum(), rel=0.1)
+    assert one.counts[:, Served.WAIT_US].sum() == pytest.approx(two.counts[:, Served.WAIT_US].sum(), rel=0.1)
     assert two.quantiles(0.5) < one.quantiles(0.5) / 2
     assert two.quantiles(0.99) > one.quantiles(0.99)
 
@@ -217,8 +218,8 @@ def test_quantiles_are_known_to_two_per_cent() -> None:
     latency = dice.lognormal(10, 1.5, 100_000)
     histogram = np.bincount((np.log2(latency) * OCTAVE).astype(int))
     for share in (0.01, 0.5, 0.95, 0.99):
-        assert quantile_ms(histogram, share) == pytest.approx(np.quantile(latency, share) / 1000, rel=0.022)
-    assert np.isnan(quantile_ms(np.zeros(10), 0.5))
+        assert quantile_us(histogram, share) / 1000 == pytest.approx(np.quantile(latency, share) / 1000, rel=0.022)
+    assert np.isnan(quantile_us(np.zeros(10), 0.5))
 
 
 def test_a_market_without_servers_has_none_to_set() -> None:
@@ -273,7 +274,7 @@ def test_bids_for_requests_that_wait_stay_with_their_campaign(tmp_path: Path, en
     serving = {"servers": 1, "service_s": 0.1, "service": "fixed", "outages": [outage]}
     scenario = Scenario.preset("uniform", bidders=2, requests=3_000)
     scenario = scenario.override({"day_s": HOUR, "ticks_per_day": 6, "serving": serving})
-    World(scenario, {"bid": {0: Offers(0.7, 2), 1: Offers(0.3, 9)}}, engine=engine, journal=tmp_path).run()
+    World(scenario, {"bidding": {0: Offers(0.7, 2), 1: Offers(0.3, 9)}}, engine=engine, journal=tmp_path).run()
     shown = pq.read_table(tmp_path / "impressions.parquet").to_pandas()
     waited = shown[shown["request"] < 500]  # those of the first tick
     assert len(waited) == 500

@@ -27,7 +27,7 @@ print(bytes_of(sys.argv[1], sys.argv[2]))
 def run(engine: str, journal: Path | str | None = None, seed: int = 5, kinds: str = "mcr-X-") -> World:
     """A day of `tiny` with bidders of all forms."""
     scenario = Scenario.preset("tiny").override({"traffic.requests_per_day": 4000})
-    world = World(scenario, {"bid": policies(kinds)}, seed, engine, journal)  # type: ignore[arg-type]
+    world = World(scenario, {"bidding": policies(kinds)}, seed, engine, journal)  # type: ignore[arg-type]
     world.run()
     return world
 
@@ -104,7 +104,7 @@ def test_a_policy_seated_again_forgets() -> None:
     scenario = Scenario.preset("tiny")
     books = []
     for _ in range(2):
-        world = World(scenario, {"bid": policy}, seed=2)
+        world = World(scenario, {"bidding": policy}, seed=2)
         world.run()
         books.append(world.ledger.multiplier.copy())
     np.testing.assert_array_equal(books[0], books[1])

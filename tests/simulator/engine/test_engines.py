@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ def play(
 ) -> tuple[World, dict[int, Reacting]]:
     """A world that has run to its end, in one go or with stops on the way, and its policies."""
     seated = policies(kinds)
-    world = World(scenario, {"bid": seated}, seed, engine)
+    world = World(scenario, {"bidding": seated}, seed, engine)
     for deed in deeds:
         world.process(deed.process(world))
     for stop in sorted(stops or []):
@@ -34,8 +35,8 @@ def assert_same(one: tuple[World, dict[int, Reacting]], two: tuple[World, dict[i
         np.testing.assert_array_equal(a.view(np.int64), b.view(np.int64), err_msg=name)
     assert one[0].played == two[0].played
     assert one[0].now == two[0].now
-    for name in ("spent", "allowance", "reports", "owed", "rule_state", "active"):
-        a, b = getattr(one[0]._exchange.state, name), getattr(two[0]._exchange.state, name)
+    for name in ("terms.spent", "terms.allowance", "terms.reports", "terms.owed", "terms.active", "rules.state"):
+        a, b = (attrgetter(name)(world._exchange.state) for world, _ in (one, two))
         np.testing.assert_array_equal(a, b, err_msg=name)
     for name in ("gone", "boredom", "satisfaction", "at_midnight", "pages"):
         a, b = getattr(one[0]._exchange.state.visits, name), getattr(two[0]._exchange.state.visits, name)
@@ -141,7 +142,7 @@ def test_acting_between_two_runs_is_acting_in_a_process(data: st.DataObject) -> 
     deeds = [d for d in deeds if times.count(d.time) == 1]
     for engine in ("compiled", "events"):
         seated = policies(kinds)
-        world = World(scenario, {"bid": seated}, seed, engine)
+        world = World(scenario, {"bidding": seated}, seed, engine)
         for deed in deeds:
             world.run(deed.time)
             deed.act(world)
@@ -160,7 +161,7 @@ def test_a_deed_at_an_arrival_comes_before_the_request() -> None:
         world.process(Action(second, "launch", 0, 0.0).process(world))
         world.run(second)
         assert world.played == 1  # requests at the end of a run are not played, deeds are
-        assert world._exchange.state.active.tolist() == [True, False]
+        assert world._exchange.state.terms.active.tolist() == [True, False]
         world.run()
         wins = world.ledger.counts[0, 1]
         assert wins.tolist() == [3, 0]
@@ -197,9 +198,9 @@ def test_what_is_done_before_the_first_run_lasts() -> None:
         world.scale_value(2, 2.0)
         world.run(scenario.tick_us)
         assert world.ledger.counts[0, 1, 0] == 0
-        topped = world._exchange.state.allowance[1] - world.campaigns.budget[1]
+        topped = world._exchange.state.terms.allowance[1] - world.campaigns.budget[1]
         assert topped == 3_000_000
-        assert world._exchange.state.value[2] == pytest.approx(
+        assert world._exchange.state.terms.value[2] == pytest.approx(
             2 * world.campaigns.value[2] * world._exchange.weather[1, 2]  # the second tick has begun
         )
         world.run()

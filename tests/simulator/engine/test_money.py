@@ -13,14 +13,14 @@ from markets import Action, Tape, give_tape, policies
 
 from adarena.simulator import BidPolicy, BidView, InvariantError, Multiplier, Scenario, World
 from adarena.simulator.core.money import UNLIMITED, micros
-from adarena.simulator.engine import state as K
+from adarena.simulator.engine.state import Count
+from adarena.simulator.population.campaigns import Billing
 from adarena.simulator.scenario import DelayPart
 from adarena.simulator.scenario.delivery import Auction
 from adarena.simulator.scenario.demand import Advertiser, Campaign, ListedDemand
 from adarena.simulator.scenario.people import Traffic, Users
 from adarena.simulator.scenario.response import Response, Uniform
 
-CPM, CPC, CPA = 0, 1, 2
 MARKETS, DAYS_EACH = 50, 20
 
 
@@ -107,10 +107,10 @@ class Books:
         billing, conversion = table.billing[k], float(self.world._exchange.market.believed_conversion[0, k])
         assert conversion == pytest.approx(table.conversion_rate[k] * attributed(scenario.response.attribution_days))
         per_click = price / believed
-        if billing == CPM:
+        if billing == Billing.CPM:
             assert bid <= left
             self.spent[k] += price
-        elif billing == CPC:
+        elif billing == Billing.CPC:
             assert bid <= left * believed * (1 + 1e-6)
             if line["clicked"]:
                 self.spent[k] += math.floor(min(per_click, float(rounded_down(left))))
@@ -168,13 +168,13 @@ def check(world: World, tape: Tape, deeds: list[Action]) -> Books:
                 row += 1
         books.close_tick(tick)
         counts = ledger.counts[tick]
-        assert counts[K.SPEND].tolist() == [a - b for a, b in zip(books.spent, before, strict=True)]
-        assert counts[K.WRITTEN_OFF].tolist() == [a - b for a, b in zip(books.written_off, off, strict=True)]
+        assert counts[Count.SPEND].tolist() == [a - b for a, b in zip(books.spent, before, strict=True)]
+        assert counts[Count.WRITTEN_OFF].tolist() == [a - b for a, b in zip(books.written_off, off, strict=True)]
         assert ledger.left[tick].tolist() == [books.left(k) for k in range(len(books.spent))]
         shown = np.bincount([line[1] for line in lines[first:row]], minlength=len(books.spent))
-        assert counts[K.IMPRESSIONS].tolist() == shown.tolist()
+        assert counts[Count.IMPRESSIONS].tolist() == shown.tolist()
         slots = np.bincount([line[2] for line in lines[first:row]], minlength=scenario.auction.slots)
-        assert int(counts[K.IMPRESSIONS].sum()) == int(slots.sum())
+        assert int(counts[Count.IMPRESSIONS].sum()) == int(slots.sum())
         assert (np.diff(slots) <= 0).all()  # slot k + 1 is seen only where slot k is
     assert row == len(lines)
     return books
@@ -201,7 +201,7 @@ def test_money_over_a_thousand_markets(number: int) -> None:
             dice = np.random.default_rng([which, seed])
             kinds = "".join(dice.choice(list("--mcr"), held))
             deeds = two_deeds(scenario, dice)
-            world = World(scenario, {"bid": policies(kinds)}, seed)
+            world = World(scenario, {"bidding": policies(kinds)}, seed)
             read = give_tape(world, 1000)
             for deed in deeds:
                 world.process(deed.process(world))
@@ -211,10 +211,10 @@ def test_money_over_a_thousand_markets(number: int) -> None:
             books = check(world, tape, deeds)
             state = world._exchange.state
             # Money in = money out: charged, billed later, or written off; at the end nothing is owed.
-            assert state.spent.tolist() == books.spent
-            assert int(world.ledger.counts[:, K.SPEND].sum()) == sum(books.spent)
+            assert state.terms.spent.tolist() == books.spent
+            assert int(world.ledger.counts[:, Count.SPEND].sum()) == sum(books.spent)
             assert not books.owed
-            assert not state.owed.any()
+            assert not state.terms.owed.any()
             charges += len(tape.ints)
     assert charges > 3000
 
@@ -230,9 +230,9 @@ def test_an_amount_becomes_the_nearest_millionth() -> None:
     assert world.campaigns.budget.tolist() == [2_010_000]
     for amount in (2.01, 4.35, 8.2, 1.1, 0.07, np.float32(0.5), 3):
         world.set_budget(0, amount)
-        assert world._exchange.state.allowance[0] == round(Decimal(str(amount)) * 1_000_000)
+        assert world._exchange.state.terms.allowance[0] == round(Decimal(str(amount)) * 1_000_000)
         world.top_up(0, 4.35)
-        assert world._exchange.state.allowance[0] == round(Decimal(str(amount)) * 1_000_000) + 4_350_000
+        assert world._exchange.state.terms.allowance[0] == round(Decimal(str(amount)) * 1_000_000) + 4_350_000
 
 
 @pytest.mark.parametrize("days", [1, 3])
@@ -244,10 +244,10 @@ def test_what_conversions_cost_is_charged_or_written_off_by_the_end(days: int) -
     for world in (late, soon):
         world.run()
     counts = [world.ledger.counts.sum(axis=0) for world in (late, soon)]
-    np.testing.assert_array_equal(counts[0][K.CONVERSIONS], counts[1][K.CONVERSIONS])
-    assert counts[0][K.REPORTED].sum() < 0.7 * counts[0][K.CONVERSIONS].sum()
-    np.testing.assert_array_equal(counts[0][K.SPEND], counts[1][K.SPEND])  # there is no budget that could end earlier
-    assert counts[0][K.WRITTEN_OFF].sum() == 0
+    np.testing.assert_array_equal(counts[0][Count.CONVERSIONS], counts[1][Count.CONVERSIONS])
+    assert counts[0][Count.REPORTED].sum() < 0.7 * counts[0][Count.CONVERSIONS].sum()
+    np.testing.assert_array_equal(counts[0][Count.SPEND], counts[1][Count.SPEND])  # there is no budget that could end earlier
+    assert counts[0][Count.WRITTEN_OFF].sum() == 0
 
 
 def test_market_price_lies_between_the_reserve_and_the_best_bid() -> None:
@@ -269,17 +269,16 @@ def test_market_price_is_the_mean_threshold_of_second_price() -> None:
     """Two bidders U[0,1], one slot: the least winning cost of each is the mean of the rival's bid."""
     world = World(Scenario.preset("uniform", bidders=2, requests=900), seed=4)
     world._exchange.score()
-    bids = np.floor(world._exchange.state.rate[:, :900].astype(float) * 1e6)
+    bids = np.floor(world._exchange.state.bids.rate[:, :900].astype(float) * 1e6)
     world.run()
     np.testing.assert_allclose(world.ledger.market_price[0] * 1e6, bids[::-1].mean(axis=1), atol=1.0)
 
 
-def tampered(**changes: Any) -> World:
-    """A world whose arrays are changed behind its back before the first tick closes."""
+def tampered(part: str, name: str, change: Any) -> World:
+    """A world one of whose arrays is changed behind its back before the first tick closes."""
     world = World(Scenario.preset("uniform", bidders=2, requests=300), seed=0)
     world.run(world.scenario.tick_us // 2)
-    for name, change in changes.items():
-        change(getattr(world._exchange.state, name))
+    change(getattr(getattr(world._exchange.state, part), name))
     return world
 
 
@@ -293,17 +292,17 @@ def add(place: Any, amount: int) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("part", "name", "change", "words"),
     [
-        ({"spent": add(0, 1)}, "spent"),
-        ({"counts": add((K.SPEND, 0), 1)}, "booked"),
-        ({"slot_impressions": add(0, 1)}, "impressions"),
-        ({"counts": add((K.CLICKS, 0), 10_000)}, "clicks"),
-        ({"allowance": add(0, -(1 << 62))}, "more than its budget"),
+        ("terms", "spent", add(0, 1), "spent"),
+        ("tally", "counts", add((Count.SPEND, 0), 1), "booked"),
+        ("tally", "slot_impressions", add(0, 1), "impressions"),
+        ("tally", "counts", add((Count.CLICKS, 0), 10_000), "clicks"),
+        ("terms", "allowance", add(0, -(1 << 62)), "more than its budget"),
     ],
 )
-def test_the_ledger_notices_books_that_do_not_balance(changes: dict[str, Any], words: str) -> None:
-    world = tampered(**changes)
+def test_the_ledger_notices_books_that_do_not_balance(part: str, name: str, change: Any, words: str) -> None:
+    world = tampered(part, name, change)
     with pytest.raises(InvariantError, match=words):
         world.run()
 
@@ -318,14 +317,14 @@ def test_unlimited_stays_unlimited() -> None:
             seen.append(view)
             return Multiplier(1.0)
 
-    world = World(scenario.override({"ticks_per_day": 4}), {"bid": Watcher()}, seed=0)
+    world = World(scenario.override({"ticks_per_day": 4}), {"bidding": Watcher()}, seed=0)
     world.run()
-    assert (world._exchange.state.spent > 0).all()
+    assert (world._exchange.state.terms.spent > 0).all()
     assert len(seen) == 4
     assert all((view.budget == np.inf).all() and (view.budget_left == np.inf).all() for view in seen)
-    assert (world._exchange.state.allowance == UNLIMITED).all()
+    assert (world._exchange.state.terms.allowance == UNLIMITED).all()
     limited = World(scenario, seed=0)
     limited.set_budget(0, 0.25)
     limited.run()
-    assert limited._exchange.state.spent[0] <= 250_000
-    assert limited._exchange.state.spent[0] > 225_000  # the last bids are capped, and lose to the rival's
+    assert limited._exchange.state.terms.spent[0] <= 250_000
+    assert limited._exchange.state.terms.spent[0] > 225_000  # the last bids are capped, and lose to the rival's

@@ -5,7 +5,7 @@ import pytest
 
 from adarena.agents.bidding import Fixed
 from adarena.simulator import Scenario, ScenarioError, World
-from adarena.simulator.engine import state as K
+from adarena.simulator.engine.state import Control, Count, Sum
 from adarena.simulator.market.market import build
 from adarena.simulator.market.sample import SAMPLE
 
@@ -20,7 +20,7 @@ def test_an_expected_day_is_the_mean_of_played_days(squashing: float) -> None:
     """Without weather and budgets, campaigns spend and convert what was expected, under any rank score."""
     scenario = Scenario.preset("bidding-small").override({**CALM, "demand.budget_share": None, "auction.squashing": squashing})
     expected = build(scenario).expected
-    world = World(scenario, {"bid": Fixed()}, seed=5)
+    world = World(scenario, {"bidding": Fixed()}, seed=5)
     world.run()
     spend = world.ledger.spend().sum(axis=0)
     luck = 4 / SAMPLE**0.5  # four standard errors of the sample behind it: a request's spend deviates by about its mean
@@ -71,10 +71,10 @@ def test_beliefs_about_conversions_err_and_the_truth_does_not_move() -> None:
     np.testing.assert_allclose(error, np.broadcast_to(error[0], error.shape), atol=1e-12)  # it lasts
     world = World(wrong, seed=1)
     world.run()
-    clicks = world.ledger.counts[:, K.CLICKS].sum(axis=0)
+    clicks = world.ledger.counts[:, Count.CLICKS].sum(axis=0)
     true = clicks @ wrong_market.conversion.mean(axis=0)
     assert world.ledger.conversions().sum() == pytest.approx(true, abs=4 * true**0.5 + 0.05 * true)
-    believed = world.ledger.sums[:, K.BELIEVED].sum(axis=0) / world.ledger.sums[:, K.VALUE].sum(axis=0)
+    believed = world.ledger.sums[:, Sum.BELIEVED].sum(axis=0) / world.ledger.sums[:, Sum.VALUE].sum(axis=0)
     # Rates of clicks are believed with noise too, so the ratios agree only roughly.
     assert np.corrcoef(np.log(believed), error[0])[0, 1] > 0.9
 
@@ -88,7 +88,7 @@ def test_a_price_is_never_below_a_reserve_that_no_float_holds() -> None:
     world.set_multiplier(0, 30.0)
     world.set_multiplier(1, 30.0)
     world.run()
-    sold = world.ledger.counts[:, K.IMPRESSIONS].sum()
+    sold = world.ledger.counts[:, Count.IMPRESSIONS].sum()
     assert sold > 100
-    assert world._exchange.state.control[K.RESERVE] >= 20_000_001
-    assert world._exchange.state.spent.sum() >= sold * 20_000_001
+    assert world._exchange.state.control[Control.RESERVE] >= 20_000_001
+    assert world._exchange.state.terms.spent.sum() >= sold * 20_000_001

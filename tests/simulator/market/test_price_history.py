@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from adarena.simulator import BidPolicy, BidView, ChunkBids, Multiplier, Scenario, World
-from adarena.simulator.engine import state as K
+from adarena.simulator.engine.state import Count
 from adarena.simulator.replay.history import PriceHistory
 from adarena.simulator.replay.log import Log
 from adarena.simulator.replay.replay import replay
@@ -22,7 +22,7 @@ class Reader(BidPolicy):
 
 def shown(scenario: Scenario) -> BidView:
     reader = Reader()
-    World(scenario, {"bid": reader}, seed=0).run(1)
+    World(scenario, {"bidding": reader}, seed=0).run(1)
     return reader.seen
 
 
@@ -59,9 +59,9 @@ def test_a_price_is_reached_as_often_as_the_history_says() -> None:
         def decide(self, view: BidView) -> ChunkBids:
             return ChunkBids(lambda requests: np.full(requests.rate.shape, 0.8))
 
-    world = World(scenario, {"bid": {1: Flat()}}, seed=1)
+    world = World(scenario, {"bidding": {1: Flat()}}, seed=1)
     world.run()
-    won = world.ledger.counts[:, K.WINS, 1].sum() / 20_000
+    won = world.ledger.counts[:, Count.WINS, 1].sum() / 20_000
     told = prices[1, : int(0.8 / unit[1]) + 1].sum() / prices[1].sum()
     assert won == pytest.approx(0.8**3, abs=0.012)
     assert told == pytest.approx(won, abs=0.02)

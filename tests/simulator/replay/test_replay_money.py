@@ -172,7 +172,7 @@ def test_journals_are_replayed(preset: str, tmp_path: Path) -> None:
     changes: dict[str, Any] = {"traffic.requests_per_day": 3_000, "ticks_per_day": 4}
     if preset == "search":
         changes |= {"users.count": 2_000, "demand.campaigns": 60}
-    World(Scenario.preset(preset).override(changes), {"bid": PID()}, journal=tmp_path / "j").run()
+    World(Scenario.preset(preset).override(changes), {"bidding": PID()}, journal=tmp_path / "j").run()
     shown = pd.read_parquet(tmp_path / "j" / "impressions.parquet")
     log = read_log(tmp_path / "j")
     assert len(log) == len(read_log(tmp_path / "j" / "impressions.parquet")) == len(shown) > 100

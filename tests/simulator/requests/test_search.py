@@ -16,12 +16,10 @@ from scipy import stats
 from adarena.simulator import Scenario, ScenarioError
 from adarena.simulator.core.chance import stream_keys
 from adarena.simulator.core.errors import MarketError
-from adarena.simulator.population import ads as population
-from adarena.simulator.population import campaigns as demand
-from adarena.simulator.population.ads import AdVectors
-from adarena.simulator.population.campaigns import Campaigns
-from adarena.simulator.population.users import users
-from adarena.simulator.requests.language import Language, language
+from adarena.simulator.population.ads import AdVectors, ad_vectors
+from adarena.simulator.population.campaigns import Campaigns, campaign_table
+from adarena.simulator.population.users import new_users
+from adarena.simulator.requests.language import Language, new_language
 from adarena.simulator.requests.matching import BROAD, EXACT, MATCH_TYPES, PHRASE, Keywords, build_trie, match
 from adarena.simulator.requests.queries import INTENTS, Vocabulary
 from adarena.simulator.requests.surfaces import draw_asks
@@ -39,16 +37,16 @@ def advertisers(campaigns: int = 30, verticals: int = 3, ads: int = 2, **changes
             **{name.replace("__", "."): value for name, value in changes.items()},
         }
     )  # fmt: skip
-    table = demand.campaigns(scenario)
-    people = users(scenario.users, scenario.market_seed, scenario.ticks_per_day)
-    return scenario, table, population.ad_vectors(scenario, scenario.rates, table, people)  # type: ignore[arg-type]
+    table = campaign_table(scenario)
+    people = new_users(scenario.users, scenario.market_seed, scenario.ticks_per_day)
+    return scenario, table, ad_vectors(scenario, scenario.rates, table, people)  # type: ignore[arg-type]
 
 
 @cache
 def speak(search: Search = SMALL, seed: int = 1, **changes: Any) -> Language:
     """The language of such a market."""
     scenario, table, ads = advertisers(**changes)
-    return language(search, scenario.rates, table, ads, seed)  # type: ignore[arg-type]
+    return new_language(search, scenario.rates, table, ads, seed)  # type: ignore[arg-type]
 
 
 def asked(of: Language, count: int, first: int = 0, seed: int = 1) -> Any:
@@ -348,7 +346,7 @@ def flat(of: Any) -> list[Any]:
 
 def test_a_language_is_a_function_of_the_market_seed() -> None:
     scenario, table, ads = advertisers()
-    again = language(SMALL, scenario.rates, table, ads, 1)  # type: ignore[arg-type]
+    again = new_language(SMALL, scenario.rates, table, ads, 1)  # type: ignore[arg-type]
     for one, other in zip(flat(speak()), flat(again), strict=True):
         np.testing.assert_array_equal(one, other)
     different = speak(seed=2)
@@ -394,7 +392,7 @@ def test_queries_and_keywords_can_be_read() -> None:
 def test_verticals_may_have_any_numbers() -> None:
     scenario, table, ads = advertisers()
     sparse = table._replace(vertical=np.array([3, 70, 9999])[table.vertical])
-    spoken = language(SMALL, scenario.rates, sparse, ads, 1)  # type: ignore[arg-type]
+    spoken = new_language(SMALL, scenario.rates, sparse, ads, 1)  # type: ignore[arg-type]
     assert set(spoken.queries.vertical.tolist()) == {3, 70, 9999}
     np.testing.assert_array_equal(spoken.matches.ad, speak().matches.ad)
 

@@ -12,7 +12,7 @@ from test_calibration import CALM
 
 from adarena.agents.bidding import Fixed
 from adarena.simulator import MarketError, Scenario, ScenarioError, World
-from adarena.simulator.engine import state as K
+from adarena.simulator.engine.state import Control
 from adarena.simulator.market.market import build
 from adarena.simulator.requests.queries import INTENTS
 from adarena.simulator.requests.surfaces import Asking, new_surfaces
@@ -36,7 +36,7 @@ def market(**changes: Any) -> Scenario:
 
 def played(scenario: Scenario, seed: int = 3, **settings: Any) -> tuple[World, Tape]:
     """A world that has run to its end, and what it showed."""
-    world = World(scenario, {"bid": Fixed()}, seed=seed, **settings)
+    world = World(scenario, {"bidding": Fixed()}, seed=seed, **settings)
     read = give_tape(world, 80_000)
     world.run()
     return world, read()
@@ -60,7 +60,7 @@ def weather(world: World, tape: Tape) -> Any:
 
 def planned(world: World) -> int:
     """Requests so far, those of users who had left among them."""
-    return int(world._exchange.state.control[K.NEXT])
+    return int(world._exchange.state.control[Control.NEXT])
 
 
 def asks(world: World, count: int) -> tuple[Any, Any]:
@@ -76,7 +76,7 @@ def asks(world: World, count: int) -> tuple[Any, Any]:
 def test_one_surface_like_the_auctions_changes_nothing() -> None:
     plain = Scenario.preset("tiny")
     same = plain.override({"surfaces": [{"name": "all", "share": 1.0, "exposure": plain.auction.marginal}]})
-    one, other = (World(s, {"bid": Fixed()}, seed=1) for s in (plain, same))
+    one, other = (World(s, {"bidding": Fixed()}, seed=1) for s in (plain, same))
     for world in (one, other):
         world.run()
     np.testing.assert_array_equal(one.ledger.counts, other.ledger.counts)
@@ -140,7 +140,7 @@ def test_an_expected_day_knows_of_surfaces_and_queries() -> None:
     scenario = Scenario.preset("bidding-small").override({**CALM, **CHANGES, "demand.budget_share": None})
     scenario = scenario.override({"traffic.requests_per_day": 50_000, "auction.slots": 2, "demand.conversion_rate": 0.05})
     expected = build(scenario).expected
-    world = World(scenario, {"bid": Fixed()}, seed=5)
+    world = World(scenario, {"bidding": Fixed()}, seed=5)
     world.run()
     assert world.ledger.spend().sum() == pytest.approx(expected.spend.sum(), rel=0.05)
     assert world.ledger.impressions().sum() == pytest.approx(expected.impressions.sum(), rel=0.02)
@@ -162,18 +162,18 @@ def test_cached_ads_are_believed_to_be_clicked_as_the_surface_says() -> None:
     """The same ad for the same segment: log-odds differ by those of the surfaces."""
     own = [{"tier": 0, "levels": [{"recall": 0, "rough": 0, "fine": 3}]}]
     surfaces = [SURFACES[0], {**SURFACES[2], "conversion": 0.5}]
-    world = World(market(search=None, surfaces=surfaces, funnel={"tiers": own}), {"bid": Fixed()}, seed=2)
+    world = World(market(search=None, surfaces=surfaces, funnel={"tiers": own}), {"bidding": Fixed()}, seed=2)
     world._exchange.open_tick(0, 0)
     world._exchange.refresh()
-    world._exchange.reindex()
+    world._exchange.blocks.reindex()
     world._exchange.score()
     state = world._exchange.state
-    rate = state.rate[:, :1024].astype(float)
+    rate = state.bids.rate[:, :1024].astype(float)
     odds = np.log(rate / (1 - rate))
-    home = world._exchange.market.users.segment[state.users[:1024]]
+    home = world._exchange.market.users.segment[state.block.users[:1024]]
     for segment in np.unique(home):
-        column = {place: np.flatnonzero((home == segment) & (state.surface[:1024] == place))[0] for place in (0, 1)}
-        np.testing.assert_array_equal(state.ad[:, column[0]], state.ad[:, column[1]])
+        column = {place: np.flatnonzero((home == segment) & (state.block.surface[:1024] == place))[0] for place in (0, 1)}
+        np.testing.assert_array_equal(state.bids.ad[:, column[0]], state.bids.ad[:, column[1]])
         np.testing.assert_allclose(odds[:, column[1]] - odds[:, column[0]], -0.4, rtol=1e-4)
 
 
@@ -233,18 +233,18 @@ def test_keywords_bring_the_ads_that_were_bought_for_the_query() -> None:
     base = market(demand__campaigns=60, demand__ads_per_campaign=2, funnel={"levels": [quotas], "exploring_share": 0.0})
     shares = {"popular_share": 0.0, "keyword_share": 1.0}
     scenario = base.override({f"funnel.{name}": share for name, share in shares.items()})
-    world = World(scenario, {"bid": Fixed()}, seed=2)
+    world = World(scenario, {"bidding": Fixed()}, seed=2)
     world._exchange.open_tick(0, 0)
     world._seat.decide(0, 0)
     world._exchange.refresh()
-    world._exchange.reindex()
+    world._exchange.blocks.reindex()
     world._exchange.score()
     state, language = world._exchange.state, world._exchange.market.language
     assert language is not None
     table, most = world.campaigns, 0
     for j in range(1024):
-        shown = set(state.ad[state.rate[:, j] > 0, j].tolist())
-        query = int(state.query[j])
+        shown = set(state.bids.ad[state.bids.rate[:, j] > 0, j].tolist())
+        query = int(state.block.query[j])
         if query < 0:
             assert not shown
             continue

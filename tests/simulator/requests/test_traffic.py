@@ -13,7 +13,7 @@ from scipy import stats
 
 from adarena.simulator import Scenario, World
 from adarena.simulator.core.chance import alias_table
-from adarena.simulator.population.users import users as population
+from adarena.simulator.population.users import new_users
 from adarena.simulator.requests.traffic import NEVER, Intensity
 from adarena.simulator.scenario.people import Traffic, day_shares
 
@@ -32,10 +32,10 @@ def requests(
     def note() -> None:
         state, control = world._exchange.state, world._exchange.state.control
         played = int(control[0] - control[1])
-        times.append(state.times[:played].copy())
-        who.append(state.users[:played].copy())
+        times.append(state.block.times[:played].copy())
+        who.append(state.block.users[:played].copy())
 
-    world._exchange.on_block.append(note)
+    world._exchange.blocks.on_block.append(note)
     for time, factor in sorted((surges or {}).items()):
         world.run(time)
         world.surge(factor)
@@ -131,7 +131,7 @@ def test_users_come_as_often_as_they_are_active() -> None:
     """Frequencies of users inside their segments match the activity the alias table stands for."""
     scenario = BASE.override({"traffic.requests_per_day": 60_000, "traffic.day_sigma": 0.0, "users.count": 30})
     _, who = requests(scenario, 2)
-    people = population(scenario.users, scenario.market_seed, scenario.ticks_per_day)
+    people = new_users(scenario.users, scenario.market_seed, scenario.ticks_per_day)
     counts = np.bincount(who, minlength=30)
     size = np.diff(people.segment_start)
     implied = people.alias_share.copy()
@@ -149,7 +149,7 @@ def test_segments_come_at_their_hours() -> None:
         {"traffic.requests_per_day": 60_000, "traffic.day_sigma": 0.0, "traffic.curve": [1.0], "users.hour_amplitude": 0.9}
     )
     times, who = requests(scenario, 4)
-    people = population(scenario.users, scenario.market_seed, scenario.ticks_per_day)
+    people = new_users(scenario.users, scenario.market_seed, scenario.ticks_per_day)
     mix = np.zeros((24, 3))
     np.add.at(mix, (times // scenario.tick_us % 24, people.segment[who]), 1)
     share = np.diff(people.segment_share, axis=1, prepend=0.0)

@@ -14,8 +14,8 @@ from markets import give_tape, policies, scenarios
 from scipy.stats import gamma
 
 from adarena.simulator import BidPolicy, BidView, MarketError, RequestRule, Scenario, ScenarioError, World, rule
-from adarena.simulator.engine import state as K
-from adarena.simulator.population.users import users
+from adarena.simulator.engine.state import Control
+from adarena.simulator.population.users import new_users
 from adarena.simulator.response.memory import EXPOSURES, FAINT
 from adarena.simulator.response.visits import PAGES
 from adarena.simulator.scenario.people import Sessions
@@ -84,7 +84,7 @@ def test_no_user_sees_more_of_a_campaign_in_a_day_than_its_cap(data: st.DataObje
     held = [c for a in scenario.demand.advertisers for c in a.campaigns]  # type: ignore[union-attr]
     letters = "-mM" if scenario.funnel is not None else "-mcrxMCRX"
     kinds = data.draw(st.text(letters, min_size=len(held), max_size=len(held)))
-    world = World(scenario, {"bid": policies(kinds)}, seed=data.draw(st.integers(0, 1000)))
+    world = World(scenario, {"bidding": policies(kinds)}, seed=data.draw(st.integers(0, 1000)))
     read = give_tape(world, 20_000)
     world.run()
     tape = read()
@@ -93,7 +93,7 @@ def test_no_user_sees_more_of_a_campaign_in_a_day_than_its_cap(data: st.DataObje
     for (_, k, _), times in seen.items():
         assert times <= (held[k].frequency_cap or times)
     # A campaign that was passed over for one user bids on for the next.
-    assert (world._exchange.state.active == world.campaigns.active(scenario.days - 1)).all()
+    assert (world._exchange.state.terms.active == world.campaigns.active(scenario.days - 1)).all()
 
 
 def two_bidders(cap: int | None) -> Scenario:
@@ -147,7 +147,7 @@ def sessions_of(world: World, blocks: int) -> list[tuple[int, int, int, int]]:
     for _ in range(blocks):
         world._exchange.score()
         state = world._exchange.state
-        columns = state.times[:1024], state.session[:1024], state.page, state.users[:1024]
+        columns = state.block.times[:1024], state.block.session[:1024], state.block.page, state.block.users[:1024]
         out += [tuple(int(x) for x in row) for row in zip(*columns, strict=True)]
     return out
 
@@ -303,7 +303,7 @@ def test_what_is_played_is_what_was_made() -> None:
 def test_nobody_makes_thousands_of_requests_a_day(preset: str) -> None:
     """A request is minutes of watching: the busiest user of a preset has time for its own, and is no market by itself."""
     scenario = Scenario.preset(preset)
-    people = users(scenario.users, scenario.market_seed, scenario.ticks_per_day)
+    people = new_users(scenario.users, scenario.market_seed, scenario.ticks_per_day)
     share = np.zeros(len(people.segment))
     within = np.diff(np.column_stack([np.zeros(scenario.ticks_per_day), people.segment_share]), axis=1).mean(axis=0)
     for segment, (low, high) in enumerate(pairwise(people.segment_start.tolist())):
@@ -323,7 +323,7 @@ def test_campaigns_are_told_of_the_requests_that_will_be_made() -> None:
         def decide(self, view: BidView) -> None:
             assert view.forecast_requests == scenario.expected_requests
 
-    World(scenario, {"bid": Onlooker()}).run(0)
+    World(scenario, {"bidding": Onlooker()}).run(0)
     assert scenario.expected_requests < 0.5 * scenario.traffic.requests_per_day
 
 
@@ -343,11 +343,11 @@ def test_requests_that_are_not_made_are_not_missing_from_those_left(serving: Any
         def decide(self, view: BidView) -> RequestRule:
             return RequestRule(counts_down, state)
 
-    world = World(scenario, {"bid": {0: Asker()}}, seed=5)
+    world = World(scenario, {"bidding": {0: Asker()}}, seed=5)
     world.run(scenario.day_us // 2)
-    asked, left = world._exchange.state.rule_state
+    asked, left = world._exchange.state.rules.state
     assert asked == world.played
-    assert 50 < asked < 0.8 * world._exchange.state.control[K.NEXT]
+    assert 50 < asked < 0.8 * world._exchange.state.control[Control.NEXT]
     assert left == round(scenario.expected_requests) - (asked - 1)
 
 

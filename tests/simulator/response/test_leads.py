@@ -11,9 +11,10 @@ from markets import Tape, give_tape
 
 from adarena.simulator import BidPolicy, BidView, InvariantError, Multiplier, Scenario, ScenarioError, World
 from adarena.simulator.core.chance import Stream, uniforms
-from adarena.simulator.engine import state as K
+from adarena.simulator.core.histogram import OCTAVE
+from adarena.simulator.engine.state import Count
 from adarena.simulator.market.market import build
-from adarena.simulator.response import leads as L
+from adarena.simulator.response.leads import BINS, LEADS_TOLD, LeadCount, Step
 from adarena.simulator.scenario.response import DelayPart, Lead, Leads, Response
 
 LEAD: dict[str, Any] = {"form_open_rate": 0.7, "qualified_rate": 0.5, "sale_rate": 0.4}
@@ -84,12 +85,14 @@ def test_the_books_are_those_of_a_slow_copy(attribution: float | None) -> None:
         np.add.at(out, (at[inside], k[inside]), 1)
         return out
 
-    np.testing.assert_array_equal(books[:, L.FORM_OPENS], table(opened, tick))
-    np.testing.assert_array_equal(books[:, L.QUALIFIED], table(qualified, tick))
-    np.testing.assert_array_equal(books[:, L.SALES], table(sold, tick))
+    np.testing.assert_array_equal(books[:, LeadCount.FORM_OPENS], table(opened, tick))
+    np.testing.assert_array_equal(books[:, LeadCount.QUALIFIED], table(qualified, tick))
+    np.testing.assert_array_equal(books[:, LeadCount.SALES], table(sold, tick))
     known = (time + submit + told) // scenario.tick_us
-    np.testing.assert_array_equal(books[:, L.QUALIFIED_REPORTED], table(qualified & attributed, known))
-    np.testing.assert_array_equal(world.ledger.counts[:, K.REPORTED], table(attributed, (time + submit) // scenario.tick_us))
+    np.testing.assert_array_equal(books[:, LeadCount.QUALIFIED_REPORTED], table(qualified & attributed, known))
+    np.testing.assert_array_equal(
+        world.ledger.counts[:, Count.REPORTED], table(attributed, (time + submit) // scenario.tick_us)
+    )
     np.testing.assert_array_equal(tape.column("form_opened"), opened)
     np.testing.assert_array_equal(tape.column("qualified_us"), np.where(qualified & attributed, time + submit + told, -1))
     elapsed = world.ledger.leads.elapsed.sum(axis=1)
@@ -99,9 +102,9 @@ def test_the_books_are_those_of_a_slow_copy(attribution: float | None) -> None:
     assert (attribution is None) == bool((attributed == converted).all())
     weeks = np.array([delay(Lead(**LEAD).sale_delay, 1.5, u) for u in draws(world, Stream.SALE_DELAY, tape)])
     np.testing.assert_array_equal(tape.column("sold_us"), np.where(sold & attributed, time + submit + told + weeks, -1))
-    known = np.log2((submit + told + weeks)[sold & attributed]) * L.OCTAVE
-    np.testing.assert_array_equal(world.ledger.leads.elapsed[L.SELL], np.bincount(known.astype(int), minlength=L.BINS))
-    median = world.ledger.leads.quantile_s(L.SUBMIT, 0.5)
+    known = np.log2((submit + told + weeks)[sold & attributed]) * OCTAVE
+    np.testing.assert_array_equal(world.ledger.leads.elapsed[Step.SELL], np.bincount(known.astype(int), minlength=BINS))
+    median = world.ledger.leads.quantile_s(Step.SUBMIT, 0.5)
     assert median == pytest.approx(np.median(submit[attributed]) / 1e6, rel=0.03)
 
 
@@ -151,7 +154,9 @@ def test_late_conversions_happen_but_are_neither_reported_nor_billed() -> None:
     assert some.ledger.attributed().sum() == kept.sum()
     assert every.ledger.conversions().tobytes() == some.ledger.conversions().tobytes()
     due = tape.column("report_us") < every.scenario.horizon_us
-    assert some.ledger.counts[:, K.REPORTED].sum() == (kept & due).sum() < 0.7 * ((tape.column("converted") > 0) & due).sum()
+    assert (
+        some.ledger.counts[:, Count.REPORTED].sum() == (kept & due).sum() < 0.7 * ((tape.column("converted") > 0) & due).sum()
+    )
     assert 0 < some.ledger.spend().sum() < 0.7 * every.ledger.spend().sum()
 
 
@@ -184,10 +189,10 @@ class Watcher(BidPolicy):
 
 def test_a_campaign_is_told_of_form_opens_and_of_qualified_leads_once_reported() -> None:
     scenario, watcher = market(), Watcher()
-    world = World(scenario, {"bid": {2: watcher, 4: watcher}}, seed=0)
+    world = World(scenario, {"bidding": {2: watcher, 4: watcher}}, seed=0)
     world.run()
     assert world.ledger.leads is not None
-    books, per_day = world.ledger.leads.counts[:, : L.TOLD, [2, 4]], scenario.ticks_per_day
+    books, per_day = world.ledger.leads.counts[:, :LEADS_TOLD, [2, 4]], scenario.ticks_per_day
     for tick, view in enumerate(watcher.seen):
         assert view.last_leads is not None
         assert view.today_leads is not None
@@ -195,7 +200,7 @@ def test_a_campaign_is_told_of_form_opens_and_of_qualified_leads_once_reported()
         np.testing.assert_array_equal(np.array(view.last_leads), last)
         np.testing.assert_array_equal(np.array(view.today_leads), books[tick // per_day * per_day : tick].sum(axis=0))
     plain = Watcher()
-    World(market(demand__lead=None, days=1), {"bid": plain}).run()
+    World(market(demand__lead=None, days=1), {"bidding": plain}).run()
     assert all(view.last_leads is None and view.today_leads is None for view in plain.seen)
 
 
@@ -254,10 +259,10 @@ def test_settings_that_are_not_used_do_not_count() -> None:
 @pytest.mark.parametrize(
     ("place", "amount", "words"),
     [
-        ((L.SALES, 0), 10_000, "taken more often"),
-        ((L.QUALIFIED, 1), 10_000, "taken more often"),
-        ((L.FORM_OPENS, 2), -10_000, "taken more often"),
-        ((L.FORM_OPENS, 2), 100_000, "taken more often"),
+        ((LeadCount.SALES, 0), 10_000, "taken more often"),
+        ((LeadCount.QUALIFIED, 1), 10_000, "taken more often"),
+        ((LeadCount.FORM_OPENS, 2), -10_000, "taken more often"),
+        ((LeadCount.FORM_OPENS, 2), 100_000, "taken more often"),
         (None, 10_000, "reported than took place"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What a learned bidder sees: observations computed from views alone, by environment and policy alike.
+"""How the bid seat looks to a learner: observations computed from views alone, and what actions stand for.
 
 The docstring of `AdArena/Bidding-v0` says what each feature is.
 """
@@ -6,14 +6,15 @@ The docstring of `AdArena/Bidding-v0` says what each feature is.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...simulator.core.arrays import Floats
-from ...simulator.core.compiled import inlined, kernel
-from ...simulator.seats.bidding.decisions import BidView
+from ...core.arrays import Floats
+from ...core.compiled import inlined, kernel
+from .decisions import Multiplier
+from .view import BidView
 
 FEATURES = (
     "time_left", "budget_left", "bid", "bid_last3", "winning_cost", "rate", "conversions", "win_rate",
@@ -29,11 +30,15 @@ REQUESTS, WINS, REPORTED, SPEND, OFFERED, BIDS, COSTS, ALLOWED, SUMS = range(9)
 MULTIPLIER, BUDGET, LEFT, SPENT, COULD_BID, REACHABLE = range(SUMS, SUMS + 6)
 
 
-class Observer:
-    """Turns the views of a day into observations; to be shown every tick's view, from the first of a day on.
+class BidVectors:
+    """See `Vectors`. An action a stands for the multiplier prior x exp(log(4) a).
 
     `cpa_limit` is the cost per conversion that feature 21 compares with, as a multiple of the campaign's target.
     """
+
+    features: ClassVar[tuple[str, ...]] = FEATURES
+    bound: ClassVar[float] = BOUND
+    actions: ClassVar[int] = 1
 
     def __init__(self, cpa_limit: float = 1.0) -> None:
         self._cpa_limit = cpa_limit
@@ -58,6 +63,10 @@ class Observer:
         out = np.empty((view.target.size, len(FEATURES)), np.float32)
         fill(view.tick, view.ticks, self._forecast, view.forecast_requests, facts, self._usual, self._day, self._recent, out)
         return out
+
+    def decide(self, view: BidView, actions: Floats) -> Multiplier:
+        """See `Vectors.decide`."""
+        return Multiplier(view.prior * np.exp(REACH * actions[:, 0]))
 
     def _open(self, view: BidView) -> None:
         """A new day: nothing is carried over."""
@@ -131,9 +140,3 @@ def log_ratio(above: Any, below: Any) -> Any:
     if above > 0 and below > 0:
         return math.log(above / below)
     return BOUND * ((above > 0) - (below > 0))
-
-
-def multipliers(prior: Floats, actions: Floats) -> Floats:
-    """What actions from -1 to 1 stand for: prior x exp(log(4) action)."""
-    scaled: Floats = prior * np.exp(REACH * actions)
-    return scaled

@@ -10,10 +10,10 @@ from ...simulator.market.market import build
 from ...simulator.scenario.tree import Scenario
 from ...simulator.seats.bidding.decisions import BidPolicies, BidPolicy
 from ...simulator.world import World
-from ..hindsight.scores import day_scores
-from ..hindsight.static import Scale, best_constant
-from .fixed import Fixed
-from .rivals import unsettled
+from ..bidding.fixed import Fixed
+from ..bidding.rivals import unsettled
+from .scores import day_scores
+from .static import Scale, best_constant
 
 
 class StaticHindsight(NamedTuple):
@@ -56,7 +56,7 @@ def static_hindsight(
 
     def play(policy: Fixed) -> float:
         seat = _with(policies() if callable(policies) else policies, k, table.names, policy)
-        world = World(scenario, {"bid": seat}, seed=seed)
+        world = World(scenario, {"bidding": seat}, seed=seed)
         world.run()
         value, spend = float(world.ledger.value()[:, k].sum()), float(world.ledger.spend()[:, k].sum())
         found[policy.multiplier] = StaticHindsight(policy.multiplier, value, spend, float(day_scores(world, k).sum()))

@@ -1,0 +1,256 @@
+"""Requests in blocks: who asks when and for what, drawn and rated together before the kernels play them one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.addressed import Addressed
+from ..core.arrays import CHUNK, Keys
+from ..core.chance import stream_keys
+from ..core.errors import MarketError
+from ..core.numeric import real
+from ..delivery.funnel import Seen, Trace, Winnow
+from ..delivery.queue import Demands, Queue, moved, new_queue, widened
+from ..market.market import Market
+from ..population.rates import best_ads, new_rates
+from ..requests.sessions import Planner, ticks_before
+from ..requests.surfaces import Asking
+from ..requests.traffic import Intensity, arrive, place_anew
+from ..response.memory import with_room_for_exposures
+from ..response.visits import new_visits, with_evening_before, with_room_for_sessions
+from ..scenario.tree import Scenario
+from .new_state import new_state
+from .state import Control, State, Sum
+
+# What `State` keeps of a request in its column, for as long as it is under way.
+COLUMNS = {
+    "block": ("times", "users", "session", "surface", "query"), "bids": ("rate", "ad", "who", "weight", "offer"),
+    "truth": ("block",),
+}  # fmt: skip
+
+
+class Blocks:
+    """Fills the columns of the state with the requests of a world, a block at a time; `addressed` is the state.
+
+    `on_block` is called before a block is drawn over; `on_fill` when candidates of requests are found, with the number of the
+    block's first request and the place from which on they are.
+    """
+
+    def __init__(self, scenario: Scenario, market: Market, seed: int) -> None:
+        self.scenario, self.market, keys = scenario, market, stream_keys(seed)
+        before = 0 if scenario.sessions is None else ticks_before(scenario.sessions, scenario.tick_us)
+        self._intensity = Intensity.of(scenario, seed, before)
+        self._planner: Planner | None = None
+        visits = new_visits(scenario.sessions, len(market.users.segment))
+        if scenario.sessions is not None:
+            even, ads_seen = scenario.traffic.arrivals == "even", scenario.ads_per_request
+            self._planner = Planner(scenario.sessions, even, keys, market.users, scenario.tick_us, self._intensity, ads_seen)
+            visits = with_evening_before(visits, self._planner)
+        campaigns, ads = len(market.campaigns.names), len(market.campaigns.appeal)
+        self._rates = new_rates(scenario.rates, market.users, market.ads, ads, CHUNK, keys)
+        self.rate_bound = self._rates.bound  # no believed rate is larger
+        self._winnow = _winnow(scenario, market, keys)
+        rows = np.array([0, campaigns]) if self._winnow is None else self._winnow.first_row
+        self.addressed = Addressed(new_state(scenario, market, keys, self._rates.truth, int(rows[-1]), visits))
+        self.line: Addressed[Queue] | None = None  # the queue, where there are servers
+        self._demands: Demands | None = None
+        if scenario.serving is not None:
+            tiers = int(market.users.tier.max()) + 1
+            self.line = Addressed(new_queue(scenario.serving, scenario.funnel, tiers, rows))
+            self._demands = Demands(scenario.serving, market.users, keys)
+        self._asking: Asking | None = None
+        if scenario.asks:
+            self._asking = Asking(self.state.surfaces, market.language, market.users.interests.shape[1], keys)
+        self._squashing = np.float32(scenario.auction.squashing - 1)
+        # Believed rates of all ads: the very bids, where each campaign has one ad and nobody waits in other columns.
+        ready = self._winnow is None and self.line is None and ads == campaigns
+        self._block = self.state.bids.rate if ready else np.zeros((0 if self._winnow else ads, CHUNK), np.float32)
+        self._epochs, self._draws = np.zeros(CHUNK), np.zeros((3, CHUNK))
+        self._sum = 0.0
+        self._counted = 0  # requests whose rates are added up
+        self.on_block: list[Callable[[], None]] = []
+        self.on_fill: list[Callable[[int, int], None]] = []
+
+    @property
+    def state(self) -> State:
+        """What the kernels read and write."""
+        return self.addressed.value
+
+    @property
+    def queue(self) -> Queue | None:
+        """Requests that wait for servers or are served; None where there are no servers."""
+        return None if self.line is None else self.line.value
+
+    def draw_next(self) -> None:
+        """Draws and rates the next block; called when the one before is played to its last request."""
+        self.count_offered()
+        if self.line is not None:
+            self._park(self.line)
+        for before in self.on_block:
+            before()
+        state, control = self.state, self.state.control
+        first = int(control[Control.SCORED])
+        now = int(state.block.times[CHUNK - 1]) if first else 0
+        if self._planner is not None:
+            oldest = self._oldest_session(self._planner)
+            self._planner.next_block(self._intensity, now, *self._plan())
+            self.addressed.replace(visits=with_room_for_sessions(state.visits, oldest, self._planner.started))
+        else:
+            self._arrive(first, now)
+        room = state.block.times.size * len(state.seen) * 2  # each slot adds an ad and a campaign at most
+        self.addressed.replace(memory=with_room_for_exposures(state.memory, room, now))
+        self._rate(first, 0)
+        control[Control.BASE], control[Control.SCORED], control[Control.GROUP] = first, first + CHUNK, -1
+
+    def _arrive(self, first: int, now: int) -> None:
+        """Draws the requests of a block, that come by themselves."""
+        state, users = self.state, self.market.users
+        self._sum = arrive(
+            state.keys, first, self.scenario.traffic.arrivals == "even", self._sum, now, self.scenario.tick_us,
+            *self._intensity, users.segment_share, users.segment_start, users.alias_share, users.alias_user,
+            self._draws, self._epochs, state.block.times, state.block.users,
+        )  # fmt: skip
+
+    def _plan(self) -> tuple[NDArray[np.int64], ...]:
+        """The columns of the block that say who comes when."""
+        block, new = self.state.block, slice(CHUNK)
+        return block.times[new], block.users[new], block.session[new], block.page
+
+    def _oldest_session(self, planner: Planner) -> int:
+        """The first session of which a request is still to be played or under way."""
+        oldest = planner.oldest()
+        if self.queue is not None and self.queue.under_way.any():
+            oldest = min(oldest, int(self.state.block.session[self.queue.under_way].min()))
+        return oldest
+
+    def _rate(self, first: int, start: int) -> None:
+        """All that follows from who asks, for the block's requests from place `start` on."""
+        block = self.state.block
+        if self._asking is not None:
+            self._asking.draw(first, block.surface[:CHUNK], block.query[:CHUNK])
+        self._fill(first, start)
+        if self.queue is not None and self._demands is not None:
+            self._demands.fill(first, block.users[:CHUNK], self.queue)
+            if self.state.truth.block.size:
+                self.state.truth.block[:, :CHUNK] = self._rates.truth.block
+
+    def _fill(self, first: int, start: int) -> None:
+        """Believed rates of the block's requests from place `start` on: of all campaigns, or of a funnel's candidates."""
+        state, bids, rest = self.state, self.state.bids, slice(start, CHUNK)
+        drawn, asked = state.block.users[:CHUNK], None
+        if self._asking is not None:
+            asked = self._asking.asked(state.block.surface[:CHUNK], state.block.query[:CHUNK])
+        if self._winnow is not None:
+            seen = Seen(state.memory, state.block.times[:CHUNK])
+            self._winnow.fill(first, start, drawn, asked, bids.rate, bids.ad, bids.who, seen)
+        else:
+            self._rates.fill(first, drawn, asked, self._block)
+            if bids.ad.size:
+                best_ads(self._block, self.market.campaigns.first_ad, bids.rate, bids.ad)
+            elif bids.rate is not self._block:
+                bids.rate[:, :CHUNK] = self._block
+        if bids.weight.size:
+            rate = bids.rate[:, rest]
+            np.power(rate, self._squashing, out=bids.weight[:, rest], where=rate > 0)
+        for filled in self.on_fill:
+            filled(first, start)
+
+    def trace(self, number: int, place: int) -> Trace:
+        """The way of a request, in a place of the block, through the full quotas of its tier, as the index is; for logs."""
+        assert self._winnow is not None
+        state, block, one, asked = self.state, self.state.block, slice(place, place + 1), None
+        if self._asking is not None:
+            asked = self._asking.asked(block.surface[one], block.query[one])
+        return self._winnow.trace(number, int(block.users[place]), asked, Seen(state.memory, block.times[one]))
+
+    def reindex(self) -> None:
+        """Takes the bids of the moment into the funnel's index, and winnows anew what has not come yet of the block."""
+        if self._winnow is None:
+            return
+        bids, control = self.state.bids, self.state.control
+        self._winnow.refresh(np.where(bids.cap >= control[Control.RESERVE], bids.live, np.float32(0)))
+        start = int(control[Control.NEXT] - control[Control.BASE])
+        if control[Control.SCORED] and start < CHUNK:
+            self._fill(int(control[Control.BASE]), start)
+
+    def surge(self, now: int, factor: float) -> int | None:
+        """Multiplies all traffic from now on; requests that have arrived stay, the others are placed anew.
+
+        Returns the place in the block from which on other users ask than before, None if it is the same ones.
+        """
+        times = real(factor)
+        if times is None or not 0 <= times <= 1e9:
+            raise MarketError(f"a surge needs a factor from 0 to 1e9, not {factor!r}")
+        self._intensity = self._intensity.scaled(now, times)
+        block, control = self.state.block, self.state.control
+        base, start = int(control[Control.BASE]), int(control[Control.NEXT] - control[Control.BASE])
+        if not control[Control.SCORED]:
+            return None
+        if self._planner is None:
+            place_anew(now, self._epochs[start:], block.times[start:CHUNK], *self._intensity)
+            return None
+        oldest = min(self._oldest_session(self._planner), int(block.session[:CHUNK].min()))
+        self._planner.again(self._intensity, start, now, *self._plan())  # sessions start at other times, so others are next
+        self.addressed.replace(visits=with_room_for_sessions(self.state.visits, oldest, self._planner.started))
+        self._rate(base, start)
+        control[Control.GROUP] = -1
+        return start
+
+    def _park(self, line: Addressed[Queue]) -> None:
+        """Moves requests that are still under way out of the columns that the next block takes."""
+        queue = line.value
+        old = np.flatnonzero(queue.under_way[:CHUNK])
+        columns = queue.under_way.size
+        if np.count_nonzero(queue.under_way[CHUNK:]) + old.size > columns - CHUNK:
+            queue = widened(queue, 2 * columns)
+            line.replace(**queue._asdict())
+            for part, names in COLUMNS.items():
+                group = getattr(self.state, part)
+                self.addressed.replace(part, **{name: _with_columns(getattr(group, name), columns) for name in names})
+        new = np.flatnonzero(~queue.under_way[CHUNK:])[: old.size] + CHUNK
+        moved(queue, old, new)
+        for array in (getattr(getattr(self.state, part), name) for part, names in COLUMNS.items() for name in names):
+            if array.size:
+                array[..., new] = array[..., old]
+
+    def count_offered(self) -> None:
+        """Adds up the believed conversions of all requests played since the last call, won or lost: what bidders saw.
+
+        With servers the kernel does it, since requests are then not auctioned as they come.
+        """
+        if self.queue is not None:
+            return
+        state, bids, conversion = self.state, self.state.bids, self.state.terms.believed_conversion
+        base, played = int(state.control[Control.BASE]), int(state.control[Control.NEXT])
+        if played == self._counted:
+            return
+        columns = slice(self._counted - base, played - base)
+        self._counted = played
+        rate, offered = bids.rate[:, columns], state.tally.sums[Sum.OFFERED]
+        if state.block.present.size:
+            rate = rate * state.block.present[columns]
+        if bids.who.size:
+            who = bids.who[:, columns]
+            np.add.at(offered, who, rate * conversion[who])
+            return
+        # Not a product with ones: OpenBLAS then multiplies what lies on its stack, and NumPy warns of an invalid value.
+        offered += np.einsum("ij->i", rate) * conversion
+
+
+def _winnow(scenario: Scenario, market: Market, keys: Keys) -> Winnow | None:
+    settings = scenario.funnel
+    if settings is None or market.stages is None or market.ads is None:
+        return None
+    matches = None if market.language is None else market.language.matches
+    if scenario.serving is None:  # nobody waits, so that nothing but the full quotas is used
+        settings = settings.in_full()
+    return Winnow(settings, market.stages, market.ads, market.users, market.campaigns.ad_campaign, keys, matches)
+
+
+def _with_columns(array: NDArray[Any], more: int) -> NDArray[Any]:
+    """The same array with more columns; one without any stays so."""
+    return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, more)]) if array.size else array

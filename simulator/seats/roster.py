@@ -1,0 +1,124 @@
+"""Who sits in a seat of a world: groups its units by policy, and asks, checks and applies, whatever the seat is about."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, NamedTuple
+
+import simpy
+
+from ..books.ledger import Ledger
+from ..core.errors import PolicyError, suggest
+from ..engine.exchange import Exchange
+from . import SEATS
+from .seat import Holding, Moment, Open, Policies, Policy, Seat
+
+_numbers = itertools.count(1)  # of the rosters of all worlds
+
+
+class Asked(NamedTuple):
+    """An open seat that must be decided."""
+
+    seat: str
+    units: tuple[str, ...]  # those that are open, in the order of the view's rows
+    view: Any  # of that seat
+
+
+LeaveOpen = Callable[["Roster", Holding, Any], Generator[simpy.Event, Any, Any]]
+
+
+class Roster:
+    """The holders of one seat of one world; `seed` is that of the world, from which each policy gets dice of its own."""
+
+    def __init__(self, seat: Seat[Any, Any, Any], given: Policies | None, seed: int) -> None:
+        self.seat, self._seed, self._number, self._begun = seat, seed, next(_numbers), False
+        self.holdings: list[Holding] = [seat.holding(policy, held) for policy, held in _grouped(seat, given)]
+        # Those left open are asked last, so that everybody else has decided when the world stops.
+        self._order = sorted(range(len(self.holdings)), key=lambda n: isinstance(self.holdings[n].policy, Open))
+
+    @property
+    def open_holdings(self) -> list[Holding]:
+        """Those of whoever leaves units open."""
+        return [holding for holding in self.holdings if isinstance(holding.policy, Open)]
+
+    def asked(self, holding: Holding, view: Any) -> Asked:
+        """What whoever runs the world is told of an open holding."""
+        return Asked(self.seat.name, tuple(self.seat.units[k] for k in holding.held), view)
+
+    def round(self, moment: Moment, leave_open: LeaveOpen) -> Generator[simpy.Event, Any, bool]:
+        """One round of decisions: all see, then all decide, then all decisions are applied. Returns whether one is new.
+
+        It waits for an event only where a unit is left open.
+        """
+        views = [self.seat.view(holding, moment) for holding in self.holdings]
+        decisions: list[Any] = [None] * len(views)
+        for number in self._order:
+            holding, view = self.holdings[number], views[number]
+            if isinstance(holding.policy, Open):
+                decisions[number] = yield from leave_open(self, holding, view)
+                continue
+            self._greet(holding, number, view)
+            decision = holding.policy.decide(view)
+            decisions[number] = None if decision is None else self.seat.check(holding, decision)
+        self._begun = True
+        for holding, decision in zip(self.holdings, decisions, strict=True):
+            if decision is not None:
+                self.seat.apply(holding, decision)
+        changed = any(decision is not None for decision in decisions)
+        self.seat.close(changed)
+        return changed
+
+    def _greet(self, holding: Holding, number: int, view: Any) -> None:
+        """Starts a policy in the first round; later makes sure that it has not begun to play elsewhere."""
+        policy = holding.policy
+        if not self._begun:
+            object.__setattr__(policy, "_sits_in", self._number)  # it may be a frozen dataclass
+            policy.start(view, self.seat.dice(self._seed, number))
+        elif policy._sits_in != self._number:
+            raise PolicyError(
+                f"{holding.name} has begun to decide for another world, and has forgotten this one: give each world that "
+                "runs by turns with others a policy of its own"
+            )
+
+
+def _grouped(seat: Seat[Any, Any, Any], given: Policies | None) -> list[tuple[Policy[Any, Any], list[int]]]:
+    """Each policy once, with the places it holds, in the order in which the policies were named."""
+    if given is None:
+        return []
+    pairs = dict.fromkeys(range(len(seat.units)), given) if isinstance(given, Policy) else given
+    if not isinstance(pairs, Mapping):
+        kind = type(given).__name__
+        raise PolicyError(f"the {seat.name} seat takes a policy or a mapping from {seat.unit}s to policies, not {kind}")
+    groups: dict[int, tuple[Policy[Any, Any], list[int]]] = {}
+    taken: set[int] = set()
+    for unit, policy in pairs.items():
+        k = seat.place(unit)
+        if k is None:
+            raise PolicyError(f"there is no {seat.unit} {unit!r}{suggest(str(unit), seat.units)}")
+        if k in taken:
+            raise PolicyError(f"{seat.unit} {seat.units[k]!r} is held twice")
+        if not isinstance(policy, Open) and (not isinstance(policy, Policy) or getattr(policy, "seat", None) != seat.name):
+            raise PolicyError(f"{seat.unit} {unit!r} needs a {seat.policy.__name__}, not {type(policy).__name__}")
+        taken.add(k)
+        groups.setdefault(id(policy), (policy, []))[1].append(k)
+    return list(groups.values())
+
+
+def rosters(policies: Mapping[str, Policies], exchange: Exchange, ledger: Ledger) -> list[Roster]:
+    """A roster for each seat of a world that somebody sits in, in the order in which they are asked.
+
+    Raises:
+        PolicyError: if there is no such seat, the scenario does not have it, or somebody cannot sit in it.
+    """
+    for name in policies:
+        if name not in SEATS:
+            raise PolicyError(f"there is no seat {name!r}{suggest(str(name), SEATS)}")
+    found = []
+    for name, seat in SEATS.items():
+        if name not in policies:
+            continue
+        if (lacks := seat.missing(exchange.scenario)) is not None:
+            raise PolicyError(f"the {name} seat needs {lacks}, and scenario {exchange.scenario.name!r} has none")
+        found.append(Roster(seat(exchange, ledger), policies[name], exchange.seed))
+    return found
