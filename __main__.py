@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from .benchmarks.output.tables import plain_console
+from .benchmarks.suites import SUITES
 from .simulator.core.errors import AdArenaError, MarketError
 
 if TYPE_CHECKING:
     from .simulator.scenario.tree import Scenario
     from .simulator.world import World
 
+SuiteName = Annotated[Literal[*SUITES], tyro.conf.Positional]
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="FIELD=VALUE ...")]
 console = plain_console()
 
 TRACED = 200  # requests through a funnel, against the truth
 DEMO_STEPS = 100_000  # a minute or two of training; what it takes to beat every classic is in the README
-BENCH_POLICIES = ("truthful", "random", "fixed", "mcpc", "lin", "dual", "pid")
 
 
 def simulate(
@@ -51,7 +52,7 @@ def simulate(
         journal: log requests, impressions, events, features and candidates as Parquet (docs/journal.md).
         settings: fields of the scenario to change, e.g. auction.slots=1.
     """
-    from .agents.catalogue import make_bidder
+    from .agents.catalogue import make_policy
     from .benchmarks.audits.funnel import audit
     from .benchmarks.output.progress import progress
     from .benchmarks.pictures import all as pictures
@@ -61,7 +62,7 @@ def simulate(
     from .simulator.world import World
 
     market = _scenario(scenario, settings, days)
-    policy = make_bidder(bidder)
+    policy = make_policy("bidding", bidder)
     folder = _folder(out) if figure or journal else out
     if figure and not journal and any(path.suffix == ".parquet" for path in (folder / "journal").glob("*")):
         held = f"{str(folder / 'journal')!r} holds the journal of an earlier run"
@@ -100,13 +101,13 @@ def _draw(world: World, folder: Path) -> None:
 
 
 def bench(
-    suite: Annotated[Literal["bidding"], tyro.conf.Positional],
-    policies: tuple[str, ...] = BENCH_POLICIES,
-    scenario: str = "bidding-small",
+    suite: SuiteName,
+    policies: tuple[str, ...] = (),
+    scenario: str | None = None,
     seeds: int = 20,
     skip: int = 0,
-    reference: str = "fixed",
-    rivals: str = "mixed",
+    reference: str | None = None,
+    rivals: str | None = None,
     jobs: int = 1,
     fresh: bool = False,
     out: Path = Path("out/bench"),
@@ -118,35 +119,38 @@ def bench(
 
     Args:
         suite: which decision is compared.
-        policies: bidders by name, with settings (dual:step=0.05), your own (mymodule:MyBidder), trained (agent:FOLDER), or
-            @FILE of `adarena tune`; LABEL=BIDDER gives one a shorter name, LABEL=BIDDER+BIDDER takes the mean of several. A
-            path that exists is taken whole, whatever is in it; elsewhere a + joins only where a bidder follows it, and a
-            label holds no colon. Write ./@x.py:MyBidder for a file whose name begins with @.
-        scenario: a preset or a YAML file.
+        policies: by name, with settings (dual:step=0.05), your own (mymodule:MyBidder), trained (agent:FOLDER), or
+            @FILE of `adarena tune`; LABEL=POLICY gives one a shorter name, LABEL=POLICY+POLICY takes the mean of several. A
+            path that exists is taken whole, whatever is in it; elsewhere a + joins only where a policy follows it, and a
+            label holds no colon. Write ./@x.py:MyBidder for a file whose name begins with @. By default those of the suite
+            (bidding: truthful random fixed mcpc lin dual pid).
+        scenario: a preset or a YAML file; by default the suite's (bidding: bidding-small).
         seeds: how many days.
         skip: how many test days to leave out before them, such as those that an earlier comparison has looked at.
-        reference: the policy against which differences are taken.
-        rivals: who bids for all others: mixed, pid, fixed or dual.
+        reference: the policy against which differences are taken; by default the suite's (bidding: fixed).
+        rivals: who decides for all others, a mix of the suite, by default its first (bidding: mixed, pid, fixed or dual).
         jobs: processes that share the work.
         fresh: measure anew what an earlier run has measured.
         out: folder for the files.
         settings: fields of the scenario to change, e.g. auction.slots=1.
     """
     from .benchmarks import commands as comparing
+    from .benchmarks.suites import suite as named
 
-    market, folder = _scenario(scenario, settings), _folder(out)
+    seat = named(suite)
+    market, folder = _scenario(seat.scenario if scenario is None else scenario, settings), _folder(out)
     terms = comparing.Terms(rivals, jobs, _command(), skip, fresh)
-    comparing.compare(console, market, policies, seeds, reference, folder, terms)
+    comparing.compare(console, seat, market, policies, seeds, reference, folder, terms)
 
 
 def tune(
-    suite: Annotated[Literal["bidding"], tyro.conf.Positional],
+    suite: SuiteName,
     out: Path,
-    policies: tuple[str, ...] = ("pid", "dual", "fixed"),
-    scenario: str = "bidding-small",
+    policies: tuple[str, ...] = (),
+    scenario: str | None = None,
     configurations: int = 60,
     days: int = 64,
-    rivals: str = "mixed",
+    rivals: str | None = None,
     jobs: int = 1,
     fresh: bool = False,
     settings: Settings = (),
@@ -157,22 +161,25 @@ def tune(
 
     Args:
         suite: which decision is tuned.
-        out: the file; `adarena bench bidding --policies @FILE` reads it.
-        policies: bidders by name or your own; what is searched stands in their class as SPACE.
-        scenario: a preset or a YAML file.
+        out: the file; `adarena bench SUITE --policies @FILE` reads it.
+        policies: by name or your own, by default those of the suite (bidding: pid dual fixed); what is searched stands in
+            their class as SPACE.
+        scenario: a preset or a YAML file; by default the suite's (bidding: bidding-small).
         configurations: how many are tried for each policy.
         days: how many training days, and as many for validation.
-        rivals: who bids for all others: mixed, pid, fixed or dual.
+        rivals: who decides for all others, a mix of the suite, by default its first (bidding: mixed, pid, fixed or dual).
         jobs: processes that share the work.
         fresh: measure anew what an earlier run has measured.
         settings: fields of the scenario to change, e.g. auction.slots=1.
     """
     from .benchmarks import commands as comparing
+    from .benchmarks.suites import suite as named
 
+    seat = named(suite)
     _folder(out.parent)
-    market = _scenario(scenario, settings)
+    market = _scenario(seat.scenario if scenario is None else scenario, settings)
     terms = comparing.Terms(rivals, jobs, _command(), fresh=fresh)
-    comparing.tune(console, market, policies, configurations, days, out, terms)
+    comparing.tune(console, seat, market, policies, configurations, days, out, terms)
 
 
 def train(
@@ -326,9 +333,11 @@ def demo(out: Path = Path("out/demo")) -> None:
     Args:
         out: folder for the files.
     """
+    from .benchmarks.suites import suite as named
+
     agent = out / "agent"
     train(timesteps=DEMO_STEPS, out=agent, resume=(agent / "checkpoint.pt").exists())
-    bench("bidding", policies=(*BENCH_POLICIES, f"ppo=agent:{agent}"), jobs=2, out=out)
+    bench("bidding", policies=(*named("bidding").compared, f"ppo=agent:{agent}"), jobs=2, out=out)
     simulate(out=out)
 
 

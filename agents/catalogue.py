@@ -1,79 +1,58 @@
-"""Bidders by name: `pid`, `dual:step=0.05`, `agent:path/of/a/trained/one`, or the user's own, `module:Class:gain=2`."""
+"""Policies by name, seat by seat: `pid`, `dual:step=0.05`, `agent:path/of/a/trained/one`, or one's own, `module:Class:gain=2`.
+
+Each seat has a folder here, whose `POLICIES` names what this package has for it.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import inspect
 import math
 import re
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from ..simulator.core.errors import AdArenaError, PolicyError, suggest
-from ..simulator.seats.bidding.decisions import BidPolicy
+from ..simulator.seats import SEATS
 from ..simulator.seats.seat import Policy
-from .bidding import (
-    MCPC,
-    ORTB,
-    PID,
-    RLB,
-    SSMDP,
-    AdaptivePacing,
-    AuctionNetPID,
-    DualMirrorDescent,
-    FirstPriceShading,
-    Fixed,
-    Linear,
-    MinPacing,
-    MultiplicativePacing,
-    OnlineLP,
-    RecedingHorizon,
-    TargetCPADual,
-    Throttling,
-    Truthful,
-    UniformRandom,
-)
 from .learning.learned import Learned
 from .provenance.loading import FROM_FILE, load, named
 
-BIDDERS: dict[str, type[BidPolicy]] = {
-    "truthful": Truthful,
-    "fixed": Fixed,
-    "random": UniformRandom,
-    "mcpc": MCPC,
-    "lin": Linear,
-    "ortb": ORTB,
-    "pid": PID,
-    "auctionnet_pid": AuctionNetPID,
-    "dual": DualMirrorDescent,
-    "adaptive": AdaptivePacing,
-    "multiplicative": MultiplicativePacing,
-    "throttling": Throttling,
-    "tcpa_dual": TargetCPADual,
-    "min_pacing": MinPacing,
-    "online_lp": OnlineLP,
-    "mpc": RecedingHorizon,
-    "ss_mdp": SSMDP,
-    "rlb": RLB,
-    "shading": FirstPriceShading,
-}
 
-# A bidder at the beginning of a text that goes on with its settings, or with a + and another.
-_NAMED = re.compile(
-    rf"(?:{'|'.join(BIDDERS)})(?=[:+]|$)"
-    r"|agent:"
-    r"|(?:[^\W\d]\w*\.)*[^\W\d]\w*:[^\W\d]\w*(?=[:+]|$)"  # module:Class
-    r"|[^+:]+\.py:[^\W\d]\w*"
-)
+def base(seat: str) -> type[Policy[Any, Any]]:
+    """The class that policies of a seat derive from, a user's own too. Raises `PolicyError` if there is no such seat."""
+    if seat not in SEATS:
+        raise PolicyError(f"there is no seat {seat!r}{suggest(seat, SEATS)}")
+    return SEATS[seat].policy
 
 
-def make_bidder(spec: str) -> Policy[Any, Any]:
-    """The bidder that a text names.
+def policies(seat: str) -> dict[str, type[Policy[Any, Any]]]:
+    """The policies that this package has for a seat, by name. Raises `PolicyError` if there is no such seat."""
+    base(seat)
+    found: dict[str, type[Policy[Any, Any]]] = importlib.import_module(f".{seat}", __package__).POLICIES
+    return found
 
-    `spec` reads `name` or `name:field=value,field=value`, where the name is one of `BIDDERS`, or `module:Class`, or
+
+@cache
+def _beginning(names: tuple[str, ...]) -> re.Pattern[str]:
+    """A policy at the beginning of a text that goes on with its settings, or with a + and another."""
+    return re.compile(
+        rf"(?:{'|'.join(map(re.escape, names))})(?=[:+]|$)"
+        r"|agent:"
+        r"|(?:[^\W\d]\w*\.)*[^\W\d]\w*:[^\W\d]\w*(?=[:+]|$)"  # module:Class
+        r"|[^+:]+\.py:[^\W\d]\w*"
+    )
+
+
+def make_policy(seat: str, text: str) -> Any:
+    """The policy of a seat that a text names.
+
+    `text` reads `name` or `name:field=value,field=value`, where the name is one of the seat's `policies`, or `module:Class`, or
     `file.py:Class`; modules are looked for in the current folder, too. Values are read by the type of the field. A trained
     agent reads `agent:PATH`, of its file or the folder of its training. Any character may stand in the path of a file or
     folder that exists, and a comma in a value that is not followed by `field=`.
@@ -81,25 +60,33 @@ def make_bidder(spec: str) -> Policy[Any, Any]:
     Raises:
         PolicyError: whatever is wrong with it, in one sentence.
     """
-    name, _, rest = spec.partition(":")
+    known, kind = policies(seat), base(seat)
+    name, _, rest = text.partition(":")
     if name == "agent":
-        return Learned(rest)
-    if (end := path_end(spec)) > 0:
-        name, rest = spec[:end], spec[end + 1 :]
-    if name in BIDDERS:
-        return _build(BIDDERS[name], name, rest)
+        return _agent(seat, rest)
+    if (end := path_end(text)) > 0:
+        name, rest = text[:end], text[end + 1 :]
+    if name in known:
+        return _build(known[name], name, rest)
     class_name, _, settings = rest.partition(":")
     if not class_name.isidentifier():
-        raise PolicyError(f"there is no bidder {name!r}{suggest(name, BIDDERS)}; one of your own reads module:Class")
-    module = load(name, BIDDERS)
+        raise PolicyError(f"there is no {seat} policy {name!r}{suggest(name, known)}; one of your own reads module:Class")
+    module = load(name, seat, known)
     if not hasattr(module, class_name):
-        known = [n for n, thing in vars(module).items() if _is_bidder(thing) and thing is not BidPolicy]
-        raise PolicyError(f"{name} has no class {class_name!r}{suggest(class_name, known) if known else ''}")
+        there = [n for n, thing in vars(module).items() if _sits(thing, kind) and thing is not kind]
+        raise PolicyError(f"{name} has no class {class_name!r}{suggest(class_name, there) if there else ''}")
     found = getattr(module, class_name)
-    if not _is_bidder(found):
-        raise PolicyError(f"{name}:{class_name} cannot bid: it is not a subclass of BidPolicy")
+    if not _sits(found, kind):
+        raise PolicyError(f"{name}:{class_name} is no {seat} policy: it is not a subclass of {kind.__name__}")
     named(found, module)
     return _build(found, f"{name}:{class_name}", settings)
+
+
+def _agent(seat: str, path: str) -> Learned:
+    agent = Learned(path)
+    if agent.seat != seat:
+        raise PolicyError(f"agent:{path} is no {seat} policy: it was trained for the seat {agent.seat!r}")
+    return agent
 
 
 def path_end(text: str) -> int:
@@ -121,17 +108,18 @@ def _exists(path: str) -> bool:
         return False
 
 
-def joined(text: str) -> list[str]:
-    """The bidders that a text joins by +, such as agents trained with different seeds, whose mean is wanted.
+def joined(seat: str, text: str) -> list[str]:
+    """The policies that a text joins by +, such as agents trained with different seeds, whose mean is wanted.
 
-    A + joins only where it lies in no path that exists, and where what follows names a bidder: one of `BIDDERS`, `agent:`,
-    `module:Class` or `file.py:Class`.
+    A + joins only where it lies in no path that exists, and where what follows names a policy: one of the seat's `policies`,
+    `agent:`, `module:Class` or `file.py:Class`.
     """
+    begins = _beginning(tuple(policies(seat)))
     start, found = 0, []
     place = path_end(text)
     while (place := text.find("+", place)) >= 0:
         rest = text[place + 1 :]
-        if _NAMED.match(rest) or path_end(rest):
+        if begins.match(rest) or path_end(rest):
             found.append(text[start:place])
             start = place + 1
             place = start + path_end(rest)
@@ -141,20 +129,20 @@ def joined(text: str) -> list[str]:
 
 
 def labelled(text: str) -> tuple[str, str]:
-    """A label and what it stands for: LABEL=BIDDER, or a text for itself.
+    """A label and what it stands for: LABEL=POLICY, or a text for itself.
 
-    No label is what holds a colon, and so a bidder's settings, or what begins the path of a file of policies that exists.
+    No label is what holds a colon, and so a policy's settings, or what begins the path of a file of policies that exists.
     """
     label, equals, spec = text.partition("=")
     return (label, spec) if equals and label and ":" not in label and not path_end(text) else (text, text)
 
 
-def describe(policy: Policy[Any, Any]) -> str:
-    """The text that `make_bidder` turns into an equal policy: its name, and its fields where they differ from the default."""
+def describe(seat: str, policy: Policy[Any, Any]) -> str:
+    """The text that `make_policy` turns into an equal policy: its name, and its fields where they differ from the default."""
     if isinstance(policy, Learned):
         return f"agent:{policy.path}"
     kind = type(policy)
-    names = {known: name for name, known in BIDDERS.items()}
+    names = {known: name for name, known in policies(seat).items()}
     name = names.get(kind) or f"{_source(kind)}:{kind.__qualname__}"
     if not dataclasses.is_dataclass(policy):
         return name
@@ -178,11 +166,11 @@ def _default(field: dataclasses.Field[Any]) -> Any:
     return field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
 
 
-def _is_bidder(thing: Any) -> bool:
-    return isinstance(thing, type) and issubclass(thing, BidPolicy)
+def _sits(thing: Any, kind: type) -> bool:
+    return isinstance(thing, type) and issubclass(thing, kind)
 
 
-def _build(kind: type[BidPolicy], name: str, text: str) -> BidPolicy:
+def _build(kind: type[Policy[Any, Any]], name: str, text: str) -> Policy[Any, Any]:
     """An object of a class with the settings of a text."""
     parameters = {
         n: p for n, p in inspect.signature(kind).parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
@@ -210,7 +198,7 @@ def _build(kind: type[BidPolicy], name: str, text: str) -> BidPolicy:
         raise PolicyError(f"{name} cannot be built: {type(error).__name__}: {error}") from error
 
 
-def _hints(kind: type[BidPolicy], name: str) -> Mapping[str, Any]:
+def _hints(kind: type[Any], name: str) -> Mapping[str, Any]:
     try:
         return get_type_hints(kind) if dataclasses.is_dataclass(kind) else get_type_hints(kind.__init__)
     except NameError as error:

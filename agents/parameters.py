@@ -1,4 +1,4 @@
-"""What hyper-parameters of bidders may be, refused in one sentence."""
+"""What hyper-parameters of policies may be, refused in one sentence."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 from ..simulator.core.errors import PolicyError
-from ..simulator.seats.bidding.decisions import BidPolicy
 
 
 def check_number(
@@ -79,7 +78,7 @@ class Choice(NamedTuple):
 Range = Uniform | LogUniform | Choice
 
 
-def space_of(policy: BidPolicy) -> Mapping[str, Range]:
+def space_of(policy: object) -> Mapping[str, Range]:
     """The search space its class declares as `SPACE`; empty if none. Raises `PolicyError` if it names what is no field."""
     kind = type(policy)
     space: Mapping[str, Range] = getattr(kind, "SPACE", {})

@@ -6,23 +6,22 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.console import Console
 
 from ..agents import catalogue
 from ..simulator.core.disk import write, write_together
 from ..simulator.core.errors import MarketError, PolicyError
-from ..simulator.scenario.forecast import forecast
 from ..simulator.scenario.tree import Scenario
-from .comparison import plots, report, tuning
+from .comparison import measuring, plots, report, tuning
 from .comparison.page import page
 from .comparison.store import Store
+from .comparison.suite import Suite
 from .output.figures import encoded
 from .output.files import as_json
 from .output.progress import progress
 from .output.tables import plain_table
-from .suites import bidding
 
 FEWEST = 2  # days: one says nothing about spread
 
@@ -30,7 +29,7 @@ FEWEST = 2  # days: one says nothing about spread
 class Terms(NamedTuple):
     """How either command works."""
 
-    rivals: str  # a mix of `agents.rivals`
+    rivals: str | None  # a mix of the suite; None: its first
     jobs: int  # processes
     command: str  # as given, for the record
     skip: int = 0  # test days left out before the first
@@ -52,14 +51,15 @@ def _kept(console: Console, path: Path, fresh: bool) -> Iterator[Store]:
         console.print(told, soft_wrap=True, markup=False, highlight=False)
 
 
-def labelled(policies: tuple[str, ...], reference: str) -> dict[str, str]:
+def labelled(seat: str, policies: tuple[str, ...], reference: str) -> dict[str, str]:
     """What each label stands for: a text for itself, LABEL=TEXT or LABEL=TEXT+TEXT for what it says, `@FILE` for what it names.
 
     The reference is one of the labels, or another policy, which joins the comparison.
     """
     found: dict[str, str] = {}
     for text in policies:
-        for label, spec in (tuning.read(Path(text[1:])) if text.startswith("@") else dict([catalogue.labelled(text)])).items():
+        read = tuning.read(seat, Path(text[1:])) if text.startswith("@") else dict([catalogue.labelled(text)])
+        for label, spec in read.items():
             if found.setdefault(label, spec) != spec:
                 raise PolicyError(f"{label!r} is named twice, as {found[label]} and as {spec}; compare one of them by its text")
     return found if reference in found else found | {reference: reference}
@@ -67,38 +67,41 @@ def labelled(policies: tuple[str, ...], reference: str) -> dict[str, str]:
 
 def compare(
     console: Console,
+    suite: Suite[Any],
     scenario: Scenario,
     policies: tuple[str, ...],
     seeds: int,
-    reference: str,
+    reference: str | None,
     folder: Path,
     terms: Terms,
 ) -> None:
     """Plays the comparison on test days, prints its table, and writes results.sqlite, summary.json, figures, report.html."""
     if seeds < FEWEST:
         raise MarketError(f"a comparison needs at least {FEWEST} seeds, not {seeds}")
-    labels = labelled(policies, reference)
-    for spec in (one for text in labels.values() for one in catalogue.joined(text)):
-        catalogue.make_bidder(spec)
+    seat, reference = suite.seat, suite.reference if reference is None else reference
+    labels, mix = labelled(seat, policies or suite.compared, reference), measuring.chosen_mix(suite, terms.rivals)
+    for spec in (one for text in labels.values() for one in catalogue.joined(seat, text)):
+        catalogue.make_policy(seat, spec)
     with (
         _kept(console, folder / "results.sqlite", terms.fresh) as store,
-        progress(f"bidding on {scenario.name}", bidding.steps(labels, seeds)) as advance,
+        progress(f"{seat} on {scenario.name}", measuring.steps(suite, labels, seeds)) as advance,
     ):
-        results = bidding.run(scenario, labels, seeds, advance, skip=terms.skip, mix=terms.rivals, jobs=terms.jobs, store=store)
+        results = measuring.run(suite, scenario, labels, seeds, advance, skip=terms.skip, mix=mix, jobs=terms.jobs, store=store)
     found = report.estimates(results, reference)
     console.print(report.comparison_table(results, found, reference))
-    ideal = forecast(scenario)  # what pictures draw as such
     files: dict[Path, bytes | str] = {folder / "summary.json": as_json(report.summary(results, found, reference))}
     for kind in ("png", "svg"):
-        files[folder / f"bidders.{kind}"] = encoded(plots.comparison(results), kind)
-        files[folder / f"spending.{kind}"] = encoded(plots.spending(results, ideal), kind)
-    files[folder / "report.html"] = page(results, found, reference, ideal, terms.command)
+        files[folder / f"policies.{kind}"] = encoded(plots.comparison(results), kind)
+        if suite.curve is not None:
+            files[folder / f"{suite.curve.name}.{kind}"] = encoded(plots.curves(results, suite.curve), kind)
+    files[folder / "report.html"] = page(results, found, reference, terms.command)
     write_together(files)
     console.print("written: " + ", ".join(str(path) for path in (folder / "results.sqlite", *files)), soft_wrap=True)
 
 
 def tune(
     console: Console,
+    suite: Suite[Any],
     scenario: Scenario,
     policies: tuple[str, ...],
     configurations: int,
@@ -112,16 +115,16 @@ def tune(
     """
     if not os.access(out.parent, os.W_OK) or out.is_dir():
         raise MarketError(f"cannot write to {str(out)!r}")
-    specs = tuple(dict.fromkeys(policies))
+    specs, mix = tuple(dict.fromkeys(policies or suite.tuned)), measuring.chosen_mix(suite, terms.rivals)
     with (
         _kept(console, out.with_name(out.name + ".sqlite"), terms.fresh) as store,
-        progress(f"tuning on {scenario.name}", tuning.steps(specs, configurations, days)) as advance,
+        progress(f"tuning on {scenario.name}", tuning.steps(suite.seat, specs, configurations, days)) as advance,
     ):
-        found = tuning.tune(scenario, specs, configurations, days, store, mix=terms.rivals, jobs=terms.jobs, advance=advance)
-    write(out, tuning.to_yaml(found, scenario, terms.rivals, days, configurations, terms.command))
+        found = tuning.tune(suite, scenario, specs, configurations, days, store, mix=mix, jobs=terms.jobs, advance=advance)
+    write(out, tuning.to_yaml(suite, found, scenario, mix, days, configurations, terms.command))
     table = plain_table(
         f"tuned on {scenario.name}: {days} training days, {days} validation days",
-        caption=f"Scores: {tuning.METRIC}.",
+        caption=f"Scores: {tuning.metric(suite)}.",
     )
     for column in ("policy", "chosen", "training", "as given", "validation", "as given"):
         table.add_column(column, justify="left" if column in ("policy", "chosen") else "right", overflow="fold")

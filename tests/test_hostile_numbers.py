@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from adarena.agents.bidding import PID
-from adarena.agents.hindsight.static import static_hindsight
+from adarena.agents.hindsight.multiplier import static_hindsight
 from adarena.agents.splits import seeds, split_of
 from adarena.benchmarks.audits import quotas
-from adarena.benchmarks.suites import bidding
+from adarena.benchmarks.suites.bidding import BIDDING
 from adarena.envs.bidding import BiddingEnv
 from adarena.simulator import AdArenaError, MarketError, Scenario, World
 from adarena.simulator.books.journal import Logs
@@ -93,8 +93,8 @@ CALLS: dict[str, Callable[[Any, Path], Any]] = {
     "history": lambda v, p: PriceHistory(v, v, v, 0.1),
     "seeds": lambda v, p: seeds("train", v),
     "split": lambda v, p: split_of(v),
-    "days of a comparison": lambda v, p: len(bidding.cases(CONTESTED, v)),
-    "days left out": lambda v, p: bidding.cases(CONTESTED, 1, skip=v),
+    "days of a comparison": lambda v, p: len(BIDDING.cases(CONTESTED, v)),
+    "days left out": lambda v, p: BIDDING.cases(CONTESTED, 1, skip=v),
     "requests of quotas": lambda v, p: quotas.sweep(TINY, (1, 2), v),
 }
 

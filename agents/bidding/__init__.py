@@ -1,5 +1,6 @@
-"""Bidders: one policy, one file, each vectorised over the campaigns it holds. `agents.catalogue` names them."""
+"""Bidding: one policy, one file, each vectorised over the campaigns it holds. `POLICIES` names them for the catalogue."""
 
+from ...simulator.seats.bidding.decisions import BidPolicy
 from .adaptive_pacing import AdaptivePacing
 from .auctionnet_pid import AuctionNetPID
 from .dual import DualMirrorDescent
@@ -20,8 +21,24 @@ from .throttling import Throttling
 from .truthful import Truthful
 from .uniform_random import UniformRandom
 
-__all__ = [
-    "MCPC", "ORTB", "PID", "RLB", "SSMDP", "AdaptivePacing", "AuctionNetPID", "DualMirrorDescent", "FirstPriceShading",
-    "Fixed", "Linear", "MinPacing", "MultiplicativePacing", "OnlineLP", "RecedingHorizon", "TargetCPADual", "Throttling",
-    "Truthful", "UniformRandom",
-]  # fmt: skip
+POLICIES: dict[str, type[BidPolicy]] = {
+    "truthful": Truthful,
+    "fixed": Fixed,
+    "random": UniformRandom,
+    "mcpc": MCPC,
+    "lin": Linear,
+    "ortb": ORTB,
+    "pid": PID,
+    "auctionnet_pid": AuctionNetPID,
+    "dual": DualMirrorDescent,
+    "adaptive": AdaptivePacing,
+    "multiplicative": MultiplicativePacing,
+    "throttling": Throttling,
+    "tcpa_dual": TargetCPADual,
+    "min_pacing": MinPacing,
+    "online_lp": OnlineLP,
+    "mpc": RecedingHorizon,
+    "ss_mdp": SSMDP,
+    "rlb": RLB,
+    "shading": FirstPriceShading,
+}

@@ -9,7 +9,9 @@ from ...simulator.core.money import MICRO
 from ...simulator.market.market import build
 from ...simulator.scenario.tree import Scenario
 from ...simulator.seats.bidding.decisions import BidPolicy
-from . import PID, DualMirrorDescent, Fixed
+from .dual import DualMirrorDescent
+from .fixed import Fixed
+from .pid import PID
 
 SEATS = 8
 

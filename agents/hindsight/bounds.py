@@ -1,4 +1,8 @@
-"""Upper bounds on what a day could have brought."""
+"""Upper bounds on what a day could have brought. For judges only.
+
+The *clairvoyant bound* takes the rivals' bids as they were in a policy's own run, and bounds the value of that run only: rivals
+that react to another policy would bid differently. The *frontier bound* does the same for the score of its objective.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,9 @@ from ...simulator.world import World
 from ..bidding.rivals import unsettled
 from .knapsack import choice_bound, frontier_score
 from .scores import _terms
-from .static import ROUNDING
+
+# Ranks are float32, so a price may exceed the bid that paid it by half a unit in the last place; the bound rounds down.
+ROUNDING = 1 - 2.0**-22
 
 
 def clairvoyant_bound(world: World) -> float:

@@ -1,112 +1,93 @@
-"""The best possible, knowing the future: static hindsight (a yardstick) and the clairvoyant bound. For judges only.
+"""Static hindsight: the best constant decision of a day, found by playing the day again with each tried. For judges only.
 
-*Static hindsight* replays the day with constant multipliers and lets the rivals react; an adaptive policy may exceed it. The
-*clairvoyant bound* takes the rivals' bids as they were in a policy's own run, and bounds the value of that run only: rivals
-that react to another policy would bid differently. The *frontier bound* does the same for the score of its objective.
+Whoever else is there reacts to what is tried, and an adaptive policy may exceed the best constant: it is a yardstick, no bound.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
 
-from ...simulator.core.errors import MarketError, PolicyError
+from ...simulator.core.errors import MarketError
 from ...simulator.core.numeric import real
-from ...simulator.market.market import build
-from ...simulator.scenario.tree import Scenario
-from ...simulator.seats.bidding.decisions import BidPolicies, BidPolicy
-from ...simulator.world import World
-from ..bidding import Fixed
-from ..bidding.rivals import unsettled
-from .scores import day_scores
+
+P = TypeVar("P")  # a policy that decides the same all day
 
 HALVINGS = 5  # of the search's steps, from coarse to fine
 
 
-COARSE = range(-3, 4)  # first multipliers tried, in coarse steps from the prior
+COARSE = range(-3, 4)  # first constants tried on a scale, in coarse steps from its centre
 
 
-FARTHEST = 60  # coarse steps from the prior after which the search gives up
+FARTHEST = 60  # coarse steps from the centre after which the search gives up
 
 
-PEAKS = 2  # how many of the best are refined: score over multiplier has several peaks
+PEAKS = 2  # how many of the best are refined: score over a scale has several peaks
 
 
-# Ranks are float32, so a price may exceed the bid that paid it by half a unit in the last place; the bound rounds down.
-ROUNDING = 1 - 2.0**-22
+@dataclass(frozen=True)
+class Scale(Generic[P]):
+    """Constants that are positive numbers: a geometric grid with ratio 1 + `tolerance` around `centre`.
+
+    Raises `MarketError` if `tolerance` is not between 0 and 1.
+    """
+
+    centre: float
+    policy: Callable[[float], P]  # that decides a number
+    tolerance: float = 0.01
+
+    def __post_init__(self) -> None:
+        ratio = real(self.tolerance)
+        if ratio is None or not 0 < ratio < 1:
+            raise MarketError(f"the tolerance of a search lies between 0 and 1, not at {self.tolerance!r}")
+        object.__setattr__(self, "tolerance", ratio)
+
+    def at(self, place: int) -> float:
+        """The number so many steps from the centre."""
+        return self.centre * (1 + self.tolerance) ** place
 
 
-class StaticHindsight(NamedTuple):
-    """The best constant multiplier of a day, and what it brings the campaign in currency."""
+class Best(NamedTuple, Generic[P]):
+    """The best constant of a day."""
 
-    multiplier: float
-    value: float  # true expected value of exposed wins
-    spend: float
-    score: float  # what it is the best by, as the campaign's objective has it (see `objectives`)
+    constant: float  # its number on a scale, or its place in a sequence
+    policy: P
+    score: float
 
 
-def static_hindsight(
-    scenario: Scenario,
-    policies: BidPolicies | Callable[[], BidPolicies | None] | None,
-    campaign: int | str,
-    seed: int,
-    tolerance: float = 0.01,
-) -> StaticHindsight:
-    """The best constant multiplier for one campaign on the days of a seed, by full re-simulation.
+def best_constant(constants: Scale[P] | Sequence[P], play: Callable[[P], float]) -> Best[P]:
+    """The constant with the best score; `play` gives the score of one, by a whole run.
 
-    `policies` are those of the bid seat (or a function that makes them); the campaign's own, if any, gives up its place. The
-    search goes over a geometric grid with ratio 1 + `tolerance` around the prior: coarse first, widened while the best lies
-    at an edge, then finer around the best few.
+    Of a sequence each is played, and the earliest of equals is the best. The search on a scale is coarse first, widened while
+    the best lies at an edge, then finer around the best few.
 
     Raises:
-        MarketError: if there is no such campaign, it is billed by conversion, or `tolerance` is not between 0 and 1.
+        MarketError: if there are none.
     """
-    ratio = real(tolerance)
-    if ratio is None or not 0 < ratio < 1:
-        raise MarketError(f"the tolerance of a search lies between 0 and 1, not at {tolerance!r}")
-    table = build(scenario).campaigns
-    k = table.place(campaign)
-    if k is None:
-        raise MarketError(f"there is no campaign {campaign!r} in scenario {scenario.name!r}")
-    if not table.settled_at_once[k]:
-        raise MarketError(unsettled(table.names[k], "static hindsight"))
-
-    def play(place: int) -> StaticHindsight:
-        multiplier = float(table.prior[k]) * (1 + ratio) ** place
-        seat = _with(policies() if callable(policies) else policies, k, table.names, Fixed(multiplier, times_prior=False))
-        world = World(scenario, {"bidding": seat}, seed=seed)
-        world.run()
-        value, spend = float(world.ledger.value()[:, k].sum()), float(world.ledger.spend()[:, k].sum())
-        return StaticHindsight(multiplier, value, spend, float(day_scores(world, k).sum()))
-
-    return _search(play)
+    if isinstance(constants, Scale):
+        place, score = _search(lambda place: play(constants.policy(constants.at(place))))
+        return Best(constants.at(place), constants.policy(constants.at(place)), score)
+    if not constants:
+        raise MarketError("static hindsight needs at least one constant")
+    scores = [play(policy) for policy in constants]
+    place = scores.index(max(scores))
+    return Best(place, constants[place], scores[place])
 
 
-def _with(policies: BidPolicies | None, campaign: int, names: tuple[str, ...], policy: BidPolicy) -> BidPolicies:
-    """The same policies in the same order, one campaign's replaced, or added at the end."""
-    if policies is None:
-        return {campaign: policy}
-    if isinstance(policies, BidPolicy):
-        policies = {k: policies for k in range(len(names)) if k != campaign}
-    if not isinstance(policies, Mapping):
-        raise PolicyError(f"rivals are a policy or a mapping from campaigns to policies, not {type(policies).__name__}")
-    own = [key for key in policies if key in (campaign, names[campaign])]
-    return {**policies, (own[0] if own else campaign): policy}
-
-
-def _search(play: Callable[[int], StaticHindsight]) -> StaticHindsight:
-    """The place on a fine grid with the best score: from coarse steps to steps of one."""
-    tried: dict[int, StaticHindsight] = {}
+def _search(play: Callable[[int], float]) -> tuple[int, float]:
+    """The place on a fine grid with the best score, and that: from coarse steps to steps of one."""
+    tried: dict[int, float] = {}
 
     def best() -> list[int]:
-        return sorted(tried, key=lambda place: (-tried[place].score, place))
+        return sorted(tried, key=lambda place: (-tried[place], place))
 
     step = 1 << HALVINGS
     for place in COARSE:
         tried[place * step] = play(place * step)
     while (top := best()[0]) in (min(tried), max(tried)) and abs(top) < FARTHEST * step:
-        worthless = all(found.score == 0 for found in tried.values())  # then only more can help
-        if tried[top].score == 0 and not worthless:
+        worthless = all(score == 0 for score in tried.values())  # then only more can help
+        if tried[top] == 0 and not worthless:
             break  # the least wins nothing, and more loses
         beyond = max(tried) + step if worthless or top == max(tried) else min(tried) - step
         if abs(beyond) > FARTHEST * step:
@@ -117,4 +98,4 @@ def _search(play: Callable[[int], StaticHindsight]) -> StaticHindsight:
         for place in [p + side for p in best()[:PEAKS] for side in (-step, step)]:
             if place not in tried:
                 tried[place] = play(place)
-    return tried[best()[0]]
+    return best()[0], tried[best()[0]]

@@ -20,14 +20,14 @@ FROM_FILE = "_adarena_policies_"  # prefix of the modules that were loaded from 
 _named: dict[type, tuple[str, Path]] = {}  # the module that a class was named by, and where its imports are sought
 
 
-def load(name: str, known: Iterable[str]) -> ModuleType:
+def load(name: str, seat: str, known: Iterable[str]) -> ModuleType:
     """The module of a name, or of a file that ends in .py, as it is on disk now.
 
     Raises:
-        PolicyError: if there is none, with a hint at names that are known; or if it cannot be run.
+        PolicyError: if there is none, with a hint at names that are known in the seat; or if it cannot be run.
     """
     watching.watch()
-    return _load_file(name) if name.endswith(".py") else _load_module(name, known)
+    return _load_file(name) if name.endswith(".py") else _load_module(name, seat, known)
 
 
 def named(kind: type, module: ModuleType) -> None:
@@ -67,7 +67,7 @@ def _at(folder: Path) -> Iterator[None]:
         sys.dont_write_bytecode = before
 
 
-def _load_module(name: str, known: Iterable[str]) -> ModuleType:
+def _load_module(name: str, seat: str, known: Iterable[str]) -> ModuleType:
     folder = Path.cwd()
     if name != "__main__" and (file := sources.located(name, folder)) is not None:
         sources.refresh(name, file, folder)
@@ -78,7 +78,8 @@ def _load_module(name: str, known: Iterable[str]) -> ModuleType:
         if error.name is None or not (name == error.name or name.startswith(error.name + ".")):
             raise PolicyError(f"module {name!r} cannot be imported: {error}") from error
         raise PolicyError(
-            f"there is no bidder and no module {name!r}{suggest(name, known)} (modules are sought in {folder} and installed)"
+            f"there is no {seat} policy and no module {name!r}{suggest(name, known)} "
+            f"(modules are sought in {folder} and installed)"
         ) from None
     except Exception as error:  # whatever a user's module raises when it is run
         raise PolicyError(f"module {name!r} cannot be imported: {type(error).__name__}: {error}") from error

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from rich.table import Table
 
-from ...agents.bidding import PID
+from ...agents.bidding.pid import PID
 from ...simulator import Scenario, World
 from ...simulator.core.arrays import Floats
 from ..output.tables import plain_table, verdict

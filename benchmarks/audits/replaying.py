@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from ...agents.catalogue import make_bidder
+from ...agents.catalogue import make_policy
 from ...agents.hindsight.knapsack import choice_bound
 from ...simulator.replay.replay import replay_log, rows
 from ...simulator.replay.result import Replayed
@@ -22,7 +22,7 @@ def command(
     console: Console, log: Path, history: Path | None, bidders: Sequence[str], as_json: bool, terms: dict[str, Any]
 ) -> None:
     """What `adarena replay` does: plays each bidder, prints a row for each beside what hindsight allows."""
-    played = replay_log(log, {spec: make_bidder(spec) for spec in bidders}, history, **terms)
+    played = replay_log(log, {spec: make_policy("bidding", spec) for spec in bidders}, history, **terms)
     bound = clairvoyant_clicks(played)
     if as_json:
         content = {

@@ -6,50 +6,21 @@ import base64
 from collections.abc import Mapping
 from html import escape
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from ...agents.bidding.rivals import MIXES
-from ...simulator.core.arrays import Floats
 from ..output.figures import encoded
 from . import plots
-from .report import few, ranked, standing, written
+from .report import Found, few, first, head, ranked, sign, standing, written
 from .statistics import FEWEST, Estimate
 from .store import code_version
-
-if TYPE_CHECKING:
-    from ..suites.bidding import Results
+from .suite import Metric, Results, Shown
 
 
-Found = Mapping[str, Mapping[str, Estimate]]
-YARDSTICKS = {
-    "Static hindsight": "The best constant multiplier of that very day, found by playing the day again and again with the "
-    "rivals reacting: that with the best score, which is the value unless a campaign wants something else. "
-    "It knows the future but cannot adapt, so it is a yardstick and no bound: an adaptive policy may exceed it.",
-    "Clairvoyant bound": "A linear programme that knows every request of the day, given the rivals' bids as they were in the "
-    "policy's own run. No policy can exceed it in that run. The share is that of the sums over all days.",
-    "Interquartile mean (IQM)": "The mean of the middle half of the days, less swayed by a single wild one.",
-    "Paired difference": "The share of static hindsight minus that of the reference on the same days, with the same users, "
-    "requests and luck (common random numbers).",
-    "95% interval": "Where the mean over such days lies, by Student's t for days in strata, the campaign in the seat, with a "
-    f"correction for skewness. It takes {FEWEST} days: intervals on fewer promise more than they hold.",
-    "Pacing error": "The mean distance, over the day, of cumulative spend from the forecast curve of traffic, as a share of "
-    "the budget.",
-}
-OVERSPEND = "Money spent beyond the budget; the market never lets a campaign do so, so it is 0 by construction."
-SCORE = (
-    "By the campaign's objective: value; under a target CPA or ROAS, value times the square of (what it may cost / what it "
-    "cost) where it cost more; where utility is wanted, value less spend. The column is its share of the frontier bound: the "
-    "most score that can be had, given the rivals' bids of the policy's own run."
-)
-ABOVE_TARGET = "The share of spend beyond what the target allows for the expected conversions."
-
-
-def page(results: Results, found: Found, reference: str, forecast: Floats, command: str) -> str:
+def page(results: Results, found: Found, reference: str, command: str) -> str:
     """The whole page. No part of it is asked for over a network."""
     style = files(__package__).joinpath("page.css").read_text()
-    title = f"Bidding on {results.scenario.name}"
+    title = f"{results.suite.seat.capitalize()} on {results.scenario.name}"
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -74,13 +45,12 @@ def page(results: Results, found: Found, reference: str, forecast: Floats, comma
 </section>
 <section aria-labelledby="days">
 <h2 id="days">Day by day</h2>
-{_figure(plots.comparison(results), plots.comparison(results, narrow=True), _said(results, found))}
-{_figure(plots.spending(results, forecast), plots.spending(results, forecast, narrow=True), SPENDING)}
+{_figures(results, found)}
 </section>
 <section aria-labelledby="yardsticks">
 <h2 id="yardsticks">What the numbers mean</h2>
 <dl>
-{_terms(_yardsticks(results))}
+{_terms(_explained(results))}
 </dl>
 </section>
 <section aria-labelledby="origin">
@@ -96,21 +66,20 @@ def page(results: Results, found: Found, reference: str, forecast: Floats, comma
 """
 
 
-SPENDING = "How the budget was spent on the first days, against the forecast's curve of traffic; of the policies the best few."
-
-
 def _lead(results: Results, found: Found, reference: str) -> str:
-    best, size, days = ranked(found)[0], len(results.runs), len(results.cases)
-    share, campaigns = found[best]["share_of_static_hindsight"].mean, len({case.campaign for case in results.cases})
+    suite, best = results.suite, ranked(found)[0]
+    units = len({case.unit for case in results.cases})
     said = (
-        f"{size} policies, {days} test days, the seats of {campaigns} campaigns whose budgets bind. "
-        f"<strong>{escape(best)}</strong> has the largest mean share of static hindsight, {share:.1%}, "
+        f"{len(results.runs)} policies, {len(results.cases)} test days, the seats of {units} {suite.eligible}. "
+        f"<strong>{escape(best)}</strong> has the largest mean share of static hindsight, {first(found[best]).mean:.1%}, "
         f"{escape(standing(results))}"
     )
     if best == reference:
         return said + " It is the reference."
-    gain = written(found[best]["difference_to_reference"], "+")
-    return said + f" Against the reference <strong>{escape(reference)}</strong>: {_number(gain)}, paired."
+    gains = [found[best][metric.name] for metric in suite.metrics if metric.how == "difference"]
+    if not gains:
+        return said
+    return said + f" Against the reference <strong>{escape(reference)}</strong>: {_number(written(gains[0], '+'))}, paired."
 
 
 def _number(text: str) -> str:
@@ -118,48 +87,48 @@ def _number(text: str) -> str:
 
 
 def _table(results: Results, found: Found, reference: str) -> str:
-    cpa = results.limits_cpa
-    names = ("of static hindsight", "IQM", f"minus {reference}", "of clairvoyant bound", "value a day", "budget spent")
-    heads = [*names, *(("score",) if results.scored else ()), "above target" if cpa else "overspent", "pacing error"]
-    shown = "".join(f'<th scope="col" role="columnheader">{escape(head)}</th>' for head in ("policy", *heads))
+    metrics = [(metric, metric.page) for metric in results.suite.shown(results) if metric.page is not None]
+    heads = [head(metric, shown, reference) for metric, shown in metrics]
+    titles = "".join(f'<th scope="col" role="columnheader">{escape(title)}</th>' for title in ("policy", *heads))
     rows = []
     for name in ranked(found):
-        m = found[name]
-        cells = [
-            _interval(m["share_of_static_hindsight"]),
-            _interval(m["iqm_share_of_static_hindsight"]),
-            "reference" if name == reference else _interval(m["difference_to_reference"], "+"),
-            _interval(m["share_of_clairvoyant_bound"]),
-            f"{m['value'].mean:,.1f}",
-            f"{m['spend_share'].mean:.1%}",
-            *([_interval(m["score_share_of_frontier_bound"])] if results.scored else []),
-            f"{m['cpa_excess'].mean:.1%}" if cpa else f"{m['budget_violation'].mean:.2f}",
-            f"{m['pacing_error'].mean:.1%}",
-        ]
+        cells = [_cell(metric, shown, found[name][metric.name], name == reference) for metric, shown in metrics]
         data = "".join(
-            f'<td role="cell" data-label="{escape(head)}"><span>{cell}</span></td>'
-            for head, cell in zip(heads, cells, strict=True)
+            f'<td role="cell" data-label="{escape(title)}"><span>{cell}</span></td>'
+            for title, cell in zip(heads, cells, strict=True)
         )
         kind = ' class="reference"' if name == reference else ""
         rows.append(f'<tr role="row"{kind}><th scope="row" role="rowheader">{escape(name)}</th>{data}</tr>')
     told = f"no intervals, which take {FEWEST} days" if few(results) else "means with 95% intervals"
     return (
         f'<table role="table">\n<caption>Largest mean first; {told}. Money in the market\'s currency.</caption>\n'
-        f'<thead role="rowgroup"><tr role="row">{shown}</tr></thead>\n<tbody role="rowgroup">\n'
+        f'<thead role="rowgroup"><tr role="row">{titles}</tr></thead>\n<tbody role="rowgroup">\n'
         + "\n".join(rows)
         + "\n</tbody>\n</table>"
     )
 
 
-def _interval(estimate: Estimate, sign: str = "") -> str:
-    mean, *interval = (_number(format(number, f"{sign}.3f")) for number in (estimate.mean, *(estimate.interval or ())))
-    return f"{mean} <small>{' to '.join(interval)}</small>" if interval else mean
+def _cell(metric: Metric, shown: Shown, estimate: Estimate, is_reference: bool) -> str:
+    if metric.how == "difference" and is_reference:
+        return "reference"
+    form = sign(metric) + shown.form
+    if not shown.interval or estimate.interval is None:
+        return _number(format(estimate.mean, form))
+    low, high = (_number(format(end, form)) for end in estimate.interval)
+    return f"{_number(format(estimate.mean, form))} <small>{low} to {high}</small>"
+
+
+def _figures(results: Results, found: Found) -> str:
+    drawn = [_figure(plots.comparison(results), plots.comparison(results, narrow=True), _said(results, found))]
+    if (curve := results.suite.curve) is not None:
+        drawn.append(_figure(plots.curves(results, curve), plots.curves(results, curve, narrow=True), curve.says))
+    return "\n".join(drawn)
 
 
 def _said(results: Results, found: Found) -> str:
-    shares = ", ".join(f"{name} {found[name]['share_of_static_hindsight'].mean:.1%}" for name in ranked(found))
-    measured = "Score" if results.scored else "Value"
-    return f"{measured} as a share of static hindsight, and pacing error, day by day. Means: {shares}."
+    shares = ", ".join(f"{name} {first(found[name]).mean:.1%}" for name in ranked(found))
+    own, *others = (metric.panel.title for metric in results.suite.shown(results) if metric.panel is not None)
+    return f"{', and '.join([own, *(title.lower() for title in others)])}, day by day. Means: {shares}."
 
 
 def _figure(wide: Figure, narrow: Figure, caption: str) -> str:
@@ -174,20 +143,26 @@ def _inlined(figure: Figure) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(encoded(figure, "svg")).decode()
 
 
-def _yardsticks(results: Results) -> dict[str, str]:
-    score = {"Score": SCORE} if results.scored else {}
-    return YARDSTICKS | score | ({"Above target": ABOVE_TARGET} if results.limits_cpa else {"Overspent": OVERSPEND})
+def _explained(results: Results) -> dict[str, str]:
+    """What the suite says of its metrics, and what an interval is."""
+    said = {metric.term: metric.says for metric in results.suite.shown(results) if metric.term}
+    interval = (
+        f"Where the mean over such days lies, by Student's t for days in strata, the {results.suite.unit} in the seat, with a "
+        f"correction for skewness. It takes {FEWEST} days: intervals on fewer promise more than they hold."
+    )
+    return said | {"95% interval": interval}
 
 
 def _facts(results: Results, reference: str) -> dict[str, str]:
-    seeds = [case.seed for case in results.cases]
+    suite, seeds = results.suite, [case.seed for case in results.cases]
     meant = {name: spec for name, spec in results.policies.items() if name != spec}
-    kinds = ", ".join(kind.__name__ for kind in MIXES[results.rivals])
     return {
         "Scenario": f"{results.scenario.name}, digest {results.scenario.digest}",
         "Test seeds": f"{min(seeds)} to {max(seeds)}",
-        "Campaigns in the seat": ", ".join(str(k) for k in dict.fromkeys(case.campaign for case in results.cases)),
-        "Rivals": f"{results.rivals}: {kinds}, dealt in turn within each vertical",
+        f"{suite.unit.capitalize()}s in the seat": ", ".join(
+            str(k) for k in dict.fromkeys(case.unit for case in results.cases)
+        ),
+        "Rivals": f"{results.rivals}: {suite.mixes[results.rivals]}",
         "Reference": reference,
         **({"Policies": "; ".join(f"{name} = {spec}" for name, spec in meant.items())} if meant else {}),
         "Code": code_version(),

@@ -1,7 +1,7 @@
 """`results.sqlite`: what has been measured is kept row by row, so that a killed comparison goes on where it stopped.
 
 A row is found again only by the code that made it, on such a machine, with the scenario's digest, the rivals, the policy with
-its sources, seed and campaign; and only if the files that the policy was seen to read hold what they held. Each row is a
+its sources, and the case; and only if the files that the policy was seen to read hold what they held. Each row is a
 transaction of its own. Timing is stored with the row and never measured twice.
 """
 
@@ -12,7 +12,7 @@ import hashlib
 import json
 import platform
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -30,37 +30,38 @@ from ...agents.provenance.sources import unchanged
 from ...agents.provenance.watching import digest
 from ...simulator.core.compiled import cache_directory
 from ...simulator.core.errors import MarketError
-from ...simulator.seats.bidding.decisions import BidPolicy
 
 ROOT = Path(__file__).parents[2]
 
 
-VERSION = 3  # of the tables
+VERSION = 4  # of the table
 
 
 PATIENCE_S = 60.0  # for another process to let the file go
 
 
-KEY = ("code", "scenario", "rivals", "policy", "source", "seed", "campaign")
+# What a row is found by; `case` is JSON, `kind` is what was measured: run, trial or hindsight.
+KEY = ("suite", "code", "scenario", "rivals", "policy", "source", "case", "kind")
 
 
-TABLES = """
-CREATE TABLE IF NOT EXISTS runs (
-    code TEXT, scenario TEXT, rivals TEXT, policy TEXT, source TEXT, seed INTEGER, campaign INTEGER, reads TEXT,
-    value REAL, spend REAL, budget REAL, pacing_error REAL, conversions INTEGER, cpa_excess REAL, score REAL,
-    clairvoyant REAL, frontier REAL, seconds REAL, spend_curve BLOB,
-    PRIMARY KEY (code, scenario, rivals, policy, source, seed, campaign)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS trials (
-    code TEXT, scenario TEXT, rivals TEXT, policy TEXT, source TEXT, seed INTEGER, campaign INTEGER, reads TEXT, score REAL,
-    PRIMARY KEY (code, scenario, rivals, policy, source, seed, campaign)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS hindsight (
-    code TEXT, scenario TEXT, rivals TEXT, policy TEXT, source TEXT, seed INTEGER, campaign INTEGER, reads TEXT,
-    score REAL, multiplier REAL,
-    PRIMARY KEY (code, scenario, rivals, policy, source, seed, campaign)
-) WITHOUT ROWID;
+# `numbers` is JSON, by name as the suite has them; `reads` as well: digests of files by path.
+TABLE = """
+CREATE TABLE IF NOT EXISTS rows (
+    suite TEXT, code TEXT, scenario TEXT, rivals TEXT, policy TEXT, source TEXT, "case" TEXT, kind TEXT,
+    numbers TEXT, reads TEXT,
+    PRIMARY KEY (suite, code, scenario, rivals, policy, source, "case", kind)
+) WITHOUT ROWID
 """
+
+
+WHERE = " AND ".join(f'"{name}" = ?' for name in KEY)
+
+
+# What numbers depend on: what is simulated and who decides, what suites measure, and how it is played.
+SOURCES = (
+    "simulator/**/*.py", "agents/**/*.py", "envs/**/*.py", "benchmarks/suites/**/*.py",
+    "benchmarks/comparison/suite.py", "benchmarks/comparison/measuring.py",
+)  # fmt: skip
 
 
 @cache
@@ -71,8 +72,8 @@ def code_version() -> str:
     """
     whole = hashlib.blake2b(cache_directory().name.encode(), digest_size=6)
     whole.update(json.dumps(surroundings()).encode())
-    for folder in ("simulator", "agents", "envs", "benchmarks/suites"):
-        for path in sorted((ROOT / folder).rglob("*.py")):
+    for pattern in SOURCES:
+        for path in sorted(ROOT.glob(pattern)):
             whole.update(f"\0{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
     return f"{__version__}+{whole.hexdigest()}"
 
@@ -95,7 +96,7 @@ def _version(name: str) -> str:
         return "none"
 
 
-def source_digest(policy: BidPolicy) -> str:
+def source_digest(policy: object) -> str:
     """A digest of what a policy is made of beside this package; empty for one of this package that names no file.
 
     The modules of its class, all that they import of the user's own, versions of what they import beside, and files or folders
@@ -114,14 +115,14 @@ def source_digest(policy: BidPolicy) -> str:
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=6).hexdigest() if parts else ""
 
 
-def reads(policy: BidPolicy) -> dict[str, str]:
+def reads(policy: object) -> dict[str, str]:
     """Files that the code of a policy has read so far in this process, and digests of what they held."""
     sources = sources_of(type(policy))
     return {} if sources is None else sources.read()
 
 
 class Store:
-    """The three tables, runs, trials and hindsight, of one file (or of memory). The file is made with its first row."""
+    """The rows of one file (or of memory), of any suite. The file is made with its first row."""
 
     def __init__(self, path: Path | None = None, *, fresh: bool = False) -> None:
         """Opens the file if it is there; None: in memory. Raises `MarketError` if it is something else.
@@ -129,9 +130,9 @@ class Store:
         With `fresh`, rows of earlier are not found: those that are measured take their place.
         """
         self.path, self._fresh = path, fresh
-        self._asked: set[tuple[Any, ...]] = set()
-        self._found: set[tuple[Any, ...]] = set()
-        self._added: set[tuple[Any, ...]] = set()
+        self._asked: set[tuple[str, ...]] = set()
+        self._found: set[tuple[str, ...]] = set()
+        self._added: set[tuple[str, ...]] = set()
         self._db = self._opened() if path is None or path.exists() else None
 
     def __enter__(self) -> Store:
@@ -156,37 +157,34 @@ class Store:
         """How many rows were added."""
         return len(self._added)
 
-    def find(self, table: str, key: Iterable[Any], columns: Iterable[str]) -> tuple[Any, ...] | None:
-        """The columns of the row with this key (in the order of `KEY`), or None; it is none if a file it read has changed."""
-        place = (table, *key)
+    def find(self, key: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The numbers of the row with this key (as in `KEY`), or None; it is none if a file it read has changed."""
+        place = _place(key)
         self._asked.add(place)
         if self._db is None or (self._fresh and place not in self._added):
             return None
-        where = " AND ".join(f"{name} = ?" for name in KEY)
         with self._faults():
-            query = f"SELECT reads, {', '.join(columns)} FROM {table} WHERE {where}"
-            found = self._db.execute(query, place[1:]).fetchone()
+            found = self._db.execute(f"SELECT reads, numbers FROM rows WHERE {WHERE}", place).fetchone()
         if found is None or not unchanged(json.loads(found[0])):
             return None
         self._found.add(place)
-        return tuple(found[1:])
+        numbers: dict[str, Any] = json.loads(found[1])
+        return numbers
 
-    def add(self, table: str, key: Iterable[Any], row: Mapping[str, Any], read: Mapping[str, str] | None = None) -> None:
-        """Adds a row, all of it or nothing, with the files that it depends on.
+    def add(self, key: Mapping[str, Any], numbers: Mapping[str, Any], read: Mapping[str, str] | None = None) -> None:
+        """Adds a row, all of it or nothing, with the files that it depends on. Numbers come back as they are, to the last bit.
 
         One that is there already and holds, such as another process's of meanwhile, stays as it is; any other makes way.
         """
-        place = (table, *key)
+        place = _place(key)
         if self._db is None:
             self._db = self._opened()
-        columns = dict(zip(KEY, place[1:], strict=True)) | {"reads": json.dumps(dict(read or {}), sort_keys=True), **row}
-        names, marks = ", ".join(columns), ", ".join("?" * len(columns))
-        where = " AND ".join(f"{name} = ?" for name in KEY)
+        row = (*place, json.dumps(dict(numbers)), json.dumps(dict(read or {}), sort_keys=True))
         with self._faults(), self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            held = self._db.execute(f"SELECT reads FROM {table} WHERE {where}", place[1:]).fetchone()
+            held = self._db.execute(f"SELECT reads FROM rows WHERE {WHERE}", place).fetchone()
             if held is None or (self._fresh and place not in self._added) or not unchanged(json.loads(held[0])):
-                self._db.execute(f"REPLACE INTO {table} ({names}) VALUES ({marks})", tuple(columns.values()))
+                self._db.execute(f"REPLACE INTO rows VALUES ({', '.join('?' * len(row))})", row)
         self._added.add(place)
 
     def _opened(self) -> sqlite3.Connection:
@@ -197,9 +195,8 @@ class Store:
                 raise MarketError(f"{self._name!r} was written by another version of adarena; move it away to begin anew")
             if known != VERSION:
                 with opened:
-                    opened.execute("BEGIN IMMEDIATE")  # two processes at once: one waits, and finds them made
-                    for statement in TABLES.split(";"):
-                        opened.execute(statement)
+                    opened.execute("BEGIN IMMEDIATE")  # two processes at once: one waits, and finds it made
+                    opened.execute(TABLE)
                     opened.execute(f"PRAGMA user_version = {VERSION}")
         return opened
 
@@ -218,3 +215,8 @@ class Store:
             raise MarketError(f"cannot keep results in {self._name!r}: {error}") from None
         except sqlite3.DatabaseError as error:
             raise MarketError(f"cannot keep results in {self._name!r}: {error}; move it away to begin anew") from None
+
+
+def _place(key: Mapping[str, Any]) -> tuple[str, ...]:
+    """The values of a key, in the order of `KEY`."""
+    return tuple(json.dumps(key[name]) if name == "case" else key[name] for name in KEY)

@@ -14,15 +14,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...agents.catalogue import describe, make_bidder
+from ...agents.catalogue import describe, make_policy
 from ...agents.parameters import space_of
 from ...agents.splits import Split, seeds
 from ...simulator.core.errors import MarketError, PolicyError
 from ...simulator.core.yaml_text import read_yaml, write_yaml
 from ...simulator.scenario.tree import Scenario
-from ...simulator.seats.bidding.decisions import BidPolicy
-from ..suites import bidding
+from . import measuring
 from .store import Store, code_version
+from .suite import Suite
 
 FINALISTS = 6  # configurations that meet again on validation days, beside the policy as given
 
@@ -31,9 +31,6 @@ MOST = 100_000  # configurations of a policy
 
 
 DIGITS = 4  # of a searched value: what is written is what was tried
-
-
-METRIC = "mean over cases of score over that of static hindsight (score: value; under a target CPA, with its penalty)"
 
 
 class Tuned(NamedTuple):
@@ -48,14 +45,20 @@ class Tuned(NamedTuple):
     given_validation: float
 
 
-def configurations(spec: str, count: int, seed: int = 0) -> list[str]:
+def metric(suite: Suite[Any]) -> str:
+    """What a search looks at, in words: the suite's first metric."""
+    first = suite.metrics[0]
+    return f"{first.how} over cases of {first.of} over that of static hindsight ({first.of}: {suite.numbers[first.of]})"
+
+
+def configurations(seat: str, spec: str, count: int, seed: int = 0) -> list[str]:
     """The texts that are tried: the policy as given, then `count` drawn from its space; without a space only the first.
 
     The draws depend on the policy's text and on `seed` alone. Raises `MarketError` for a count below 1 or above `MOST`.
     """
     if not 1 <= count <= MOST:
         raise MarketError(f"a search needs at least one configuration and at most {MOST:,}, not {count}")
-    policy = make_bidder(spec)
+    policy = make_policy(seat, spec)
     space = space_of(policy)
     if not space:
         return [spec]
@@ -63,35 +66,35 @@ def configurations(spec: str, count: int, seed: int = 0) -> list[str]:
     dice = np.random.default_rng([seed, entropy])
     shares = dice.random((count, len(space)))
     drawn = [
-        _with(policy, {field: _short(span.at(float(u))) for (field, span), u in zip(space.items(), row, strict=True)})
+        _with(seat, policy, {field: _short(span.at(float(u))) for (field, span), u in zip(space.items(), row, strict=True)})
         for row in shares
     ]
     return list(dict.fromkeys([spec, *drawn]))
 
 
-def _with(policy: BidPolicy, values: dict[str, Any]) -> str:
-    assert dataclasses.is_dataclass(policy)
-    return describe(dataclasses.replace(policy, **values))
+def _with(seat: str, policy: Any, values: dict[str, Any]) -> str:
+    return describe(seat, dataclasses.replace(policy, **values))
 
 
 def _short(value: Any) -> Any:
     return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
 
 
-def steps(specs: Sequence[str], count: int, days: int) -> int:
+def steps(seat: str, specs: Sequence[str], count: int, days: int) -> int:
     """How many steps `tune` takes: rows to be measured, static hindsight among them."""
-    tried = [len(configurations(spec, count)) for spec in specs]
+    tried = [len(configurations(seat, spec, count)) for spec in specs]
     return days * (2 + sum(n + (min(n - 1, FINALISTS) + 1) for n in tried))
 
 
 def tune(
+    suite: Suite[Any],
     scenario: Scenario,
     specs: Sequence[str],
     count: int,
     days: int,
     store: Store,
     *,
-    mix: str = "mixed",
+    mix: str | None = None,
     jobs: int = 1,
     advance: Callable[[], None] = lambda: None,
 ) -> dict[str, Tuned]:
@@ -102,11 +105,11 @@ def tune(
     """
 
     def scores(tried: Sequence[str], split: Split) -> dict[str, float]:
-        return bidding.shares(scenario, tried, days, split, advance, mix=mix, jobs=jobs, store=store)
+        return measuring.shares(suite, scenario, tried, days, split, advance, mix=mix, jobs=jobs, store=store)
 
     out = {}
     for spec in specs:
-        tried = configurations(spec, count)
+        tried = configurations(suite.seat, spec, count)
         training = scores(tried, "train")
         # The earlier of two that score the same: what comes out depends on nothing but the numbers.
         order = sorted(tried, key=lambda one: -training[one])
@@ -117,18 +120,20 @@ def tune(
     return out
 
 
-def to_yaml(found: Mapping[str, Tuned], scenario: Scenario, mix: str, days: int, count: int, command: str) -> str:
+def to_yaml(
+    suite: Suite[Any], found: Mapping[str, Tuned], scenario: Scenario, mix: str, days: int, count: int, command: str
+) -> str:
     """The file that `bench --policies @FILE` reads: what was chosen, and all that is needed to choose it again."""
     spans = {split: [whole[0], whole[-1]] for split in ("train", "validation") if (whole := seeds(split, days))}
     content = {
         "command": command,
-        "suite": "bidding",
+        "suite": suite.seat,
         "scenario": {"name": scenario.name, "digest": scenario.digest},
         "rivals": mix,
         "code": code_version(),
         "seeds": spans,
         "configurations": count,
-        "metric": METRIC,
+        "metric": metric(suite),
         "policies": [
             {
                 "name": f"{one.given} (tuned)" if one.chosen != one.given else one.given,
@@ -140,11 +145,11 @@ def to_yaml(found: Mapping[str, Tuned], scenario: Scenario, mix: str, days: int,
     return write_yaml(content)
 
 
-def read(path: Path) -> dict[str, str]:
+def read(seat: str, path: Path) -> dict[str, str]:
     """What a file written by `to_yaml` names: for each label the text that the catalogue reads.
 
     Raises:
-        PolicyError: if there is no such file, or it is something else.
+        PolicyError: if there is no such file, it is something else, or its policies sit in another seat.
     """
     try:
         content = read_yaml(path.read_bytes())
@@ -152,6 +157,8 @@ def read(path: Path) -> dict[str, str]:
         raise PolicyError(f"cannot read the tuned policies {str(path)!r}: {error.strerror}") from None
     except ValueError as error:
         raise PolicyError(f"{str(path)!r} is not as `adarena tune` writes it: {error}") from None
+    if isinstance(content, dict) and content.get("suite", seat) != seat:
+        raise PolicyError(f"{str(path)!r} holds policies that were tuned in the suite {content['suite']!r}, not in {seat!r}")
     listed = content.get("policies") if isinstance(content, dict) else None
     policies: dict[str, str] = {}
     for one in listed if isinstance(listed, list) else ():

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...agents.bidding import PID
+from ...agents.bidding.pid import PID
 from ...simulator.books.journal import Logs
 from ...simulator.scenario.tree import Scenario
 from ...simulator.world import World

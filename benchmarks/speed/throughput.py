@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from ...agents.bidding import PID
+from ...agents.bidding.pid import PID
 from ...simulator.core.errors import InvariantError
 from ...simulator.core.rules import rule
 from ...simulator.replay.walk import walk_bids, walk_rule

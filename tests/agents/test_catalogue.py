@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from adarena.agents.bidding import PID, DualMirrorDescent, Fixed, Linear
-from adarena.agents.catalogue import BIDDERS, describe, joined, labelled, make_bidder
+from adarena.agents.bidding import PID, POLICIES, DualMirrorDescent, Fixed, Linear
+from adarena.agents.catalogue import describe, joined, labelled, make_policy
 from adarena.simulator import BidPolicy, PolicyError, Scenario, World
 
 OWN = """
@@ -57,9 +57,9 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_names_make_default_bidders() -> None:
     plain = {"truthful", "fixed", "random", "mcpc", "lin", "ortb", "throttling"}
     controlled = {"pid", "auctionnet_pid", "dual", "adaptive", "multiplicative", "tcpa_dual", "min_pacing"}
-    assert set(BIDDERS) == plain | controlled | {"online_lp", "mpc", "ss_mdp", "rlb", "shading"}
-    for name, kind in BIDDERS.items():
-        assert make_bidder(name) == kind()
+    assert set(POLICIES) == plain | controlled | {"online_lp", "mpc", "ss_mdp", "rlb", "shading"}
+    for name, kind in POLICIES.items():
+        assert make_policy("bidding", name) == kind()
 
 
 @pytest.mark.parametrize(
@@ -74,37 +74,37 @@ def test_names_make_default_bidders() -> None:
     ],
 )
 def test_settings_are_read_by_the_type_of_the_field(text: str, policy: BidPolicy) -> None:
-    made = make_bidder(text)
+    made = make_policy("bidding", text)
     assert made == policy
-    assert make_bidder(describe(made)) == policy
+    assert make_policy("bidding", describe("bidding", made)) == policy
 
 
 def test_description_names_what_differs_from_the_default() -> None:
-    assert describe(PID()) == "pid"
-    assert describe(DualMirrorDescent(step=0.05)) == "dual:step=0.05"
-    assert describe(Fixed(0.5, times_prior=False)) == "fixed:multiplier=0.5,times_prior=False"
+    assert describe("bidding", PID()) == "pid"
+    assert describe("bidding", DualMirrorDescent(step=0.05)) == "dual:step=0.05"
+    assert describe("bidding", Fixed(0.5, times_prior=False)) == "fixed:multiplier=0.5,times_prior=False"
 
 
 @pytest.mark.parametrize("source", ["own_bidders", "own_bidders.py"])
 def test_a_user_s_bidder_is_found_in_the_current_folder_and_plays(own: Path, source: str) -> None:
-    policy = make_bidder(f"{source}:MyBidder:gain=0.5,rounds=4,label=y")
+    policy = make_policy("bidding", f"{source}:MyBidder:gain=0.5,rounds=4,label=y")
     assert (policy.gain, policy.rounds, policy.label) == (0.5, 4, "y")  # type: ignore[attr-defined]
-    assert describe(policy) == f"{source}:MyBidder:gain=0.5,rounds=4,label=y"
-    assert make_bidder(describe(policy)) == policy
+    assert describe("bidding", policy) == f"{source}:MyBidder:gain=0.5,rounds=4,label=y"
+    assert make_policy("bidding", describe("bidding", policy)) == policy
     world = World(Scenario.preset("tiny"), {"bidding": policy}, seed=0)
     world.run()
     assert (world.ledger.multiplier == 0.5 * world.campaigns.prior).all()
 
 
 def test_a_class_without_dataclass_takes_its_arguments(own: Path) -> None:
-    assert make_bidder("own_bidders.py:Plain:gain=3").gain == 3.0  # type: ignore[attr-defined]
+    assert make_policy("bidding", "own_bidders.py:Plain:gain=3").gain == 3.0  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("pdi", "did you mean 'pid'"),
-        ("", "there is no bidder ''"),
+        ("", "there is no bidding policy ''"),
         ("pid:kq=1", "did you mean 'kp'|known are"),
         ("pid:reahc=2", "did you mean 'reach'"),
         ("truthful:x=1", "no fields at all"),
@@ -124,7 +124,7 @@ def test_a_class_without_dataclass_takes_its_arguments(own: Path) -> None:
         ("own_bidders.py:number", "not a subclass of BidPolicy"),
         ("own_bidders.py:my bidder", "module:Class"),
         ("missing.py:MyBidder", "there is no file 'missing.py'"),
-        ("no_such_module:MyBidder", "no module 'no_such_module'"),
+        ("no_such_module:MyBidder", "no bidding policy and no module 'no_such_module'"),
         ("half_written:X", "'half_written' cannot be imported: SyntaxError"),
         ("half_written.py:X", "'half_written.py' cannot be imported: SyntaxError"),
         ("needs_more:X", "'needs_more' cannot be imported.*no_such_dependency"),
@@ -133,7 +133,7 @@ def test_a_class_without_dataclass_takes_its_arguments(own: Path) -> None:
 )
 def test_what_is_wrong_is_said_in_one_sentence(own: Path, text: str, said: str) -> None:
     with pytest.raises(PolicyError, match=said) as caught:
-        make_bidder(text)
+        make_policy("bidding", text)
     assert "\n" not in str(caught.value)
 
 
@@ -150,7 +150,7 @@ JOINED = {
 
 @pytest.mark.parametrize("text", JOINED)
 def test_plus_joins_where_a_bidder_follows(text: str) -> None:
-    assert joined(text) == JOINED[text]
+    assert joined("bidding", text) == JOINED[text]
 
 
 ODD = (
@@ -178,13 +178,13 @@ def test_the_path_of_an_agent_is_a_path(odd: str, own: Path) -> None:
     for folder in (odd, f"out/{odd}/run", f"{own}/{odd}"):
         Path(folder).mkdir(parents=True, exist_ok=True)
         text = f"agent:{folder}"
-        assert joined(text) == [text]
-        assert joined(f"{text}+pid") == [text, "pid"]
-        assert joined(f"pid+{text}+{text}+dual:step=1e+3") == ["pid", text, text, "dual:step=1e+3"]
+        assert joined("bidding", text) == [text]
+        assert joined("bidding", f"{text}+pid") == [text, "pid"]
+        assert joined("bidding", f"pid+{text}+{text}+dual:step=1e+3") == ["pid", text, text, "dual:step=1e+3"]
         assert labelled(text) == (text, text)
         assert labelled(f"my label={text}") == ("my label", text)
         with pytest.raises(PolicyError) as caught:
-            make_bidder(text)  # an empty folder, but that one
+            make_policy("bidding", text)  # an empty folder, but that one
         assert repr(str(Path(folder) / "agent.zip")) in str(caught.value)
 
 
@@ -195,22 +195,22 @@ def test_the_path_of_a_file_of_policies_is_a_path(odd: str, own: Path) -> None:
         if not Path(file).exists():
             Path(file).write_text(OWN)
         text = f"{file}:MyBidder:gain=2.5,rounds=4"
-        policy = make_bidder(text)
+        policy = make_policy("bidding", text)
         assert (policy.gain, policy.rounds) == (2.5, 4)  # type: ignore[attr-defined]
-        assert make_bidder(describe(policy)) == policy
-        assert joined(text) == [text]
-        assert joined(f"{text}+pid") == [text, "pid"]
-        assert joined(f"pid+{text}+{text}+{file}:Plain") == ["pid", text, text, f"{file}:Plain"]
+        assert make_policy("bidding", describe("bidding", policy)) == policy
+        assert joined("bidding", text) == [text]
+        assert joined("bidding", f"{text}+pid") == [text, "pid"]
+        assert joined("bidding", f"pid+{text}+{text}+{file}:Plain") == ["pid", text, text, f"{file}:Plain"]
         assert labelled(text) == (text, text)
         assert labelled(f"{file}:MyBidder") == (f"{file}:MyBidder", f"{file}:MyBidder")
         assert labelled(f"mine={text}+pid") == ("mine", f"{text}+pid")
 
 
 def test_a_comma_separates_settings_where_a_field_follows(own: Path) -> None:
-    policy = make_bidder("own_bidders:MyBidder:label=out/a,b.npz, gain=2")
+    policy = make_policy("bidding", "own_bidders:MyBidder:label=out/a,b.npz, gain=2")
     assert (policy.label, policy.gain) == ("out/a,b.npz", 2.0)  # type: ignore[attr-defined]
-    assert make_bidder(describe(policy)) == policy
+    assert make_policy("bidding", describe("bidding", policy)) == policy
     with pytest.raises(PolicyError, match="has no field 'gian'"):
-        make_bidder("own_bidders:MyBidder:gain=1,gian=2")
+        make_policy("bidding", "own_bidders:MyBidder:gain=1,gian=2")
     with pytest.raises(PolicyError, match="is a number, not '1,'"):
-        make_bidder("own_bidders:MyBidder:gain=1,")
+        make_policy("bidding", "own_bidders:MyBidder:gain=1,")

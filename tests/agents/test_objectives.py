@@ -12,10 +12,11 @@ from views import uniform_market
 from adarena.agents.bidding import Fixed
 from adarena.agents.bidding.rivals import contested, rivals
 from adarena.agents.hindsight.bounds import frontier_bound
+from adarena.agents.hindsight.multiplier import static_hindsight
 from adarena.agents.hindsight.scores import day_scores
-from adarena.agents.hindsight.static import static_hindsight
 from adarena.agents.objectives import best_score, score
-from adarena.benchmarks.suites import bidding as suite
+from adarena.benchmarks.comparison import measuring
+from adarena.benchmarks.suites.bidding import BIDDING
 from adarena.simulator import MarketError, Scenario, World
 from adarena.simulator.market.market import build
 from adarena.simulator.scenario.demand import Advertiser, Campaign, Flight, ListedDemand, Objective
@@ -71,17 +72,19 @@ def test_the_best_along_a_frontier_is_the_best_at_any_spend(objective: Objective
 def test_hindsight_is_the_constant_with_the_best_score(objective: Objective) -> None:
     """No constant of a coarse grid beats it by more than the search's step; and objectives do not agree on which is best."""
     scenario = market(objective)
-    for case in suite.cases(scenario, 3):
-        k = case.campaign
+    for case in BIDDING.cases(scenario, 3):
+        k = case.unit
         best = static_hindsight(scenario, rivals(scenario, k), k, case.seed)
-        runs = [suite.play(scenario, case, Fixed(best.multiplier * 1.25**x, times_prior=False)) for x in range(-6, 7)]
+        constants = [Fixed(best.multiplier * 1.25**x, times_prior=False) for x in range(-6, 7)]
+        runs = [measuring.play(BIDDING, scenario, case, constant, "mixed") for constant in constants]
         listed = build(scenario).campaigns.listed[k]
         for run in runs:
-            allowed = run.value * listed.target / listed.value_per_conversion
-            assert run.score == pytest.approx(by_hand(objective, run.value, run.spend, allowed), rel=1e-9)
-            assert run.score <= run.frontier + 1e-9
-        assert runs[6].score == best.score
-        assert max(run.score for run in runs) <= best.score * 1.01
+            value, spend, own = (run.numbers[name] for name in ("value", "spend", "score"))
+            allowed = value * listed.target / listed.value_per_conversion
+            assert own == pytest.approx(by_hand(objective, value, spend, allowed), rel=1e-9)
+            assert own <= run.numbers["frontier"] + 1e-9
+        assert runs[6].numbers["score"] == best.score
+        assert max(run.numbers["score"] for run in runs) <= best.score * 1.01
 
 
 def test_who_wants_utility_bids_the_truth_and_who_wants_value_all_it_can() -> None:
@@ -177,9 +180,9 @@ def refused(said: str, scenario: Scenario) -> None:
     with pytest.raises(MarketError, match=said):
         gym.make("AdArena/Bidding-v0", scenario=scenario).reset(seed=0)
     with pytest.raises(MarketError, match=said):
-        suite.run(scenario, {"pid": "pid"}, 1)
+        measuring.run(BIDDING, scenario, {"pid": "pid"}, 1)
     with pytest.raises(MarketError, match=said):
-        suite.shares(scenario, ["pid"], 1, "train")
+        measuring.shares(BIDDING, scenario, ["pid"], 1, "train")
 
 
 def test_who_is_billed_by_conversion_is_not_judged_by_days() -> None:
@@ -217,8 +220,8 @@ def test_a_seat_is_for_who_is_there_and_knows_what_it_owes() -> None:
     assert contested(listed((late, always, always, always), ("cpm", "cpa", "cpc", "cpm"))) == [2, 3]
     refused("flights cover its days", listed((late, late), ("cpm", "cpm")))
     refused("'c1' is billed by conversion", listed((late, always), ("cpm", "cpa")))
-    results = suite.run(listed((late, always, always), ("cpm", "cpm", "cpm")), {"pid": "pid"}, 4)
-    assert {case.campaign for case in results.cases} == {1, 2}
+    results = measuring.run(BIDDING, listed((late, always, always), ("cpm", "cpm", "cpm")), {"pid": "pid"}, 4)
+    assert {case.unit for case in results.cases} == {1, 2}
 
 
 def test_day_scores_go_by_the_day() -> None:

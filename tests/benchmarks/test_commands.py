@@ -108,9 +108,9 @@ def test_bench_writes_rows_for_every_policy_and_metric(command, tmp_path):
         assert set(row) == {"suite", "policy", "metric", "mean", "ci_low", "ci_high", "seeds", "share_of_hindsight"}
         assert row["ci_low"] is row["ci_high"] is None  # of two days
         assert row["seeds"] == 2
-    assert png_size(tmp_path / "b" / "bidders.png")[0] > 1000
+    assert png_size(tmp_path / "b" / "policies.png")[0] > 1000
     assert {p.name for p in (tmp_path / "b").iterdir()} == {
-        "results.sqlite", "summary.json", "bidders.png", "bidders.svg", "spending.png", "spending.svg", "report.html",
+        "results.sqlite", "summary.json", "policies.png", "policies.svg", "spending.png", "spending.svg", "report.html",
     }  # fmt: skip
     assert "mine:Half" in out
     assert summary["contenders"] is None

@@ -10,7 +10,7 @@ from notices import besides_compiling
 from places import ROOT
 
 BENCH = ("bench", "bidding", "--policies", "fixed", "--scenario", "tiny", "--seeds", "2", "--out", "b")
-WRITTEN = {"summary.json", "bidders.png", "bidders.svg", "spending.png", "spending.svg", "report.html"}
+WRITTEN = {"summary.json", "policies.png", "policies.svg", "spending.png", "spending.svg", "report.html"}
 
 
 def adarena(folder: Path, *words: str, room: int = -1, out: int = subprocess.PIPE) -> tuple[int, str, str]:

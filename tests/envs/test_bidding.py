@@ -21,7 +21,9 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 from adarena.agents.bidding import Fixed
 from adarena.agents.bidding.rivals import contested, rivals
 from adarena.agents.splits import SPLITS
-from adarena.benchmarks.suites import bidding as suite
+from adarena.benchmarks.comparison import measuring
+from adarena.benchmarks.comparison.suite import Case
+from adarena.benchmarks.suites.bidding import BIDDING
 from adarena.envs import bidding
 from adarena.envs.bidding import BiddingEnv
 from adarena.simulator import BidPolicy, MarketError, Multiplier, PolicyError, Scenario, World
@@ -173,11 +175,11 @@ def test_under_a_target_cpa_the_return_is_the_score_of_the_suite(seed: int) -> N
     env = BiddingEnv(limited, reward="tcpa")
     _, info = env.reset(seed=seed)
     rewards = [env.step(np.zeros(1, np.float32))[1] for _ in range(limited.ticks_per_day)]
-    run = suite.play(limited, suite.Case(info["day"], info["campaign"]), Fixed())
+    run = measuring.play(BIDDING, limited, Case(info["day"], info["campaign"]), Fixed(), "mixed")
     expected, value = build(limited).expected, build(limited).campaigns.value
     scale = max(expected.conversions[info["campaign"]], 1.0) * value[info["campaign"]]
-    assert sum(rewards) * scale == pytest.approx(run.score, rel=1e-9)
-    assert 0 < run.score <= run.value * (1 + 1e-12)
+    assert sum(rewards) * scale == pytest.approx(run.numbers["score"], rel=1e-9)
+    assert 0 < run.numbers["score"] <= run.numbers["value"] * (1 + 1e-12)
 
 
 @pytest.mark.parametrize("reward", ["value", "tcpa"])

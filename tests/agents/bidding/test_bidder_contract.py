@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from adarena.agents.bidding import POLICIES
 from adarena.agents.bidding.budgets import allowed_spend
-from adarena.agents.catalogue import BIDDERS, make_bidder
+from adarena.agents.catalogue import make_policy
 from adarena.simulator import BidPolicy, BidView, ChunkBids, Multiplier, RequestRule, Requests, Scenario, World
 from adarena.simulator.engine.state import COUNTS_TOLD, SUMS_TOLD, Count
 from adarena.simulator.market.market import build
@@ -20,7 +21,7 @@ LIMITED = TINY.override({"demand.objective": "target_cpa", "demand.target_cpa_sh
 UNLIMITED = TINY.override({"demand.budget_share": None})
 BY_REQUEST = {"ortb", "online_lp", "rlb", "ss_mdp", "shading", "throttling"}
 OWN_DICE = {"random", "throttling"}  # whose dice are one policy's, not one campaign's
-every_bidder = pytest.mark.parametrize("name", sorted(BIDDERS))
+every_bidder = pytest.mark.parametrize("name", sorted(POLICIES))
 
 
 def played(policies: Any, scenario: Scenario = TINY, seed: int = 0) -> World:
@@ -48,7 +49,7 @@ def decides(world: World, name: str, held: list[int] | slice = slice(None)) -> b
 @every_bidder
 @pytest.mark.parametrize("held", [(4,), (0, 3), (5, 1, 2), tuple(range(6))])
 def test_it_holds_any_campaigns(name: str, held: tuple[int, ...]) -> None:
-    policy = make_bidder(name)
+    policy = make_policy("bidding", name)
     world = played(dict.fromkeys(held, policy))
     others = [k for k in range(6) if k not in held]
     assert decides(world, name, list(held))
@@ -58,7 +59,7 @@ def test_it_holds_any_campaigns(name: str, held: tuple[int, ...]) -> None:
 @every_bidder
 @pytest.mark.parametrize("scenario", [TINY, LIMITED], ids=["budget", "target"])
 def test_same_seed_same_bytes_and_no_memory_of_earlier_runs(name: str, scenario: Scenario) -> None:
-    policy = make_bidder(name)
+    policy = make_policy("bidding", name)
     first = played(policy, scenario)
     played({0: policy, 2: policy}, scenario, seed=5)
     assert same(first, played(policy, scenario))
@@ -89,20 +90,20 @@ def test_target_and_value_move_together(shock: bool) -> None:
 
 @every_bidder
 def test_it_knows_what_to_do_without_budgets(name: str) -> None:
-    world = played(make_bidder(name), UNLIMITED)
+    world = played(make_policy("bidding", name), UNLIMITED)
     assert decides(world, name)
     assert world.ledger.spend().sum() > 0
 
 
 @every_bidder
 def test_it_knows_what_to_do_in_a_market_of_one_tick(name: str) -> None:
-    world = played(make_bidder(name), Scenario.preset("uniform", bidders=3, requests=200).override({"days": 3}))
+    world = played(make_policy("bidding", name), Scenario.preset("uniform", bidders=3, requests=200).override({"days": 3}))
     assert decides(world, name)
 
 
 @every_bidder
 def test_a_budget_taken_away_does_not_trouble_it(name: str) -> None:
-    world = World(TINY, {"bidding": make_bidder(name)}, seed=0)
+    world = World(TINY, {"bidding": make_policy("bidding", name)}, seed=0)
     world.set_budget(0, 0)
     world.run()
     assert world.ledger.spend()[:, 0].sum() == 0
@@ -114,7 +115,7 @@ def test_it_decides_from_beliefs_alone(name: str) -> None:
     """Other true click rates, the same beliefs, billing by impression: the decisions stay the same to the last bit."""
     runs = []
     for shift in (0.0, 1.0):
-        world = World(TINY, {"bidding": make_bidder(name)}, seed=3)
+        world = World(TINY, {"bidding": make_policy("bidding", name)}, seed=3)
         state = world._exchange.state
         moved = state.truth.bias + np.float32(shift)
         moved.flags.writeable = False  # as what worlds share is
@@ -165,7 +166,7 @@ def test_it_learns_nothing_from_ticks_in_which_it_could_not_bid(name: str, scena
     ]
 
     def decisions(changed: range) -> list[bytes]:
-        policy = make_bidder(name)
+        policy = make_policy("bidding", name)
         policy.start(views[0], np.random.default_rng(0))
         return [said(policy.decide(told[n] if n in changed else v)) for n, v in enumerate(views)]
 
@@ -175,7 +176,7 @@ def test_it_learns_nothing_from_ticks_in_which_it_could_not_bid(name: str, scena
     assert learns_by_tick == (decisions(range(1, absent.start)) != plain) or name == "shading"
 
 
-@pytest.mark.parametrize("name", sorted(set(BIDDERS) - {"truthful"}))  # which spends all it has as soon as it can
+@pytest.mark.parametrize("name", sorted(set(POLICIES) - {"truthful"}))  # which spends all it has as soon as it can
 @pytest.mark.parametrize("mode", ["paused", "launched"])
 def test_after_an_absence_it_does_not_make_up_for_it_in_a_rush(name: str, mode: str) -> None:
     """Away from 4:00 to 12:00, or there from 12:00 only: in the next two hours it spends about what an even pace would.
@@ -184,7 +185,7 @@ def test_after_an_absence_it_does_not_make_up_for_it_in_a_rush(name: str, mode: 
     """
     spent, even, without = 0.0, 0.0, 0.0
     for seed in range(6):
-        away, there = (World(ABSENCE, {"bidding": {0: make_bidder(name)}}, seed=seed) for _ in range(2))
+        away, there = (World(ABSENCE, {"bidding": {0: make_policy("bidding", name)}}, seed=seed) for _ in range(2))
         away.process(absence(away, mode))
         for world in (away, there):
             world.run()

@@ -15,7 +15,7 @@ from views import history, ruled, told, uniform_market, view
 from adarena.agents.bidding import ORTB, RLB, SSMDP, FirstPriceShading, OnlineLP
 from adarena.agents.bidding.dynamic_programming import coarser, value_table
 from adarena.agents.bidding.ortb import concave, fitted
-from adarena.agents.catalogue import make_bidder
+from adarena.agents.catalogue import make_policy
 from adarena.simulator import BidPolicy, PolicyError, RequestRule, Scenario, World
 from adarena.simulator.replay.history import PriceHistory, read_history
 from adarena.simulator.replay.log import Log
@@ -39,7 +39,7 @@ def bids(decision: RequestRule, rate: float, left: float = 1e6, requests_left: i
 
 @needs_ipinyou
 def test_the_published_table() -> None:
-    bidders = {name: make_bidder(name) for name in ("mcpc", "lin:base_bid=10", "ss_mdp", "rlb")}
+    bidders = {name: make_policy("bidding", name) for name in ("mcpc", "lin:base_bid=10", "ss_mdp", "rlb")}
     replayed = replay_log(IPINYOU / "2997_test.theta.txt", bidders, IPINYOU / "info_2997.json")
     assert {name: (r.impressions, r.clicks, r.spend) for name, r in replayed.results.items()} == {
         "mcpc": (14_752, 48, 307_751),
@@ -53,7 +53,7 @@ def test_the_published_table() -> None:
 def test_who_knows_prices_comes_close_to_hindsight_on_the_published_log() -> None:
     """Whole impressions chosen with hindsight bring 170.0 believed clicks; to follow the budget blindly, 159 (dual)."""
     log, past = read_log(IPINYOU / "2997_test.theta.txt"), read_history(IPINYOU / "info_2997.json")
-    believed = {name: replay(log, make_bidder(name), past).believed_clicks for name in ("ortb", "rlb", "dual")}
+    believed = {name: replay(log, make_policy("bidding", name), past).believed_clicks for name in ("ortb", "rlb", "dual")}
     assert 160 < believed["ortb"] < 170
     assert 160 < believed["rlb"] < 170
     assert believed["dual"] < believed["ortb"]
@@ -260,7 +260,7 @@ def test_shading_gains_what_theory_allows_at_first_prices() -> None:
     tree = uniform_market(20_000, 40).model_dump(mode="json")
     tree["auction"]["pricing"] = "first"
     worth = {}
-    for name, policy in (("shading", FirstPriceShading()), ("truthful", make_bidder("truthful"))):
+    for name, policy in (("shading", FirstPriceShading()), ("truthful", make_policy("bidding", "truthful"))):
         world = World(Scenario.from_tree(tree), {"bidding": {0: policy}}, seed=2)
         world.run()
         worth[name] = float((world.ledger.value()[20:, 0] - world.ledger.spend()[20:, 0]).sum()) / 10_000

@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 from scipy.optimize import linprog
 
-from adarena.agents.bidding import PID, Fixed
-from adarena.agents.catalogue import BIDDERS, make_bidder
-from adarena.agents.hindsight import static as hindsight
+from adarena.agents.bidding import PID, POLICIES, Fixed
+from adarena.agents.catalogue import make_policy
+from adarena.agents.hindsight import bounds
 from adarena.agents.hindsight.bounds import clairvoyant_bound, frontier_bound, slot_prices
 from adarena.agents.hindsight.knapsack import choice_bound, frontier, frontier_score
+from adarena.agents.hindsight.multiplier import static_hindsight
 from adarena.agents.hindsight.scores import day_scores
-from adarena.agents.hindsight.static import static_hindsight
 from adarena.agents.objectives import target_score
 from adarena.simulator import BidPolicy, MarketError, PolicyError, Scenario, World
 
@@ -141,9 +141,9 @@ def random_market(number: int) -> tuple[Scenario, dict[int | str, BidPolicy], in
             "demand.target_roas": float(dice.uniform(0.5, 9)),
         }
         scenario = scenario.override(wanted)
-    names = sorted(BIDDERS)
-    policies: dict[int | str, BidPolicy] = {k: make_bidder(names[int(dice.integers(len(names)))]) for k in range(5)}
-    policies[0] = make_bidder(names[number % len(names)])  # each of them ten times at least
+    names = sorted(POLICIES)
+    policies: dict[int | str, BidPolicy] = {k: make_policy("bidding", names[int(dice.integers(len(names)))]) for k in range(5)}
+    policies[0] = make_policy("bidding", names[number % len(names)])  # each of them ten times at least
     return scenario, policies, int(dice.integers(5))
 
 
@@ -176,7 +176,7 @@ def test_no_run_exceeds_the_bound_of_its_own_record(monkeypatch: pytest.MonkeyPa
         below += own < most - 1e-9 * abs(bound) and world.campaigns.listed[held].objective != "max_value"
         missed += score < 0.999 * value
         with monkeypatch.context() as patch:
-            patch.setattr(hindsight, "ROUNDING", 1.25)
+            patch.setattr(bounds, "ROUNDING", 1.25)
             beaten_if_dearer += value > clairvoyant_bound(world)
         # Under CPC impressions known not to be clicked are free, and without a budget everything is: there the bound is far.
         if number % 2 == 0 and number % 7:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from places import SHARED
 
-from adarena.agents.catalogue import BIDDERS, make_bidder
+from adarena.agents.bidding import POLICIES
+from adarena.agents.catalogue import make_policy
 from adarena.agents.hindsight.knapsack import choice_bound
 from adarena.simulator.replay.history import PriceHistory, read_history
 from adarena.simulator.replay.log import Log
@@ -14,7 +15,7 @@ from adarena.simulator.replay.reading import read_log
 from adarena.simulator.replay.replay import replay
 
 IPINYOU = SHARED / "data" / "ipinyou"
-EVERYBODY = (*sorted(BIDDERS), "lin:base_bid=10", "ortb:first_price=true", "shading:forget=0.5")
+EVERYBODY = (*sorted(POLICIES), "lin:base_bid=10", "ortb:first_price=true", "shading:forget=0.5")
 
 
 def bounds(log: Log, episode: int, budget: int) -> np.ndarray:
@@ -45,7 +46,7 @@ def test_hindsight_of_the_published_log() -> None:
     assert (bound >= believed * (1 - 1e-12)).all()
     assert (bound < believed + missed + 1e-12).all()
     for spec in EVERYBODY:
-        result = replay(log, make_bidder(spec), history)
+        result = replay(log, make_policy("bidding", spec), history)
         assert result.budget == 1969
         assert (result.episodes.believed_clicks <= bound * (1 + 1e-9)).all()
 
@@ -58,7 +59,7 @@ def test_no_bidder_exceeds_hindsight_on_random_logs() -> None:
         history = PriceHistory(1000, int(numbers.integers(20, 500)), 30_000, 0.1, counts)
         fraction = float(numbers.uniform(0.02, 0.8))
         for spec in EVERYBODY:
-            result = replay(log, make_bidder(spec), history, episode=400, budget_fraction=fraction)
+            result = replay(log, make_policy("bidding", spec), history, episode=400, budget_fraction=fraction)
             bound = bounds(log, 400, result.budget)
             assert (result.episodes.believed_clicks <= bound * (1 + 1e-9)).all()
             assert result.believed_clicks > 0

@@ -20,7 +20,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from adarena.__main__ import main
 from adarena.agents.bidding import PID
 from adarena.agents.bidding.rivals import contested, rivals
-from adarena.agents.catalogue import describe, make_bidder
+from adarena.agents.catalogue import describe, make_policy
 from adarena.agents.learning.groups import GroupedRollouts
 from adarena.agents.learning.saved import load_agent
 from adarena.agents.learning.settings import ALGORITHMS, PPOSettings, SACSettings, make_settings, parsed
@@ -225,21 +225,21 @@ def test_an_agent_for_something_else_is_refused_in_one_sentence(agent: Path, tmp
     ):
         path = rewritten(agent, tmp_path / "other.zip", **changes)
         with pytest.raises(PolicyError, match=words) as caught:
-            make_bidder(f"agent:{path}")
+            make_policy("bidding", f"agent:{path}")
         assert "\n" not in str(caught.value)
     (tmp_path / "noise.zip").write_bytes(b"not a zip")
     with pytest.raises(PolicyError, match="is not a saved agent, or is damaged"):
-        make_bidder(f"agent:{tmp_path / 'noise.zip'}")
+        make_policy("bidding", f"agent:{tmp_path / 'noise.zip'}")
     with pytest.raises(PolicyError, match=r"there is no agent in '.*nowhere': No such file"):
-        make_bidder(f"agent:{tmp_path / 'nowhere'}")
+        make_policy("bidding", f"agent:{tmp_path / 'nowhere'}")
     with pytest.raises(PolicyError, match="name its file or folder: agent:PATH"):
-        make_bidder("agent:")
+        make_policy("bidding", "agent:")
 
 
 def test_results_of_an_agent_depend_on_its_file_and_not_on_logs_beside_it(agent: Path) -> None:
-    folder, file = (source_digest(make_bidder(f"agent:{path}")) for path in (agent, agent / "agent.zip"))
+    folder, file = (source_digest(make_policy("bidding", f"agent:{path}")) for path in (agent, agent / "agent.zip"))
     (agent / "a.log").write_text("noise")
-    assert folder == file == source_digest(make_bidder(f"agent:{agent}")) != ""
+    assert folder == file == source_digest(make_policy("bidding", f"agent:{agent}")) != ""
 
 
 @pytest.mark.parametrize("case", range(4))
@@ -253,7 +253,7 @@ def test_the_policy_in_a_world_does_what_the_agent_does_in_the_environment(agent
         observation, _, over, _, info = env.step(actor.act(observation))
         decided.append(info["multiplier"])
         values.append(info["value"])
-    world = World(TINY, {"bidding": {**rivals(TINY, k, mix), k: make_bidder(f"agent:{agent}")}}, seed=day)
+    world = World(TINY, {"bidding": {**rivals(TINY, k, mix), k: make_policy("bidding", f"agent:{agent}")}}, seed=day)
     world.run()
     assert world.ledger.multiplier[:, k].tolist() == decided
     assert world.ledger.value()[:, k].tolist() == values
@@ -262,9 +262,9 @@ def test_the_policy_in_a_world_does_what_the_agent_does_in_the_environment(agent
 
 def test_holding_many_is_holding_each(agent: Path) -> None:
     two_days = TINY.override({"days": 2})
-    policy = make_bidder(f"agent:{agent}")
+    policy = make_policy("bidding", f"agent:{agent}")
     together = World(two_days, {"bidding": policy}, seed=3)
-    apart = World(two_days, {"bidding": {k: make_bidder(f"agent:{agent}") for k in range(6)}}, seed=3)
+    apart = World(two_days, {"bidding": {k: make_policy("bidding", f"agent:{agent}") for k in range(6)}}, seed=3)
     for world in (together, apart):
         world.run()
     assert together.ledger.multiplier.tobytes() == apart.ledger.multiplier.tobytes()
@@ -297,8 +297,8 @@ def test_observations_stay_finite_whatever_is_held(agent: Path, changes: dict[st
 
 
 def test_agents_are_named_by_their_path(agent: Path) -> None:
-    policy = make_bidder(f"agent:{agent}")
-    assert describe(policy) == f"agent:{agent / 'agent.zip'}"
+    policy = make_policy("bidding", f"agent:{agent}")
+    assert describe("bidding", policy) == f"agent:{agent / 'agent.zip'}"
     assert dataclasses.asdict(policy) == {"path": str(agent / "agent.zip")}  # type: ignore[call-overload]
 
 

@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 from places import ROOT
 
-from adarena.agents.catalogue import BIDDERS, make_bidder
+from adarena.agents.catalogue import SEATS, make_policy, policies
+from adarena.benchmarks.comparison import measuring
 from adarena.benchmarks.comparison import store as stores
 from adarena.benchmarks.comparison.store import Store, source_digest
-from adarena.benchmarks.suites import bidding
+from adarena.benchmarks.comparison.suite import Case
+from adarena.benchmarks.suites.bidding import BIDDING
 from adarena.simulator import MarketError, Scenario
 
 TINY = Scenario.named("tiny")
-CASE = bidding.Case(1_000_000, 0)
+CASE = Case(1_000_000, 0)
 HEAD = """
 import numpy as np
 from adarena.simulator import BidPolicy, Multiplier
@@ -48,23 +50,25 @@ def folder(tmp_path, monkeypatch):
             del sys.modules[name]
 
 
-def score(spec: str, kept: Store, jobs: int = 1, case: bidding.Case = CASE) -> float:
+def score(spec: str, kept: Store, jobs: int = 1, case: Case = CASE) -> float:
     """What the suite says of a policy on a case, measured or found."""
-    task = bidding.Task(TINY, "mixed", case, spec, source_digest(make_bidder(spec)), "trials")
+    task = measuring.Task(BIDDING, TINY, "mixed", case, spec, source_digest(make_policy("bidding", spec)), "trial")
     tasks = [task] if jobs == 1 else [task, task._replace(policy="fixed", source="")]
-    return bidding.measure(tasks, kept, jobs, lambda: None)[0].score
+    return measuring.measure(tasks, kept, jobs, lambda: None)[0].score
 
 
 def elsewhere(spec: str) -> float:
     """The same in a process of its own, without a store."""
     code = f"""
-from adarena.agents.catalogue import make_bidder
+from adarena.agents.catalogue import make_policy
+from adarena.benchmarks.comparison import measuring
 from adarena.benchmarks.comparison.store import Store, source_digest
-from adarena.benchmarks.suites import bidding
+from adarena.benchmarks.comparison.suite import Case
+from adarena.benchmarks.suites.bidding import BIDDING
 from adarena.simulator import Scenario
-source = source_digest(make_bidder({spec!r}))
-task = bidding.Task(Scenario.named("tiny"), "mixed", bidding.Case{tuple(CASE)}, {spec!r}, source, "trials")
-print(repr(bidding.measure([task], Store(), 1, lambda: None)[0].score))
+source = source_digest(make_policy("bidding", {spec!r}))
+task = measuring.Task(BIDDING, Scenario.named("tiny"), "mixed", Case{tuple(CASE)}, {spec!r}, source, "trial")
+print(repr(measuring.measure([task], Store(), 1, lambda: None)[0].score))
 """
     environment = {**os.environ, "PYTHONPATH": str(ROOT / ".typings")}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
@@ -370,14 +374,14 @@ def test_a_module_that_was_loaded_before_anybody_watched_is_not_trusted(folder):
 import sys, os, time
 sys.path[:0] = [{str(ROOT / ".typings")!r}, ""]
 import mine, aside
-from adarena.agents.catalogue import make_bidder
+from adarena.agents.catalogue import make_policy
 from adarena.agents.provenance.sources import unchanged
 from adarena.benchmarks.comparison.store import reads
-policy = make_bidder("mine:Mine")
+policy = make_policy("bidding", "mine:Mine")
 print(type(policy) is mine.Mine, unchanged(reads(policy)))
 open("aside.py", "w").write("GAIN = 0.1\\n")
 os.utime("aside.py", (time.time() + 5, time.time() + 5))
-policy = make_bidder("mine:Mine")
+policy = make_policy("bidding", "mine:Mine")
 print(sys.modules["aside"].GAIN, unchanged(reads(policy)))
 """
     write(MADE_OF["a module of the current folder"][1])
@@ -390,16 +394,17 @@ print(sys.modules["aside"].GAIN, unchanged(reads(policy)))
 def test_a_source_that_changes_between_hashing_and_loading_ends_the_comparison(folder):
     spec, files, edit = MADE_OF["a module beside it"]
     write(files)
-    task = bidding.Task(TINY, "mixed", CASE, spec, source_digest(make_bidder(spec)), "trials")
+    task = measuring.Task(BIDDING, TINY, "mixed", CASE, spec, source_digest(make_policy("bidding", spec)), "trial")
     write(edit)
     with pytest.raises(MarketError, match=r"mine\.py:Mine has changed on disk while it was being compared"):
-        bidding.measure([task], Store(), 1, lambda: None)
+        measuring.measure([task], Store(), 1, lambda: None)
 
 
 def test_policies_of_this_package_depend_on_nothing_else(folder):
-    for name in BIDDERS:
-        assert source_digest(make_bidder(name)) == ""
-        assert stores.reads(make_bidder(name)) == {}
+    named = [(seat, name) for seat in SEATS for name in policies(seat)]
+    for seat, name in named:
+        assert source_digest(make_policy(seat, name)) == ""
+        assert stores.reads(make_policy(seat, name)) == {}
 
 
 def test_versions_of_what_computes_belong_to_a_row(monkeypatch):
@@ -426,7 +431,7 @@ def test_versions_of_what_an_own_policy_imports_belong_to_its_rows(folder, monke
     from adarena.agents.provenance import sources
 
     write({"mine.py": HEAD + "def gain():\n    import simpy\n    return 1.0\n" + BODY})
-    before = source_digest(make_bidder("mine.py:Mine"))
+    before = source_digest(make_policy("bidding", "mine.py:Mine"))
     whole = sources.version
     monkeypatch.setattr(sources, "version", lambda name: "0.0" if name == "simpy" else whole(name))
-    assert source_digest(make_bidder("mine.py:Mine")) != before
+    assert source_digest(make_policy("bidding", "mine.py:Mine")) != before

@@ -17,13 +17,13 @@ from places import ROOT
 
 from adarena.__main__ import main
 from adarena.agents.splits import SPLITS
+from adarena.benchmarks.comparison import measuring
 from adarena.benchmarks.comparison import store as stores
 from adarena.benchmarks.comparison.store import Store
-from adarena.benchmarks.suites import bidding
 from adarena.simulator import MarketError
 
 SMALL = ("--set", "traffic.requests_per_day=2000", "demand.campaigns=12")
-KEY = ("c", "s", "m", "p", "", 1, 2)
+SCORES = "SELECT SUM(json_extract(numbers, '$.score')) FROM rows"
 REUSED = "reused {} of {} rows from {}; --fresh measures them anew"
 COMMANDS = {
     "bench": ("b/results.sqlite", ("bench", "bidding", "--policies", "pid", "--seeds", "2", "--out", "b", *SMALL), 6),
@@ -33,6 +33,11 @@ COMMANDS = {
         None,
     ),
 }
+
+
+def key(seed: int, campaign: int = 2) -> dict[str, object]:
+    """The key of a row that nobody measured."""
+    return {name: name for name in stores.KEY} | {"case": {"seed": seed, "campaign": campaign}}
 
 
 @pytest.fixture
@@ -52,25 +57,23 @@ def test_what_is_reused_is_said_and_fresh_measures_it_anew(command, monkeypatch,
     path, words, rows = COMMANDS[name]
     assert "reused" not in command(*words)
     with sqlite3.connect(path) as db:
-        tables = ("runs", "trials", "hindsight")
-        there = sum(db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] for table in tables)
+        there = db.execute("SELECT COUNT(*) FROM rows").fetchone()[0]
         assert there == (rows or there) > 0
-        for table in tables:
-            db.execute(f"UPDATE {table} SET score = score * 2")
+        db.execute("UPDATE rows SET numbers = json_set(numbers, '$.score', 2 * json_extract(numbers, '$.score'))")
     measured = []
-    whole = bidding.perform
-    monkeypatch.setattr(bidding, "perform", lambda task: measured.append(task) or whole(task))
+    whole = measuring.perform
+    monkeypatch.setattr(measuring, "perform", lambda task: measured.append(task) or whole(task))
     assert REUSED.format(there, there, path) in command(*words)
     assert measured == []
     assert "reused" not in command(*words, "--fresh")
     assert len(measured) == there  # once each, although two policies share their yardsticks
     with sqlite3.connect(path) as db:
-        after = sum(db.execute(f"SELECT SUM(score) FROM {table}").fetchone()[0] or 0.0 for table in tables)
+        after = db.execute(SCORES).fetchone()[0]
     assert REUSED.format(there, there, path) in command(*words)
     with Store() as kept:
         for task in measured:
-            bidding._write(kept, task, whole(task))
-        again = sum(kept._db.execute(f"SELECT SUM(score) FROM {table}").fetchone()[0] or 0.0 for table in tables)
+            measuring.write(kept, task, whole(task))
+        again = kept._db.execute(SCORES).fetchone()[0]
     assert after == pytest.approx(again, rel=1e-12)
 
 
@@ -123,7 +126,7 @@ def test_a_signal_that_native_code_swallows_comes_again(name, status):
 
 def kept(path: Path) -> int:
     with contextlib.suppress(sqlite3.OperationalError), sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
-        return sum(db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] for table in ("runs", "trials", "hindsight"))
+        return db.execute("SELECT COUNT(*) FROM rows").fetchone()[0]
     return 0
 
 
@@ -146,7 +149,7 @@ def unprivileged():
 def filled(path: Path, rows: int = 1) -> Path:
     with Store(path) as kept:
         for seed in range(rows):
-            kept.add("trials", (*KEY[:5], seed, 2), {"score": 1.5})
+            kept.add(key(seed), {"score": 1.5})
     return path
 
 
@@ -169,20 +172,20 @@ def test_what_cannot_be_written_is_said(tmp_path, what):
     tmp_path.chmod(0o555)
     with unprivileged(), Store(path) as kept:
         if what == "file":
-            assert kept.find("trials", (*KEY[:5], 0, 2), ("score",)) == (1.5,)
+            assert kept.find(key(0)) == {"score": 1.5}
         with pytest.raises(MarketError) as caught:
-            kept.add("trials", KEY, {"score": 1.0})
+            kept.add(key(1), {"score": 1.0})
     assert ("readonly" if what == "file" else "unable to open") in one_sentence(caught, path)
 
 
 def test_a_full_disk_is_said_and_what_was_kept_stays(tmp_path):
-    path = filled(tmp_path / "r.sqlite")
+    path = filled(tmp_path / "r.sqlite", rows=300)  # so that its journal, of a few pages, is the smaller file
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     added: list[int] = []
 
     def fill(kept: Store) -> None:
-        for seed in range(1, 1000):
-            kept.add("trials", (*KEY[:5], seed, 2), {"score": 1.5})
+        for seed in range(300, 2000):
+            kept.add(key(seed), {"score": 1.5})
             added.append(seed)
 
     with Store(path) as kept:
@@ -194,8 +197,8 @@ def test_a_full_disk_is_said_and_what_was_kept_stays(tmp_path):
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
     one_sentence(caught, path)
     with Store(path) as kept:
-        assert kept.find("trials", (*KEY[:5], added[-1], 2), ("score",)) == (1.5,)
-        kept.add("trials", (*KEY[:5], added[-1] + 1, 2), {"score": 1.5})
+        assert kept.find(key(added[-1])) == {"score": 1.5}
+        kept.add(key(added[-1] + 1), {"score": 1.5})
 
 
 def test_a_file_that_another_process_holds_is_said(tmp_path, monkeypatch):
@@ -210,7 +213,7 @@ def test_a_file_that_another_process_holds_is_said(tmp_path, monkeypatch):
     with Store(path) as kept:
         holder.execute("BEGIN IMMEDIATE")
         with pytest.raises(MarketError) as caught:
-            kept.add("trials", KEY, {"score": 1.0})
+            kept.add(key(1), {"score": 1.0})
     assert "another process holds it" in one_sentence(caught, path)
     holder.close()
 
@@ -222,17 +225,18 @@ def test_a_damaged_page_is_said(tmp_path):
     path.write_bytes(content)
     with Store(path) as kept:
         with pytest.raises(MarketError) as caught:
-            kept.find("trials", KEY, ("score",))
+            kept.find(key(1))
         assert "move it away to begin anew" in one_sentence(caught, path)
 
 
 ADD = """
 import sys
 from pathlib import Path
-from adarena.benchmarks.comparison.store import Store
+from adarena.benchmarks.comparison.store import KEY, Store
 with Store(Path(sys.argv[1])) as kept:
     for seed in range(150):
-        kept.add("trials", ("c", "s", "m", "p", "", seed, int(sys.argv[2]) * (seed % 2)), {"score": float(sys.argv[2])})
+        case = {"seed": seed, "campaign": int(sys.argv[2]) * (seed % 2)}
+        kept.add({name: name for name in KEY} | {"case": case}, {"score": float(sys.argv[2])})
 """
 
 
@@ -251,5 +255,5 @@ def test_every_seed_of_a_split_fits(tmp_path):
     last = SPLITS["test"].stop - 1
     with Store(tmp_path / "r.sqlite") as kept:
         for seed in (last, 2**63 - 1):
-            kept.add("trials", (*KEY[:5], seed, 2), {"score": 1.5})
-            assert kept.find("trials", (*KEY[:5], seed, 2), ("score",)) == (1.5,)
+            kept.add(key(seed), {"score": 1.5})
+            assert kept.find(key(seed)) == {"score": 1.5}

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from adarena.benchmarks.comparison import plots, report
+from adarena.benchmarks.comparison import measuring, plots, report
 from adarena.benchmarks.comparison.page import page
-from adarena.benchmarks.suites import bidding
+from adarena.benchmarks.comparison.suite import Case
+from adarena.benchmarks.suites.bidding import BIDDING
 from adarena.simulator import Scenario
 
 COMMAND = "adarena bench bidding --policies 'pid:kp=4' truthful # <b>&"
@@ -22,14 +23,14 @@ LABELS = {"pid (tuned)": "pid:kp=4.0,ki=0.1", "truthful": "truthful", "fixed": "
 def measured():
     settings = {"traffic.requests_per_day": 3000, "demand.campaigns": 12}
     scenario = Scenario.preset("bidding-small").override(settings)
-    results = bidding.run(scenario, LABELS, 3)
+    results = measuring.run(BIDDING, scenario, LABELS, 3)
     return results, report.estimates(results, "fixed")
 
 
 @pytest.fixture(scope="module")
 def text(measured):
     results, found = measured
-    return page(results, found, "fixed", bidding.forecast(results.scenario), COMMAND)
+    return page(results, found, "fixed", COMMAND)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +97,7 @@ def test_the_page_names_no_address_outside_itself(text):
 
 def test_the_same_results_make_the_same_page(text, measured):
     results, found = measured
-    assert page(results, found, "fixed", bidding.forecast(results.scenario), COMMAND) == text
+    assert page(results, found, "fixed", COMMAND) == text
 
 
 def made_up(measured, days, gap):
@@ -106,9 +107,13 @@ def made_up(measured, days, gap):
     shares = {"pid (tuned)": 0.8 + noise[0], "truthful": 0.8 - gap + noise[1] - (noise[1] - noise[0]).mean()}
     shares["fixed"] = shares["pid (tuned)"] - 0.5
     run, yardstick = results.runs["fixed"][0], results.yardsticks[0]
+    first = results.cases[0].unit
     return results._replace(
-        cases=[bidding.Case(1_000_000 + day, results.cases[0].campaign + day % 8) for day in range(days)],
-        runs={name: [run._replace(score=share, value=share) for share in row] for name, row in shares.items()},
+        cases=[Case(1_000_000 + day, first + day % 8) for day in range(days)],
+        runs={
+            name: [run._replace(numbers=run.numbers | {"score": share, "value": share}) for share in row]
+            for name, row in shares.items()
+        },
         yardsticks=[yardstick._replace(score=1.0)] * days,
     )
 
@@ -117,7 +122,7 @@ def told(results):
     """The words of the page's head and its table, and those of the table in a terminal."""
     found = report.estimates(results, "fixed")
     tags, console = Tags(), Console(width=200, file=io.StringIO())
-    text = page(results, found, "fixed", bidding.forecast(results.scenario), COMMAND)
+    text = page(results, found, "fixed", COMMAND)
     tags.feed(text[: text.index('<section aria-labelledby="days">')].partition("</style>")[2].replace("</head>", ""))
     console.print(report.comparison_table(results, found, "fixed"))
     return " ".join(" ".join(tags.words).split()), " ".join(console.file.getvalue().split())
@@ -149,7 +154,6 @@ def test_few_days_have_no_intervals_anywhere(measured, days):
     figure = plots.comparison(results)
     bars = [line for axis in figure.axes for line in axis.get_lines() if line.get_linewidth() == 2.4]
     title = figure.get_suptitle()
-    plots.close(figure)
     few = days < 8
     for words in told(results):
         assert (f"{days} days are too few to tell policies apart, or for intervals: it takes 8." in words) == few

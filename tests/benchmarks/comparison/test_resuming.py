@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from places import ROOT
 
-from adarena.agents.catalogue import make_bidder
-from adarena.benchmarks.comparison import report
+from adarena.agents.catalogue import make_policy
+from adarena.benchmarks.comparison import measuring, report
 from adarena.benchmarks.comparison import store as stores
 from adarena.benchmarks.comparison.store import Store, source_digest
 from adarena.benchmarks.comparison.workers import results
 from adarena.benchmarks.output.files import write_json
-from adarena.benchmarks.suites import bidding
+from adarena.benchmarks.suites.bidding import BIDDING
 from adarena.simulator import MarketError, PolicyError, Scenario
 
 SMALL = ("traffic.requests_per_day=3000", "demand.campaigns=12")
@@ -27,16 +27,17 @@ ROWS = 6 * 4
 COMPARE = f"""
 import sys
 from pathlib import Path
-from adarena.benchmarks.comparison import report
+from adarena.benchmarks.comparison import measuring, report
 from adarena.benchmarks.comparison.store import Store
-from adarena.benchmarks.suites import bidding
+from adarena.benchmarks.output.files import write_json
+from adarena.benchmarks.suites.bidding import BIDDING
 from adarena.simulator import Scenario
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     scenario = Scenario.preset("bidding-small").override({SMALL})
     with Store(folder / "results.sqlite") as store:
-        found = bidding.run(scenario, {LABELS}, 6, jobs=int(sys.argv[2]), store=store)
+        found = measuring.run(BIDDING, scenario, {LABELS}, 6, jobs=int(sys.argv[2]), store=store)
     write_json(folder / "summary.json", report.summary(found, report.estimates(found, "fixed"), "fixed"))
 """
 
@@ -66,8 +67,8 @@ def rows(path: Path) -> int:
         return 0
     try:
         with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
-            return sum(db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] for table in ("runs", "hindsight"))
-    except sqlite3.OperationalError:  # the tables are not there yet
+            return db.execute("SELECT COUNT(*) FROM rows").fetchone()[0]
+    except sqlite3.OperationalError:  # the table is not there yet
         return 0
 
 
@@ -87,7 +88,7 @@ def kill_midway(folder: Path, jobs: int) -> None:
 def test_a_killed_run_resumes_in_two_processes_to_the_bytes_of_a_whole_run_in_one(scenario, tmp_path):
     kill_midway(tmp_path / "killed", jobs=2)
     resumed = finish(tmp_path / "killed", jobs=2)
-    whole = bidding.run(scenario, LABELS, 6)
+    whole = measuring.run(BIDDING, scenario, LABELS, 6)
     write_json(tmp_path / "whole.json", report.summary(whole, report.estimates(whole, "fixed"), "fixed"))
     assert resumed == (tmp_path / "whole.json").read_bytes()
 
@@ -95,48 +96,48 @@ def test_a_killed_run_resumes_in_two_processes_to_the_bytes_of_a_whole_run_in_on
 def test_what_is_stored_is_not_played_again(scenario, tmp_path, monkeypatch):
     policies = {"pid": "pid", "truthful": "truthful"}
     with Store(tmp_path / "r.sqlite") as kept:
-        first = bidding.run(scenario, policies, 2, store=kept)
-    monkeypatch.setattr(bidding, "play", None)
-    monkeypatch.setattr(bidding, "static_hindsight", None)
+        first = measuring.run(BIDDING, scenario, policies, 2, store=kept)
+    monkeypatch.setattr(measuring, "play", None)
+    monkeypatch.setattr(measuring, "hindsight", None)
     with Store(tmp_path / "r.sqlite") as kept:
-        again = bidding.run(scenario, policies, 2, store=kept)
+        again = measuring.run(BIDDING, scenario, policies, 2, store=kept)
         assert again.yardsticks == first.yardsticks
         for name in policies:
             for one, other in zip(first.runs[name], again.runs[name], strict=True):
-                assert one[:-1] == other[:-1]  # timing too: stored once
-                assert one.spend_curve.tobytes() == other.spend_curve.tobytes()
+                assert (one.numbers, one.seconds) == (other.numbers, other.seconds)  # timing too: stored once
+                assert one.curve.tobytes() == other.curve.tobytes()
         with pytest.raises(TypeError):  # a third day is not there yet
-            bidding.run(scenario, policies, 3, store=kept)
+            measuring.run(BIDDING, scenario, policies, 3, store=kept)
 
 
 def test_a_row_is_found_only_by_what_made_it(scenario, monkeypatch):
-    case = bidding.cases(scenario, 1)[0]
-    task = bidding.Task(scenario, "mixed", case, "pid", "", "runs")
+    case = BIDDING.cases(scenario, 1)[0]
+    task = measuring.Task(BIDDING, scenario, "mixed", case, "pid", "", "run")
     kept = Store()
-    bidding.measure([task], kept, 1, lambda: None)
+    measuring.measure([task], kept, 1, lambda: None)
     others = [
         task._replace(scenario=scenario.override(["auction.slots=2"])),
         task._replace(rivals="pid"),
         task._replace(policy="pid:kp=2"),
         task._replace(source="1234"),
         task._replace(case=case._replace(seed=case.seed + 1)),
-        task._replace(case=case._replace(campaign=case.campaign + 1)),
-        task._replace(policy=None, table="hindsight"),
-        task._replace(table="trials"),
+        task._replace(case=case._replace(unit=case.unit + 1)),
+        task._replace(policy=None, kind="hindsight"),
+        task._replace(kind="trial"),
     ]
-    assert bidding._read(kept, task) is not None
-    assert [bidding._read(kept, other) for other in others] == [None] * len(others)
-    monkeypatch.setattr(bidding, "code_version", lambda: "another")
-    assert bidding._read(kept, task) is None
+    assert measuring.read(kept, task) is not None
+    assert [measuring.read(kept, other) for other in others] == [None] * len(others)
+    monkeypatch.setattr(measuring, "code_version", lambda: "another")
+    assert measuring.read(kept, task) is None
 
 
 def test_an_edit_of_a_users_policy_is_noticed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = "from adarena.agents.bidding import PID\nclass Mine(PID):\n    pass\n"
     Path("mine.py").write_text(text)
-    before = source_digest(make_bidder("mine.py:Mine"))
+    before = source_digest(make_policy("bidding", "mine.py:Mine"))
     Path("mine.py").write_text(text + "# another\n")
-    assert before != source_digest(make_bidder("mine.py:Mine")) != source_digest(make_bidder("pid")) == ""
+    assert before != source_digest(make_policy("bidding", "mine.py:Mine")) != source_digest(make_policy("bidding", "pid")) == ""
 
 
 @pytest.mark.parametrize("named", ["saved", "saved/agent.bin"])
@@ -145,31 +146,37 @@ def test_what_a_field_names_belongs_to_the_policy(tmp_path, monkeypatch, named):
     text = "from dataclasses import dataclass\nfrom adarena.agents.bidding import PID\n"
     Path("mine.py").write_text(text + "@dataclass\nclass Mine(PID):\n    path: str = ''\n")
     Path("saved").mkdir()
-    seen = {source_digest(make_bidder("mine.py:Mine"))}
+    seen = {source_digest(make_policy("bidding", "mine.py:Mine"))}
     for content in (b"one", b"other"):
         Path("saved/agent.bin").write_bytes(content)
-        seen.add(source_digest(make_bidder(f"mine.py:Mine:path={named}")))
+        seen.add(source_digest(make_policy("bidding", f"mine.py:Mine:path={named}")))
     assert len(seen) == 3
 
 
-def test_the_code_version_follows_every_source(tmp_path, monkeypatch):
-    for folder in ("simulator", "agents", "benchmarks/suites"):
-        (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / "one.py").write_text("x = 1\n")
+def test_the_code_version_follows_every_source_of_numbers(tmp_path, monkeypatch):
+    """Those that only say what was measured, such as the report's, leave what is kept as it is."""
+    numbers = ("simulator/a/b.py", "agents/a.py", "envs/a.py", "benchmarks/suites/a.py")
+    numbers += ("benchmarks/comparison/suite.py", "benchmarks/comparison/measuring.py")
+    sources = (*numbers, "benchmarks/comparison/report.py")
+    for source in sources:
+        assert (ROOT / source).exists() or "comparison" not in source
+        (tmp_path / source).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / source).write_text("x = 1\n")
     monkeypatch.setattr(stores, "ROOT", tmp_path)
-    seen = {stores.code_version.__wrapped__()}
-    for folder in ("simulator", "agents", "benchmarks/suites"):
-        (tmp_path / folder / "one.py").write_text("x = 2\n")
-        seen.add(stores.code_version.__wrapped__())
-    assert len(seen) == 4
+    seen = [stores.code_version.__wrapped__()]
+    for source in sources:
+        (tmp_path / source).write_text("x = 2\n")
+        seen.append(stores.code_version.__wrapped__())
+    assert len(set(seen)) == 1 + len(numbers)
+    assert seen[-1] == seen[-2]
 
 
-@pytest.mark.parametrize("content", [b"no database at all, but long enough to be looked at" * 40, "future"])
+@pytest.mark.parametrize("content", [b"no database at all, but long enough to be looked at" * 40, 3, 99])
 def test_a_file_that_holds_something_else_is_refused(tmp_path, content):
     path = tmp_path / "r.sqlite"
-    if content == "future":
+    if isinstance(content, int):  # an earlier layout, of a table for each kind of row; or a later one
         with sqlite3.connect(path) as db:
-            db.execute("PRAGMA user_version = 99")
+            db.execute(f"PRAGMA user_version = {content}")
     else:
         path.write_bytes(content)
     with pytest.raises(MarketError, match=r"r\.sqlite"):
@@ -177,14 +184,15 @@ def test_a_file_that_holds_something_else_is_refused(tmp_path, content):
 
 
 def test_an_error_of_a_worker_is_the_errors_sentence(scenario):
-    task = bidding.Task(scenario, "mixed", bidding.cases(scenario, 1)[0], "pid:kq=1", "", "runs")
+    task = measuring.Task(BIDDING, scenario, "mixed", BIDDING.cases(scenario, 1)[0], "pid:kq=1", "", "run")
     with pytest.raises(PolicyError, match="kq"):
-        list(results(bidding.perform, [task, task], jobs=2))
+        list(results(measuring.perform, [task, task], jobs=2))
 
 
 def test_a_row_is_written_once(tmp_path):
     """So is its timing, the only number that would come out otherwise a second time."""
+    key = dict.fromkeys(stores.KEY, "x") | {"case": {"seed": 1, "campaign": 2}}
     with Store(tmp_path / "r.sqlite") as kept:
-        kept.add("runs", ("c", "s", "m", "p", "", 1, 2), {"value": 1.5, "seconds": 0.25})
-        kept.add("runs", ("c", "s", "m", "p", "", 1, 2), {"value": 1.5, "seconds": 9.0})
-        assert kept.find("runs", ("c", "s", "m", "p", "", 1, 2), ("value", "seconds")) == (1.5, 0.25)
+        kept.add(key, {"value": 1.5, "seconds": 0.25})
+        kept.add(key, {"value": 1.5, "seconds": 9.0})
+        assert kept.find(key) == {"value": 1.5, "seconds": 0.25}

@@ -1,18 +1,19 @@
 """Random search: finds a planted optimum, never sees a test day, and gives the same file every time."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from adarena.agents.bidding import PID
-from adarena.agents.catalogue import BIDDERS, make_bidder
+from adarena.agents.catalogue import make_policy
 from adarena.agents.parameters import Choice, LogUniform, Uniform, space_of
 from adarena.agents.splits import split_of
 from adarena.benchmarks import commands as comparing
-from adarena.benchmarks.comparison import tuning
+from adarena.benchmarks.comparison import measuring, tuning
 from adarena.benchmarks.comparison.store import Store
-from adarena.benchmarks.suites import bidding
+from adarena.benchmarks.suites.bidding import BIDDING
 from adarena.simulator import MarketError, PolicyError, Scenario
 
 # Its value falls with the distance of gain from 3; shade does nothing.
@@ -49,15 +50,15 @@ def planted(tmp_path, monkeypatch):
 
 
 def gain(spec: str) -> float:
-    return make_bidder(spec).gain
+    return make_policy("bidding", spec).gain
 
 
 def test_the_search_finds_a_planted_optimum_on_days_that_are_no_test_days(scenario, planted, monkeypatch):
     seen = set()
-    whole = bidding.attempt
-    monkeypatch.setattr(bidding, "attempt", lambda s, case, *rest: seen.add(case.seed) or whole(s, case, *rest))
-    found = tuning.tune(scenario, [planted], 20, 4, Store())[planted]
-    tried = [gain(spec) for spec in tuning.configurations(planted, 20)]
+    whole = measuring.attempt
+    monkeypatch.setattr(measuring, "attempt", lambda *all_: seen.add(all_[2].seed) or whole(*all_))
+    found = tuning.tune(BIDDING, scenario, [planted], 20, 4, Store())[planted]
+    tried = [gain(spec) for spec in tuning.configurations("bidding", planted, 20)]
     assert len(tried) == found.configurations == 21
     nearest = sorted(abs(np.log(np.array(tried) / 3.0)))
     assert abs(np.log(gain(found.chosen) / 3.0)) <= nearest[2] < 0.5
@@ -69,41 +70,33 @@ def test_the_search_finds_a_planted_optimum_on_days_that_are_no_test_days(scenar
 
 def test_a_search_is_deterministic_and_resumes_from_its_store(scenario, tmp_path, monkeypatch):
     with Store(tmp_path / "t.sqlite") as kept:
-        first = tuning.tune(scenario, ["dual", "truthful"], 3, 2, kept)
-    assert tuning.tune(scenario, ["dual", "truthful"], 3, 2, Store()) == first
-    monkeypatch.setattr(bidding, "attempt", None)
-    monkeypatch.setattr(bidding, "static_hindsight", None)
+        first = tuning.tune(BIDDING, scenario, ["dual", "truthful"], 3, 2, kept)
+    assert tuning.tune(BIDDING, scenario, ["dual", "truthful"], 3, 2, Store()) == first
+    monkeypatch.setattr(measuring, "attempt", None)
+    monkeypatch.setattr(measuring, "hindsight", None)
     steps = []
     with Store(tmp_path / "t.sqlite") as kept:
-        again = tuning.tune(scenario, ["dual", "truthful"], 3, 2, kept, advance=lambda: steps.append(1))
+        again = tuning.tune(BIDDING, scenario, ["dual", "truthful"], 3, 2, kept, advance=lambda: steps.append(1))
     assert again == first
     assert first["truthful"].chosen == "truthful"
-    written = tuning.to_yaml(first, scenario, "mixed", 2, 3, "adarena tune")
+    written = tuning.to_yaml(BIDDING, first, scenario, "mixed", 2, 3, "adarena tune")
     (tmp_path / "t.yaml").write_text(written)
-    labels = tuning.read(tmp_path / "t.yaml")
+    labels = tuning.read("bidding", tmp_path / "t.yaml")
     assert list(labels.values()) == [one.chosen for one in first.values()]
 
 
 def test_configurations_stay_in_the_space_and_do_not_depend_on_company():
-    tried = [make_bidder(spec) for spec in tuning.configurations("pid", 200)]
+    tried = [make_policy("bidding", spec) for spec in tuning.configurations("bidding", "pid", 200)]
     assert tried[0] == PID()
     for field, span in PID.SPACE.items():
         values = np.array([getattr(policy, field) for policy in tried[1:]])
         assert span.low <= values.min() < values.max() <= span.high
         middle = np.sqrt(span.low * span.high) if isinstance(span, LogUniform) else (span.low + span.high) / 2
         assert 0.4 < (values < middle).mean() < 0.6  # half below the middle, give or take three standard errors
-    assert tuning.configurations("pid", 3) == tuning.configurations("pid", 200)[:4]
-    assert tuning.configurations("truthful", 60) == ["truthful"]
+    assert tuning.configurations("bidding", "pid", 3) == tuning.configurations("bidding", "pid", 200)[:4]
+    assert tuning.configurations("bidding", "truthful", 60) == ["truthful"]
     with pytest.raises(MarketError, match="at least one configuration and at most 100,000, not 0"):
-        tuning.tune(Scenario.preset("tiny"), ["pid"], 0, 2, Store())
-
-
-@pytest.mark.parametrize("name", BIDDERS)
-def test_every_corner_of_a_declared_space_is_allowed(name):
-    for field, span in space_of(make_bidder(name)).items():
-        for share in (0.0, 0.5, 1.0):
-            spec = f"{name}:{field}={span.at(share)}"
-            assert getattr(make_bidder(spec), field) == span.at(share)
+        tuning.tune(BIDDING, Scenario.preset("tiny"), ["pid"], 0, 2, Store())
 
 
 def test_spans():
@@ -124,7 +117,14 @@ def test_a_file_without_tuned_policies_is_refused(tmp_path, content):
     path = Path(tmp_path / "t.yaml")
     path.write_text(content)
     with pytest.raises(PolicyError, match=r"t\.yaml"):
-        tuning.read(path)
+        tuning.read("bidding", path)
+
+
+def test_what_was_tuned_in_another_suite_is_refused(tmp_path):
+    path = Path(tmp_path / "t.yaml")
+    path.write_text("suite: pacing\npolicies: [{name: fixed, chosen: fixed}]")
+    with pytest.raises(PolicyError, match="tuned in the suite 'pacing', not in 'bidding'"):
+        tuning.read("bidding", path)
 
 
 def test_labels_stand_for_one_policy_each(tmp_path, monkeypatch):
@@ -133,13 +133,19 @@ def test_labels_stand_for_one_policy_each(tmp_path, monkeypatch):
     for gain in (1, 2):
         Path(f"{gain}.yaml").write_text(line % gain)
     tuned = {"pid (tuned)": "pid:kp=1", "fixed": "fixed"}
-    assert comparing.labelled(("@1.yaml",), "fixed") == comparing.labelled(("@1.yaml", "fixed"), "pid (tuned)") == tuned
-    assert comparing.labelled(("ppo=agent:out/ppo", "dual:step=0.1", "d=dual:step=0.1"), "fixed") == {
+    assert (
+        comparing.labelled("bidding", ("@1.yaml",), "fixed")
+        == comparing.labelled("bidding", ("@1.yaml", "fixed"), "pid (tuned)")
+        == tuned
+    )
+    labelled = partial(comparing.labelled, "bidding")
+    assert labelled(("@1.yaml",), "fixed") == labelled(("@1.yaml", "fixed"), "pid (tuned)") == tuned
+    assert labelled(("ppo=agent:out/ppo", "dual:step=0.1", "d=dual:step=0.1"), "fixed") == {
         "ppo": "agent:out/ppo", "dual:step=0.1": "dual:step=0.1", "d": "dual:step=0.1", "fixed": "fixed",
     }  # fmt: skip
-    assert comparing.labelled(("@1.yaml", "pid"), "dual") == {**tuned, "pid": "pid", "dual": "dual"}
+    assert labelled(("@1.yaml", "pid"), "dual") == {**tuned, "pid": "pid", "dual": "dual"}
     with pytest.raises(PolicyError, match=r"'pid \(tuned\)' is named twice, as pid:kp=1 and as pid:kp=2"):
-        comparing.labelled(("@1.yaml", "@2.yaml"), "fixed")
+        labelled(("@1.yaml", "@2.yaml"), "fixed")
 
 
 def test_separators_in_paths_are_no_labels_and_join_nothing(tmp_path, monkeypatch):
@@ -147,7 +153,7 @@ def test_separators_in_paths_are_no_labels_and_join_nothing(tmp_path, monkeypatc
     for file in ("my=file.py", "a+b.py"):
         Path(file).write_text("from adarena.agents.bidding import PID as Mine\n")
     texts = ("my=file.py:Mine", "x=a+b.py:Mine+pid", "agent:out/lr=3e-4/ppo", "l=agent:out/lr=3e-4/ppo+v2")
-    labels = comparing.labelled(texts, "fixed")
+    labels = comparing.labelled("bidding", texts, "fixed")
     assert labels == {
         "my=file.py:Mine": "my=file.py:Mine",
         "x": "a+b.py:Mine+pid",
@@ -155,4 +161,4 @@ def test_separators_in_paths_are_no_labels_and_join_nothing(tmp_path, monkeypatc
         "l": "agent:out/lr=3e-4/ppo+v2",
         "fixed": "fixed",
     }
-    assert bidding.steps(labels, 1) == 1 + len({"my=file.py:Mine", "a+b.py:Mine", "pid", "a1", "a2", "fixed"})
+    assert measuring.steps(BIDDING, labels, 1) == 1 + len({"my=file.py:Mine", "a+b.py:Mine", "pid", "a1", "a2", "fixed"})

@@ -67,14 +67,13 @@ compare("importing changes", before)
 for one in said:
     print("importing warns", one.message)
 
-from adarena.agents.catalogue import make_bidder
+from adarena.agents.catalogue import make_policy
 from adarena.benchmarks.audits import quotas, realism
-from adarena.benchmarks.comparison import page, report
-from adarena.benchmarks.comparison.plots import comparison, spending
+from adarena.benchmarks.comparison import measuring, page, report
+from adarena.benchmarks.comparison.plots import comparison, curves
 from adarena.benchmarks.output import figures as drawing
 from adarena.benchmarks.pictures import day as plots, delivery, leads as chain, users
-from adarena.simulator.scenario.forecast import forecast as ideal
-from adarena.benchmarks.suites import bidding
+from adarena.benchmarks.suites.bidding import BIDDING
 from adarena.simulator import Scenario, World
 
 def played(preset, **changes):
@@ -87,8 +86,7 @@ serving = {"servers": 1, "service_s": 20.0, "service": "exponential", "deadline_
 small = {"traffic__requests_per_day": 500}
 tiny = played("tiny", **small, serving=serving, sessions={"mean_requests": 6.0, "leave_rate": 0.05}, fatigue={"exponent": 0.4},
               funnel={"levels": [{"recall": 5, "rough": 4, "fine": 3}]})
-results = bidding.run(Scenario.preset("tiny"), {"pid": "pid", "fixed": "fixed"}, 2)
-forecast = ideal(results.scenario)
+results = measuring.run(BIDDING, Scenario.preset("tiny"), {"pid": "pid", "fixed": "fixed"}, 2)
 spend = np.random.default_rng(0).random((2, 10))
 bought = quotas.Bought("x", np.array([25, 50]), 10, np.array([0.3, 0.5]), spend, np.full(10, 9))
 facts = realism.Realism([], np.ones(24), np.arange(1.0, 9), np.arange(1.0, 9), {1: 1.0, 2: 0.8})
@@ -97,9 +95,9 @@ figures = [
     chain.picture(played("leads", **small, days=1, users__count=500)),
     quotas.picture(bought), realism.picture(facts),
     *(comparison(results, narrow) for narrow in (False, True)),
-    *(spending(results, forecast, narrow=narrow) for narrow in (False, True)),
+    *(curves(results, BIDDING.curve, narrow=narrow) for narrow in (False, True)),
 ]
-page.page(results, report.estimates(results, "fixed"), "fixed", forecast, "a command")
+page.page(results, report.estimates(results, "fixed"), "fixed", "a command")
 for figure in figures:
     assert figure._repr_png_().startswith(b"\\x89PNG")
     assert drawing.encoded(figure, "svg")

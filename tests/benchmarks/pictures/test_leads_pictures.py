@@ -8,7 +8,7 @@ import math
 import pytest
 from rich.console import Console
 
-from adarena.agents.catalogue import make_bidder
+from adarena.agents.catalogue import make_policy
 from adarena.benchmarks.output.figures import close
 from adarena.benchmarks.pictures import leads as chain
 from adarena.simulator import Scenario, World
@@ -18,7 +18,7 @@ from adarena.simulator.engine.state import Count
 @pytest.fixture(scope="module")
 def world() -> World:
     """The preset under PID."""
-    out = World(Scenario.preset("leads"), {"bidding": make_bidder("pid")}, seed=0)
+    out = World(Scenario.preset("leads"), {"bidding": make_policy("bidding", "pid")}, seed=0)
     out.run()
     return out
 

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from places import SHARED
 
-from adarena.agents.catalogue import make_bidder
+from adarena.agents.catalogue import make_policy
 from adarena.simulator import BidPolicy, BidView, ChunkBids, LogError, Multiplier, RequestRule, Requests, rule
 from adarena.simulator.replay.history import PriceHistory, read_history
 from adarena.simulator.replay.log import Log
@@ -34,7 +34,7 @@ needs_ipinyou = pytest.mark.skipif(not IPINYOU.is_dir(), reason=f"the iPinYou lo
 
 @needs_ipinyou
 def test_the_published_results_of_mcpc_and_lin() -> None:
-    bidders = {spec: make_bidder(spec) for spec in ("mcpc", "lin:base_bid=10")}
+    bidders = {spec: make_policy("bidding", spec) for spec in ("mcpc", "lin:base_bid=10")}
     replayed = replay_log(IPINYOU / "2997_test.theta.txt", bidders, IPINYOU / "info_2997.json")
     for result in replayed.results.values():
         assert (result.auctions, len(result.episodes.auctions), result.budget, result.max_bid) == (156_063, 157, 1969, 300)
@@ -337,8 +337,8 @@ def test_the_bidders_of_a_world_can_be_replayed() -> None:
     history = PriceHistory(1000, 4, 40_000, 0.01)
     early = {}
     for spec in ("truthful", "pid", "dual"):
-        result = replay(log, make_bidder(spec), history, episode=5_000, ticks=50, budget_fraction=0.1)
-        half = replay(Log(log.price[:2_500], log.rate[:2_500]), make_bidder(spec), history, 5_000, 0.1, 50)
+        result = replay(log, make_policy("bidding", spec), history, episode=5_000, ticks=50, budget_fraction=0.1)
+        half = replay(Log(log.price[:2_500], log.rate[:2_500]), make_policy("bidding", spec), history, 5_000, 0.1, 50)
         assert half.budget == result.budget
         early[spec] = half.spend / half.budget
         assert result.spend > 0.85 * result.budget * 10
@@ -351,7 +351,7 @@ def test_ticks_do_not_change_a_bidder_that_does_not_listen() -> None:
     numbers = np.random.default_rng(7)
     log = Log(numbers.integers(0, 99, 3_000), numbers.random(3_000))
     history = PriceHistory(1000, 500, 50_000, 0.1)
-    results = [replay(log, make_bidder("mcpc"), history, ticks=ticks) for ticks in (1, 10, 1000)]
+    results = [replay(log, make_policy("bidding", "mcpc"), history, ticks=ticks) for ticks in (1, 10, 1000)]
     for result in results[1:]:
         assert all(np.array_equal(a, b) for a, b in zip(result.episodes, results[0].episodes, strict=True))
 
@@ -370,7 +370,13 @@ def files(folder: Path) -> tuple[Path, Path]:
 
 def test_a_table_of_results_says_that_the_bidder_is_a_price_taker(tmp_path: Path) -> None:
     log, history = files(tmp_path)
-    replayed = replay_log(log, {"a": make_bidder("mcpc"), "b": make_bidder("fixed")}, history, episode=40, budget_fraction=0.5)
+    replayed = replay_log(
+        log,
+        {"a": make_policy("bidding", "mcpc"), "b": make_policy("bidding", "fixed")},
+        history,
+        episode=40,
+        budget_fraction=0.5,
+    )
     assert replayed.notes == (PRICE_TAKER,)
     assert "price taker" in str(replayed.results["a"])
     assert replayed.results["a"].price_taker
@@ -387,13 +393,13 @@ def test_a_table_of_results_says_that_the_bidder_is_a_price_taker(tmp_path: Path
 
 def test_without_a_history_the_log_is_its_own_and_says_so(tmp_path: Path) -> None:
     log, _ = files(tmp_path)
-    replayed = replay_log(log, {"mcpc": make_bidder("mcpc")}, episode=40)
+    replayed = replay_log(log, {"mcpc": make_policy("bidding", "mcpc")}, episode=40)
     assert len(replayed.notes) == 2
     assert "No history was given" in replayed.notes[1]
     assert replayed.history.cost == int(replayed.log.price.sum())
     pd.read_parquet(log).drop(columns="click").to_parquet(tmp_path / "blind.parquet")
     with pytest.raises(LogError, match="no column of clicks: give a history"):
-        replay_log(tmp_path / "blind.parquet", {"mcpc": make_bidder("mcpc")})
-    blind = replay_log(tmp_path / "blind.parquet", {"mcpc": make_bidder("mcpc")}, files(tmp_path)[1])
+        replay_log(tmp_path / "blind.parquet", {"mcpc": make_policy("bidding", "mcpc")})
+    blind = replay_log(tmp_path / "blind.parquet", {"mcpc": make_policy("bidding", "mcpc")}, files(tmp_path)[1])
     assert next(rows(blind.results))["clicks"] is None
     assert "unknown number of clicks" in str(blind.results["mcpc"])

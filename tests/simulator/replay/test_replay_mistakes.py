@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adarena.agents.catalogue import make_bidder
+from adarena.agents.catalogue import make_policy
 from adarena.simulator import BidPolicy, BidView, ChunkBids, LogError, Multiplier, PolicyError, RequestRule, rule
 from adarena.simulator.replay.history import PriceHistory
 from adarena.simulator.replay.log import Log
@@ -36,7 +36,7 @@ BAD_TERMS: dict[str, tuple[dict[str, Any], list[str]]] = {
 def test_wrong_terms_are_refused_in_one_sentence(case: str) -> None:
     terms, fragments = BAD_TERMS[case]
     with pytest.raises(LogError) as error:
-        replay(LOG, make_bidder("mcpc"), HISTORY, **terms)
+        replay(LOG, make_policy("bidding", "mcpc"), HISTORY, **terms)
     message = str(error.value)
     assert "\n" not in message
     for fragment in fragments:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from adarena.agents.bidding import PID
-from adarena.agents.catalogue import BIDDERS, make_bidder
+from adarena.agents.bidding import PID, POLICIES
+from adarena.agents.catalogue import make_policy
 from adarena.benchmarks.audits.replaying import clairvoyant_clicks
 from adarena.simulator import BidPolicy, BidView, ChunkBids, LogError, Multiplier, RequestRule, Scenario, World, rule
 from adarena.simulator.replay.history import PriceHistory
@@ -32,10 +32,10 @@ def scaled(parts: int) -> Log:
 
 
 def in_money(spec: str, parts: int) -> BidPolicy:
-    return make_bidder(spec if parts == 1 else spec.replace("base_bid=10", f"base_bid={10 / parts}"))
+    return make_policy("bidding", spec if parts == 1 else spec.replace("base_bid=10", f"base_bid={10 / parts}"))
 
 
-@pytest.mark.parametrize("spec", [*sorted(BIDDERS), "lin:base_bid=10", "ortb:first_price=true"])
+@pytest.mark.parametrize("spec", [*sorted(POLICIES), "lin:base_bid=10", "ortb:first_price=true"])
 @pytest.mark.parametrize("parts", [100, 10**6])
 def test_a_log_in_other_money_is_won_alike(spec: str, parts: int) -> None:
     whole, fine = scaled(1), scaled(parts)
@@ -182,7 +182,7 @@ def test_journals_are_replayed(preset: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(log.click, shown["clicked"])
     np.testing.assert_array_equal(log.rate, shown["believed_rate"])
     if log.click.sum() and log.price.sum():
-        played = replay_log(tmp_path / "j", {"mcpc": make_bidder("mcpc"), "pid": PID()}, episode=50)
+        played = replay_log(tmp_path / "j", {"mcpc": make_policy("bidding", "mcpc"), "pid": PID()}, episode=50)
         for result in played.results.values():
             assert 0 < result.impressions < len(log)
             assert 0 < result.spend <= result.budget * len(result.episodes.auctions)
