@@ -20,7 +20,7 @@ from ...simulator.core.threads import one_blas_thread
 from ...simulator.delivery.funnel import Trace, Winnow
 from ...simulator.delivery.stages import channels
 from ...simulator.market.market import Market, build
-from ...simulator.requests.surfaces import Asking, new_surfaces
+from ...simulator.requests.surfaces import Contexts, new_surfaces
 from ...simulator.scenario.delivery import Funnel, Quotas
 from ...simulator.scenario.tree import Scenario
 
@@ -72,14 +72,14 @@ def _traced(scenario: Scenario, market: Market, settings: Funnel, requests: int,
     winnow = Winnow(settings, market.stages, market.ads, market.users, owner, keys, matches)
     winnow.refresh((bid * 1e6).astype(np.float32))
     surfaces = new_surfaces(scenario, language)
-    asking = Asking(surfaces, language, market.users.interests.shape[1], keys) if scenario.asks else None
+    contexts = Contexts(surfaces, language, market.users.interests.shape[1], keys) if scenario.asks else None
     surface, query = np.zeros((2, 1), np.int64)
     for number, user in enumerate(_users(market, requests, seed)):
         believed = person = market.users.interests[user].astype(np.float64)
         odds, lift, asked = 0.0, 1.0, None
-        if asking is not None:
-            asking.draw(number, surface, query)
-            asked = asking.asked(surface, query)
+        if contexts is not None:
+            contexts.draw(number, surface, query)
+            asked = contexts.of(surface, query)
             odds, lift = float(asked.odds[0]), float(asked.lift[0])
             if query[0] >= 0:
                 believed, person = person + asked.vectors[0], person + surfaces.vectors[query[0]]

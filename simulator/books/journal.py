@@ -27,7 +27,7 @@ from ..core.money import MICRO
 from ..core.numeric import real
 from ..engine.exchange import Exchange
 from ..engine.state import JOURNAL_FLOATS, JOURNAL_INTS, Control
-from ..response.counters import COUNTERS, new_history
+from ..response.counters import COUNTERS, new_counters
 from .hashing import hashed
 from .schemas import CANDIDATES, CATEGORIES, EVENTS, FEATURES, IMPRESSIONS, REQUESTS, STAGES, TRUTH
 
@@ -93,7 +93,7 @@ class Journal:
         self._sampled, self._dice = float(logs.candidates), np.zeros(CHUNK)
         if logs.features:
             table = exchange.market.campaigns
-            exchange.replace(history=new_history(len(exchange.market.users.segment), len(table.appeal)))
+            exchange.replace(history=new_counters(len(exchange.market.users.segment), len(table.appeal)))
         self._make_room()
         exchange.blocks.on_block.append(self._after_block)
         if logs.candidates:

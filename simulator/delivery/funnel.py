@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from ..core.arrays import Floats32, Integers
 from ..population.ads import AdVectors
-from ..population.rates import Asked
-from ..population.users import Users
+from ..population.rates import Context
+from ..population.users import People
 from ..requests.matching import Matches
 from ..response.memory import Memory, no_memory
 from ..scenario.delivery import Funnel
@@ -49,7 +49,7 @@ class Winnow:
     """
 
     def __init__(
-        self, settings: Funnel, stages: tuple[StageView, StageView], ads: AdVectors, users: Users, owner: Integers,
+        self, settings: Funnel, stages: tuple[StageView, StageView], ads: AdVectors, users: People, owner: Integers,
         keys: NDArray[np.uint64], matches: Matches | None = None,
     ) -> None:  # fmt: skip
         self._users, self._keys, self._owner = users, keys, owner
@@ -62,11 +62,11 @@ class Winnow:
         d = self._recall.dimensions
         self._index = np.empty((d + 1, count), np.float32)  # the last row: bias and log bid
         self._index[:d] = self._recall.ads.T
-        self._asks = np.ones((self.batch, d + 1), np.float32)
+        self._wanted = np.ones((self.batch, d + 1), np.float32)
         self._people = np.zeros((self.batch, users.interests.shape[1]), np.float32)
         nothing, alike = np.full(self.batch, -1), np.zeros(self.batch, np.float32)
         self._unseen = Seen(no_memory(int(owner.max()) + 1), np.zeros(self.batch, np.int64))
-        self._unasked = Asked(nothing, np.zeros((0, 0), np.float32), alike, alike + 1)
+        self._plain = Context(nothing, np.zeros((0, 0), np.float32), alike, alike + 1)
         self._scores = np.empty((self.batch, count if settings.index is None else 0), np.float32)
         self._worth = np.zeros(count, np.float32)  # bid per click at the last tick
         self._offset = np.empty(count, np.float32)  # its log
@@ -134,50 +134,50 @@ class Winnow:
             self._cached_rate[segment, : best.size] = 1 / (1 + np.exp(-row[best]))
 
     def fill(
-        self, first: int, start: int, users: Integers, asked: Asked | None, rate: Floats32, ad: Integers, who: Integers,
+        self, first: int, start: int, users: Integers, context: Context | None, rate: Floats32, ad: Integers, who: Integers,
         seen: Seen | None = None,
     ) -> None:  # fmt: skip
         """Candidates of the requests of a block from place `start` on; rows of `rate`, `ad` and `who`, columns by place.
 
-        `users` are those of the whole block, `asked` what they ask, `seen` what they have seen (None: nothing).
+        `users` are those of the whole block, `context` what comes with them, `seen` what they have seen (None: nothing).
         """
         for low in range(start // self.batch * self.batch, users.size, self.batch):
             batch = slice(low, low + self.batch)
-            asks, remembers = None if asked is None else asked.part(batch), None if seen is None else seen.part(batch)
+            about, remembers = None if context is None else context.part(batch), None if seen is None else seen.part(batch)
             skip, block = max(start - low, 0), (rate, ad, who)
-            self._pass(first + low, skip, low, users[batch], asks, remembers, self._quotas, *block, self._passed)
+            self._pass(first + low, skip, low, users[batch], about, remembers, self._quotas, *block, self._passed)
 
-    def trace(self, number: int, user: int, asked: Asked | None = None, seen: Seen | None = None) -> Trace:
+    def trace(self, number: int, user: int, context: Context | None = None, seen: Seen | None = None) -> Trace:
         """The way of one request through the full quotas of its tier, with the index as it is; for judges.
 
-        `asked` and `seen` are of this one request.
+        `context` and `seen` are of this one request.
         """
         rows, scratch, passed = int(self.first_row[1]), self._scratch, np.zeros((1, 3), np.int64)
         rate, ad, who = np.zeros((rows, 1), np.float32), np.zeros((rows, 1), np.int64), np.zeros((rows, 1), np.int64)
-        self._pass(number, 0, 0, np.array([user]), asked, seen, self._full, rate, ad, who, passed)
+        self._pass(number, 0, 0, np.array([user]), context, seen, self._full, rate, ad, who, passed)
         recalled, kept, shown = passed[0]
-        scores = self._scores[0] if self._lists is None else self._asks[0] @ self._index
+        scores = self._scores[0] if self._lists is None else self._wanted[0] @ self._index
         return Trace(
             scores.copy(), scratch.ad[:recalled].copy(), scratch.rough[:recalled].copy(), scratch.chosen[:kept].copy(),
             ad[:shown, 0],
         )  # fmt: skip
 
     def _pass(
-        self, first: int, skip: int, column: int, users: Integers, asked: Asked | None, seen: Seen | None, quotas: Integers,
+        self, first: int, skip: int, column: int, users: Integers, context: Context | None, seen: Seen | None, quotas: Integers,
         rate: Floats32, ad: Integers, who: Integers, passed: Integers,
     ) -> None:  # fmt: skip
         """Scores one batch of users, or a single user, against the index and winnows; see `winnow`."""
         people = self._people
         people[: users.size] = self._users.interests[users]
-        if asked is not None:
-            people[: users.size] += asked.vectors
-        self._asks[:, :-1] = people[:, : self._recall.dimensions]
+        if context is not None:
+            people[: users.size] += context.vectors
+        self._wanted[:, :-1] = people[:, : self._recall.dimensions]
         if self._lists is None:
-            np.matmul(self._asks, self._index, out=self._scores)
+            np.matmul(self._wanted, self._index, out=self._scores)
         else:
-            self._lists.search(self._asks[:, :-1], self._nearest)
+            self._lists.search(self._wanted[:, :-1], self._nearest)
         winnow(
-            first, skip, column, users, people, asked or self._unasked, seen or self._unseen, self._matches, self._keys,
+            first, skip, column, users, people, context or self._plain, seen or self._unseen, self._matches, self._keys,
             self._scores, self._nearest, self._popular, self._fresh, self._channels, quotas, self.first_row, self._recall,
             self._rough, self._fine, self._offset, self._owner,
             self._users.segment, self._tier, self._cached_ad, self._cached_rate, self._scratch, rate, ad, who, passed,

@@ -25,7 +25,7 @@ from ..core.compiled import inlined, kernel
 from ..core.errors import InvariantError
 from ..core.heap import Heap, copied, new_heap
 from ..core.histogram import OCTAVE, quantile_us
-from ..population.users import Users
+from ..population.users import People
 from ..requests.traffic import NEVER
 from ..scenario.delivery import Funnel, Serving
 
@@ -144,7 +144,7 @@ def moved(queue: Queue, old: Integers, new: Integers) -> None:
 class Demands:
     """What the requests of a block will ask of the servers: a function of their numbers and users, and of the seed."""
 
-    def __init__(self, settings: Serving, users: Users, keys: NDArray[np.uint64]) -> None:
+    def __init__(self, settings: Serving, users: People, keys: NDArray[np.uint64]) -> None:
         self._keys, self._segment, self._tiers = keys, users.segment, users.tier
         self._network = settings.network_s * 1e6
         self._fixed = settings.service == "fixed"

@@ -16,7 +16,7 @@ from ..core.errors import MarketError
 from ..population.campaigns import Campaigns
 from ..population.creatives import Portfolio, ads_of, names_of
 from ..population.embeddings import embeddings
-from ..population.users import Users
+from ..population.users import People
 from ..scenario.creatives import FORMATS
 from ..scenario.tree import Scenario
 
@@ -53,7 +53,7 @@ class Rotation(NamedTuple):
     sums: Floats  # (len(CreativeSum), C)
 
 
-def new_rotation(portfolio: Portfolio | None, people: Users) -> Rotation:
+def new_rotation(portfolio: Portfolio | None, people: People) -> Rotation:
     """Every ad shows its creatives in even shares, and nothing has been shown."""
     if portfolio is None:
         none, nothing = np.zeros(0, np.int64), np.zeros(0, np.float32)

@@ -11,7 +11,7 @@ import numpy as np
 from ..core.arrays import Floats32
 from ..core.chance import Stream, generator
 from ..population.ads import AdVectors
-from ..population.users import Users
+from ..population.users import People
 from ..scenario.delivery import Funnel, Stage
 
 
@@ -32,7 +32,7 @@ class StageView(NamedTuple):
     bias: Floats32  # (ads,)
 
 
-def stage_view(market_seed: int, number: int, stage: Stage, ads: AdVectors, users: Users) -> StageView:
+def stage_view(market_seed: int, number: int, stage: Stage, ads: AdVectors, users: People) -> StageView:
     """The first dimensions of what the platform believes, with errors of its own; the rest counts as for the average user."""
     dice = generator(market_seed, Stream.STAGE, number)
     d = min(stage.dimensions, ads.believed_vectors.shape[1])

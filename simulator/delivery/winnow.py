@@ -84,7 +84,7 @@ def add_recalled(a: Any, serial: Any, scores: Any, person: Any, recall: Any, off
 
 @kernel(fastmath={"contract", "reassoc"})
 def winnow(
-    first: Any, skip: Any, column: Any, users: Any, people: Any, asked: Any, seen: Any, matches: Any, keys: Any, scores: Any,
+    first: Any, skip: Any, column: Any, users: Any, people: Any, context: Any, seen: Any, matches: Any, keys: Any, scores: Any,
     nearest: Any, popular: Any, fresh: Any, channels: Any, quotas: Any, first_row: Any, recall: Any, rough: Any, fine: Any,
     offset: Any, owner: Any, segment: Any, tiers: Any, cached_ad: Any, cached_rate: Any, scratch: Any, rate: Any, ad: Any,
     who: Any, passed: Any,
@@ -97,13 +97,13 @@ def winnow(
     `tiers` are those of user segments.
     """
     for j in range(skip, users.size):
-        person, home, lift = people[j], segment[users[j]], asked.lift[j]
+        person, home, lift = people[j], segment[users[j]], context.lift[j]
         tier = tiers[home]
         quota, recalled = quotas[tier], 0
         if quota[0, 0] > 0:
             recalled = merge_channels(
-                first + j, scores[j], nearest[j], person, asked.query[j], matches, recall, popular[tier], fresh, channels[tier],
-                keys, offset, scratch,
+                first + j, scores[j], nearest[j], person, context.query[j], matches, recall, popular[tier], fresh,
+                channels[tier], keys, offset, scratch,
             )  # fmt: skip
         for i in range(recalled):
             a = scratch.ad[i]
@@ -116,13 +116,13 @@ def winnow(
                     rate[row, column + j] = 0
                     if i < quota[level, 2]:
                         a, click = cached_ad[home, i], np.float64(cached_rate[home, i])
-                        likelier = click * math.exp(asked.odds[j])
+                        likelier = click * math.exp(context.odds[j])
                         rate[row, column + j] = np.float32(likelier / (1.0 - click + likelier)) * lift
                         ad[row, column + j], who[row, column + j] = a, owner[a]
                         passed[level, 2] += cached_rate[home, i] > 0
                 continue
             kept = rough_sort(recalled, level, quota, scratch)
-            shown = fine_sort(kept, person, users[j], j, asked.odds[j], seen, fine, offset, owner, quota[level, 2], scratch)
+            shown = fine_sort(kept, person, users[j], j, context.odds[j], seen, fine, offset, owner, quota[level, 2], scratch)
             passed[level, 0] += min(recalled, quota[level, 0])
             passed[level, 1] += kept
             passed[level, 2] += shown

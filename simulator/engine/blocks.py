@@ -18,7 +18,7 @@ from ..delivery.queue import Demands, Queue, moved, new_queue, widened
 from ..market.market import Market
 from ..population.rates import best_ads, new_rates
 from ..requests.sessions import Planner, ticks_before
-from ..requests.surfaces import Asking
+from ..requests.surfaces import Contexts
 from ..requests.traffic import Intensity, arrive, place_anew
 from ..response.memory import with_room_for_exposures
 from ..response.visits import new_visits, with_evening_before, with_room_for_sessions
@@ -62,9 +62,9 @@ class Blocks:
             tiers = int(market.users.tier.max()) + 1
             self.line = Addressed(new_queue(scenario.serving, scenario.funnel, tiers, rows))
             self._demands = Demands(scenario.serving, market.users, keys)
-        self._asking: Asking | None = None
+        self._contexts: Contexts | None = None
         if scenario.asks:
-            self._asking = Asking(self.state.surfaces, market.language, market.users.interests.shape[1], keys)
+            self._contexts = Contexts(self.state.surfaces, market.language, market.users.interests.shape[1], keys)
         self._squashing = np.float32(scenario.auction.squashing - 1)
         # Believed rates of all ads: the very bids, where each campaign has one ad and nobody waits in other columns.
         ready = self._winnow is None and self.line is None and ads == campaigns
@@ -130,8 +130,8 @@ class Blocks:
     def _rate(self, first: int, start: int) -> None:
         """All that follows from who asks, for the block's requests from place `start` on."""
         block = self.state.block
-        if self._asking is not None:
-            self._asking.draw(first, block.surface[:CHUNK], block.query[:CHUNK])
+        if self._contexts is not None:
+            self._contexts.draw(first, block.surface[:CHUNK], block.query[:CHUNK])
         self._fill(first, start)
         if self.queue is not None and self._demands is not None:
             self._demands.fill(first, block.users[:CHUNK], self.queue)
@@ -141,14 +141,14 @@ class Blocks:
     def _fill(self, first: int, start: int) -> None:
         """Believed rates of the block's requests from place `start` on: of all campaigns, or of a funnel's candidates."""
         state, bids, rest = self.state, self.state.bids, slice(start, CHUNK)
-        drawn, asked = state.block.users[:CHUNK], None
-        if self._asking is not None:
-            asked = self._asking.asked(state.block.surface[:CHUNK], state.block.query[:CHUNK])
+        drawn, context = state.block.users[:CHUNK], None
+        if self._contexts is not None:
+            context = self._contexts.of(state.block.surface[:CHUNK], state.block.query[:CHUNK])
         if self._winnow is not None:
             seen = Seen(state.memory, state.block.times[:CHUNK])
-            self._winnow.fill(first, start, drawn, asked, bids.rate, bids.ad, bids.who, seen)
+            self._winnow.fill(first, start, drawn, context, bids.rate, bids.ad, bids.who, seen)
         else:
-            self._rates.fill(first, drawn, asked, self._block)
+            self._rates.fill(first, drawn, context, self._block)
             if bids.ad.size:
                 best_ads(self._block, self.market.campaigns.first_ad, bids.rate, bids.ad)
             elif bids.rate is not self._block:
@@ -162,10 +162,10 @@ class Blocks:
     def trace(self, number: int, place: int) -> Trace:
         """The way of a request, in a place of the block, through the full quotas of its tier, as the index is; for logs."""
         assert self._winnow is not None
-        state, block, one, asked = self.state, self.state.block, slice(place, place + 1), None
-        if self._asking is not None:
-            asked = self._asking.asked(block.surface[one], block.query[one])
-        return self._winnow.trace(number, int(block.users[place]), asked, Seen(state.memory, block.times[one]))
+        state, block, one, context = self.state, self.state.block, slice(place, place + 1), None
+        if self._contexts is not None:
+            context = self._contexts.of(block.surface[one], block.query[one])
+        return self._winnow.trace(number, int(block.users[place]), context, Seen(state.memory, block.times[one]))
 
     def reindex(self) -> None:
         """Takes the bids of the moment into the funnel's index, and winnows anew what has not come yet of the block."""

@@ -14,7 +14,7 @@ from ..population.campaigns import Campaigns, attributed
 from ..population.rates import ClickTruth
 from ..requests.surfaces import new_surfaces
 from ..requests.traffic import NEVER
-from ..response.counters import new_history
+from ..response.counters import new_counters
 from ..response.delays import delay_table
 from ..response.leads import new_chain
 from ..response.memory import new_memory
@@ -80,7 +80,7 @@ def new_state(scenario: Scenario, market: Market, keys: Keys, truth: ClickTruth,
         visits=visits,
         surfaces=new_surfaces(scenario, market.language),
         rotation=new_rotation(market.creatives, market.users),
-        history=new_history(),
+        history=new_counters(),
     )
 
 

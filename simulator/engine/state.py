@@ -16,7 +16,7 @@ from ..core.arrays import Floats, Floats32, Integers
 from ..core.compiled import inlined
 from ..delivery.rotation import Rotation
 from ..requests.surfaces import Surfaces
-from ..response.counters import History
+from ..response.counters import Counters
 from ..response.leads import Chain
 from ..response.memory import Memory
 from ..response.organic import Baseline
@@ -179,7 +179,7 @@ class State(NamedTuple):
     visits: Visits
     surfaces: Surfaces
     rotation: Rotation
-    history: History
+    history: Counters
 
 
 @inlined

@@ -20,7 +20,7 @@ from ..delivery.auction import PRICING
 from ..delivery.stages import StageView
 from ..population.ads import AdVectors
 from ..population.campaigns import Campaigns
-from ..population.users import Users
+from ..population.users import People
 from ..requests.language import Language
 from ..requests.surfaces import new_surfaces
 from ..scenario.demand import DrawnDemand
@@ -49,7 +49,7 @@ class Expectation(NamedTuple):
 
 
 def expectation(
-    scenario: Scenario, table: Campaigns, people: Users, ads: AdVectors | None, language: Language | None,
+    scenario: Scenario, table: Campaigns, people: People, ads: AdVectors | None, language: Language | None,
     stages: tuple[StageView, StageView] | None,
 ) -> tuple[Campaigns, Expectation]:  # fmt: skip
     """The campaigns with budgets and priors filled in where they are drawn, and what a day should bring them.

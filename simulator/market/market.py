@@ -13,7 +13,7 @@ from ..delivery.stages import StageView, stage_view
 from ..population.ads import AdVectors, ad_vectors
 from ..population.campaigns import Campaigns, campaign_table
 from ..population.creatives import Portfolio, new_portfolio
-from ..population.users import Users, new_users
+from ..population.users import People, new_users
 from ..requests.language import Language, new_language
 from ..requests.surfaces import lifted
 from ..scenario.response import Interests
@@ -25,7 +25,7 @@ class Market(NamedTuple):
     """The part of a market that is the same on every day; nothing in it is ever written to."""
 
     campaigns: Campaigns
-    users: Users
+    users: People
     ads: AdVectors | None  # None where rates are drawn
     expected: Expectation  # of a day without weather, at the prior multipliers
     language: Language | None  # of search traffic

@@ -15,9 +15,9 @@ from ..delivery.stages import StageView
 from ..population.ads import AdVectors
 from ..population.campaigns import Campaigns
 from ..population.rates import new_rates
-from ..population.users import Users
+from ..population.users import People
 from ..requests.language import Language
-from ..requests.surfaces import Asking, lifted, new_surfaces
+from ..requests.surfaces import Contexts, lifted, new_surfaces
 from ..requests.traffic import Intensity, arrive
 from ..scenario.forecast import forecast
 from ..scenario.tree import Scenario
@@ -41,7 +41,7 @@ def _mean_rates(sample: Sample, campaigns: int) -> NDArray[np.float64]:
 
 
 def _sample(
-    scenario: Scenario, table: Campaigns, people: Users, ads: AdVectors | None, language: Language | None,
+    scenario: Scenario, table: Campaigns, people: People, ads: AdVectors | None, language: Language | None,
     stages: tuple[StageView, StageView] | None,
 ) -> Sample:  # fmt: skip
     """Requests of an even day, and the candidates of a funnel whose index holds the bids of `table`'s priors."""
@@ -53,9 +53,9 @@ def _sample(
     surface, query = np.zeros((2, count if scenario.asks else 0), np.int64)
     asked = None
     if scenario.asks:
-        asking = Asking(surfaces, language, people.interests.shape[1], keys)
-        asking.draw(0, surface, query)
-        asked = asking.asked(surface, query)
+        contexts = Contexts(surfaces, language, people.interests.shape[1], keys)
+        contexts.draw(0, surface, query)
+        asked = contexts.of(surface, query)
     squashing = scenario.auction.squashing
     if stages is None or ads is None or scenario.funnel is None:
         model = new_rates(scenario.rates, people, ads, len(table.appeal), count, keys)
@@ -78,7 +78,7 @@ def _sample(
 
 
 def _requests(
-    scenario: Scenario, people: Users, keys: NDArray[np.uint64], count: int
+    scenario: Scenario, people: People, keys: NDArray[np.uint64], count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Users and ticks of so many requests that come evenly over a day."""
     tick_us, ticks = scenario.tick_us, scenario.ticks_per_day

@@ -13,7 +13,7 @@ from ..core.chance import Stream, generator
 from ..scenario.response import Interests
 from ..scenario.tree import Scenario
 from .campaigns import Campaigns
-from .users import Users, _directions
+from .users import People, _directions
 
 # Up to so many users all are looked at to see how much they differ about an ad, of more about so many.
 MOST_COMPARED, COMPARED = 20_000, 2_000
@@ -29,7 +29,7 @@ class AdVectors(NamedTuple):
     new: NDArray[np.bool_]  # (ads,) without a history
 
 
-def ad_vectors(scenario: Scenario, settings: Interests, table: Campaigns, people: Users) -> AdVectors:
+def ad_vectors(scenario: Scenario, settings: Interests, table: Campaigns, people: People) -> AdVectors:
     """The ads of a market, a function of its `market_seed`: around the centre of their vertical, of varied popularity."""
     dice = generator(scenario.market_seed, Stream.CAMPAIGNS, 1)
     dimensions = people.interests.shape[1]

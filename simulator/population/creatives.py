@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from ..core.arrays import Floats, Floats32, Integers
 from ..core.chance import Stream, generator
-from ..scenario.creatives import FORMATS, Creatives
+from ..scenario.creatives import FORMATS, DrawnCreatives
 from ..scenario.demand import Ad
 from ..scenario.forecast import forecast
 from ..scenario.tree import Scenario
 from .campaigns import Campaigns
-from .users import Users
+from .users import People
 
 CREATIVES_OF_AN_AD, FORMAT, APPEAL, TASTE, FORMAT_TASTE, FRESH, DIRECTIONS = range(7)  # draws of the stream CREATIVES
 
@@ -34,7 +34,7 @@ class Portfolio(NamedTuple):
     fresh: NDArray[np.bool_]  # (C,) without a history
 
 
-def new_portfolio(scenario: Scenario, settings: Creatives, table: Campaigns, people: Users) -> Portfolio:
+def new_portfolio(scenario: Scenario, settings: DrawnCreatives, table: Campaigns, people: People) -> Portfolio:
     """The creatives of a market: those listed with their ads, and for the other ads drawn ones.
 
     Centred are the appeals that were drawn, over the creatives of each ad, and all interactions: over the creatives of each
@@ -89,7 +89,7 @@ def names_of(table: Campaigns, portfolio: Portfolio) -> list[str]:
     ]
 
 
-def segment_traffic(scenario: Scenario, people: Users) -> Floats:
+def segment_traffic(scenario: Scenario, people: People) -> Floats:
     """The share of an expected day's requests that comes from each segment, (S,)."""
     by_tick = np.diff(people.segment_share, axis=1, prepend=0.0)
     traffic: Floats = forecast(scenario) @ by_tick

@@ -12,7 +12,7 @@ from ..core.chance import Stream, normal_draw, uniform
 from ..core.compiled import inlined, kernel
 from ..scenario.response import Interests, Normal, Uniform
 from .ads import AdVectors
-from .users import Users
+from .users import People
 
 
 class ClickTruth(NamedTuple):
@@ -24,17 +24,17 @@ class ClickTruth(NamedTuple):
     block: Floats32  # (ads, chunk), or (0, 0) where vectors tell
 
 
-class Asked(NamedTuple):
+class Context(NamedTuple):
     """What a block of n requests brings beside its users, as the platform believes it; see `surfaces`."""
 
     query: Integers  # (n,) -1: none
-    vectors: Floats32  # (n, dimensions) of the queries; 0 where none is asked
+    vectors: Floats32  # (n, dimensions) of the queries; 0 where there is none
     odds: Floats32  # (n,) of a click, on any ad
     lift: Floats32  # (n,)
 
-    def part(self, block: slice) -> Asked:
+    def part(self, block: slice) -> Context:
         """The same of some of the requests."""
-        return Asked(self.query[block], self.vectors[block], self.odds[block], self.lift[block])
+        return Context(self.query[block], self.vectors[block], self.odds[block], self.lift[block])
 
 
 class Rates(Protocol):
@@ -43,12 +43,12 @@ class Rates(Protocol):
     truth: ClickTruth
     bound: float  # no believed rate is larger
 
-    def fill(self, first: int, users: Integers, asked: Asked | None, out: Floats32) -> None:
+    def fill(self, first: int, users: Integers, context: Context | None, out: Floats32) -> None:
         """Believed click rates (times lift) of all ads for requests first, first + 1, ... from `users`; out: (ads, n)."""
 
 
 def new_rates(
-    settings: Interests | Uniform | Normal, people: Users, ads: AdVectors | None, count: int, chunk: int, keys: Keys
+    settings: Interests | Uniform | Normal, people: People, ads: AdVectors | None, count: int, chunk: int, keys: Keys
 ) -> Rates:
     """The rate model that the scenario asks for, for `count` ads and blocks of `chunk` requests, under a world's keys."""
     if isinstance(settings, Interests):
@@ -62,25 +62,25 @@ class InterestRates:
 
     bound = 1.0
 
-    def __init__(self, people: Users, ads: AdVectors, chunk: int) -> None:
+    def __init__(self, people: People, ads: AdVectors, chunk: int) -> None:
         dimensions = people.interests.shape[1]
         self.truth = ClickTruth(people.interests, ads.vectors, ads.bias, np.empty((0, 0), np.float32))
         self._users, self._ads, self._bias = people.interests, ads.believed_vectors, ads.believed_bias
         self._rows = np.empty((chunk, dimensions), np.float32)
         self._columns = np.empty((dimensions, chunk), np.float32)
 
-    def fill(self, first: int, users: Integers, asked: Asked | None, out: Floats32) -> None:
+    def fill(self, first: int, users: Integers, context: Context | None, out: Floats32) -> None:
         """See `Rates.fill`. The height of the product is fixed: other heights differ in the last bit."""
         np.take(self._users, users, axis=0, out=self._rows, mode="clip")
-        if asked is not None:
-            self._rows += asked.vectors
+        if context is not None:
+            self._rows += context.vectors
         np.copyto(self._columns, self._rows.T)
         np.matmul(self._ads, self._columns, out=out)
-        if asked is not None:
-            out += asked.odds
+        if context is not None:
+            out += context.odds
         add_bias_and_squash(out, self._bias)
-        if asked is not None:
-            out *= asked.lift
+        if context is not None:
+            out *= context.lift
 
 
 class DrawnRates:
@@ -97,8 +97,8 @@ class DrawnRates:
         none = np.empty((0, 0), np.float32)
         self.truth = ClickTruth(none, none, np.empty(0, np.float32), np.empty((ads, chunk), np.float32))
 
-    def fill(self, first: int, users: Integers, asked: Asked | None, out: Floats32) -> None:
-        """See `Rates.fill`; whatever is asked, nobody's rates depend on it."""
+    def fill(self, first: int, users: Integers, context: Context | None, out: Floats32) -> None:
+        """See `Rates.fill`; whatever the context, nobody's rates depend on it."""
         draw_rates(self._keys, first, self._normal, self._location, self._scale, self._noise, self.truth.block, out)
 
 

@@ -20,7 +20,7 @@ from ..core.chance import Stream, alias_table, generator
 from ..scenario import people
 
 
-class Users(NamedTuple):
+class People(NamedTuple):
     """The users, ordered by segment, and how a request finds one (Walker's alias tables within a segment)."""
 
     interests: Floats32  # (users, dimensions)
@@ -33,7 +33,7 @@ class Users(NamedTuple):
 
 
 @lru_cache(maxsize=1)
-def new_users(settings: people.Users, market_seed: int, ticks_per_day: int) -> Users:
+def new_users(settings: people.Users, market_seed: int, ticks_per_day: int) -> People:
     """The users of a market, a function of its `market_seed`; markets that differ in other settings share them."""
     dice = generator(market_seed, Stream.POPULATION)
     centres = _directions(dice, settings.segments, settings.dimensions)
@@ -50,7 +50,7 @@ def new_users(settings: people.Users, market_seed: int, ticks_per_day: int) -> U
     phase = dice.random(settings.segments)
     hour = (np.arange(ticks_per_day) + 0.5) / ticks_per_day
     weight = np.bincount(segment, activity) * np.exp(settings.hour_amplitude * np.cos(2 * np.pi * (hour[:, None] - phase)))
-    return Users(
+    return People(
         interests=(centres[segment] + noise).astype(np.float32),
         segment=segment,
         segment_start=start,

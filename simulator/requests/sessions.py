@@ -19,7 +19,7 @@ from ..core.arrays import Floats, Integers
 from ..core.chance import Stream, uniform, uniforms
 from ..core.compiled import inlined, kernel
 from ..core.heap import Heap, copied, new_heap, pop, push
-from ..population.users import Users
+from ..population.users import People
 from ..scenario.people import Sessions
 from .traffic import NEVER, Intensity, place, user_of
 
@@ -48,7 +48,7 @@ class Planner:
     """
 
     def __init__(
-        self, settings: Sessions, even: bool, keys: NDArray[np.uint64], users: Users, tick_us: int, intensity: Intensity,
+        self, settings: Sessions, even: bool, keys: NDArray[np.uint64], users: People, tick_us: int, intensity: Intensity,
         ads: float,
     ) -> None:  # fmt: skip
         self._settings, self._even, self._keys, self._tick_us = settings, even, keys, tick_us

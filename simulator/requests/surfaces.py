@@ -21,7 +21,7 @@ from ..core.compiled import inlined, kernel
 from ..core.errors import ScenarioError
 from ..core.money import MICRO
 from ..population.campaigns import Campaigns, conversion_rates
-from ..population.rates import Asked
+from ..population.rates import Context
 from ..scenario.tree import Scenario
 from .language import Language
 from .queries import drawn_query
@@ -117,7 +117,7 @@ def lifted(scenario: Scenario, language: Language | None, table: Campaigns) -> t
     return true * lift, np.minimum(believed * lift, 1.0)
 
 
-class Asking:
+class Contexts:
     """Says on which surface requests are made and what they ask, and what the platform makes of it."""
 
     def __init__(self, surfaces: Surfaces, language: Language | None, dimensions: int, keys: NDArray[np.uint64]) -> None:
@@ -132,7 +132,7 @@ class Asking:
         """Surfaces and queries (-1: none) of requests first, first + 1, ..., as many as there is room for."""
         draw_asks(self._keys, first, self._surfaces.share, self._surfaces.asks, *self._alias, surface, query)
 
-    def asked(self, surface: Integers, query: Integers) -> Asked:
+    def of(self, surface: Integers, query: Integers) -> Context:
         """What the platform makes of them, shapes (n,)."""
         s, odds, lift = self._surfaces, self._surfaces.click[surface], self._surfaces.lift[surface]
         vectors = np.zeros((query.size, self._dimensions), np.float32)
@@ -140,14 +140,14 @@ class Asking:
         vectors[asks] = self._believed[query[asks]]
         odds[asks] += s.query_click[query[asks]]
         lift[asks] *= s.query_lift[query[asks]]
-        return Asked(query, vectors, odds.astype(np.float32), lift.astype(np.float32))
+        return Context(query, vectors, odds.astype(np.float32), lift.astype(np.float32))
 
 
 @kernel()
 def draw_asks(
     keys: Any, first: Any, share: Any, asks: Any, alias_share: Any, alias_query: Any, surface: Any, query: Any
 ) -> None:
-    """See `Asking.draw`."""
+    """See `Contexts.draw`."""
     for j in range(surface.size):
         draw, place = uniform(keys[Stream.SURFACE], first + j, 0), 0
         while draw >= share[place]:

@@ -18,7 +18,7 @@ from ..core.compiled import inlined
 COUNTERS = ("user_shown", "user_clicked", "ad_shown", "ad_clicked", "user_idle_us")
 
 
-class History(NamedTuple):
+class Counters(NamedTuple):
     """Counts so far; U users, A ads, n rows as many as the journal has. No arrays where nobody asks for them."""
 
     user_shown: Integers  # (U,)
@@ -29,9 +29,9 @@ class History(NamedTuple):
     rows: Integers  # (n, COUNTERS)
 
 
-def new_history(users: int = 0, ads: int = 0) -> History:
+def new_counters(users: int = 0, ads: int = 0) -> Counters:
     """Nothing has happened yet."""
-    return History(
+    return Counters(
         user_shown=np.zeros(users, np.int64), user_clicked=np.zeros(users, np.int64), user_last=np.full(users, -1),
         ad_shown=np.zeros(ads, np.int64), ad_clicked=np.zeros(ads, np.int64), rows=np.zeros((0, len(COUNTERS)), np.int64),
     )  # fmt: skip

@@ -18,7 +18,7 @@ from ..core.errors import InvariantError
 from ..population.ads import AdVectors
 from ..population.campaigns import Campaigns
 from ..population.rates import sigmoid, true_click_rate
-from ..population.users import Users
+from ..population.users import People
 from ..scenario.tree import Scenario
 
 DAYS = 1 << 24  # more than a market can have: a user's days are numbers of their own
@@ -35,7 +35,7 @@ class Baseline(NamedTuple):
     value: Floats  # (K,) and their true expected value, currency
 
 
-def new_baseline(scenario: Scenario, table: Campaigns, people: Users, ads: AdVectors | None) -> Baseline:
+def new_baseline(scenario: Scenario, table: Campaigns, people: People, ads: AdVectors | None) -> Baseline:
     """Who converts without an ad; without arrays where nobody does."""
     organic = scenario.response.organic
     count = 0 if organic is None else len(table.names)

@@ -1,12 +1,12 @@
 """What a market is: the tree of settings, its parts, and named markets. All settings are here, and nothing else."""
 
-from .creatives import Creative, Creatives
+from .creatives import Creative, DrawnCreatives
 from .delivery import Auction, Autoscaling, Funnel, Index, Outage, Quotas, Serving, Stage, Surface, TierQuotas
 from .demand import Ad, Advertiser, Billing, Campaign, DrawnDemand, Flight, ListedDemand, Objective, Weather
 from .part import Part
 from .people import Fatigue, Sessions, Traffic, Users
 from .presets import DAY
-from .response import DelayPart, Interests, Lead, Leads, Normal, Organic, Response, Uniform
+from .response import DelayPart, DrawnLeads, Interests, Lead, Normal, Organic, Response, Uniform
 from .search import Intent, MatchTypes, Search
 from .tree import PRESETS, Scenario
 
@@ -20,9 +20,10 @@ __all__ = [
     "Billing",
     "Campaign",
     "Creative",
-    "Creatives",
     "DelayPart",
+    "DrawnCreatives",
     "DrawnDemand",
+    "DrawnLeads",
     "Fatigue",
     "Flight",
     "Funnel",
@@ -30,7 +31,6 @@ __all__ = [
     "Intent",
     "Interests",
     "Lead",
-    "Leads",
     "ListedDemand",
     "MatchTypes",
     "Normal",

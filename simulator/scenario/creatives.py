@@ -50,7 +50,7 @@ class FormatShares(Part):
         return tuple(getattr(self, name) for name in FORMATS)
 
 
-class Creatives(Part):
+class DrawnCreatives(Part):
     """Each ad has several creatives, of which one is shown.
 
     Click log-odds = the ad's + the creative's appeal + its interaction with the user's segment. Appeals that are drawn have
@@ -74,7 +74,7 @@ class Creatives(Part):
     fresh_share: Share = Field(0.1, description="share of creatives without a history")
 
     @model_validator(mode="after")
-    def _check(self) -> Creatives:
+    def _check(self) -> DrawnCreatives:
         low, high = self.per_ad
         if low > high:
             raise ValueError(f"per_ad must be a range from low to high, not {low} to {high}")

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from .creatives import Creative
 from .part import Count, LogOdds, Money, NonNegative, Part, Positive, Range, Share
-from .response import Lead, Leads
+from .response import DrawnLeads, Lead
 
 MOST_CAMPAIGNS = 60_000  # a rank carries its campaign in 16 bits
 
@@ -142,7 +142,7 @@ class DrawnDemand(Part):
     )
     conversion_rate: Annotated[float, Field(gt=0, le=1)] = 0.02
     conversion_sigma: NonNegative = Field(0.25, description="log standard deviation of conversion rates between campaigns")
-    lead: Leads | None = Field(None, description="None: no conversion is a lead")
+    lead: DrawnLeads | None = Field(None, description="None: no conversion is a lead")
     budget_share: Positive | None = Field(
         0.45, description="median budget as a share of what the day would cost at multiplier 1; None: unlimited"
     )

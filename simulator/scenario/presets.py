@@ -5,7 +5,7 @@ from __future__ import annotations
 from .delivery import Auction, Funnel, Quotas, Serving, Stage, Surface
 from .demand import Advertiser, Campaign, DrawnDemand, ListedDemand, Weather
 from .people import Fatigue, Sessions, Traffic, Users
-from .response import DelayPart, Interests, Leads, Response, Uniform
+from .response import DelayPart, DrawnLeads, Interests, Response, Uniform
 from .search import Search
 from .tree import PRESETS, Scenario
 
@@ -225,7 +225,7 @@ def leads() -> Scenario:
             campaigns=40, verticals=5, vertical_spread=1.0, objective="target_cpa", billing="cpc",
             value_per_conversion=(15.6, 36.0), conversion_rate=0.08, conversion_sigma=0.2, follows_demand=0.67,
             frequency_cap=3,
-            lead=Leads(form_open_rate=0.35, qualified_rate=0.4, sale_rate=0.15, vertical_sigma=0.3),
+            lead=DrawnLeads(form_open_rate=0.35, qualified_rate=0.4, sale_rate=0.15, vertical_sigma=0.3),
         ),
         weather=Weather(day_sigma=0.2, common_sigma=0.1, tick_sigma=0.1, tick_correlation=0.9, drift_sigma=0.3),
         auction=Auction(pricing="gsp", slots=2, exposure=(1.0, 0.6), reserve=1e-3),

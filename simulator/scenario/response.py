@@ -62,7 +62,7 @@ class Lead(Part):
     sale_delay: Delay = Field(WEEKS, description="from there to the sale")
 
 
-class Leads(Lead):
+class DrawnLeads(Lead):
     """Drawn lead campaigns: those of a vertical share their rates, which spread around the ones given here."""
 
     vertical_sigma: NonNegative = Field(0.0, description="log-odds standard deviation of each rate between verticals")

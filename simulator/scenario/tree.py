@@ -20,7 +20,7 @@ from ..core.disk import write
 from ..core.errors import ScenarioError, suggest
 from ..core.numeric import whole
 from ..core.yaml_text import read_settings, read_yaml, write_yaml
-from .creatives import Creatives
+from .creatives import DrawnCreatives
 from .delivery import Auction, Funnel, Serving, Surface
 from .demand import MOST_CAMPAIGNS, Demand, DrawnDemand, Weather
 from .part import Count, Part, sentence
@@ -53,7 +53,7 @@ class Scenario(Part):
     funnel: Funnel | None = Field(None, description="None: every campaign meets every request")
     sessions: Sessions | None = Field(None, description="None: requests come one by one, and nobody stays away")
     fatigue: Fatigue | None = Field(None, description="None: an ad is clicked as often the tenth time as the first")
-    creatives: Creatives | None = Field(None, description="None: an ad is its one creative")
+    creatives: DrawnCreatives | None = Field(None, description="None: an ad is its one creative")
 
     search: Search | None = Field(None, description="None: nobody asks for anything")
     surfaces: Annotated[tuple[Surface, ...], Field(min_length=1, max_length=16)] | None = Field(

@@ -31,7 +31,7 @@ from adarena.simulator.books.ledger import Ledger
 from adarena.simulator.core.books import Tick
 from adarena.simulator.engine.state import Count, Sum
 from adarena.simulator.market.market import build
-from adarena.simulator.response.leads import FORM_OPENS, QUALIFIED_REPORTED
+from adarena.simulator.response.leads import LeadCount
 from adarena.simulator.seats.bidding.vectors import BOUND, FEATURES, REACH
 from adarena.simulator.seats.seat import Open
 
@@ -224,9 +224,9 @@ def test_the_close_of_a_day_knows_of_its_last_leads() -> None:
     assert books is not None
     for told, ticks in ((view.last_leads, 1), (view.today_leads, scenario.ticks_per_day)):
         assert told is not None
-        assert told.form_opens == books.counts[-ticks:, FORM_OPENS, k].sum()
-        assert told.qualified_reported == books.counts[-ticks:, QUALIFIED_REPORTED, k].sum()
-    assert books.counts[-1, FORM_OPENS, k] > 0
+        assert told.form_opens == books.counts[-ticks:, LeadCount.FORM_OPENS, k].sum()
+        assert told.qualified_reported == books.counts[-ticks:, LeadCount.QUALIFIED_REPORTED, k].sum()
+    assert books.counts[-1, LeadCount.FORM_OPENS, k] > 0
 
 
 def test_the_price_is_seen_only_where_it_is_told() -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from adarena.simulator import BidPolicy, BidView, ChunkBids, Multiplier, RequestRule, Scenario, World, rule
 from adarena.simulator.engine.state import JOURNAL_FLOATS, JOURNAL_INTS, Control
-from adarena.simulator.scenario.creatives import Creative, Creatives, FormatShares
+from adarena.simulator.scenario.creatives import Creative, DrawnCreatives, FormatShares
 from adarena.simulator.scenario.delivery import (
     Auction,
     Autoscaling,
@@ -38,8 +38,8 @@ EXPOSURES = {1: [(1.0,), (0.5,)], 2: [(1.0, 0.7), (0.9, 0.9)], 3: [(1.0, 0.8, 0.
 LISTED = [None, None, (Creative(name="one"),), (Creative(name="film", format="video", appeal=1.0), Creative(name="still"))]
 PORTFOLIOS = [
     None,
-    Creatives(),
-    Creatives(per_ad=(1, 5), appeal_sigma=1.0, interaction_sigma=1.0, formats=FormatShares(image=0.0, text=2.0)),
+    DrawnCreatives(),
+    DrawnCreatives(per_ad=(1, 5), appeal_sigma=1.0, interaction_sigma=1.0, formats=FormatShares(image=0.0, text=2.0)),
 ]
 
 

@@ -18,8 +18,8 @@ from adarena.simulator.market import market
 from adarena.simulator.population.campaigns import Campaigns, campaign_table
 from adarena.simulator.population.creatives import Portfolio, new_portfolio
 from adarena.simulator.population.embeddings import MODALITIES, MODALITIES_OF, embeddings, has_modality
-from adarena.simulator.population.users import Users, new_users
-from adarena.simulator.scenario.creatives import FORMATS, Creative, Creatives, FormatShares
+from adarena.simulator.population.users import People, new_users
+from adarena.simulator.scenario.creatives import FORMATS, Creative, DrawnCreatives, FormatShares
 from adarena.simulator.scenario.demand import Ad
 from adarena.simulator.scenario.people import day_shares
 
@@ -38,7 +38,7 @@ def tiny(creatives: dict[str, Any], **changes: Any) -> Scenario:
     return Scenario.preset("tiny").override({"creatives": creatives, **changes})
 
 
-def large(creatives: dict[str, Any]) -> tuple[Scenario, Campaigns, Users, Portfolio]:
+def large(creatives: dict[str, Any]) -> tuple[Scenario, Campaigns, People, Portfolio]:
     """A market of 12,000 ads, and who is there; nothing is played in it."""
     scenario = tiny(creatives, **{"demand.campaigns": 3_000, "demand.ads_per_campaign": 4, "demand.verticals": 5})
     people = new_users(scenario.users, scenario.market_seed, scenario.ticks_per_day)
@@ -438,7 +438,7 @@ def test_wrong_settings_get_a_sentence() -> None:
     with pytest.raises(ScenarioError, match="creatives need rates of kind interests, not uniform"):
         Scenario.preset("uniform").override({"creatives": {}})
     with pytest.raises(ScenarioError, match="per_ad must be a range from low to high, not 3 to 2"):
-        Creatives(per_ad=(3, 2))
+        DrawnCreatives(per_ad=(3, 2))
     with pytest.raises(ScenarioError, match=r"creatives.per_ad.0 cannot be 0"):
         tiny({"per_ad": [0, 2]})
     with pytest.raises(ScenarioError, match="one of the formats must have a share above 0"):

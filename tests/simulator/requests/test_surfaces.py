@@ -15,7 +15,7 @@ from adarena.simulator import MarketError, Scenario, ScenarioError, World
 from adarena.simulator.engine.state import Control
 from adarena.simulator.market.market import build
 from adarena.simulator.requests.queries import INTENTS
-from adarena.simulator.requests.surfaces import Asking, new_surfaces
+from adarena.simulator.requests.surfaces import Contexts, new_surfaces
 
 SEARCH = {"concepts": 200, "queries": 800, "head_queries": 100, "keywords": 8, "belief_noise": 0.3}
 SURFACES = [
@@ -67,9 +67,9 @@ def asks(world: World, count: int) -> tuple[Any, Any]:
     """Surfaces and queries of the first requests."""
     state = world._exchange.state
     dimensions = world._exchange.market.users.interests.shape[1]
-    asking = Asking(state.surfaces, world._exchange.market.language, dimensions, state.keys)
+    contexts = Contexts(state.surfaces, world._exchange.market.language, dimensions, state.keys)
     surface, query = np.zeros((2, count), np.int64)
-    asking.draw(0, surface, query)
+    contexts.draw(0, surface, query)
     return surface, query
 
 

@@ -15,7 +15,7 @@ from adarena.simulator.core.histogram import OCTAVE
 from adarena.simulator.engine.state import Count
 from adarena.simulator.market.market import build
 from adarena.simulator.response.leads import BINS, LEADS_TOLD, LeadCount, Step
-from adarena.simulator.scenario.response import DelayPart, Lead, Leads, Response
+from adarena.simulator.scenario.response import DelayPart, DrawnLeads, Lead, Response
 
 LEAD: dict[str, Any] = {"form_open_rate": 0.7, "qualified_rate": 0.5, "sale_rate": 0.4}
 TWO_PARTS = (DelayPart(weight=1.0, shape=0.7, scale_s=4000.0), DelayPart(weight=3.0, shape=1.3, scale_s=50_000.0))
@@ -239,7 +239,7 @@ def test_wrong_settings_get_a_sentence() -> None:
     with pytest.raises(ScenarioError, match=r"attribution_days must lie below window_days, 30, .* not at 30"):
         Response(attribution_days=30.0)
     with pytest.raises(ScenarioError, match="qualified_rate cannot be 0:"):
-        Leads(form_open_rate=0.5, qualified_rate=0, sale_rate=0.1)
+        DrawnLeads(form_open_rate=0.5, qualified_rate=0, sale_rate=0.1)
     with pytest.raises(ScenarioError, match=r"no field 'sales_rate'.*sale_rate"):
         market(demand__lead={**LEAD, "sales_rate": 0.1})
     with pytest.raises(ScenarioError, match=r"response\.organic\.slope needs rates of kind interests, not uniform"):
