@@ -33,7 +33,7 @@ def command(
     settings: tuple[str, ...], terms: Terms,
 ) -> None:  # fmt: skip
     """Trains an agent, tells how far it is, and names the command that compares it."""
-    chosen, given = make_settings(algorithm, parsed(settings)), parsed(arguments)
+    chosen, given = make_settings(algorithm, parsed(settings), environment), parsed(arguments)
     try:
         with training(algorithm, timesteps) as advance:
             agent = train(

@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 
 import simpy
 from numpy.typing import ArrayLike
+from simpy.events import NORMAL
 
 from .books.all import other_books
 from .books.journal import Journal, Logs
@@ -21,7 +22,7 @@ from .core.books import Books, Tick
 from .core.clock import END, TICK, Clock, Own
 from .core.errors import MarketError, PolicyError
 from .core.interrupts import held_interrupts
-from .core.numeric import whole
+from .core.numeric import real, whole
 from .core.threads import one_blas_thread
 from .delivery.fleet import Fleet
 from .delivery.queue import Served, ServingBooks
@@ -34,7 +35,7 @@ from .population.campaigns import Campaigns
 from .requests.surfaces import SurfaceBooks
 from .response.memory import FatigueBooks
 from .response.visits import VisitBooks
-from .scenario.tree import Scenario
+from .scenario.tree import LONGEST_US, Scenario
 from .seats.roster import Asked, Roster, rosters
 from .seats.seat import Cadence, Holding, Moment, Policies
 
@@ -149,8 +150,26 @@ class World:
         return self._exchange.made
 
     def process(self, generator: Generator[simpy.Event, Any, Any]) -> simpy.Process:
-        """Adds a SimPy process of the user's own; it may yield `world.env.timeout(microseconds)`, a whole number."""
+        """Adds a SimPy process of the user's own.
+
+        It may yield `world.at(hours=20)`, or any event of SimPy on `world.env`, whose times are whole microseconds.
+        """
         return self.env.process(generator)
+
+    def at(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> simpy.Event:
+        """An event at that time since the start, for a process to wait for; a day has the scenario's `day_s`.
+
+        Raises:
+            MarketError: if that is past, or no time.
+        """
+        parts = [real(number) for number in (days, hours, minutes, seconds)]
+        if any(number is None for number in parts):
+            raise MarketError(f"a time is made of numbers, not of {(days, hours, minutes, seconds)!r}")
+        lengths = (self.scenario.day_s, 3600, 60, 1)
+        time = round(sum(1e6 * length * (number or 0) for number, length in zip(parts, lengths, strict=True)))
+        if not self.now <= time < LONGEST_US:
+            raise MarketError(f"one waits for a time from now on, {self.now:,} microseconds, not for {time:,}")
+        return self.env.at(time, NORMAL)
 
     def run(self, until: int | None = None) -> None:
         """Runs until a time in microseconds (None: the end of the last day). May be called again to go on.

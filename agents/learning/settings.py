@@ -1,4 +1,4 @@
-"""Hyper-parameters of the algorithms: one dataclass each, with what works on `AdArena/Bidding-v0` as defaults."""
+"""Hyper-parameters of the algorithms: what they mean, a dataclass each; their values are in `settings.yaml`, by environment."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from typing import Any, ClassVar
 
 from ...simulator.core.errors import PolicyError, suggest
-from ...simulator.core.yaml_text import read_settings
+from ...simulator.core.yaml_text import read_settings, read_yaml
 
 
 @dataclass(frozen=True)
@@ -18,18 +20,18 @@ class PPOSettings:
 
     name: ClassVar[str] = "ppo"
 
-    envs: int = 8  # environments stepped in turn
-    group: int = 4  # of them live through the same days, and learn from what one gains over the others (see `groups`)
-    n_steps: int = 480  # of each environment between two updates: ten days of 48 ticks
-    batch_size: int = 960
-    n_epochs: int = 10  # passes over what was collected
-    learning_rate: float = 5e-4  # at first; it falls in a straight line to 0 at the last step
-    gamma: float = 1.0  # a day ends, and the score is its undiscounted sum
-    gae_lambda: float = 0.97
-    ent_coef: float = 0.0
-    log_std_init: float = -1.5  # exploration at first: .2, of a range from -1 to 1; then it shrinks in a straight line
-    log_std_end: float = -3.0  # to .05, since what is judged is the policy without it, and noise spends money of its own
-    width: int = 64  # of each of two hidden layers
+    envs: int  # environments stepped in turn
+    group: int  # of them live through the same days, and learn from what one gains over the others (see `groups`)
+    n_steps: int  # of each environment between two updates
+    batch_size: int
+    n_epochs: int  # passes over what was collected
+    learning_rate: float  # at first; it falls in a straight line to 0 at the last step
+    gamma: float
+    gae_lambda: float
+    ent_coef: float
+    log_std_init: float  # exploration at first; then it shrinks in a straight line
+    log_std_end: float  # to this
+    width: int  # of each of two hidden layers
 
     def __post_init__(self) -> None:
         _check(self, may_be_zero=("gae_lambda", "ent_coef", "log_std_init", "log_std_end"))
@@ -46,17 +48,17 @@ class SACSettings:
 
     name: ClassVar[str] = "sac"
 
-    envs: int = 1
-    buffer_size: int = 200_000  # transitions
-    learning_starts: int = 2_000  # steps of random actions before the first update
-    train_freq: int = 12  # steps of each environment between two rounds of updates
-    gradient_steps: int = 12  # in a round
-    batch_size: int = 256
-    learning_rate: float = 5e-4
-    gamma: float = 1.0
-    tau: float = 0.005  # of the target networks' moving average
-    ent_coef: float = 0.001  # temperature
-    width: int = 64  # of each of two hidden layers
+    envs: int
+    buffer_size: int  # transitions
+    learning_starts: int  # steps of random actions before the first update
+    train_freq: int  # steps of each environment between two rounds of updates
+    gradient_steps: int  # in a round
+    batch_size: int
+    learning_rate: float
+    gamma: float
+    tau: float  # of the target networks' moving average
+    ent_coef: float  # temperature
+    width: int  # of each of two hidden layers
 
     def __post_init__(self) -> None:
         _check(self, may_be_zero=("learning_starts", "ent_coef"))
@@ -64,11 +66,12 @@ class SACSettings:
 
 Settings = PPOSettings | SACSettings
 ALGORITHMS: dict[str, type[PPOSettings] | type[SACSettings]] = {kind.name: kind for kind in (PPOSettings, SACSettings)}
+DEFAULT = "default"  # the entry of every environment
 SHARES = ("gamma", "gae_lambda", "tau")
 
 
-def make_settings(algorithm: str, changes: Mapping[str, Any]) -> Settings:
-    """The settings of an algorithm with some fields changed.
+def make_settings(algorithm: str, changes: Mapping[str, Any], environment: str = DEFAULT) -> Settings:
+    """The settings of an algorithm for an environment, by its id, with some fields changed.
 
     Raises:
         PolicyError: if there is no such algorithm or field, or a value is not allowed.
@@ -81,7 +84,16 @@ def make_settings(algorithm: str, changes: Mapping[str, Any]) -> Settings:
         if name not in fields:
             raise PolicyError(f"{algorithm} has no setting {name!r}{suggest(name, fields)}")
     whole = {field.name for field in dataclasses.fields(kind) if field.type == "int"}
-    return kind(**{name: _counted(value) if name in whole else value for name, value in changes.items()})
+    known = _known()
+    given = {**known[DEFAULT][algorithm], **known.get(environment, {}).get(algorithm, {}), **changes}
+    return kind(**{name: _counted(value) if name in whole else value for name, value in given.items()})
+
+
+@cache
+def _known() -> Mapping[str, Any]:
+    """What `settings.yaml` holds: by environment, then by algorithm."""
+    known: Mapping[str, Any] = read_yaml(files(__package__).joinpath("settings.yaml").read_bytes())
+    return known
 
 
 def _counted(value: Any) -> Any:

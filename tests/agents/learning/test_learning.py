@@ -15,18 +15,21 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from places import ROOT
 from stable_baselines3.common.callbacks import BaseCallback
 
+from adarena import ENVIRONMENTS
 from adarena.__main__ import main
 from adarena.agents.bidding import PID
 from adarena.agents.bidding.rivals import contested, rivals
 from adarena.agents.catalogue import describe, make_policy
 from adarena.agents.learning.groups import GroupedRollouts
 from adarena.agents.learning.saved import load_agent
-from adarena.agents.learning.settings import ALGORITHMS, PPOSettings, SACSettings, make_settings, parsed
+from adarena.agents.learning.settings import ALGORITHMS, make_settings, parsed
 from adarena.agents.learning.training import _model, train
 from adarena.benchmarks.comparison.store import source_digest
 from adarena.simulator import PolicyError, Scenario, World
+from adarena.simulator.core.yaml_text import read_yaml
 from adarena.simulator.seats.bidding.vectors import FEATURES, BidVectors
 
 ID = "AdArena/Bidding-v0"
@@ -34,8 +37,8 @@ TINY = Scenario.named("tiny")
 BOX = spaces.Box(-1.0, 1.0, (1,), np.float32)
 # A rollout of 50 or 10 steps ends in the middle of a day of 24.
 SMALL = {
-    "ppo": PPOSettings(envs=2, group=2, n_steps=50, batch_size=50, n_epochs=2),
-    "sac": SACSettings(envs=2, learning_starts=60, batch_size=32, train_freq=5, gradient_steps=3),
+    "ppo": make_settings("ppo", {"envs": 2, "group": 2, "n_steps": 50, "batch_size": 50, "n_epochs": 2}),
+    "sac": make_settings("sac", {"envs": 2, "learning_starts": 60, "batch_size": 32, "train_freq": 5, "gradient_steps": 3}),
 }
 every_algorithm = pytest.mark.parametrize("algorithm", sorted(ALGORITHMS))
 
@@ -93,7 +96,7 @@ def test_a_run_that_was_killed_resumes_to_the_last_bit(algorithm: str, tmp_path:
 
 def test_groups_meet_the_same_days_and_learn_what_one_gained_over_the_others() -> None:
     """Members differ by their actions alone, and the advantages of a group sum to nothing at each step."""
-    settings = PPOSettings(envs=4, group=2, n_steps=48, batch_size=96, n_epochs=1)
+    settings = make_settings("ppo", {"envs": 4, "group": 2, "n_steps": 48, "batch_size": 96, "n_epochs": 1})
     model = _model(settings, ID, {"scenario": "tiny"}, seed=3)
     met: list[tuple[int, int]] = []
 
@@ -125,9 +128,13 @@ def test_learning_learns(tmp_path: Path) -> None:
     folder = learn(
         tmp_path / "run",
         timesteps=6_000,
-        settings=PPOSettings(envs=4, n_steps=48, batch_size=64, learning_rate=1e-3),
+        settings=make_settings("ppo", {"envs": 4, "n_steps": 48, "batch_size": 64, "learning_rate": 1e-3}),
     )
-    before = learn(tmp_path / "start", timesteps=1, settings=PPOSettings(envs=4, n_steps=48, batch_size=64, n_epochs=1))
+    before = learn(
+        tmp_path / "start",
+        timesteps=1,
+        settings=make_settings("ppo", {"envs": 4, "n_steps": 48, "batch_size": 64, "n_epochs": 1}),
+    )
     assert mean_return(folder) > mean_return(before) * 1.02
 
 
@@ -144,6 +151,23 @@ def mean_return(folder: Path) -> float:
     return total / 20
 
 
+def test_settings_are_by_environment() -> None:
+    """All fields have a default; what differs is of an environment that there is, and of fields that there are."""
+    known = read_yaml((ROOT / "agents" / "learning" / "settings.yaml").read_bytes())
+    for algorithm, kind in ALGORITHMS.items():
+        fields = [field.name for field in dataclasses.fields(kind)]
+        assert list(known["default"][algorithm]) == fields
+        for environment, entry in known.items():
+            assert environment == "default" or environment in ENVIRONMENTS
+            changed = entry.get(algorithm, {})
+            assert set(changed) <= set(fields)
+            made = dataclasses.asdict(make_settings(algorithm, {"gamma": 0.5}, environment))
+            assert made == {**known["default"][algorithm], **changed, "gamma": 0.5}
+    ten_days = 10 * Scenario.preset("bidding-small").ticks_per_day
+    assert make_settings("ppo", {}, ID).n_steps == ten_days  # type: ignore[union-attr]
+    assert make_settings("ppo", {}, "Pendulum-v1") == make_settings("ppo", {})
+
+
 def test_what_is_trained_must_be_said_right(tmp_path: Path) -> None:
     for changes, words in (
         ({"gamma": 1.5}, "ppo needs a finite number above 0 up to 1 as gamma, not 1.5"),
@@ -155,7 +179,7 @@ def test_what_is_trained_must_be_said_right(tmp_path: Path) -> None:
         ({"lerning_rate": 1e-3}, "ppo has no setting 'lerning_rate'; did you mean 'learning_rate'?"),
     ):
         with pytest.raises(PolicyError, match=words.replace("?", r"\?")):
-            make_settings("ppo", changes)
+            make_settings("ppo", changes, ID)
     with pytest.raises(PolicyError, match="there is no algorithm 'a2c'"):
         make_settings("a2c", {})
     with pytest.raises(PolicyError, match="a setting reads FIELD=VALUE, not 'gamma'"):
