@@ -6,9 +6,12 @@ from .core.rules import Rule, rule
 from .scenario.tree import Scenario
 from .seats.bidding.decisions import BidPolicy, ChunkBids, Multiplier, RequestFunction, RequestRule, Requests
 from .seats.bidding.view import BidView
+from .seats.roster import Asked
+from .seats.seat import Open, Policy
 from .world import World
 
 __all__ = [
-    "AdArenaError", "BidPolicy", "BidView", "ChunkBids", "InvariantError", "LogError", "Logs", "MarketError", "Multiplier",
-    "PolicyError", "RequestFunction", "RequestRule", "Requests", "Rule", "Scenario", "ScenarioError", "World", "rule",
+    "AdArenaError", "Asked", "BidPolicy", "BidView", "ChunkBids", "InvariantError", "LogError", "Logs", "MarketError",
+    "Multiplier", "Open", "Policy", "PolicyError", "RequestFunction", "RequestRule", "Requests", "Rule", "Scenario",
+    "ScenarioError", "World", "rule",
 ]  # fmt: skip
