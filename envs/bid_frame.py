@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..simulator.core.arrays import Floats
+from ..simulator.core.clock import HOUR_US
 from ..simulator.world import World
 from .frames import Frame, Panel
 
@@ -29,7 +30,7 @@ def bid_frame(world: World, campaign: int, budget: float, prior: float, reach: f
         headline=f"{scenario.name}, day {world.seed}, campaign {ledger.campaigns.names[campaign]}",
         facts=f"tick {closed} of {ticks}: {facts}",
         tick=closed,
-        hours=np.arange(ticks + 1) * scenario.tick_us / 3.6e9,
+        hours=np.arange(ticks + 1) * scenario.tick_us / HOUR_US,
         panels=(
             Panel(
                 name="spend",

@@ -13,7 +13,7 @@ from .dual import DualMirrorDescent
 from .fixed import Fixed
 from .pid import PID
 
-SEATS = 8
+MOST = 8  # campaigns whose seats are handed round
 
 
 # Kinds of rivals, dealt in turn within each vertical.
@@ -25,7 +25,7 @@ MIXES: dict[str, tuple[type[BidPolicy], ...]] = {
 }
 
 
-def contested(scenario: Scenario, most: int = SEATS) -> list[int]:
+def contested(scenario: Scenario, most: int = MOST) -> list[int]:
     """Campaigns with a steady value whose budget is under 90% of what they could spend, most conversions first.
 
     They run on every day of the scenario, and know what they owe when it ends. Raises `MarketError` if the market has none.

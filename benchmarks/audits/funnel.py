@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ...simulator.core.arrays import Floats
 from ...simulator.core.chance import Stream, generator, stream_keys
 from ...simulator.core.errors import MarketError
+from ...simulator.core.money import MICRO
 from ...simulator.core.threads import one_blas_thread
 from ...simulator.delivery.funnel import Trace, Winnow
 from ...simulator.delivery.stages import channels
@@ -24,7 +25,7 @@ from ...simulator.requests.surfaces import Contexts, new_surfaces
 from ...simulator.scenario.delivery import Funnel, Quotas
 from ...simulator.scenario.tree import Scenario
 
-STAGES = ("recall", "rough sort", "fine sort")
+STAGE_LABELS = ("recall", "rough sort", "fine sort")
 
 
 class Audit(NamedTuple):
@@ -70,7 +71,7 @@ def _traced(scenario: Scenario, market: Market, settings: Funnel, requests: int,
     language, keys = market.language, stream_keys(seed)
     matches = None if language is None else language.matches
     winnow = Winnow(settings, market.stages, market.ads, market.users, owner, keys, matches)
-    winnow.refresh((bid * 1e6).astype(np.float32))
+    winnow.refresh((bid * MICRO).astype(np.float32))
     surfaces = new_surfaces(scenario, language)
     contexts = Contexts(surfaces, language, market.users.interests.shape[1], keys) if scenario.asks else None
     surface, query = np.zeros((2, 1), np.int64)
@@ -165,7 +166,7 @@ def _one(market: Market, request: Traced) -> Floats:
     all_slots = worth[best[: len(slots)]] @ slots[: len(best)]
     scores: list[NDArray[np.floating]] = [trace.recall_score, trace.rough_score, fine_score[trace.sorted]]
     came = [np.arange(len(worth)), trace.recalled, trace.sorted]
-    out = np.empty((7, len(STAGES)))
+    out = np.empty((7, len(STAGE_LABELS)))
     for stage, left in enumerate((trace.recalled, trace.sorted, trace.shown)):
         here = _one_of_each(left[np.argsort(-worth[left], kind="stable")], owner, len(slots))
         out[:, stage] = (

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from ...simulator.core.arrays import Floats
+from ...simulator.core.clock import HOUR_US
 from ...simulator.core.look import IDEAL, INK, style
 from ..output.figures import Picture
 from . import statistics
@@ -84,7 +85,7 @@ def curves(results: Results, curve: Curve, most: int = 4, narrow: bool = False) 
     shape, size = ((days, 1), (4.6, 2.5 * days + 1.4)) if narrow else ((1, days), (3.2 * days + 1.6, 3.6))
     figure = Picture(figsize=size, layout="constrained")
     axes = list(figure.subplots(*shape, sharey=True, squeeze=False).flat)
-    hours = np.arange(scenario.days * scenario.ticks_per_day + 1) * scenario.tick_us / 3.6e9
+    hours = np.arange(scenario.days * scenario.ticks_per_day + 1) * scenario.tick_us / HOUR_US
     ideal, palette = suite.ideal(scenario), _colours(results)
     for number, axis in enumerate(axes):
         axis.plot(hours, ideal, color=IDEAL, linewidth=4, alpha=0.35, label=curve.ideal)

@@ -11,8 +11,10 @@ from matplotlib.ticker import PercentFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
 from ...simulator.core.arrays import Floats
+from ...simulator.core.clock import HOUR_US
 from ...simulator.core.errors import MarketError
 from ...simulator.core.look import IDEAL, INK, style
+from ...simulator.core.money import MICRO
 from ..output.figures import Picture, course
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def day(world: World) -> Figure:
     scenario, ledger = world.scenario, world.ledger
     if ledger.closed == 0:
         raise MarketError("there is nothing to draw yet: a world must have run for a tick at least")
-    edges = np.arange(ledger.closed + 1) * scenario.tick_us / 3.6e9
+    edges = np.arange(ledger.closed + 1) * scenario.tick_us / HOUR_US
     figure = Picture(figsize=(12, 7.2), layout="constrained")
     axes = figure.subplots(2, 2)
     _traffic(axes[0, 0], world, edges)
@@ -91,7 +93,7 @@ def _spend(axis: Axes, world: World, edges: Floats) -> None:
     """Cumulative spend of each day over the daily budget, campaigns with a budget only."""
     table, per_day, limited = world.campaigns, world.scenario.ticks_per_day, _limited(world)
     axis.set_title("Spend against the ideal")
-    spend = world.ledger.spend()[:, limited] / (table.budget[limited] / 1e6)
+    spend = world.ledger.spend()[:, limited] / (table.budget[limited] / MICRO)
     days = [np.cumsum(part, axis=0) for part in np.split(spend, range(per_day, len(spend), per_day))]
     ideal = np.concatenate([[0.0], np.cumsum(world.forecast)])
     crowd = limited.sum() > CROWD
@@ -182,11 +184,11 @@ def _budgets(axis: Axes, world: World, edges: Floats) -> None:
     """How many campaigns can no longer pay the price of a slot, and how much of all budgets is left."""
     table, ledger, limited = world.campaigns, world.ledger, _limited(world)
     axis.set_title("Budgets running out")
-    left = ledger.left[: ledger.closed, limited] / 1e6
+    left = ledger.left[: ledger.closed, limited] / MICRO
     price = np.nan_to_num(ledger.market_price[: ledger.closed, limited])
     broke = (left <= price).mean(axis=1)
     axis.stairs(broke, edges, fill=True, color="#e3b7a0", label="campaigns that cannot pay a slot")
-    total = left.sum(axis=1) / (table.budget[limited].sum() / 1e6)
+    total = left.sum(axis=1) / (table.budget[limited].sum() / MICRO)
     if total.size == 1:  # a line of one point could not be seen; the day began with all of it
         total, edges = np.append(1.0, total), np.append(0.0, edges)
     axis.plot(edges[1:], total, color=INK, linewidth=1.6, label="budget left")

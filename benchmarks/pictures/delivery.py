@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from ...simulator.core.arrays import Floats
+from ...simulator.core.clock import HOUR_US
 from ...simulator.core.histogram import quantile_us
 from ...simulator.delivery.queue import Served
 from ...simulator.scenario.tree import Scenario
@@ -55,7 +56,7 @@ def serving_table(world: World) -> Table:
         )  # fmt: skip
 
     edges = np.linspace(0, books.closed, PERIODS + 1).round().astype(int)
-    hours = edges * books.tick_us / 3.6e9
+    hours = edges * books.tick_us / HOUR_US
     for low, high, start, end in zip(edges[:-1], edges[1:], hours[:-1], hours[1:], strict=True):
         if high > low:
             row(f"{start:g} to {end:g}", slice(low, high))
@@ -145,7 +146,7 @@ def picture(world: World, seed: int = 0, requests: int = 100) -> Figure:
 
 def _hours(world: World) -> Floats:
     assert world.serving is not None
-    return np.arange(world.serving.closed + 1) * world.serving.tick_us / 3.6e9
+    return np.arange(world.serving.closed + 1) * world.serving.tick_us / HOUR_US
 
 
 def _fates(axis: Axes, world: World) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from ...simulator.core.arrays import Floats
+from ...simulator.core.clock import HOUR_US
 from ...simulator.response.memory import ShownCount, ShownSum
 from ...simulator.response.visits import Visit, VisitSum
 from ...simulator.world import World
@@ -194,7 +195,7 @@ def _requests(axis: Axes, world: World) -> None:
     assert books is not None
     whole = max(books.closed // per_day, 1) * per_day
     counts = books.counts[:whole].reshape(-1, per_day, len(Visit)).mean(axis=0)
-    edges = np.arange(per_day + 1) * world.scenario.tick_us / 3.6e9
+    edges = np.arange(per_day + 1) * world.scenario.tick_us / HOUR_US
     axis.stairs(counts[:, Visit.PLANNED], edges, fill=True, color=PLANNED, label="requests planned")
     axis.stairs(counts[:, Visit.MADE], edges, color=MADE, linewidth=2, baseline=None, label="requests made")
     axis.stairs(counts[:, Visit.VISITS], edges, color=VISITS, linewidth=2, baseline=None, label="visits begun")

@@ -18,6 +18,7 @@ from ...agents.hindsight.scores import day_scores
 from ...agents.hindsight.static import Scale
 from ...agents.objectives import TARGETS
 from ...simulator.core.arrays import Floats
+from ...simulator.core.money import MICRO
 from ...simulator.market.market import build
 from ...simulator.scenario.forecast import forecast
 from ...simulator.scenario.tree import Scenario
@@ -166,7 +167,7 @@ class Bidding(Suite[World]):
 
 def _budget(world: World, campaign: int) -> float:
     """Of all days, in currency."""
-    return float(world.campaigns.budget[campaign]) / 1e6 * world.scenario.days
+    return float(world.campaigns.budget[campaign]) / MICRO * world.scenario.days
 
 
 BIDDING = Bidding()

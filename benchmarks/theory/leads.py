@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...simulator import Scenario, World
+from ...simulator.core.clock import HOUR_US
 from ...simulator.core.histogram import OCTAVE
 from ...simulator.engine.state import Count
 from ...simulator.response.leads import LeadCount, Step
@@ -70,7 +71,7 @@ def delays(effort: float, wrong: float = 1.0) -> list[Check]:
         books = [world.ledger.leads for world in worlds]
         rows = np.array([book.elapsed[step] for book in books if book is not None])
         for hours in (1, 24, 96):
-            place = round(math.log2(hours * 3.6e9) * OCTAVE)  # of the nearest edge of a bin
+            place = round(math.log2(hours * HOUR_US) * OCTAVE)  # of the nearest edge of a bin
             inside = within(2 ** (place / OCTAVE) / 1e6)
             label = f"26 delay of {name}: share within about {hours} h"
             source = "sum of w (1 - exp(-(t/s)^k)) / (1 - exp(-(W/s)^k))"

@@ -10,6 +10,8 @@ from simpy.events import NORMAL, EventPriority
 
 from .errors import MarketError
 
+HOUR_US = 3_600_000_000
+
 # Priorities at one instant: the answer of an open seat, the end of a tick, SimPy's own events (0 and 1: control), the end of a
 # run, arrivals. Ticks end before control, so that what a process does when a tick or day begins belongs to that one, however
 # long ago it was scheduled. Then come free servers for those who wait, requests that complete, others that leave, and new ones.
