@@ -15,7 +15,7 @@ from ...simulator.core.histogram import quantile_us
 from ...simulator.delivery.queue import Served
 from ...simulator.scenario.tree import Scenario
 from ...simulator.world import World
-from ..audits.funnel import STAGES, Audit, audit
+from ..audits.funnel import STAGE_LABELS, Audit, audit
 from ..output.tables import plain_table
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def funnel_table(found: Audit) -> Table:
     for column in names:
         out.add_column(column, justify="right", no_wrap=True)
     out.add_row("all ads", f"{found.ads:,}", "", "", "", f"{found.best_ecpm:,.2f}", "", "", "")
-    for n, stage in enumerate(STAGES):
+    for n, stage in enumerate(STAGE_LABELS):
         before = found.lost[n - 1] if n else 0.0
         out.add_row(
             stage, f"{found.candidates[n]:,.0f}", f"{found.recall[n]:.1%}", f"{found.survival[n]:.1%}",
