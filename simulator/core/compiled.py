@@ -70,9 +70,12 @@ def _frozen(path: Path, texts: Mapping[Path, bytes]) -> set[Path]:
         for item in filter(None, re.split(r"[(),\s]*[,()\n]+\s*", listed.decode())):
             name = item.split()[0]
             laid_out = re.compile(rb"^class %b\((NamedTuple|\w*Enum)\)" % name.encode(), re.MULTILINE)
-            module_itself, package = place / f"{name}.py", place / "__init__.py"  # the latter passes on what is others'
-            found |= {source for source in (module_itself, package) if source in texts}
-            if (source := place.with_suffix(".py")) in texts and (name.isupper() or laid_out.search(texts[source])):
+            module_itself, package, source = place / f"{name}.py", place / "__init__.py", place.with_suffix(".py")
+            if module_itself in texts:
+                found.add(module_itself)
+            elif package in texts:  # which passes on what is another's
+                found.add(package)
+            elif source in texts and (name.isupper() or laid_out.search(texts[source])):
                 found.add(source)
     return found
 

@@ -241,7 +241,8 @@ def test_an_agent_for_something_else_is_refused_in_one_sentence(agent: Path, tmp
     for changes, words in (
         ({"features": FEATURES[:16]}, "cannot see this: it was trained on 16 features and is shown 22"),
         ({"features": renamed}, "cannot see this: its feature 0 is 'clock', and it is shown 'time_left'"),
-        ({"environment": "AdArena/Pacing-v0"}, f"was trained for AdArena/Pacing-v0, not for {ID}"),
+        ({"environment": "AdArena/Nowhere-v0"}, "was trained for AdArena/Nowhere-v0, which is not known here"),
+        ({"environment": "Pendulum-v1"}, "was trained for Pendulum-v1, which leaves no seat of a market open"),
         ({"format": 2}, "is not of format 1"),
         ({"colour": "red"}, "is not a saved agent, or is damaged"),
         ({"algorithm": "a2c"}, "was trained with 'a2c', which is not known here"),

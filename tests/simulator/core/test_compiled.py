@@ -271,7 +271,7 @@ env = gymnasium.make("AdArena/Bidding-v0", scenario="tiny")
 env.reset(seed=0)
 env.step(np.zeros(1, np.float32))
 for record in (None, 0):
-    World(Scenario.named("tiny"), {"bid": PID()}, record=record).run()
+    World(Scenario.named("tiny"), {"bidding": PID()}, record=record).run()
 for name in ("simulator", "agents"):
     folder = importlib.import_module(f"adarena.{name}")
     for module in pkgutil.walk_packages(folder.__path__, f"{folder.__name__}."):

@@ -135,7 +135,7 @@ def test_what_cannot_be_read_is_one_sentence(content: str, told: str, tmp_path: 
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
     with pytest.raises(AdArenaError, match=r"market\.yaml"):
-        tuning.read(path)
+        tuning.read("bidding", path)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le-bom", "utf-16-be-bom"])
@@ -190,7 +190,7 @@ def test_what_is_set_twice_is_refused() -> None:
 def test_tuned_policies_are_named_once_and_by_text(tmp_path: Path) -> None:
     path = tmp_path / "t.yaml"
     path.write_text("policies:\n- {name: no, chosen: pid}\n- {name: 2024-01-01, chosen: dual}\n")
-    assert tuning.read(path) == {"no": "pid", "2024-01-01": "dual"}
+    assert tuning.read("bidding", path) == {"no": "pid", "2024-01-01": "dual"}
     for content, told in (
         ("policies: [{name: a, chosen: pid}, {name: a, chosen: dual}]", "names 'a' twice"),
         ("policies: [{name: 010, chosen: pid}]", "has a name and a chosen text"),
@@ -198,4 +198,4 @@ def test_tuned_policies_are_named_once_and_by_text(tmp_path: Path) -> None:
     ):
         path.write_text(content)
         with pytest.raises(AdArenaError, match=told):
-            tuning.read(path)
+            tuning.read("bidding", path)
