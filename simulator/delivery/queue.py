@@ -202,8 +202,9 @@ class ServingBooks:
         before = self.under_way[tick - 1] if tick else 0
         self.counts[tick], self.latency[tick] = queue.books, queue.latency
         self.capacity[tick], self.under_way[tick] = server_us / self.tick_us, np.count_nonzero(queue.under_way)
-        gone = queue.books[[Served.AUCTIONED, Served.LATE, Served.GAVE_UP]].sum()
-        if before + queue.books[Served.ARRIVED] - gone != self.under_way[tick]:
+        books = queue.books.tolist()
+        gone = books[Served.AUCTIONED] + books[Served.LATE] + books[Served.GAVE_UP]
+        if before + books[Served.ARRIVED] - gone != self.under_way[tick]:
             raise InvariantError("requests that came, went and are under way do not add up")
         queue.books[:] = 0
         queue.latency[:] = 0
