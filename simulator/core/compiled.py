@@ -35,7 +35,7 @@ OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 FLAGS = ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "LLVM_REFPRUNE_PASS")
 
 
-COMPILED = re.compile(rb"^@(kernel|inlined|intrinsic|numba\.njit)\b", re.MULTILINE)
+COMPILED = re.compile(rb"^@(kernel|inlined|spelt_out|intrinsic|numba\.njit)\b", re.MULTILINE)
 
 
 IMPORT = re.compile(rb"^from (\.+)([\w.]*) import (\([^)]*\)|[^\n]*)", re.MULTILINE)
@@ -178,6 +178,14 @@ def _noticed(function: Any) -> Any:
 def inlined(function: Callable[..., Any]) -> Any:
     """Decorates a piece of a kernel: compiled into each kernel that calls it."""
     return numba.njit(forceinline=True, **OPTIONS)(function)
+
+
+def spelt_out(function: Callable[..., Any]) -> Any:
+    """Decorates a line or two of a kernel, such as a question about its state, that are put in place of each call.
+
+    Not by LLVM, as what is `inlined` is, but by Numba: a state of a hundred arrays that is handed over takes a second to compile.
+    """
+    return numba.njit(inline="always", **OPTIONS)(function)
 
 
 def entry(function: Any, *arguments: Any) -> Callable[..., Any]:

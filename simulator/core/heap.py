@@ -11,7 +11,7 @@ from .compiled import inlined
 
 
 class Heap(NamedTuple):
-    """Entries in the order of a heap; there is room for n. Columns of their own, since they are read and written by one."""
+    """Entries in the order of a heap, a column for each of their numbers; there is room for n."""
 
     size: Integers  # (1,) how many there are
     time: Integers  # (n,)
@@ -27,8 +27,11 @@ def new_heap(room: int) -> Heap:
 
 def copied(heap: Heap, room: int) -> Heap:
     """A copy with room for so many entries, which may be fewer than it has now but not fewer than are in it."""
-    used = int(heap.size[0])
-    return Heap(heap.size.copy(), *(np.pad(column[:used], (0, room - used)) for column in heap[1:]))
+    used, copy = int(heap.size[0]), new_heap(room)
+    for old, new in zip(heap[1:], copy[1:], strict=True):
+        new[:used] = old[:used]
+    copy.size[0] = used
+    return copy
 
 
 @inlined

@@ -211,8 +211,9 @@ class ServingBooks(Books):
         before = self.under_way[row - 1] if row else 0
         self.counts[row], self.latency[row] = queue.books, queue.latency
         self.capacity[row], self.under_way[row] = self._server_us() / self.tick_us, np.count_nonzero(queue.under_way)
-        gone = queue.books[[Served.AUCTIONED, Served.LATE, Served.GAVE_UP]].sum()
-        if before + queue.books[Served.ARRIVED] - gone != self.under_way[row]:
+        books = queue.books.tolist()
+        gone = books[Served.AUCTIONED] + books[Served.LATE] + books[Served.GAVE_UP]
+        if before + books[Served.ARRIVED] - gone != self.under_way[row]:
             raise InvariantError("requests that came, went and are under way do not add up")
         queue.books[:] = 0
         queue.latency[:] = 0

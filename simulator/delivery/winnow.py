@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 
 from ..core.chance import Stream, uniform
-from ..core.compiled import inlined, kernel
+from ..core.compiled import inlined, kernel, spelt_out
 from ..population.rates import sigmoid
 from ..response.memory import has_seen_enough
 from .best import NOBODY, best_of, product
 from .stages import Channel
 
 
-@inlined
+@spelt_out
 def is_behind_a_funnel(state: Any) -> Any:
     """Whether rows of the bids are candidates that a funnel has let through, not all campaigns."""
     return state.bids.who.size > 0
 
 
-@inlined
+@spelt_out
 def campaign_in_row(row: Any, j: Any, state: Any) -> Any:
     """The campaign that a row of the bids belongs to, for the request in column j."""
     return state.bids.who[row, j] if is_behind_a_funnel(state) else row

@@ -32,6 +32,9 @@ COLUMNS = {
     "truth": ("block",),
 }  # fmt: skip
 
+# Plain numbers, for what is read at each request or block: by a member of an enumeration NumPy finds a place half as fast.
+NEXT, BASE, SCORED, GROUP = (int(place) for place in (Control.NEXT, Control.BASE, Control.SCORED, Control.GROUP))
+
 
 class Blocks:
     """Fills the columns of the state with the requests of a world, a block at a time; `addressed` is the state.
@@ -93,7 +96,7 @@ class Blocks:
         for before in self.on_block:
             before()
         state, control = self.state, self.state.control
-        first = int(control[Control.SCORED])
+        first = int(control[SCORED])
         now = int(state.block.times[CHUNK - 1]) if first else 0
         if self._planner is not None:
             oldest = self._oldest_session(self._planner)
@@ -104,7 +107,7 @@ class Blocks:
         room = state.block.times.size * len(state.seen) * 2  # each slot adds an ad and a campaign at most
         self.addressed.replace(memory=with_room_for_exposures(state.memory, room, now))
         self._rate(first, 0)
-        control[Control.BASE], control[Control.SCORED], control[Control.GROUP] = first, first + CHUNK, -1
+        control[BASE], control[SCORED], control[GROUP] = first, first + CHUNK, -1
 
     def _arrive(self, first: int, now: int) -> None:
         """Draws the requests of a block, that come by themselves."""
@@ -173,9 +176,9 @@ class Blocks:
             return
         bids, control = self.state.bids, self.state.control
         self._winnow.refresh(np.where(bids.cap >= control[Control.RESERVE], bids.live, np.float32(0)))
-        start = int(control[Control.NEXT] - control[Control.BASE])
-        if control[Control.SCORED] and start < CHUNK:
-            self._fill(int(control[Control.BASE]), start)
+        start = int(control[NEXT] - control[BASE])
+        if control[SCORED] and start < CHUNK:
+            self._fill(int(control[BASE]), start)
 
     def surge(self, now: int, factor: float) -> int | None:
         """Multiplies all traffic from now on; requests that have arrived stay, the others are placed anew.
@@ -187,8 +190,8 @@ class Blocks:
             raise MarketError(f"a surge needs a factor from 0 to 1e9, not {factor!r}")
         self._intensity = self._intensity.scaled(now, times)
         block, control = self.state.block, self.state.control
-        base, start = int(control[Control.BASE]), int(control[Control.NEXT] - control[Control.BASE])
-        if not control[Control.SCORED]:
+        base, start = int(control[BASE]), int(control[NEXT] - control[BASE])
+        if not control[SCORED]:
             return None
         if self._planner is None:
             place_anew(now, self._epochs[start:], block.times[start:CHUNK], *self._intensity)
@@ -197,7 +200,7 @@ class Blocks:
         self._planner.again(self._intensity, start, now, *self._plan())  # sessions start at other times, so others are next
         self.addressed.replace(visits=with_room_for_sessions(self.state.visits, oldest, self._planner.started))
         self._rate(base, start)
-        control[Control.GROUP] = -1
+        control[GROUP] = -1
         return start
 
     def _park(self, line: Addressed[Queue]) -> None:
@@ -225,7 +228,7 @@ class Blocks:
         if self.queue is not None:
             return
         state, bids, conversion = self.state, self.state.bids, self.state.terms.believed_conversion
-        base, played = int(state.control[Control.BASE]), int(state.control[Control.NEXT])
+        base, played = int(state.control[BASE]), int(state.control[NEXT])
         if played == self._counted:
             return
         columns = slice(self._counted - base, played - base)

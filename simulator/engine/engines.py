@@ -17,15 +17,14 @@ from ..core.errors import PolicyError
 from ..delivery.fleet import Pool
 from ..delivery.queue import Queue, Servers
 from ..requests.traffic import NEVER
+from .blocks import BASE, NEXT, SCORED
 from .exchange import Exchange
 from .serve import column_of, enter_queue, finish_service, give_up, serve, start_service
 from .state import Control, State
 from .walk import FAULTY, REACHED, walk
 
 ALL = 1 << 62
-# Plain numbers, for what is read at each request: by a member of an enumeration NumPy finds a place half as fast.
-NEXT, BASE, SCORED, FAULT = (int(place) for place in (Control.NEXT, Control.BASE, Control.SCORED, Control.FAULT))
-DEADLINE = int(Servers.DEADLINE)
+FAULT, DEADLINE = int(Control.FAULT), int(Servers.DEADLINE)  # as in `blocks`
 
 
 class Engine(Protocol):

@@ -23,9 +23,11 @@ from ..population.campaigns import demand_weather
 from ..scenario.forecast import forecast
 from ..scenario.tree import Scenario
 from .bids import cap_all, refresh
-from .blocks import Blocks
+from .blocks import NEXT, Blocks
 from .presence import Presence
 from .state import Control, State
+
+UNMADE, FORECAST_END = int(Control.UNMADE), int(Control.FORECAST_END)  # plain numbers, as in `blocks`
 
 
 class Exchange:
@@ -67,7 +69,7 @@ class Exchange:
     def made(self) -> int:
         """Requests that have been made so far: those played, less those of users who had left or not come."""
         control = self.state.control
-        return int(control[Control.NEXT] - control[Control.UNMADE])
+        return int(control[NEXT] - control[UNMADE])
 
     @property
     def queue(self) -> Queue | None:
@@ -108,7 +110,7 @@ class Exchange:
         np.copyto(state.truth.conversion, self.market.conversion[tick])
         np.copyto(state.terms.believed_conversion, self.market.believed_conversion[tick])
         self._revalue(tick)
-        control[Control.FORECAST_END] = control[Control.NEXT] + self._expected_left[tick]
+        control[FORECAST_END] = control[NEXT] + self._expected_left[tick]
 
     def _revalue(self, tick: int) -> None:
         factor = self.weather[tick] * self.value_factor

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.arrays import Floats, Floats32, Integers
-from ..core.compiled import inlined
+from ..core.compiled import spelt_out
 from ..delivery.rotation import Rotation
 from ..requests.surfaces import Surfaces
 from ..response.counters import Counters
@@ -182,32 +182,32 @@ class State(NamedTuple):
     history: Counters
 
 
-@inlined
+@spelt_out
 def pass_over(state: Any) -> None:
     """Counts a request that is not made, since its user has left: one fewer of those forecast is asked for."""
     state.control[Control.FORECAST_END] += 1
     state.control[Control.UNMADE] += 1
 
 
-@inlined
+@spelt_out
 def is_weighted(state: Any) -> Any:
     """Whether ranks are bids times a weight: whether the auction squashes click rates."""
     return state.bids.weight.size > 0
 
 
-@inlined
+@spelt_out
 def has_rules(state: Any) -> Any:
     """Whether anybody bids by a compiled rule."""
     return state.rules.campaign.size > 0
 
 
-@inlined
+@spelt_out
 def keeps_journal(state: Any) -> Any:
     """Whether impressions are written down."""
     return state.logs.journal_ints.shape[0] > 0
 
 
-@inlined
+@spelt_out
 def ad_in_row(row: Any, k: Any, j: Any, state: Any) -> Any:
     """The ad with which campaign k, in a row of the bids, takes part in the auction of the request in column j."""
     return state.bids.ad[row, j] if state.bids.ad.size > 0 else k

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..core.arrays import Floats, Floats32, Integers
 from ..core.books import Books
 from ..core.chance import Stream, uniform
-from ..core.compiled import inlined, kernel
+from ..core.compiled import inlined, kernel, spelt_out
 from ..core.errors import ScenarioError
 from ..core.money import MICRO
 from ..population.campaigns import Campaigns, conversion_rates
@@ -156,13 +156,13 @@ def draw_asks(
         query[j] = drawn_query(keys, first + j, alias_share, alias_query) if asks[place] else -1
 
 
-@inlined
+@spelt_out
 def has_surfaces(state: Any) -> Any:
     """Whether a market has surfaces or queries, so that requests differ by them."""
     return state.block.surface.size > 0
 
 
-@inlined
+@spelt_out
 def count_request(what: Any, j: Any, state: Any) -> None:
     """Counts the request in column j in one row of its surface's counts, where a market has surfaces or queries."""
     if has_surfaces(state):
@@ -179,7 +179,7 @@ def count_impression(place: Any, clicked: Any, converted: Any, charge: Any, owed
     surfaces.counts[SurfaceCount.OWED, place] += owed
 
 
-@inlined
+@spelt_out
 def lift_of(j: Any, state: Any) -> Any:
     """How readily clicks of the request in column j convert, relative to where they do most."""
     places, query = state.surfaces, state.block.query[j]

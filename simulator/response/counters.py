@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core.arrays import Integers
-from ..core.compiled import inlined
+from ..core.compiled import inlined, spelt_out
 
 # What a row holds, as of the request: impressions and clicks of its user and of the ad, and since when its user has seen none
 # (microseconds, -1: never saw one).
@@ -37,7 +37,7 @@ def new_counters(users: int = 0, ads: int = 0) -> Counters:
     )  # fmt: skip
 
 
-@inlined
+@spelt_out
 def keeps_history(state: Any) -> Any:
     """Whether a training set is written."""
     return state.history.rows.shape[0] > 0

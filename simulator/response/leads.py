@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core.arrays import Floats, Integers
 from ..core.chance import Stream, uniform
-from ..core.compiled import inlined
+from ..core.compiled import inlined, spelt_out
 from ..core.errors import InvariantError
 from ..core.histogram import OCTAVE, count_time, quantile_us
 from ..population.campaigns import Campaigns
@@ -88,7 +88,7 @@ def new_chain(scenario: Scenario, table: Campaigns) -> Chain:
     )
 
 
-@inlined
+@spelt_out
 def is_lead_campaign(k: Any, state: Any) -> Any:
     """Whether a click on campaign k opens a form."""
     return state.chain.form_open.size > 0 and state.chain.form_open[k] > 0.0

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..core.arrays import Floats, Integers
 from ..core.books import Books
 from ..core.chance import mix
-from ..core.compiled import inlined, kernel
+from ..core.compiled import inlined, kernel, spelt_out
 from ..population.campaigns import Campaigns
 from ..scenario.tree import Scenario
 
@@ -162,19 +162,19 @@ def fatigue_factor(exposures: Any, memory: Any) -> Any:
     return (1.0 + exposures) ** -memory.exponent
 
 
-@inlined
+@spelt_out
 def remembers(state: Any) -> Any:
     """Whether users remember ads at all: they tire, or caps protect them."""
     return state.memory.whose.size > 0
 
 
-@inlined
+@spelt_out
 def has_caps(state: Any) -> Any:
     """Whether a campaign has a frequency cap."""
     return state.memory.cap.size > 0
 
 
-@inlined
+@spelt_out
 def counts_fatigue(state: Any) -> Any:
     """Whether users tire, so that what they do is counted by what they remember."""
     return state.memory.shown_counts.size > 0

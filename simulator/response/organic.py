@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core.arrays import Floats, Integers
 from ..core.chance import Stream, uniform
-from ..core.compiled import inlined, kernel
+from ..core.compiled import inlined, kernel, spelt_out
 from ..core.errors import InvariantError
 from ..population.ads import AdVectors
 from ..population.campaigns import Campaigns
@@ -48,7 +48,7 @@ def new_baseline(scenario: Scenario, table: Campaigns, people: People, ads: AdVe
     return Baseline(odds, first, slope, scenario.day_us, np.zeros(count, np.int64), np.zeros(count))
 
 
-@inlined
+@spelt_out
 def has_organic(state: Any) -> Any:
     """Whether users convert without ads, too."""
     return state.baseline.odds.size > 0

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..core.arrays import Floats, Integers
 from ..core.books import Books, Tick
 from ..core.chance import Stream, normal_draw, uniform
-from ..core.compiled import inlined
+from ..core.compiled import inlined, spelt_out
 from ..requests.sessions import Planner
 from ..scenario.people import Sessions
 
@@ -91,7 +91,7 @@ def with_evening_before(visits: Visits, planner: Planner) -> Visits:
     return visits
 
 
-@inlined
+@spelt_out
 def has_sessions(state: Any) -> Any:
     """Whether requests come in sessions, which ads may cut short."""
     return state.block.session.size > 0
