@@ -181,9 +181,10 @@ def inlined(function: Callable[..., Any]) -> Any:
 
 
 def spelt_out(function: Callable[..., Any]) -> Any:
-    """Decorates a line or two of a kernel, such as a question about its state, that are put in place of each call.
+    """Decorates a few lines of a kernel, such as a question about its state, that Numba puts in place of each call.
 
-    Not by LLVM, as what is `inlined` is, but by Numba: a state of a hundred arrays that is handed over takes a second to compile.
+    What is `inlined` is put there by LLVM: that is quicker to compile for much code, but a state of a hundred arrays takes a
+    second whenever it is handed over.
     """
     return numba.njit(inline="always", **OPTIONS)(function)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.arrays import LANES
 from ..core.chance import Stream, uniform
-from ..core.compiled import inlined
+from ..core.compiled import inlined, spelt_out
 from ..delivery.auction import campaign_of, price_rank, rank_of
 from ..delivery.rotation import count_creative, creative_of, extra_log_odds, share_of
 from ..delivery.winnow import campaign_in_row, is_behind_a_funnel
@@ -59,7 +59,7 @@ class Bill(NamedTuple):
     sold_us: np.int64
 
 
-@inlined
+@spelt_out
 def click_rate_of(a: Any, c: Any, j: Any, state: Any) -> Any:
     """The true click rate of ad a, showing creative c, for the request in column j, once its slot is seen."""
     odds = extra_log_odds(c, state.block.users[j], state.rotation)
@@ -68,14 +68,14 @@ def click_rate_of(a: Any, c: Any, j: Any, state: Any) -> Any:
     return true_click_rate(a, odds, state.block.users[j], j, state.truth)
 
 
-@inlined
+@spelt_out
 def is_seen(i: Any, slot: Any, place: Any, state: Any) -> Any:
     """Whether the user of request i sees a slot of a surface, having seen the one before."""
     likely = state.surfaces.seen[place, slot] if has_surfaces(state) else state.seen[slot]
     return likely >= 1.0 or uniform(state.keys[Stream.EXPOSURE], i, slot) < likely
 
 
-@inlined
+@spelt_out
 def sell(i: Any, j: Any, slot: Any, row: Any, k: Any, depth: Any, marginal: Any, reserve: Any, state: Any) -> Any:
     """The sale of a slot of request i, in column j, to campaign k, which stands in a row of the bids."""
     lane, top = j % LANES, state.bids.top
@@ -144,7 +144,7 @@ def bill(i: Any, now: Any, sale: Any, answered: Any, lift: Any, state: Any) -> A
     return Bill(charge, owed, report, opened, qualified, sold)
 
 
-@inlined
+@spelt_out
 def charge(j: Any, k: Any, amount: Any, state: Any) -> Any:
     """Takes an amount from campaign k's budget; returns the lanes of the group that are to be selected anew, a bit each."""
     bids, terms = state.bids, state.terms

@@ -187,7 +187,7 @@ def lift_of(j: Any, state: Any) -> Any:
     return lift * places.query_lift[query] if query >= 0 else lift
 
 
-@inlined
+@spelt_out
 def odds_of(a: Any, j: Any, state: Any) -> Any:
     """What surface and query of the request in column j truly add to the click log-odds of ad a."""
     places, query = state.surfaces, state.block.query[j]

@@ -180,7 +180,7 @@ def counts_fatigue(state: Any) -> Any:
     return state.memory.shown_counts.size > 0
 
 
-@inlined
+@spelt_out
 def remember(k: Any, shown: Any, user: Any, now: Any, state: Any) -> Any:
     """Notes that a user sees an ad or a creative of campaign k; says how many exposures to it they remembered before."""
     memory, campaigns = state.memory, state.bids.live.size

@@ -70,7 +70,7 @@ def organic_draw(k: Any, user: Any, day: Any, keys: Any) -> Any:
     return uniform(keys[Stream.ORGANIC], user * DAYS + day, k)
 
 
-@inlined
+@spelt_out
 def count_increment(k: Any, user: Any, now: Any, worth: Any, converted: Any, state: Any) -> None:
     """Notes what an impression of campaign k, of value `worth`, adds to what its user would have done this day anyway."""
     baseline = state.baseline

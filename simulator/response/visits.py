@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..core.arrays import Floats, Integers
 from ..core.books import Books, Tick
 from ..core.chance import Stream, normal_draw, uniform
-from ..core.compiled import inlined, spelt_out
+from ..core.compiled import spelt_out
 from ..requests.sessions import Planner
 from ..scenario.people import Sessions
 
@@ -97,7 +97,7 @@ def has_sessions(state: Any) -> Any:
     return state.block.session.size > 0
 
 
-@inlined
+@spelt_out
 def user_is_there(i: Any, j: Any, state: Any) -> Any:
     """Whether request i, in column j, is made: its user has come, and has not left."""
     visits, number, page, user = state.visits, state.block.session[j], state.block.page[j], state.block.users[j]
@@ -130,7 +130,7 @@ def user_is_there(i: Any, j: Any, state: Any) -> Any:
     return True
 
 
-@inlined
+@spelt_out
 def annoy(j: Any, boring: Any, state: Any) -> None:
     """What so many ads, seen and not clicked, do to the user of column j."""
     visits = state.visits

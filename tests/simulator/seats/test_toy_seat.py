@@ -10,7 +10,7 @@ import pytest
 from adarena.simulator import MarketError, PolicyError, Scenario, World
 from adarena.simulator.core.arrays import Floats
 from adarena.simulator.core.money import MICRO
-from adarena.simulator.engine import state as kernels
+from adarena.simulator.engine.state import Control
 from adarena.simulator.seats import SEATS
 from adarena.simulator.seats.seat import Cadence, Holding, Moment, Open, Policy, Seat
 
@@ -62,7 +62,7 @@ class TollSeat(Seat[TollView, Toll, Holding]):
 
     def apply(self, holding: Holding, decision: Toll) -> None:
         self.toll = decision.price
-        self._exchange.state.control[kernels.RESERVE] = int(np.float32(decision.price * MICRO))
+        self._exchange.state.control[Control.RESERVE] = int(np.float32(decision.price * MICRO))
 
 
 class EveryOtherHour(TollPolicy):
