@@ -202,7 +202,7 @@ def rows(width: int, start: float = 0.0, held: int = 6) -> np.ndarray[Any, Any]:
         (Multiplier([1.0, 2.0]), ("6 campaigns", "[1.0, 2.0]")),
         (Multiplier("high"), ("6 campaigns", "'high'")),
         (Multiplier(None), ("multiplier",)),
-        (1.5, ("Multiplier, ChunkBids or RequestRule", "float")),
+        (1.5, ("a Multiplier, ChunkBids, a RequestRule or a RequestFunction", "float")),
         (ChunkBids(2.0), ("function", "2.0")),  # type: ignore[arg-type]
         (RequestRule(min, rows(2)), ("@rule", "min")),  # type: ignore[arg-type]
         (bids(np.ones(3)), ("(6, 1024)", "(3,)")),

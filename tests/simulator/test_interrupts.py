@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,8 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from markets import policies, scenarios
-from test_engines import assert_same
+from markets import assert_same, policies, scenarios
 
 from adarena.simulator import BidPolicy, BidView, MarketError, Multiplier, PolicyError, Scenario, World
 
@@ -124,6 +124,8 @@ def alarm(seconds: float, error: type[BaseException]) -> Iterator[None]:
     def ring(number: int, frame: Any) -> None:
         raise error("an alarm")
 
+    # What is raised inside a callback of the garbage collector, such as Hypothesis has, is lost.
+    callbacks, gc.callbacks[:] = gc.callbacks[:], []
     before = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
@@ -131,6 +133,7 @@ def alarm(seconds: float, error: type[BaseException]) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        gc.callbacks[:] = callbacks
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -2,17 +2,13 @@
 
 import numpy as np
 import pytest
+from markets import CALM
 
 from adarena.agents.bidding import Fixed
 from adarena.simulator import Scenario, ScenarioError, World
 from adarena.simulator.engine.state import Control, Count, Sum
 from adarena.simulator.market.market import build
 from adarena.simulator.market.sample import SAMPLE
-
-CALM = {
-    "traffic.day_sigma": 0.0, "traffic.tick_sigma": 0.0, "traffic.surge_probability": 0.0, "weather.day_sigma": 0.0,
-    "weather.common_sigma": 0.0, "weather.tick_sigma": 0.0, "weather.drift_sigma": 0.0,
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("squashing", [1.0, 0.5, 0.0])

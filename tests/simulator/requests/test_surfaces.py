@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from markets import Tape, give_tape
-from test_calibration import CALM
+from markets import CALM, Tape, give_tape
 
 from adarena.agents.bidding import Fixed
 from adarena.simulator import MarketError, Scenario, ScenarioError, World
@@ -234,10 +233,7 @@ def test_keywords_bring_the_ads_that_were_bought_for_the_query() -> None:
     shares = {"popular_share": 0.0, "keyword_share": 1.0}
     scenario = base.override({f"funnel.{name}": share for name, share in shares.items()})
     world = World(scenario, {"bidding": Fixed()}, seed=2)
-    world._exchange.open_tick(0, 0)
-    world._seat.decide(0, 0)
-    world._exchange.refresh()
-    world._exchange.blocks.reindex()
+    world.run(0)  # the first tick is open, and all have decided
     world._exchange.score()
     state, language = world._exchange.state, world._exchange.market.language
     assert language is not None

@@ -48,10 +48,12 @@ class Python(BidPolicy):
     """The same, with a memory of its own."""
 
     def start(self, view: BidView, dice: np.random.Generator) -> None:
-        self.asked, self.target = [0] * view.target.size, view.target.tolist()
+        self.target = view.target.tolist()
         self.left: list[float] = []
 
     def decide(self, view: BidView) -> RequestFunction | None:
+        if view.tick == 0:  # as the compiled one begins anew
+            self.asked = [0] * view.target.size
         return None if view.tick % 7 else RequestFunction(self.bid)
 
     def bid(self, campaign: int, rate: float, budget_left: float, requests_left: int) -> float:
