@@ -11,7 +11,7 @@ import numpy as np
 
 from ...simulator.core.errors import PolicyError
 from ...simulator.seats.seat import Policy
-from .saved import agent_file, load_agent
+from .saved import agent_file, card_of, check_sees, load_agent
 
 
 @dataclass
@@ -28,10 +28,10 @@ class Learned(Policy[Any, Any]):
         if not self.path:
             raise PolicyError("an agent is needed: name its file or folder: agent:PATH")
         self.path = str(agent_file(self.path))  # results depend on the file alone, not on logs beside it
-        self._agent = load_agent(self.path)
-        kind = environment_class(self._agent.card.environment, self.path)
+        kind = environment_class(card_of(self.path).environment, self.path)
         self.seat, self._kind = kind.seat, kind
-        self._agent.check_sees(self.path, kind.vectors.features)
+        check_sees(self.path, kind.vectors.features)
+        self._agent = load_agent(self.path)
 
     def start(self, view: Any, dice: np.random.Generator) -> None:
         self._vectors = self._kind.vectors_for(self._agent.card.environment_settings)

@@ -46,11 +46,6 @@ class Agent:
     def __init__(self, card: Card, policy: Any) -> None:
         self.card, self._policy = card, policy
 
-    def check_sees(self, file: str, features: Sequence[str]) -> None:
-        """Raises `PolicyError` unless the observations that it was trained on have these features."""
-        if self.card.features != tuple(features):
-            raise PolicyError(f"the agent in {file!r} cannot see this: {_difference(self.card.features, tuple(features))}")
-
     def act(self, observation: Floats32) -> Floats32:
         """The action, shape (actions,), on one observation, shape (features,)."""
         action: Floats32 = self._policy.predict(observation, deterministic=True)[0]
@@ -74,6 +69,18 @@ def agent_file(path: str | Path) -> Path:
     """The file of an agent that is named by it or by the folder of its training."""
     path = Path(path).expanduser()
     return path / "agent.zip" if path.is_dir() else path
+
+
+def card_of(path: str | Path) -> Card:
+    """What a saved agent says of itself, without its networks. Raises `PolicyError` as `load_agent` does."""
+    return _read(agent_file(path))[0]
+
+
+def check_sees(path: str | Path, features: Sequence[str]) -> None:
+    """Raises `PolicyError` unless the observations that a saved agent was trained on have these features."""
+    seen = card_of(path).features
+    if seen != tuple(features):
+        raise PolicyError(f"the agent in {str(path)!r} cannot see this: {_difference(seen, tuple(features))}")
 
 
 def load_agent(path: str | Path) -> Agent:

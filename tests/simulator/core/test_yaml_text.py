@@ -156,7 +156,7 @@ def test_settings_are_numbers_as_a_person_means_them() -> None:
     assert parsed(["a=010", "b=1e-4", "c=.5", "d=[1, 20]", "e=no", "f=true"]) == {
         "a": 10, "b": 1e-4, "c": 0.5, "d": [1, 20], "e": "no", "f": True,
     }  # fmt: skip
-    assert make_settings("ppo", parsed(["n_steps=1.2e2", "learning_rate=1e-3"])).n_steps == 120
+    assert make_settings("ppo", parsed(["n_steps=1.28e2", "learning_rate=1e-3"])).n_steps == 128
 
 
 @pytest.mark.parametrize(

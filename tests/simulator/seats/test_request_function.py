@@ -48,7 +48,7 @@ class Python(BidPolicy):
     """The same, with a memory of its own."""
 
     def start(self, view: BidView, dice: np.random.Generator) -> None:
-        self.target = view.target.tolist()
+        self.asked, self.target = [0] * view.target.size, view.target.tolist()
         self.left: list[float] = []
 
     def decide(self, view: BidView) -> RequestFunction | None:
