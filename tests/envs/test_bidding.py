@@ -93,10 +93,6 @@ def test_same_seed_same_bytes_and_another_seed_others() -> None:
     assert not np.array_equal(episode(env, 0)[0], episode(env, 1)[0])
 
 
-def test_engines_agree_to_the_last_bit() -> None:
-    assert digest(BiddingEnv(TINY, engine="events"), days=2) == digest(BiddingEnv(TINY), days=2)
-
-
 def test_processes_agree_to_the_last_bit() -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar, NamedTuple
 
+import gymnasium
 import numpy as np
 import pytest
+from gymnasium.utils.env_checker import check_env
 
+from adarena.agents.catalogue import make_policy
+from adarena.agents.learning.saved import load_agent
+from adarena.agents.learning.settings import make_settings
+from adarena.agents.learning.training import train
+from adarena.agents.parameters import Uniform
+from adarena.benchmarks.comparison import measuring, report
+from adarena.benchmarks.comparison import suite as suites
+from adarena.benchmarks.comparison.suite import Metric, Shown, Suite, against_hindsight
+from adarena.envs.base import DAYS, Case, SeatEnv
+from adarena.envs.frames import Frame, Panel
 from adarena.simulator import MarketError, PolicyError, Scenario, World
 from adarena.simulator.core.arrays import Floats
 from adarena.simulator.core.money import MICRO
@@ -74,6 +91,17 @@ class EveryOtherHour(TollPolicy):
     def decide(self, view: TollView) -> Toll:
         self.seen.append(view)
         return Toll(0.0 if view.moment.now_us // 3_600_000_000 % 2 else 0.9)
+
+
+@dataclass
+class Constant(TollPolicy):
+    """The same toll all day."""
+
+    SPACE: ClassVar = {"price": Uniform(0.0, 0.5)}
+    price: float = 0.0
+
+    def decide(self, view: TollView) -> Toll:
+        return Toll(self.price)
 
 
 class TollVectors:
@@ -160,37 +188,117 @@ def test_the_old_name_of_the_bid_seat_is_refused_with_the_new_one() -> None:
         World(TINY, {"bid": EveryOtherHour()})
 
 
-def test_an_environment_of_it_is_a_few_lines(cadence: Cadence) -> None:
-    from gymnasium.utils.env_checker import check_env
+class TollEnv(SeatEnv):
+    """A day of tolls; a step is worth the revenue that it brought."""
 
-    from adarena.envs.base import DAYS, Case, SeatEnv
+    metadata: ClassVar[dict[str, Any]] = {**SeatEnv.metadata, "features": TollVectors.features}  # type: ignore[misc]
+    seat, vectors, options = "toll", TollVectors, ("day",)
 
-    class TollEnv(SeatEnv):
-        """Revenue for tolls."""
+    def __init__(self, render_mode: Any = None) -> None:
+        super().__init__(TINY, DAYS, "compiled", render_mode)
 
-        metadata: ClassVar[dict[str, Any]] = {"render_modes": [], "features": TollVectors.features}
-        seat, vectors, options = "toll", TollVectors, ("day",)
+    def case(self, options: Any) -> Case:
+        day = options.get("day", int(self.np_random.integers(*self.days)))
+        return Case(day, {"toll": Open()}, {"day": day})
 
-        def case(self, options: Any) -> Case:
-            day = options.get("day", int(self.np_random.integers(*self.days)))
-            return Case(day, {"toll": Open()}, {"day": day})
+    def begin(self, case: Case, world: World, view: TollView) -> tuple[TollVectors, dict[str, Any]]:
+        self._revenue = 0.0
+        return TollVectors(), {"day": case.day}
 
-        def begin(self, case: Case, world: World, view: TollView) -> tuple[TollVectors, dict[str, Any]]:
-            self._revenue = 0.0
-            return TollVectors(), {"day": case.day}
+    def judge(self, world: World, view: TollView) -> tuple[float, dict[str, Any]]:
+        before, self._revenue = self._revenue, float(world.ledger.spend().sum())
+        return self._revenue - before, {}
 
-        def judge(self, world: World, view: TollView) -> tuple[float, dict[str, Any]]:
-            before, self._revenue = self._revenue, float(world.ledger.spend().sum())
-            return self._revenue - before, {}
+    def frame(self) -> Frame:
+        world, ticks = self.world, self.scenario.ticks_per_day
+        course = np.append(world.ledger.spend().sum(axis=1).cumsum(), np.full(ticks - world.ledger.closed, np.nan))
+        panel = Panel("revenue", "Revenue", "currency", np.append(0.0, course), "so far", "{:.2f}")
+        return Frame("tolls", f"tick {world.ledger.closed}", world.ledger.closed, np.arange(ticks + 1.0), (panel,))
 
-    env = TollEnv(TINY, DAYS, "compiled")
+
+class TollSuite(Suite[World]):
+    """Revenue, and what is sold under the toll; there is one unit, and nobody else in the seat."""
+
+    seat, unit, eligible, constant = "toll", "market", "markets", "toll"
+    mixes: ClassVar = {"alone": "nobody else"}
+    numbers: ClassVar = {"score": "revenue", "sold": "impressions"}
+    metrics = (*against_hindsight("toll", "revenue"), Metric("sold", "mean", "sold", table=Shown("sold", ",.0f")))
+    scenario, compared, reference, tuned = "tiny", ("constant", "hourly"), "constant", ("constant",)
+
+    def units(self, scenario: Scenario) -> list[int]:
+        return [0]
+
+    def world(self, scenario: Scenario, case: suites.Case, policy: Any, mix: str, judged: bool) -> World:
+        return World(scenario, {"toll": policy}, seed=case.seed)
+
+    def score(self, world: World, case: suites.Case) -> float:
+        return float(world.ledger.spend().sum())
+
+    def measure(self, world: World, case: suites.Case) -> dict[str, float]:
+        return {"sold": float(world.ledger.impressions().sum())}
+
+    def constants(self, scenario: Scenario, case: suites.Case) -> list[Constant]:
+        return [Constant(price) for price in (0.0, 0.02, 0.1)]
+
+    def worthless(self, scenario: Scenario, case: suites.Case) -> str:
+        return "nobody pays any toll"
+
+
+@pytest.fixture
+def registered(cadence: Cadence, monkeypatch: pytest.MonkeyPatch) -> Iterator[Suite[World]]:
+    """What a package of one's own would write: a module of policies, a suite, an environment."""
+    policies, suite = ModuleType("adarena.agents.toll"), TollSuite()
+    vars(policies).update({**globals(), "POLICIES": {"constant": Constant, "hourly": EveryOtherHour}})
+    for kind in (Constant, EveryOtherHour):
+        monkeypatch.setattr(kind, "__module__", "adarena.agents.toll")
+    monkeypatch.setitem(sys.modules, "adarena.agents.toll", policies)
+    gymnasium.register("Toll-v0", TollEnv)
+    yield suite
+    gymnasium.registry.pop("Toll-v0")
+
+
+def test_an_environment_of_it_is_a_few_lines(registered: Suite[World], cadence: Cadence) -> None:
+    env = gymnasium.make("Toll-v0", render_mode="ansi").unwrapped
     check_env(env, skip_render_check=True)
     env.reset(seed=0)
     steps, total, over = 0, 0.0, False
     while not over:
         _, gained, over, _, _ = env.step(np.array([-0.9], np.float32))
-        steps, total = steps + 1, total + gained
+        steps, total = steps + 1, total + float(gained)
     assert steps == TINY.horizon_us // (TINY.tick_us if cadence is Cadence.TICK else 600_000_000)
-    assert total == pytest.approx(env.world.ledger.spend().sum())
+    assert total == pytest.approx(env.world.ledger.spend().sum())  # type: ignore[attr-defined]
+    assert "revenue" in str(env.render())
     with pytest.raises(MarketError, match=r"^there is no option 'campaign'; known are day$"):
         env.reset(options={"campaign": 1})
+
+
+def test_a_suite_of_it_is_compared_like_any_other(registered: Suite[World]) -> None:
+    labels = {"free": "constant", "dear": "constant:price=0.1", "hourly": "hourly"}
+    results = measuring.run(registered, TINY, labels, 2)
+    for place, case in enumerate(results.cases):
+        revenue = {}
+        for label, policy in (("free", Constant()), ("dear", Constant(0.1)), ("hourly", EveryOtherHour())):
+            world = World(TINY, {"toll": policy}, seed=case.seed)
+            world.run()
+            revenue[label] = float(world.ledger.spend().sum())
+            assert results.runs[label][place].numbers["score"] == revenue[label]
+        assert results.yardsticks[place].score >= max(revenue["free"], revenue["dear"])
+    found = report.estimates(results, "free")
+    assert found["free"]["difference_to_reference"].mean == 0
+    assert found["hourly"]["sold"].mean < found["free"]["sold"].mean
+
+
+def test_an_agent_that_was_trained_in_it_sits_in_it(registered: Suite[World], tmp_path: Path) -> None:
+    changes = {"envs": 2, "group": 1, "n_steps": 24, "batch_size": 48, "n_epochs": 1}
+    train("Toll-v0", make_settings("ppo", changes), 48, 0, tmp_path)
+    policy = make_policy("toll", f"agent:{tmp_path}")
+    world = World(TINY, {"toll": policy})
+    world.run()
+    actor, env = load_agent(tmp_path), gymnasium.make("Toll-v0")
+    observation, _ = env.reset(options={"day": 0})
+    over = False
+    while not over:
+        observation, _, over, _, _ = env.step(actor.act(observation))
+    assert env.unwrapped.world.ledger.counts.tobytes() == world.ledger.counts.tobytes()  # type: ignore[attr-defined]
+    with pytest.raises(PolicyError, match="toll"):
+        make_policy("bidding", f"agent:{tmp_path}")
