@@ -135,7 +135,7 @@ def bounded(action: Any, shape: tuple[int, ...]) -> Floats:
         raise PolicyError(f"an action is {what} from -1 to 1, not {action!r}") from None
     if a.shape != shape:
         raise PolicyError(f"an action has shape {shape}, not {a.shape}")
-    allowed = np.abs(a) <= ROUNDED  # not so for NaN
-    if not allowed.all():
-        raise PolicyError(f"an action lies from -1 to 1, not at {a[~allowed][0]}")
-    return np.clip(a, -1.0, 1.0)
+    if not -ROUNDED <= a.min() <= a.max() <= ROUNDED:  # not so for NaN
+        raise PolicyError(f"an action lies from -1 to 1, not at {a[~(np.abs(a) <= ROUNDED)][0]}")
+    kept: Floats = np.minimum(np.maximum(a, -1.0), 1.0)
+    return kept

@@ -68,7 +68,8 @@ class BidSeat(Seat[BidView, Decision, BidHolding]):
         )  # told before the first tick
         self._no_price = np.full(len(self.units), np.nan)
         expected = float(exchange.scenario.expected_requests)
-        self._views = Views(exchange.shares, expected, MICRO, self._facts())
+        self._facts, self._facts_at = self._look_up(), 0  # ticks closed when they were looked up
+        self._views = Views(exchange.shares, expected, MICRO, self._facts)
         exchange.on_scores.append(self._ask_for_offers)
         exchange.on_fault.append(self._raise)
 
@@ -103,10 +104,14 @@ class BidSeat(Seat[BidView, Decision, BidHolding]):
             span = self._exchange.state.rules.state[holding.state_span]
             holding.decision.state[:] = span.reshape(holding.decision.state.shape)
         today = self._ledger.closed - moment.day * moment.ticks  # ticks of it that have closed
-        leads_told = [self._told_leads(holding.held, ticks) for ticks in (min(self._ledger.closed, 1), today)]
-        return self._views.view(holding.known, moment, self._facts(), *leads_told)
+        leads_told: tuple[ToldLeads | None, ...] = ()
+        if self._ledger.leads is not None:
+            leads_told = tuple(self._told_leads(holding.held, ticks) for ticks in (min(self._ledger.closed, 1), today))
+        if self._facts_at != self._ledger.closed:  # else they are the same arrays, whatever is in them by now
+            self._facts, self._facts_at = self._look_up(), self._ledger.closed
+        return self._views.view(holding.known, moment, self._facts, *leads_told)
 
-    def _facts(self) -> Facts:
+    def _look_up(self) -> Facts:
         exchange, ledger, state, last = self._exchange, self._ledger, self._exchange.state, self._ledger.closed - 1
         counts, sums = (ledger.counts[last], ledger.sums[last]) if last >= 0 else self._nothing
         price = ledger.market_price[last] if last >= 0 and self._price_told else self._no_price
