@@ -9,8 +9,6 @@ from ..simulator.core import numeric
 from ..simulator.core.errors import MarketError
 
 Split = Literal["train", "validation", "test"]
-
-
 SPLITS: dict[Split, range] = {
     "train": range(800_000),
     "validation": range(800_000, 1_000_000),

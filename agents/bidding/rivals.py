@@ -14,8 +14,6 @@ from .fixed import Fixed
 from .pid import PID
 
 MOST = 8  # campaigns whose seats are handed round
-
-
 # Kinds of rivals, dealt in turn within each vertical.
 MIXES: dict[str, tuple[type[BidPolicy], ...]] = {
     "mixed": (PID, Fixed, PID, DualMirrorDescent),  # half PID, a quarter each of the others

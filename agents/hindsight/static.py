@@ -15,14 +15,8 @@ from ...simulator.core.numeric import real
 P = TypeVar("P")  # a policy that decides the same all day
 
 HALVINGS = 5  # of the search's steps, from coarse to fine
-
-
 COARSE = range(-3, 4)  # first constants tried on a scale, in coarse steps from its centre
-
-
 FARTHEST = 60  # coarse steps from the centre after which the search gives up
-
-
 PEAKS = 2  # how many of the best are refined: score over a scale has several peaks
 
 

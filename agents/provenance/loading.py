@@ -15,8 +15,6 @@ from ...simulator.core.errors import PolicyError, suggest
 from . import sources, watching
 
 FROM_FILE = "_adarena_policies_"  # prefix of the modules that were loaded from files
-
-
 _named: dict[type, tuple[str, Path]] = {}  # the module that a class was named by, and where its imports are sought
 
 

@@ -20,29 +20,13 @@ from types import FrameType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
 UNKNOWN = "?"  # the digest of what cannot be told: equal to none
-
-
 ABSENT = "absent"
-
-
 RACY_S = 2.0  # a file this young may change once more without a new time of change
-
-
 seen: dict[Path, str] = {}  # the digest of each source of the user's when it was loaded
-
-
 reads: dict[Path, dict[str, str]] = {}  # what the code of each source has read: paths as given, digests as read
-
-
 since: list[float] = []  # when the hook was set
-
-
 _written: dict[Path, set[str]] = {}  # what the code of each source has made itself
-
-
 _inside = threading.local()
 
 

@@ -32,18 +32,10 @@ from ...simulator.core.compiled import cache_directory
 from ...simulator.core.errors import MarketError
 
 ROOT = Path(__file__).parents[2]
-
-
 VERSION = 4  # of the table
-
-
 PATIENCE_S = 60.0  # for another process to let the file go
-
-
 # What a row is found by; `case` is JSON, `kind` is what was measured: run, trial or hindsight.
 KEY = ("suite", "code", "scenario", "rivals", "policy", "source", "case", "kind")
-
-
 # `numbers` is JSON, by name as the suite has them; `reads` as well: digests of files by path.
 TABLE = """
 CREATE TABLE IF NOT EXISTS rows (
@@ -52,11 +44,7 @@ CREATE TABLE IF NOT EXISTS rows (
     PRIMARY KEY (suite, code, scenario, rivals, policy, source, "case", kind)
 ) WITHOUT ROWID
 """
-
-
 WHERE = " AND ".join(f'"{name}" = ?' for name in KEY)
-
-
 # What numbers depend on: what is simulated and who decides, what suites measure, and how it is played.
 SOURCES = (
     "simulator/**/*.py", "agents/**/*.py", "envs/**/*.py", "benchmarks/suites/**/*.py",

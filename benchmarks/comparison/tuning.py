@@ -25,11 +25,7 @@ from .store import Store, code_version
 from .suite import Suite
 
 FINALISTS = 6  # configurations that meet again on validation days, beside the policy as given
-
-
 MOST = 100_000  # configurations of a policy
-
-
 DIGITS = 4  # of a searched value: what is written is what was tried
 
 

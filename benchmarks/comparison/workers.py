@@ -14,8 +14,6 @@ from typing import TypeVar
 from ...simulator.core.errors import MarketError
 
 T = TypeVar("T")
-
-
 R = TypeVar("R")
 
 

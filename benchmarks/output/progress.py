@@ -13,8 +13,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from .tables import plain_console
 
 PATIENCE_S = 2.0
-
-
 INTERVAL_S = 30.0  # between two lines off a terminal
 
 

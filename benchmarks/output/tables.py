@@ -17,8 +17,6 @@ def plain_table(title: str, caption: str | None = None) -> Table:
 
 
 GOOD, BAD = "green", "red"
-
-
 PIPED = 110  # columns where the output is no terminal
 
 

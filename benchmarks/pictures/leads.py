@@ -20,15 +20,9 @@ if TYPE_CHECKING:
 
 
 STEPS = ("clicks", "form opens", "submits", "qualified", "sales")
-
-
 UNITS = (("s", 1.0), ("min", 60.0), ("h", 3600.0), ("days", 86_400.0))
-
-
 TIMES = ((10.0, "10 s"), (60.0, "1 min"), (600.0, "10 min"), (3600.0, "1 h"), (6 * 3600.0, "6 h"), (86_400.0, "1 day"),
          (7 * 86_400.0, "1 week"), (28 * 86_400.0, "4 weeks"))  # fmt: skip
-
-
 CURVES = ((Step.SUBMIT, "submits", "#4c72b0"), (Step.QUALIFY, "qualified leads", "#2f7d4f"), (Step.SELL, "sales", "#e08a4f"))
 
 

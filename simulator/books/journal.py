@@ -32,11 +32,7 @@ from .hashing import hashed
 from .schemas import CANDIDATES, CATEGORIES, EVENTS, FEATURES, IMPRESSIONS, REQUESTS, STAGES, TRUTH
 
 ROWS = 1 << 16  # of a row group
-
-
 NONE = -1  # where a market has no surface, query, session or creative
-
-
 SCHEMAS = {
     "requests": REQUESTS, "impressions": IMPRESSIONS, "truth": TRUTH, "events": EVENTS, "features": FEATURES,
     "candidates": CANDIDATES,

@@ -8,18 +8,10 @@ from ..engine.state import JOURNAL_INTS
 from ..response.counters import COUNTERS
 
 STAGES = ("recall", "rough", "fine")  # that a candidate left last
-
-
 ASKED = ("request", "time_us", "user", "segment", "surface", "query", "session", "page")
-
-
 REQUESTS = pa.schema([(name, pa.int64()) for name in ASKED])
-
-
 # What became of a click on a lead campaign's ad; its submit is the conversion.
 LEAD = (("form_opened", pa.bool_()), ("qualified_us", pa.int64()), ("sold_us", pa.int64()))
-
-
 IMPRESSIONS = pa.schema(
     [
         *((name, pa.int64()) for name in JOURNAL_INTS[:6]),
@@ -33,19 +25,11 @@ IMPRESSIONS = pa.schema(
         *LEAD,
     ]
 )
-
-
 TRUTH = pa.schema([("request", pa.int64()), ("slot", pa.int64()), ("true_rate", pa.float64())])
-
-
 EVENTS = pa.schema([("time_us", pa.int64()), ("what", pa.string()), ("campaign", pa.int64()), ("amount", pa.float64())])
-
-
 CATEGORIES = (
     "user", "segment", "campaign", "vertical", "ad", "creative", "format", "surface", "query", "intent", "hour", "slot",
 )  # fmt: skip
-
-
 FEATURES = pa.schema(
     [
         *((name, pa.int64()) for name in ("request", "time_us")),
@@ -60,8 +44,6 @@ FEATURES = pa.schema(
         *LEAD,
     ]
 )
-
-
 CANDIDATES = pa.schema(
     [
         ("request", pa.int64()),

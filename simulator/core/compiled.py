@@ -29,15 +29,9 @@ from .disk import reason
 
 # Arrays are never made inside a kernel, so none is counted: counting them took five times as long as the work.
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
-
-
 # Numba's settings, by environment or file, that change the code it makes; the processor is in its own index.
 FLAGS = ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "LLVM_REFPRUNE_PASS")
-
-
 COMPILED = re.compile(rb"^@(kernel|inlined|spelt_out|intrinsic|numba\.njit)\b", re.MULTILINE)
-
-
 IMPORT = re.compile(rb"^from (\.+)([\w.]*) import (\([^)]*\)|[^\n]*)", re.MULTILINE)
 
 

@@ -6,8 +6,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 MICRO = 1_000_000
-
-
 UNLIMITED = np.int64(1 << 61)
 
 

@@ -18,8 +18,6 @@ from numba.extending import intrinsic
 from .money import UNLIMITED
 
 SIGNATURE = types.float64(types.float64, types.int64, types.int64, types.float64[::1])
-
-
 _ADDRESSED = types.float64(types.float64, types.int64, types.int64, types.CPointer(types.float64), types.int64)
 
 

@@ -18,8 +18,6 @@ def _libraries() -> list[Any]:
 
 
 _lock = threading.Lock()
-
-
 _users: list[list[int]] = []  # the numbers of threads before, once for each who holds them
 
 

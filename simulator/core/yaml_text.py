@@ -15,8 +15,6 @@ import yaml
 from yaml.constructor import ConstructorError
 
 _TAG = "tag:yaml.org,2002:"
-
-
 # Plain scalars that are no text, each with the characters that it may begin with.
 _PLAIN = (
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),

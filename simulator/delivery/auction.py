@@ -14,11 +14,7 @@ import numpy as np
 from ..core.compiled import inlined
 
 FIRST, SECOND, GSP, VCG = range(4)
-
-
 ENDLESS = np.float32(np.inf)
-
-
 PRICING = {"first": FIRST, "second": SECOND, "gsp": GSP, "vcg": VCG}
 
 

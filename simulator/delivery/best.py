@@ -9,14 +9,8 @@ import numpy as np
 from ..core.compiled import inlined
 
 NOBODY = np.float32(-1e30)  # the log worth of an ad that takes no part
-
-
 REACH = np.float32(40.0)  # log worth so far below the best is as good as nothing
-
-
 BINS = 1024  # of the histograms by which the best are found
-
-
 SAMPLED = 1024  # scores from which a first threshold is guessed
 
 

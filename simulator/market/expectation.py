@@ -29,8 +29,6 @@ from .expected_day import expected_day, least_winning_costs
 from .sample import Sample, _mean_rates, _sample
 
 STEPS = 1000  # of a campaign's histogram of prices, from 0 to the largest of the sample
-
-
 ROUNDS = 200  # of the fixed point for prior multipliers, with falling steps: campaigns push each other's prices about
 
 

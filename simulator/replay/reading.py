@@ -18,8 +18,6 @@ from ..core.errors import LogError
 from .log import Log, _impressions, _utf8
 
 HEAD = 1 << 16  # bytes that tell what a file is; its first line lies within
-
-
 # Names under which columns are recognised, compared in lower case without punctuation.
 NAMES = {
     "price": ("price", "marketprice", "payprice", "payingprice", "winprice", "winningprice", "leastwinningcost"),
@@ -27,11 +25,7 @@ NAMES = {
     "click": ("click", "clicked", "clicks", "isclick"),
     "time": ("time", "order", "timestamp", "timeus", "timems", "datetime"),
 }
-
-
 OPTIONAL = {"click", "time"}
-
-
 HEADERLESS = {"click": "0", "price": "1", "rate": "2"}
 
 

@@ -19,8 +19,6 @@ from ..scenario.people import day_shares
 from ..scenario.tree import Scenario
 
 NEVER = np.int64(1 << 62)
-
-
 GAP, SEGMENT, USER = int(Stream.GAP), int(Stream.SEGMENT), int(Stream.USER)
 
 

@@ -13,11 +13,7 @@ from .part import LogOdds, NonNegative, Part, Share
 
 Number = Annotated[int, Field(ge=1, le=64)]
 Weight = Annotated[float, Field(ge=0, le=1e9)]
-
-
 Format = Literal["image", "video", "text", "lead_form", "carousel"]
-
-
 FORMATS: tuple[str, ...] = get_args(Format)  # the order of their codes
 
 

@@ -12,8 +12,6 @@ from pydantic import Field, model_validator
 from .part import LogOdds, NonNegative, Part, Positive, Share
 
 Seconds = Annotated[float, Field(ge=1e-6, le=1e9)]
-
-
 MOST_SERVERS = 100_000
 
 
@@ -173,8 +171,6 @@ class Index(Part):
 
 
 Levels = Annotated[tuple[Quotas, ...], Field(min_length=1, max_length=8)]
-
-
 Cost = Annotated[float, Field(ge=0, le=1e6)]
 
 

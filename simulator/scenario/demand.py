@@ -13,14 +13,8 @@ from .part import Count, LogOdds, Money, NonNegative, Part, Positive, Range, Sha
 from .response import DrawnLeads, Lead
 
 MOST_CAMPAIGNS = 60_000  # a rank carries its campaign in 16 bits
-
-
 Objective = Literal["max_value", "target_cpa", "target_roas", "utility"]
-
-
 Billing = Literal["cpm", "cpc", "cpa"]
-
-
 Cap = Annotated[int, Field(ge=1, le=10_000, description="most impressions that a user is shown in a day of the market")]
 
 

@@ -11,24 +11,12 @@ from ..core.errors import ScenarioError, suggest
 
 # Bounds that no market needs to pass keep every product of settings finite.
 Positive = Annotated[float, Field(ge=1e-9, le=1e9)]
-
-
 NonNegative = Annotated[float, Field(ge=0, le=20)]
-
-
 LogOdds = Annotated[float, Field(ge=-50, le=50)]
-
-
 # Below the largest amount that a ledger in millionths can hold.
 Money = Annotated[float, Field(gt=0, lt=1e12)]
-
-
 Share = Annotated[float, Field(ge=0, le=1)]
-
-
 Count = Annotated[int, Field(ge=1, le=10**9)]
-
-
 Range = tuple[Positive, Positive]
 
 

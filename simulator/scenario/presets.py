@@ -16,8 +16,6 @@ DAY = (
     2.372, 2.221, 2.622, 2.008, 2.223, 2.050, 2.269, 2.081, 2.412, 2.058, 1.999, 1.649,
     1.746, 1.689, 2.043, 1.979, 2.495, 2.512, 3.110, 2.859, 3.006, 2.565, 2.538, 2.529,
 )  # fmt: skip
-
-
 # Clicks convert within minutes or within days. A third under an hour, half within a day, an eighth after two weeks, none
 # after 30 days (Chapelle 2014); no single Weibull passes through these points.
 MINUTES_AND_DAYS = (

@@ -30,17 +30,9 @@ def reported_within(parts: Sequence[DelayPart], days: float, window_days: float)
 
 
 Delay = Annotated[tuple[DelayPart, ...], Field(min_length=1)]
-
-
 HOUR_S, DAY_S = 3600.0, 86_400.0
-
-
 MINUTES = (DelayPart(weight=0.9, scale_s=180.0), DelayPart(weight=0.1, scale_s=1800.0))  # to fill in a form
-
-
 DAYS = (DelayPart(weight=0.3, scale_s=4 * HOUR_S), DelayPart(weight=0.7, shape=1.2, scale_s=3 * DAY_S))  # to call and ask
-
-
 WEEKS = (DelayPart(shape=1.3, scale_s=12 * DAY_S),)  # to decide
 
 

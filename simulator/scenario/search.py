@@ -9,8 +9,6 @@ from pydantic import Field, model_validator
 from .part import LogOdds, NonNegative, Part, Positive, Share
 
 Weight = Annotated[float, Field(ge=0, le=1e9)]
-
-
 MOST_WORDS = 6  # in a query, a word for its intent apart
 
 

@@ -29,8 +29,6 @@ from .response import Interests, Rates, Response
 from .search import Search
 
 LONGEST_US = 2**62  # times are 64-bit microseconds
-
-
 PRESETS: dict[str, Callable[..., Scenario]] = {}  # the named markets; `presets` fills it
 
 
