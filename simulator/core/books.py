@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -15,15 +16,17 @@ class Tick(NamedTuple):
     requests: int  # that came to the auction in it
 
 
-class Books:
+class Books(ABC):
     """Books of a run. Those that only ever add up have nothing to do when a day opens or a tick closes."""
 
     def open_day(self) -> None:
         """Called as a day begins, but for the first."""
+        return
 
     def close_tick(self, tick: Tick) -> None:
         """Called as a tick ends: books it and clears the kernels' counters. Raises `InvariantError` if they are wrong."""
+        return
 
+    @abstractmethod
     def to_frame(self) -> pd.DataFrame:
         """What is in them, as a table."""
-        raise NotImplementedError

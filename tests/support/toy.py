@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -22,13 +23,14 @@ LEVELS = (0.1, 0.5, 0.9)
 PEAK, NOISE = 0.6, 0.2  # where the best level of a day lies, and how far to either side
 
 
-class LevelPolicy(Policy[Any, Any]):
+class LevelPolicy(Policy[Any, Any], ABC):
     """Base of what sits in the toy seat."""
 
     seat = "toy"
 
+    @abstractmethod
     def level_of(self, day: int) -> float:
-        raise NotImplementedError
+        """The level on a day, from 0 to 1."""
 
 
 class LevelSeat:
