@@ -372,10 +372,10 @@ class World:
     def _close_tick(self, number: int, made: int) -> None:
         self._exchange.blocks.count_offered()
         queue = self._exchange.queue
-        requests = made if queue is None else int(queue.books[Served.AUCTIONED])
+        tick = Tick(number, made if queue is None else int(queue.books[Served.AUCTIONED]))
         for books in self.books.values():
-            books.close_tick(Tick(number, requests))
-        self._exchange.presence.close_tick(number % self.scenario.ticks_per_day, self.now, requests)
+            books.close_tick(tick)
+        self._exchange.presence.close_tick(number % self.scenario.ticks_per_day, self.now, tick.requests)
 
     def _control(self, roster: Roster) -> Generator[simpy.Event, Any, None]:
         """Asks a seat that does not go by ticks, after whatever ticks do at the same instant."""

@@ -9,19 +9,7 @@ from ..core.chance import Stream, generator
 from ..core.errors import PolicyError
 from ..core.rules import PythonRule
 from ..engine.state import Count, Sum
-from ..seats.bidding.decisions import (
-    BidPolicy,
-    ChunkBids,
-    Decision,
-    Multiplier,
-    RequestFunction,
-    RequestRule,
-    Requests,
-    as_rule,
-    check_form,
-    checked_bids,
-    checked_multipliers,
-)  # fmt: skip
+from ..seats.bidding.decisions import BidPolicy, ChunkBids, Decision, Multiplier, RequestRule, Requests, checked, checked_bids
 from ..seats.bidding.view import BidView, Facts, History, Known, Views
 from ..seats.seat import Moment
 from .history import PriceHistory, histogram
@@ -102,13 +90,8 @@ class _Seat:
         decision = self._policy.decide(view)
         if decision is None:
             return
-        check_form(self._name, decision, 1)
-        self._decision = decision
-        self._multiplier = np.nan
-        if isinstance(decision, Multiplier):
-            self._multiplier = float(checked_multipliers(self._name, decision, 1)[0])
-        elif isinstance(decision, RequestFunction):
-            self._decision = decision = as_rule(decision, 1, self._parts)
+        self._decision = decision = checked(self._name, decision, 1, self._parts)
+        self._multiplier = float(decision.values[0]) if isinstance(decision, Multiplier) else np.nan
         if isinstance(decision, RequestRule):
             self._state = np.ascontiguousarray(decision.state)  # the policy's own, wherever it can be: a table may be large
 

@@ -77,7 +77,22 @@ class BidPolicy(Policy[BidView, Decision]):
 BidPolicies = BidPolicy | Mapping[int | str, BidPolicy]
 
 
-def checked_multipliers(who: str, decision: Multiplier, held: int) -> Floats:
+def checked(who: str, decision: Any, held: int, parts: int) -> Decision:
+    """A decision as seats carry it out: multipliers are an array (held,), a Python function is the rule that kernels ask.
+
+    `parts` is how many units of money the kernels count for one of currency. Raises `PolicyError`, in the name of `who`, if the
+    decision is not allowed.
+    """
+    _check_form(who, decision, held)
+    if isinstance(decision, Multiplier):
+        return Multiplier(_checked_multipliers(who, decision, held))
+    if isinstance(decision, RequestFunction):
+        return _as_rule(decision, held, parts)
+    kept: Decision = decision
+    return kept
+
+
+def _checked_multipliers(who: str, decision: Multiplier, held: int) -> Floats:
     """The multipliers of a decision, shape (held,). Raises `PolicyError` if they are not that, or not allowed."""
     try:
         values = np.asarray(decision.values, np.float64)
@@ -91,7 +106,7 @@ def checked_multipliers(who: str, decision: Multiplier, held: int) -> Floats:
     return values
 
 
-def check_form(who: str, decision: Any, held: int) -> None:
+def _check_form(who: str, decision: Any, held: int) -> None:
     """Raises `PolicyError` unless this is a decision, its rule's state in order."""
     if isinstance(decision, ChunkBids) and not callable(decision.bids):
         raise PolicyError(f"the ChunkBids of {who} need a function of a block's requests, not {decision.bids!r}")
@@ -112,7 +127,7 @@ def check_form(who: str, decision: Any, held: int) -> None:
         raise PolicyError(f"{who} must decide {forms}, not {type(decision).__name__}")
 
 
-def as_rule(decision: RequestFunction, held: int, parts: int) -> RequestRule:
+def _as_rule(decision: RequestFunction, held: int, parts: int) -> RequestRule:
     """A Python function as the rule that kernels ask; see `PythonRule` for `parts`."""
     return RequestRule(PythonRule(decision.bid, parts), np.arange(held, dtype=np.float64)[:, None])
 

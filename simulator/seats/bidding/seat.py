@@ -17,19 +17,7 @@ from ...engine.state import Control
 from ...response.leads import LEADS_TOLD
 from ...scenario.tree import Scenario
 from ..seat import Holding, Moment, Policy, Seat
-from .decisions import (
-    BidPolicy,
-    ChunkBids,
-    Decision,
-    Multiplier,
-    RequestFunction,
-    RequestRule,
-    Requests,
-    as_rule,
-    check_form,
-    checked_bids,
-    checked_multipliers,
-)
+from .decisions import BidPolicy, ChunkBids, Decision, Multiplier, RequestRule, Requests, checked, checked_bids
 from .view import BidView, Facts, History, Known, ToldLeads, Views
 
 
@@ -131,13 +119,10 @@ class BidSeat(Seat[BidView, Decision, BidHolding]):
 
     def check(self, holding: BidHolding, decision: Any) -> Decision:
         """See `Seat.check`; multipliers become an array (held,)."""
-        check_form(holding.name, decision, holding.held.size)
-        if isinstance(decision, Multiplier):
-            return Multiplier(checked_multipliers(holding.name, decision, holding.held.size))
-        if self._exchange.state.bids.who.size:
+        found = checked(holding.name, decision, holding.held.size, MICRO)
+        if self._exchange.state.bids.who.size and not isinstance(found, Multiplier):
             raise PolicyError(f"{holding.name} bids by request, but behind a funnel a campaign does not meet every request")
-        checked: Decision = decision
-        return as_rule(checked, holding.held.size, MICRO) if isinstance(checked, RequestFunction) else checked
+        return found
 
     def apply(self, holding: BidHolding, decision: Decision) -> None:
         """See `Seat.apply`."""
