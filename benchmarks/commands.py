@@ -19,7 +19,6 @@ from .comparison.page import page
 from .comparison.store import Store
 from .comparison.suite import Suite
 from .output.figures import encoded
-from .output.files import as_json
 from .output.progress import progress
 from .output.tables import plain_table
 
@@ -89,7 +88,7 @@ def compare(
         results = measuring.run(suite, scenario, labels, seeds, advance, skip=terms.skip, mix=mix, jobs=terms.jobs, store=store)
     found = report.estimates(results, reference)
     console.print(report.comparison_table(results, found, reference))
-    files: dict[Path, bytes | str] = {folder / "summary.json": as_json(report.summary(results, found, reference))}
+    files: dict[Path, bytes | str] = {folder / "summary.json": report.as_json(report.summary(results, found, reference))}
     for kind in ("png", "svg"):
         files[folder / f"policies.{kind}"] = encoded(plots.comparison(results), kind)
         if suite.curve is not None:

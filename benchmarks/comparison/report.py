@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,11 @@ from .statistics import FEWEST, Estimate
 from .suite import Metric, Results, Shown
 
 Found = Mapping[str, Mapping[str, Estimate]]
+
+
+def as_json(content: Any) -> str:
+    """JSON as it stands in a file."""
+    return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
 def strata(results: Results) -> statistics.Strata:

@@ -1,1 +1,1 @@
-"""How anything is shown and kept: tables, figures, files, progress, and an end on demand."""
+"""How anything is shown: tables, figures, progress, and an end on demand."""

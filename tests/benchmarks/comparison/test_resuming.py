@@ -16,9 +16,9 @@ from adarena.benchmarks.comparison import measuring, report
 from adarena.benchmarks.comparison import store as stores
 from adarena.benchmarks.comparison.store import Store, source_digest
 from adarena.benchmarks.comparison.workers import results
-from adarena.benchmarks.output.files import write_json
 from adarena.benchmarks.suites.bidding import BIDDING
 from adarena.simulator import MarketError, PolicyError, Scenario
+from adarena.simulator.core.disk import write
 
 SMALL = ("traffic.requests_per_day=3000", "demand.campaigns=12")
 LABELS = {"pid": "pid", "dual": "dual", "fixed": "fixed"}
@@ -29,7 +29,7 @@ import sys
 from pathlib import Path
 from adarena.benchmarks.comparison import measuring, report
 from adarena.benchmarks.comparison.store import Store
-from adarena.benchmarks.output.files import write_json
+from adarena.simulator.core.disk import write
 from adarena.benchmarks.suites.bidding import BIDDING
 from adarena.simulator import Scenario
 
@@ -38,7 +38,7 @@ if __name__ == "__main__":
     scenario = Scenario.preset("bidding-small").override({SMALL})
     with Store(folder / "results.sqlite") as store:
         found = measuring.run(BIDDING, scenario, {LABELS}, 6, jobs=int(sys.argv[2]), store=store)
-    write_json(folder / "summary.json", report.summary(found, report.estimates(found, "fixed"), "fixed"))
+    write(folder / "summary.json", report.as_json(report.summary(found, report.estimates(found, "fixed"), "fixed")))
 """
 
 
@@ -89,7 +89,7 @@ def test_a_killed_run_resumes_in_two_processes_to_the_bytes_of_a_whole_run_in_on
     kill_midway(tmp_path / "killed", jobs=2)
     resumed = finish(tmp_path / "killed", jobs=2)
     whole = measuring.run(BIDDING, scenario, LABELS, 6)
-    write_json(tmp_path / "whole.json", report.summary(whole, report.estimates(whole, "fixed"), "fixed"))
+    write(tmp_path / "whole.json", report.as_json(report.summary(whole, report.estimates(whole, "fixed"), "fixed")))
     assert resumed == (tmp_path / "whole.json").read_bytes()
 
 

@@ -71,7 +71,9 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
-from adarena.benchmarks.output import figures as drawing, files as report
+from adarena.benchmarks.comparison.report import as_json
+from adarena.benchmarks.output import figures as drawing
+from adarena.simulator.core.disk import write
 from adarena.simulator import Scenario
 from adarena.simulator.core.errors import AdArenaError
 folder = Path(sys.argv[1])
@@ -81,7 +83,7 @@ with drawing.style():
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, -1))
 for deed in (
     lambda: Scenario.preset("tiny").save(folder / "a.yaml"),
-    lambda: report.write_json(folder / "a.json", list(range(99))),
+    lambda: write(folder / "a.json", as_json(list(range(99)))),
     lambda: drawing.save(figure, folder / "a.png"),
     lambda: drawing.save(figure, folder / "a.svg"),
 ):
