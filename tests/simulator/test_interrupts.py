@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from markets import assert_same, policies, scenarios
+from markets import scenarios
+from players import policies
+from tapes import assert_same
 
 from adarena.simulator import BidPolicy, BidView, MarketError, Multiplier, PolicyError, Scenario, World
 

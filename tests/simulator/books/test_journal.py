@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from markets import Action, give_tape, policies
 from places import ROOT
+from players import Action, policies
+from tapes import give_tape
 
 from adarena.simulator import Logs, MarketError, Scenario, World
 from adarena.simulator.books.hashing import hashed

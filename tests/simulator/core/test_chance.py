@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from markets import give_tape
 from numpy.typing import NDArray
 from scipy import stats
+from tapes import give_tape
 
 from adarena.simulator import BidPolicy, BidView, Multiplier, Scenario, World
 from adarena.simulator.core.chance import Stream, generator, stream_keys, uniforms

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from markets import campaigns, give_tape, scenarios
+from markets import campaigns, scenarios
 from reference import Bidder, auction, charge, owed
+from tapes import give_tape
 
 from adarena.simulator import BidPolicy, BidView, ChunkBids, Scenario, World
 from adarena.simulator.core import chance

@@ -9,11 +9,11 @@ import numba
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from funnel_markets import FULL, FUNNEL, NOTHING, crowd, market
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adarena.agents.bidding import PID, FirstPriceShading
-from adarena.benchmarks.audits.funnel import audit, traced
 from adarena.simulator import Scenario, World
 from adarena.simulator.core.chance import stream_keys
 from adarena.simulator.core.compiled import OPTIONS
@@ -25,22 +25,6 @@ from adarena.simulator.delivery.stages import channels
 from adarena.simulator.engine.state import Count
 from adarena.simulator.market.market import Market, build
 from adarena.simulator.population.campaigns import demand_weather
-
-FUNNEL: dict[str, Any] = {
-    "recall": {"dimensions": 4, "noise": 0.3},
-    "rough": {"dimensions": 6, "noise": 0.1},
-    "levels": [{"recall": 60, "rough": 20, "fine": 8}],
-}
-
-
-def market(*segment_tiers: int, **changes: Any) -> Scenario:
-    """`tiny` with 300 ads of 100 campaigns behind a small funnel; its three segments may have tiers."""
-    return Scenario.preset("tiny").override(
-        {
-            "demand.campaigns": 100, "demand.ads_per_campaign": 3, "demand.verticals": 5, "rates.belief_noise": 0.2,
-            "funnel": {**FUNNEL, **changes}, "users.tiers": segment_tiers,
-        }
-    )  # fmt: skip
 
 
 @numba.njit(**OPTIONS)
@@ -170,11 +154,6 @@ def test_a_wrong_slope_matters_only_where_bids_differ() -> None:
             assert all(set(one) == set(other) for one, other in zip(*kept, strict=True))
 
 
-def test_errors_of_the_rough_sort_lose_what_is_best() -> None:
-    lost = [audit(market(rough={"dimensions": 8, "sigma": sigma}), 200).lost[1] for sigma in (0.0, 0.5, 1.5)]
-    assert lost[0] < lost[1] < lost[2]
-
-
 def test_a_world_winnows_as_the_trace_says(tmp_path: Path) -> None:
     """Whoever wins was a candidate, at the rate that the platform believes of it; the winner of the first slot ranks first."""
     scenario = market().override({"demand.budget_share": None})
@@ -212,9 +191,6 @@ def served(levels: list[dict[str, Any]], **changes: Any) -> World:
     return world
 
 
-FULL = {"recall": 60, "rough": 20, "fine": 8}
-
-
 def test_who_has_waited_gets_less_work_and_fewer_ads(tmp_path: Path) -> None:
     costs = {"funnel.fine_cost_s": 3.0}  # 60 s for all quotas
     full = served([FULL], **costs)
@@ -247,69 +223,6 @@ def test_cached_ads_are_worth_less_than_chosen_ones_and_none_nothing() -> None:
     assert worth[0] > 1.5 * worth[1]
 
 
-def test_more_candidates_lose_less_and_gains_diminish() -> None:
-    quotas = [12, 24, 60, 150]
-    lost = [audit(market(levels=[{"recall": q, "rough": 10, "fine": 5}]), 300).lost[0] for q in quotas]
-    gains = -np.diff(lost)
-    assert (gains > 0).all()
-    assert gains[0] / 12 > gains[1] / 36 > gains[2] / 90
-
-
-def test_audit_of_a_funnel_that_passes_everything() -> None:
-    everything = market(
-        recall={"dimensions": 8}, rough={"dimensions": 8}, levels=[{"recall": 300, "rough": 300, "fine": 100}],
-        popular_share=0.0, exploring_share=0.0,
-    ).override({"rates.belief_noise": 0.0})  # fmt: skip
-    found = audit(everything, 50)
-    np.testing.assert_allclose(found.survival, 1)
-    np.testing.assert_allclose(found.recall, 1)
-    np.testing.assert_allclose(found.lost, 0, atol=1e-6)
-    assert (found.consistency > 0.999).all()
-
-
-def test_an_audit_of_the_fine_sort_takes_queries_as_the_platform_does() -> None:
-    """What is believed of queries is noise: so are the scores of all stages."""
-    search = {"concepts": 200, "queries": 500, "head_queries": 100, "keywords": 8, "query_weight": 5.0}
-    rare = market().override({"demand.conversion_rate": 0.1})
-    right, wrong = (audit(rare.override({"search": {**search, "belief_noise": noise}}), 100) for noise in (0.0, 5.0))
-    assert right.consistency[2] > 0.8
-    assert wrong.consistency[2] < right.consistency[2] - 0.3
-
-
-def test_an_audit_weighs_the_slots_of_the_surface_of_each_request() -> None:
-    """Half of the requests have one slot, the others two; of the best ads a thousand impressions are worth what they are."""
-    places = [{"name": "one", "share": 1, "exposure": [0.5]}, {"name": "two", "share": 1, "exposure": [1.0, 0.4]}]
-    scenario = market().override({"surfaces": places})
-    found, owner = audit(scenario, 60), build(scenario).campaigns.ad_campaign
-    worth, seen = 0.0, 0.0
-    for request in traced(scenario, 60, 0):
-        exposure = [0.5] if request.exposure[0] == 0.5 else [1.0, 0.4]
-        best = np.sort([request.worth[owner == k].max() for k in np.unique(owner)])[::-1]
-        worth, seen = worth + best[: len(exposure)] @ exposure, seen + sum(exposure)
-    assert 0.5 * 60 < seen < 1.4 * 60
-    assert found.best_ecpm == pytest.approx(1000 * worth / seen)
-
-
-def test_new_ads_are_found_by_exploring() -> None:
-    """Without a history a popular new ad looks like any other; what exploring finds is shown to be better."""
-    known, new = market(), market(new_share=1.0)
-    assert audit(new, 200).lost[2] > audit(known, 200).lost[2]
-
-
-def crowd(**rich: Any) -> Scenario:
-    """Ten campaigns that bid four times as much as ten others, of whom five come to an auction of one slot."""
-    worth, own = [20.0] * 10 + [5.0] * 10, [rich] * 10 + [{}] * 10
-    campaigns = [{"name": f"c{k}", "value_per_conversion": worth[k], **own[k]} for k in range(20)]
-    funnel = {"popular_share": 0.0, "exploring_share": 0.0, "levels": [{"recall": 20, "rough": 20, "fine": 5}]}
-    return Scenario.preset("tiny").override(
-        {
-            "demand": {"kind": "listed", "advertisers": [{"name": c["name"], "campaigns": [c]} for c in campaigns]},
-            "traffic.requests_per_day": 12_000, "traffic.arrivals": "even", "users.count": 100, "funnel": funnel,
-            "auction.slots": 1, "auction.exposure": [1.0], "rates.affinity": 0.3,
-        }
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize("billing", ["cpm", "cpc", "cpa"])
 def test_who_cannot_pay_leaves_the_index_at_the_next_tick(billing: str) -> None:
     """Rich campaigns of a small budget: once it is spent the others fill every slot."""
@@ -329,100 +242,6 @@ def test_who_has_reached_its_cap_leaves_room_for_others() -> None:
     assert shown[:, :10].sum() == 10 * 100
     assert shown.sum() > 0.8 * world.ledger.requests().sum()
     assert (shown.sum(axis=1)[12:] == world.ledger.requests()[12:]).all()
-
-
-LEAN = {"recall": 12, "rough": 6, "fine": 3}
-CACHED = {"recall": 0, "rough": 0, "fine": 5}
-NOTHING = {"recall": 0, "rough": 0, "fine": 0}
-
-
-def tiered(*own: dict[str, Any] | None, **changes: Any) -> Scenario:
-    """The market with a tier for each of its three segments: 0, 1, 2, of which some have full quotas of their own."""
-    tiers = [{"tier": tier, "levels": [quotas]} for tier, quotas in enumerate(own) if quotas is not None]
-    return market(0, 1, 2, tiers=tiers, popular_share=0.2, exploring_share=0.2).override(changes)
-
-
-def shown(scenario: Scenario, folder: Path) -> dict[int, list[tuple[Any, ...]]]:
-    """Ad, price and belief of the impressions of each request of a day, and its segment in front."""
-    World(scenario, seed=5, journal=folder).run()
-    requests = pq.read_table(folder / "requests.parquet").to_pydict()
-    out: dict[int, list[tuple[Any, ...]]] = {i: [(s,)] for i, s in zip(requests["request"], requests["segment"], strict=True)}
-    columns = pq.read_table(folder / "impressions.parquet").to_pydict()
-    for i, *rest in zip(*(columns[name] for name in ("request", "ad", "slot", "price", "believed_rate")), strict=True):
-        out[i].append(tuple(rest))
-    return out
-
-
-@pytest.mark.parametrize("first", [FULL, CACHED, NOTHING], ids=["full", "cached", "nothing"])
-def test_a_tier_is_shown_what_a_market_with_its_quotas_shows(first: dict[str, Any], tmp_path: Path) -> None:
-    """Without budgets requests do not touch each other: each is as in the market where its tier's quotas hold for all."""
-    free = {"demand.budget_share": None}
-    mixed = shown(tiered(first, LEAN, **free), tmp_path / "mixed")
-    for segment, quotas in enumerate([first, LEAN, FULL]):
-        alone = shown(tiered(quotas, quotas, quotas, **free), tmp_path / str(segment))
-        mine = [i for i, (whose, *_) in mixed.items() if whose == (segment,)]
-        assert len(mine) > 300
-        assert [mixed[i] for i in mine] == [alone[i] for i in mine]
-        assert any(len(mixed[i]) > 1 for i in mine) == (quotas is not NOTHING)
-
-
-def test_tiers_with_the_quotas_of_all_are_no_tiers() -> None:
-    """The books of a market do not depend on whether its quotas are written down once or for each tier, with servers or not."""
-    levels = [FULL, {**LEAN, "after_wait_s": 100.0}]
-    own = [{"tier": tier, "levels": levels} for tier in range(3)]
-    for serving in (None, {"servers": 1, "service_s": 60.0}):
-        worlds = [
-            World(market(0, 1, 2, levels=levels, tiers=tiers).override({"serving": serving}), seed=2) for tiers in ([], own)
-        ]
-        for world in worlds:
-            world.run()
-        np.testing.assert_array_equal(worlds[0].ledger.counts, worlds[1].ledger.counts)
-        np.testing.assert_array_equal(worlds[0].ledger.sums, worlds[1].ledger.sums)
-
-
-def test_servers_work_as_long_as_a_tier_has_candidates(tmp_path: Path) -> None:
-    """With servers to spare nobody steps down, and the work is the sum of what each request's tier costs."""
-    costs = {"funnel.recall_cost_s": 0.01, "funnel.rough_cost_s": 0.02, "funnel.fine_cost_s": 0.1}
-    serving = {"servers": 200, "service_s": 1.0, "service": "fixed"}
-    scenario = tiered(NOTHING, LEAN, **costs, serving=serving)
-    world = World(scenario, seed=1, journal=tmp_path)
-    world.run()
-    assert world.serving is not None
-    assert scenario.funnel is not None
-    segment = pq.read_table(tmp_path / "requests.parquet")["segment"].to_numpy()
-    total = world.serving.counts.sum(axis=0)
-    assert total[Served.BEGUN] == segment.size
-    assert total[Served.STEPPED_DOWN] == 0
-    work = np.array([1.0, 1.0 + 12 * 0.03 + 6 * 0.1, 1.0 + 60 * 0.03 + 20 * 0.1])
-    assert total[Served.WORK_US] == pytest.approx(work[segment].sum() * 1e6, rel=1e-6)
-
-
-def test_tiers_step_down_by_their_own_rules() -> None:
-    """A tier without steps keeps its quotas however long it waits; only the others step down."""
-    ladder = [FULL, {**NOTHING, "after_wait_s": 1e-6}]
-    overloaded = {"serving": {"servers": 1, "service_s": 1.5 * 86_400 / 2_000, "service": "fixed"}}
-    stepped = []
-    for tiers in ([], [{"tier": 1, "levels": [FULL]}], [{"tier": tier, "levels": [FULL]} for tier in (0, 1)]):
-        world = World(market(0, 1, 1, levels=ladder, tiers=tiers).override(overloaded), seed=1)
-        world.run()
-        assert world.serving is not None
-        stepped.append(world.serving.counts[:, Served.STEPPED_DOWN].sum())
-    assert stepped[0] > stepped[1] > 100
-    assert stepped[2] == 0
-
-
-def test_an_audit_counts_each_tier_at_its_own_quotas() -> None:
-    costs = {"funnel.rough_cost_s": 1.0, "funnel.fine_cost_s": 10.0}
-    full, lean = audit(tiered(**costs), 300), audit(tiered(LEAN, LEAN, LEAN, **costs), 300)
-    mixed, nothing = audit(tiered(FULL, LEAN, LEAN, **costs), 300), audit(tiered(NOTHING, NOTHING, NOTHING, **costs), 300)
-    np.testing.assert_allclose(full.cost_s, [0, 60, 200])
-    np.testing.assert_allclose(lean.cost_s, [0, 12, 60])
-    np.testing.assert_allclose(nothing.cost_s, 0)
-    assert (nothing.lost == 1).all()
-    assert (lean.candidates < mixed.candidates).all()
-    assert (mixed.candidates < full.candidates).all()
-    assert full.lost[2] < mixed.lost[2] < lean.lost[2] < 1
-    assert 12 < mixed.cost_s[1] < 60
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from markets import Reacting, policies
 from places import ROOT
+from players import Reacting, policies
 
 from adarena.simulator import Scenario, World
 

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from markets import Action, Reacting, actions, arrivals, assert_same, policies, scenarios
+from markets import scenarios
+from players import Action, Reacting, actions, arrivals, policies
+from tapes import assert_same
 
 from adarena.simulator import Scenario, World
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from markets import Action, Tape, give_tape, policies
+from players import Action, policies
+from tapes import Tape, give_tape
 
 from adarena.simulator import BidPolicy, BidView, InvariantError, Multiplier, Scenario, World
 from adarena.simulator.core.money import UNLIMITED, micros

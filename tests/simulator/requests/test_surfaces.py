@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from markets import CALM, Tape, give_tape
+from markets import CALM
+from tapes import Tape, give_tape
 
 from adarena.agents.bidding import Fixed
 from adarena.simulator import MarketError, Scenario, ScenarioError, World

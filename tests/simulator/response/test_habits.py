@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from markets import give_tape, policies, scenarios
+from markets import scenarios
+from players import policies
 from scipy.stats import gamma
+from tapes import give_tape
 
 from adarena.simulator import BidPolicy, BidView, MarketError, RequestRule, Scenario, ScenarioError, World, rule
 from adarena.simulator.engine.state import Control

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from markets import Tape, give_tape
+from tapes import Tape, give_tape
 
 from adarena.simulator import BidPolicy, BidView, InvariantError, Multiplier, Scenario, ScenarioError, World
 from adarena.simulator.core.chance import Stream, uniforms

@@ -11,7 +11,8 @@ import pytest
 import simpy
 from hypothesis import given
 from hypothesis import strategies as st
-from markets import policies, scenarios
+from markets import scenarios
+from players import policies
 
 from adarena.simulator import BidPolicy, BidView, MarketError, Multiplier, PolicyError, Scenario, World
 from adarena.simulator.seats.seat import Open
