@@ -352,21 +352,20 @@ class World:
 
     def _clock(self) -> Generator[simpy.Event, Any, None]:
         """The story of a run: days and ticks open, the seats decide, requests come, and the books close."""
-        ticks = self.scenario.ticks_per_day
+        ticks, ticking = self.scenario.ticks_per_day, [r for r in self._rosters if r.seat.cadence is Cadence.TICK]
         for number in range(self.scenario.days * ticks):
-            day, tick = divmod(number, ticks)
+            now, (day, tick) = self.now, divmod(number, ticks)
             if tick == 0 and day > 0:
                 self._exchange.open_day(day)
                 for books in self.books.values():
                     books.open_day()
-            self._exchange.open_tick(tick, self.now)
-            for roster in self._rosters:
-                if roster.seat.cadence is Cadence.TICK:
-                    yield from roster.round(Moment(day, tick, ticks, self.now), self._leave_open)
+            self._exchange.open_tick(tick, now)
+            for roster in ticking:
+                yield from roster.round(Moment(day, tick, ticks, now), self._leave_open)
             self._exchange.refresh()
             self._exchange.blocks.reindex()
             first = self.played
-            yield self.env.at(self.now + self.scenario.tick_us, TICK)
+            yield self.env.at(now + self.scenario.tick_us, TICK)
             self._close_tick(number, self.played - first)
 
     def _close_tick(self, number: int, made: int) -> None:

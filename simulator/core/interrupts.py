@@ -43,7 +43,7 @@ def held_interrupts() -> Iterator[Interrupts]:
     try:
         yield held
     finally:
-        if signal.getsignal(signal.SIGINT) == held._hold:  # else a handler has put another in its place
-            signal.signal(signal.SIGINT, before)
+        if (there := signal.signal(signal.SIGINT, before)) != held._hold:  # a handler has put another in its place
+            signal.signal(signal.SIGINT, there)
     if held.pressed:
         held.deliver()

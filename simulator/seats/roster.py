@@ -35,12 +35,12 @@ class Roster:
         self.seat, self._seed, self._number, self._begun = seat, seed, next(_numbers), False
         self.holdings: list[Holding] = [seat.holding(policy, held) for policy, held in _grouped(seat, given)]
         # Those left open are asked last, so that everybody else has decided when the world stops.
-        self._order = sorted(range(len(self.holdings)), key=lambda n: isinstance(self.holdings[n].policy, Open))
+        self._order = sorted(range(len(self.holdings)), key=lambda n: self.holdings[n].is_open)
 
     @property
     def open_holdings(self) -> list[Holding]:
         """Those of whoever leaves units open."""
-        return [holding for holding in self.holdings if isinstance(holding.policy, Open)]
+        return [holding for holding in self.holdings if holding.is_open]
 
     def asked(self, holding: Holding, view: Any) -> Asked:
         """What whoever runs the world is told of an open holding."""
@@ -55,17 +55,17 @@ class Roster:
         decisions: list[Any] = [None] * len(views)
         for number in self._order:
             holding, view = self.holdings[number], views[number]
-            if isinstance(holding.policy, Open):
+            if holding.is_open:
                 decisions[number] = yield from leave_open(self, holding, view)
                 continue
             self._greet(holding, number, view)
             decision = holding.policy.decide(view)
             decisions[number] = None if decision is None else self.seat.check(holding, decision)
-        self._begun = True
+        self._begun, changed = True, False
         for holding, decision in zip(self.holdings, decisions, strict=True):
             if decision is not None:
                 self.seat.apply(holding, decision)
-        changed = any(decision is not None for decision in decisions)
+                changed = True
         self.seat.close(changed)
         return changed
 

@@ -66,6 +66,7 @@ class Holding:
 
     def __init__(self, policy: Policy[Any, Any], held: list[int]) -> None:
         self.policy, self.held, self.name = policy, np.array(held), type(policy).__name__
+        self.is_open = isinstance(policy, Open)
 
 
 H = TypeVar("H", bound=Holding)

@@ -83,9 +83,9 @@ def checked(who: str, decision: Any, held: int, parts: int) -> Decision:
     `parts` is how many units of money the kernels count for one of currency. Raises `PolicyError`, in the name of `who`, if the
     decision is not allowed.
     """
-    _check_form(who, decision, held)
-    if isinstance(decision, Multiplier):
+    if isinstance(decision, Multiplier):  # as nearly all are
         return Multiplier(_checked_multipliers(who, decision, held))
+    _check_form(who, decision, held)
     if isinstance(decision, RequestFunction):
         return _as_rule(decision, held, parts)
     kept: Decision = decision
@@ -107,7 +107,7 @@ def _checked_multipliers(who: str, decision: Multiplier, held: int) -> Floats:
 
 
 def _check_form(who: str, decision: Any, held: int) -> None:
-    """Raises `PolicyError` unless this is a decision, its rule's state in order."""
+    """Raises `PolicyError` unless this is a decision by request, its rule's state in order."""
     if isinstance(decision, ChunkBids) and not callable(decision.bids):
         raise PolicyError(f"the ChunkBids of {who} need a function of a block's requests, not {decision.bids!r}")
     if isinstance(decision, RequestFunction) and not callable(decision.bid):
@@ -122,7 +122,7 @@ def _check_form(who: str, decision: Any, held: int) -> None:
             raise PolicyError(
                 f"the state of {who}'s rule must be writeable float64 of shape ({held}, width), not {kind}{shape}"
             )
-    elif not isinstance(decision, Multiplier | ChunkBids | RequestFunction):
+    elif not isinstance(decision, ChunkBids | RequestFunction):
         forms = "a Multiplier, ChunkBids, a RequestRule or a RequestFunction"
         raise PolicyError(f"{who} must decide {forms}, not {type(decision).__name__}")
 

@@ -28,7 +28,8 @@ class BidHolding(Holding):
         super().__init__(policy, held)
         self.known = known
         self.decision: Decision | None = None
-        self.changes_layout = False  # whether the decision to come, or the one that it replaces, is by request
+        self.by_request = False  # whether that is one by request
+        self.changes_layout = False  # whether it is, or the one before was, and nothing is laid out for it yet
         self.offer_rows = slice(0, 0)
         self.state_span = slice(0, 0)
 
@@ -120,14 +121,15 @@ class BidSeat(Seat[BidView, Decision, BidHolding]):
     def check(self, holding: BidHolding, decision: Any) -> Decision:
         """See `Seat.check`; multipliers become an array (held,)."""
         found = checked(holding.name, decision, holding.held.size, MICRO)
-        if self._exchange.state.bids.who.size and not isinstance(found, Multiplier):
+        if not isinstance(found, Multiplier) and self._exchange.state.bids.who.size:
             raise PolicyError(f"{holding.name} bids by request, but behind a funnel a campaign does not meet every request")
         return found
 
     def apply(self, holding: BidHolding, decision: Decision) -> None:
         """See `Seat.apply`."""
-        holding.changes_layout = not isinstance(decision, Multiplier) or not isinstance(holding.decision, Multiplier | None)
-        holding.decision = decision
+        by_request = not isinstance(decision, Multiplier)
+        holding.changes_layout = by_request or holding.by_request
+        holding.decision, holding.by_request = decision, by_request
         self._exchange.multiplier[holding.held] = decision.values if isinstance(decision, Multiplier) else np.nan
 
     def close(self, changed: bool) -> None:
