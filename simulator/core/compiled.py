@@ -31,7 +31,7 @@ from .disk import reason
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 # Numba's settings, by environment or file, that change the code it makes; the processor is in its own index.
 FLAGS = ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "LLVM_REFPRUNE_PASS")
-COMPILED = re.compile(rb"^@(kernel|inlined|spelt_out|intrinsic|numba\.njit)\b", re.MULTILINE)
+COMPILED = re.compile(rb"^@(kernel|inlined|spelt_out|apart|intrinsic|numba\.njit)\b", re.MULTILINE)
 IMPORT = re.compile(rb"^from (\.+)([\w.]*) import (\([^)]*\)|[^\n]*)", re.MULTILINE)
 
 
@@ -181,6 +181,14 @@ def spelt_out(function: Callable[..., Any]) -> Any:
     second whenever it is handed over.
     """
     return numba.njit(inline="always", **OPTIONS)(function)
+
+
+def apart(function: Callable[..., Any]) -> Any:
+    """Decorates a piece of a kernel that is rarely needed and calls `intrinsics.stay_apart`: a function that is called.
+
+    Put in place it would cost at each turn of the loop around it, where LLVM prepares what its own loops may need.
+    """
+    return numba.njit(forceinline=False, **OPTIONS)(function)
 
 
 def entry(function: Any, *arguments: Any) -> Callable[..., Any]:

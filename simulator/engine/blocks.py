@@ -54,7 +54,7 @@ class Blocks:
             self._planner = Planner(scenario.sessions, even, keys, market.users, scenario.tick_us, self._intensity, ads_seen)
             visits = with_evening_before(visits, self._planner)
         campaigns, ads = len(market.campaigns.names), len(market.campaigns.appeal)
-        self._rates = new_rates(scenario.rates, market.users, market.ads, ads, CHUNK, keys)
+        self._rates = new_rates(scenario.rates, market.users, market.ads, ads, CHUNK, keys, market.clicks)
         self.rate_bound = self._rates.bound  # no believed rate is larger
         self._winnow = _winnow(scenario, market, keys)
         rows = np.array([0, campaigns]) if self._winnow is None else self._winnow.first_row
@@ -225,12 +225,13 @@ class Blocks:
 
         With servers the kernel does it, since requests are then not auctioned as they come.
         """
-        if self.queue is not None:
+        if self.line is not None:
             return
-        state, bids, conversion = self.state, self.state.bids, self.state.terms.believed_conversion
-        base, played = int(state.control[BASE]), int(state.control[NEXT])
+        state = self.addressed.value
+        played = int(state.control[NEXT])
         if played == self._counted:
             return
+        base, bids, conversion = int(state.control[BASE]), state.bids, state.terms.believed_conversion
         columns = slice(self._counted - base, played - base)
         self._counted = played
         rate, offered = bids.rate[:, columns], state.tally.sums[Sum.OFFERED]

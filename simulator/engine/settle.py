@@ -8,7 +8,8 @@ import numpy as np
 
 from ..core.arrays import LANES
 from ..core.chance import Stream, uniform
-from ..core.compiled import inlined, spelt_out
+from ..core.compiled import apart, inlined, spelt_out
+from ..core.intrinsics import stay_apart
 from ..delivery.auction import campaign_of, price_rank, rank_of
 from ..delivery.rotation import count_creative, creative_of, extra_log_odds, share_of
 from ..delivery.winnow import campaign_in_row, is_behind_a_funnel
@@ -161,9 +162,10 @@ def charge(j: Any, k: Any, amount: Any, state: Any) -> Any:
     return np.int64(0)
 
 
-@inlined
+@apart
 def stale_lanes(j: Any, live: Any, most: Any, rate: Any) -> Any:
     """The lanes after j of its group, a bit each, in which a campaign would bid more than `most`."""
+    stay_apart()
     lanes = np.int64(0)
     for later in range(j + 1, (j // LANES + 1) * LANES):
         if rate[later] * live > most:

@@ -129,6 +129,7 @@ class Truth(NamedTuple):
     ads: Floats32  # (ads, dimensions)
     bias: Floats32  # (ads,)
     block: Floats32  # (ads, n) click rates, or (0, 0) where vectors tell
+    table: Floats  # (users, ads) click rates, or (0, 0)
     conversion: Floats  # (K,) conversions per click
 
 

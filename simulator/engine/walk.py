@@ -12,16 +12,19 @@ from ..core.compiled import inlined, kernel
 from ..core.rules import call_rule, pointer_to
 from ..delivery.auction import ENDLESS, campaign_of, insert, select, select_among, word
 from ..delivery.winnow import campaign_in_row, is_behind_a_funnel
+from ..population.rates import fetch_click_rate
 from ..requests.surfaces import SurfaceCount, count_request
 from ..response.memory import has_caps, has_seen_enough
 from ..response.visits import has_sessions, user_is_there
 from .bids import below, set_caps
 from .record import record
 from .settle import settle
-from .state import Control, Sum, has_rules, is_weighted, pass_over
+from .state import Control, Sum, ad_in_row, has_rules, is_weighted, pass_over
 
 # What walk returns.
 REACHED, HUNGRY, FAULTY = range(3)
+
+AHEAD = 8  # requests for which is fetched what they will need
 
 
 @inlined
@@ -52,6 +55,15 @@ def bid_by_rules(j: Any, lane: Any, requests_left: Any, state: Any) -> None:
 
 
 @inlined
+def fetch_ahead(j: Any, state: Any) -> None:
+    """Has the true click rates of those who win the request in column j, of the group under way, brought near."""
+    for place in range(len(state.seen)):
+        k = campaign_of(state.bids.top[place, j % LANES])
+        if k < state.bids.live.size:
+            fetch_click_rate(ad_in_row(k, k, j, state), state.block.users[j], state.truth)
+
+
+@inlined
 def select_best(j: Any, alone: Any, low: Any, high: Any, state: Any) -> None:
     """Finds the best bids for the request in column j, for it `alone` or for its group at once; those of rules apart."""
     lane, control, bids = j % LANES, state.control, state.bids
@@ -67,6 +79,8 @@ def select_best(j: Any, alone: Any, low: Any, high: Any, state: Any) -> None:
     elif not together:
         control[Control.GROUP], control[Control.STALE] = j // LANES, 0
         select(j // LANES * LANES, LANES, rate, weight, offer, offer_row, live, cap, click_cap, floor, state.seen, top)
+        for other in range(AHEAD):
+            fetch_ahead(j // LANES * LANES + other, state)
 
 
 @inlined
@@ -102,6 +116,8 @@ def play(i: Any, j: Any, now: Any, alone: Any, low: Any, high: Any, state: Any) 
     Behind a funnel its candidates are the rows from `low` up to `high`.
     """
     select_best(j, alone, low, high, state)
+    if not alone and (j + AHEAD) // LANES == j // LANES and not is_behind_a_funnel(state):
+        fetch_ahead(j + AHEAD, state)
     if has_rules(state):
         bid_by_rules(j, j % LANES, max(state.control[Control.FORECAST_END] - i, 0), state)
     if has_caps(state):

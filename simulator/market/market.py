@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.arrays import Floats
 from ..core.threads import one_blas_thread
 from ..delivery.stages import StageView, stage_view
 from ..population.ads import AdVectors, ad_vectors
 from ..population.campaigns import Campaigns, campaign_table
 from ..population.creatives import Portfolio, new_portfolio
+from ..population.rates import NO_TABLE, click_table
 from ..population.users import People, new_users
 from ..requests.language import Language, new_language
 from ..requests.surfaces import lifted
@@ -33,6 +35,7 @@ class Market(NamedTuple):
     conversion: NDArray[np.float64]  # (ticks, campaigns) conversions per click by tick of the day, at the largest lift
     believed_conversion: NDArray[np.float64]  # (ticks, campaigns) what the platform takes them for
     creatives: Portfolio | None  # None: an ad is its one creative
+    clicks: Floats  # (users, ads) true click rates, or (0, 0); see `rates.click_table`
 
 
 @lru_cache(maxsize=16)
@@ -67,4 +70,7 @@ def _build(scenario: Scenario) -> Market:
     table, expected = expectation(scenario, table, people, ads, language, stages)
     true, believed = lifted(scenario, language, table)
     creatives = None if scenario.creatives is None else new_portfolio(scenario, scenario.creatives, table, people)
-    return Market(table, people, ads, expected, language, stages, true, believed, creatives)
+    # Where a click depends on more than user and ad, nobody would look it up.
+    plain = creatives is None and not scenario.asks
+    clicks = click_table(people, ads) if ads is not None and plain else NO_TABLE
+    return Market(table, people, ads, expected, language, stages, true, believed, creatives, clicks)

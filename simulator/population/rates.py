@@ -7,9 +7,10 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from ..core.arrays import Floats32, Integers, Keys
+from ..core.arrays import Floats, Floats32, Integers, Keys
 from ..core.chance import Stream, normal_draw, uniform
 from ..core.compiled import inlined, kernel
+from ..core.intrinsics import fetch
 from ..scenario.response import Interests, Normal, Uniform
 from .ads import AdVectors
 from .users import People
@@ -22,6 +23,12 @@ class ClickTruth(NamedTuple):
     ads: Floats32  # (ads, dimensions)
     bias: Floats32  # (ads,)
     block: Floats32  # (ads, chunk), or (0, 0) where vectors tell
+    table: Floats  # (users, ads) what vectors tell of each pair, or (0, 0) where there are too many
+
+
+MOST_PAIRS = 1 << 20  # of a user and an ad, in a table: 8 MB, which stay in the cache of a processor
+NO_TABLE: Floats = np.empty((0, 0))
+NO_TABLE.flags.writeable = False  # as that of a market, whose arrays are shared
 
 
 class Context(NamedTuple):
@@ -48,12 +55,16 @@ class Rates(Protocol):
 
 
 def new_rates(
-    settings: Interests | Uniform | Normal, people: People, ads: AdVectors | None, count: int, chunk: int, keys: Keys
-) -> Rates:
-    """The rate model that the scenario asks for, for `count` ads and blocks of `chunk` requests, under a world's keys."""
+    settings: Interests | Uniform | Normal, people: People, ads: AdVectors | None, count: int, chunk: int, keys: Keys,
+    table: Floats = NO_TABLE,
+) -> Rates:  # fmt: skip
+    """The rate model that the scenario asks for, for `count` ads and blocks of `chunk` requests, under a world's keys.
+
+    `table` is what `click_table` made of the same people and ads.
+    """
     if isinstance(settings, Interests):
         assert ads is not None
-        return InterestRates(people, ads, chunk)
+        return InterestRates(people, ads, chunk, table)
     return DrawnRates(settings, count, chunk, keys)
 
 
@@ -62,9 +73,9 @@ class InterestRates:
 
     bound = 1.0
 
-    def __init__(self, people: People, ads: AdVectors, chunk: int) -> None:
+    def __init__(self, people: People, ads: AdVectors, chunk: int, table: Floats) -> None:
         dimensions = people.interests.shape[1]
-        self.truth = ClickTruth(people.interests, ads.vectors, ads.bias, np.empty((0, 0), np.float32))
+        self.truth = ClickTruth(people.interests, ads.vectors, ads.bias, np.empty((0, 0), np.float32), table)
         self._users, self._ads, self._bias = people.interests, ads.believed_vectors, ads.believed_bias
         self._rows = np.empty((chunk, dimensions), np.float32)
         self._columns = np.empty((dimensions, chunk), np.float32)
@@ -95,7 +106,7 @@ class DrawnRates:
             self._location, self._scale = settings.low, settings.high - settings.low
             self.bound = settings.high + 9 * settings.belief_noise  # 52-bit normals stay within 8.6
         none = np.empty((0, 0), np.float32)
-        self.truth = ClickTruth(none, none, np.empty(0, np.float32), np.empty((ads, chunk), np.float32))
+        self.truth = ClickTruth(none, none, np.empty(0, np.float32), np.empty((ads, chunk), np.float32), NO_TABLE)
 
     def fill(self, first: int, users: Integers, context: Context | None, out: Floats32) -> None:
         """See `Rates.fill`; whatever the context, nobody's rates depend on it."""
@@ -169,7 +180,41 @@ def true_click_rate(ad: Any, extra: Any, user: Any, j: Any, truth: Any) -> Any:
     """The true click rate of an ad that is shown, once seen: from vectors and `extra` log-odds, or a block of drawn rates."""
     if truth.block.size > 0:
         return np.float64(truth.block[ad, j])
-    odds = np.float64(truth.bias[ad]) + extra
-    for d in range(truth.ads.shape[1]):
-        odds += np.float64(truth.users[user, d]) * np.float64(truth.ads[ad, d])
+    if truth.table.size > 0 and extra == 0.0:
+        return truth.table[user, ad]
+    return rate_of_vectors(ad, extra, user, truth.users, truth.ads, truth.bias)
+
+
+@inlined
+def fetch_click_rate(ad: Any, user: Any, truth: Any) -> None:
+    """Has what `true_click_rate` will need brought into the processor's cache: waiting for it took longer than the rest."""
+    if truth.table.size > 0:
+        fetch(truth.table, user, ad)
+    elif truth.users.size > 0:
+        fetch(truth.users, user, 0)
+
+
+@inlined
+def rate_of_vectors(ad: Any, extra: Any, user: Any, users: Any, ads: Any, bias: Any) -> Any:
+    """sigmoid(bias + extra + user . ad), summed in this order."""
+    odds = np.float64(bias[ad]) + extra
+    for d in range(ads.shape[1]):
+        odds += np.float64(users[user, d]) * np.float64(ads[ad, d])
     return sigmoid(odds)
+
+
+def click_table(people: People, ads: AdVectors) -> Floats:
+    """True click rates of all ads for all users, (users, ads), which are sooner looked up than made; (0, 0): too many."""
+    if people.interests.shape[0] * ads.vectors.shape[0] > MOST_PAIRS:
+        return NO_TABLE
+    table = np.empty((people.interests.shape[0], ads.vectors.shape[0]))
+    fill_table(people.interests, ads.vectors, ads.bias, table)
+    return table
+
+
+@kernel()
+def fill_table(users: Any, ads: Any, bias: Any, table: Any) -> None:
+    """Writes the true click rate of each user and ad, as `true_click_rate` makes it."""
+    for user in range(table.shape[0]):
+        for ad in range(table.shape[1]):
+            table[user, ad] = rate_of_vectors(ad, 0.0, user, users, ads, bias)

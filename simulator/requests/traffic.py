@@ -109,19 +109,24 @@ def arrive(
     """Draws the next block of requests: fills epochs, times (microseconds) and users; returns the new partial sum.
 
     `segment_share[tick, s]` is cumulative over segments; users are drawn within theirs by Walker's alias method, place and
-    coin from one draw. All draws come first, into `draws` (3, block), in loops that are vector instructions.
+    coin from one draw. One thing at a time, draws into `draws` (3, block) first: short loops run twice as fast as one of all.
     """
     for stream in range(3):
         key, row = keys[(GAP, SEGMENT, USER)[stream]], draws[stream]
         for j in range(row.size):
             row[j] = uniform(key, first + j, 0)
     gap, segment_draw, user_draw = draws
-    knot, tick, tick_end = 0, 0, np.int64(-1)
+    for j in range(gap.size):
+        gap[j] = 1.0 if even else -math.log(gap[j])
+    for j in range(epochs.size):
+        sum_before += gap[j]
+        epochs[j] = sum_before - 0.5 if even else sum_before
+    knot = 0
+    for j in range(epochs.size):
+        times[j], knot = place(epochs[j], now, knot, time, total, rate)
+    tick, tick_end = 0, np.int64(-1)
     ticks = segment_share.shape[0]
     for j in range(epochs.size):
-        sum_before += 1.0 if even else -math.log(gap[j])
-        epochs[j] = sum_before - 0.5 if even else sum_before
-        times[j], knot = place(epochs[j], now, knot, time, total, rate)
         if times[j] >= tick_end and times[j] != NEVER:
             tick = times[j] // tick_us % ticks
             tick_end = (times[j] // tick_us + 1) * tick_us

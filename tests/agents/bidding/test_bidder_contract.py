@@ -15,6 +15,7 @@ from adarena.agents.catalogue import make_policy
 from adarena.simulator import BidPolicy, BidView, ChunkBids, Multiplier, RequestRule, Requests, Scenario, World
 from adarena.simulator.engine.state import COUNTS_TOLD, SUMS_TOLD, Count
 from adarena.simulator.market.market import build
+from adarena.simulator.population.rates import NO_TABLE
 
 TINY = Scenario.preset("tiny").override({"days": 2})
 LIMITED = TINY.override({"demand.objective": "target_cpa", "demand.target_cpa_share": 0.7})
@@ -119,7 +120,7 @@ def test_it_decides_from_beliefs_alone(name: str) -> None:
         state = world._exchange.state
         moved = state.truth.bias + np.float32(shift)
         moved.flags.writeable = False  # as what worlds share is
-        world._exchange.replace("truth", bias=moved)
+        world._exchange.replace("truth", bias=moved, table=NO_TABLE)
         world.run()
         runs.append(world)
     one, other = runs
