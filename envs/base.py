@@ -7,8 +7,8 @@ asked again. An environment says which seat, what days it draws, and what a step
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 from gymnasium import spaces
@@ -18,7 +18,8 @@ from ..agents.splits import SPLITS
 from ..simulator.core.errors import MarketError
 from ..simulator.core.numeric import whole
 from ..simulator.scenario.tree import Scenario
-from ..simulator.seats.seat import Policies
+from ..simulator.seats import SEATS
+from ..simulator.seats.seat import Policies, elsewhere
 from ..simulator.seats.vectors import Vectors
 from ..simulator.world import World
 from .shell import Shell, bounded, scenario_of
@@ -36,6 +37,13 @@ class Case(NamedTuple):
     day: int  # seed of the world
     policies: Mapping[str, Policies]
     options: Mapping[str, Any]  # all of them, drawn or given
+
+
+class Company(Protocol):
+    """Environments whose worlds move on together; see `envs.together`."""
+
+    def advance_one(self, env: SeatEnv, action: Any) -> None:
+        """Acts in an environment that began by itself, and lets its world move on."""
 
 
 class SeatEnv(Shell[Observation, Observation]):
@@ -71,6 +79,8 @@ class SeatEnv(Shell[Observation, Observation]):
         self.action_space = spaces.Box(-1.0, 1.0, (units * kind.actions,), np.float32)
         self.observation_space = spaces.Box(-kind.bound, kind.bound, (units * len(kind.features),), np.float32)
         self._world: World | None = None  # None: no episode is under way
+        self._moved = False  # by `moved`, and `step` has not told of it yet
+        self.company: Company | None = None  # those with whom its world moves on, and its rivals are asked
 
     @classmethod
     def vectors_for(cls, settings: Mapping[str, Any]) -> Vectors:
@@ -101,9 +111,10 @@ class SeatEnv(Shell[Observation, Observation]):
         super().reset(seed=given)
         case = self.case(self._checked(options))
         self._world = None  # until the episode has begun
-        world = World(self.scenario, case.policies, seed=case.day, engine=self.engine)
+        self._moved = False
+        world = World(self.scenario, self._seated(case.policies), seed=case.day, engine=self.engine)
         self.prepare(case, world)
-        self._view = self._next_view(world)
+        self._view = self.next_view(world)
         self._vectors, info = self.begin(case, world, self._view)
         observation = self._vectors.observe(self._view).reshape(-1)
         self._world = world
@@ -112,18 +123,40 @@ class SeatEnv(Shell[Observation, Observation]):
 
     def step(self, action: Observation) -> tuple[Observation, float, bool, bool, Info]:
         """Decides, and plays until the seat must be decided again. Raises `PolicyError` for an action outside the space."""
-        world = self._world
-        if world is None or self._over(world):
-            raise MarketError("no day is under way: it is over, has not begun, or was interrupted; call reset")
-        actions = bounded(action, self.action_space.shape or ()).reshape(-1, self.vectors.actions)
-        self._world = None  # until the step is whole: one that is interrupted cannot be taken up again
-        world.answer(self._vectors.decide(self._view, actions))
-        self._view = self._next_view(world)
+        if not self._moved:
+            if self.company is not None:
+                self.company.advance_one(self, action)
+            else:
+                world = self.act(action)
+                self.moved(world, self.next_view(world))
+        world = self.world
+        self._world, self._moved = None, False  # until the step is whole
         reward, info = self.judge(world, self._view)
         observation = self._vectors.observe(self._view).reshape(-1)
         self._world = world
         self.show()
         return observation, reward, self._over(world), False, info
+
+    def act(self, action: Observation) -> World:
+        """The first half of a step: decides. The second is to let the world move on, here or together with others."""
+        world = self._world
+        if world is None or self._over(world):
+            raise MarketError("no day is under way: it is over, has not begun, or was interrupted; call reset")
+        actions = bounded(action, self.action_space.shape or ()).reshape(-1, self.vectors.actions)
+        self._world = None  # a step that is interrupted cannot be taken up again
+        world.answer(self._vectors.decide(self._view, actions))
+        return world
+
+    def moved(self, world: World, view: Any) -> None:
+        """Takes note that its world has moved on; `step`, called next, says what came of that."""
+        self._world, self._view, self._moved = world, view, True
+
+    @staticmethod
+    def together(envs: Sequence[SeatEnv], threads: int | None = None) -> Any:
+        """Has the worlds of environments move on together from their next reset on; see `envs.together.Together`."""
+        from .together import Together
+
+        return Together(envs, threads)
 
     @property
     def is_under_way(self) -> bool:
@@ -137,10 +170,21 @@ class SeatEnv(Shell[Observation, Observation]):
             raise MarketError("no day is under way: it has not begun, or was interrupted; call reset")
         return self._world
 
+    def is_in(self, world: World) -> bool:
+        """Whether that is the market of its day, and the day is not over."""
+        return self._world is world and not self._over(world)
+
+    def _seated(self, policies: Mapping[str, Policies]) -> Mapping[str, Policies]:
+        """Who sits where; policies that can hold units of several worlds are left to whoever runs those together."""
+        if self.company is None:
+            return policies
+        return {seat: elsewhere(given) if SEATS[seat].joint is not None else given for seat, given in policies.items()}
+
     def _over(self, world: World) -> bool:
         return world.now >= self.scenario.horizon_us
 
-    def _next_view(self, world: World) -> Any:
+    def next_view(self, world: World) -> Any:
+        """Lets the world move on up to the next decision; what the agent sees then."""
         asked = world.until_asked()
         return world.look(self.seat) if asked is None else asked.view
 

@@ -36,7 +36,7 @@ from .requests.surfaces import SurfaceBooks
 from .response.memory import FatigueBooks
 from .response.visits import VisitBooks
 from .scenario.tree import LONGEST_US, Scenario
-from .seats.roster import Asked, Roster, rosters
+from .seats.roster import Asked, OpenRound, Roster, rosters
 from .seats.seat import Cadence, Holding, Moment, Policies
 
 
@@ -94,7 +94,7 @@ class World:
                 self.env.own(self._control(roster))
         self._in_event = False
         self._stopped_by: BaseException | None = None
-        self._asked: tuple[Asked, Roster, Holding, simpy.Event] | None = None
+        self._round: OpenRound | None = None  # of an open seat that must be decided
         self._over: simpy.Event | None = None  # the end of the last day, once it has been waited for
         self._engine: Engine = ENGINES[engine](self.env, self._exchange)
 
@@ -205,8 +205,12 @@ class World:
         if self._over is None:
             self._over = self.env.at(self.scenario.horizon_us, END)
         over = self._over
-        self._step_until(lambda: self._asked is not None or over.callbacks is None)
-        return None if self._asked is None else self._asked[0]
+        self._step_until(lambda: self._round is not None or over.callbacks is None)
+        if self._round is None:
+            return None
+        if (place := self._round.next_open) is None:
+            raise MarketError("this world waits for a policy that holds units of several worlds: run them together")
+        return self._round.asked[place]
 
     def answer(self, decision: Any) -> None:
         """Decides for the open seat that `until_asked` told of; None keeps its last decision. `until_asked` then goes on.
@@ -215,12 +219,26 @@ class World:
             MarketError: if no seat has been asked.
             PolicyError: if the decision is not allowed; another one may be given.
         """
-        if self._asked is None:
+        asked = self._round
+        if asked is None or (place := asked.next_open) is None:
             raise MarketError("no open seat waits for an answer: run the world with until_asked() first")
-        _, roster, holding, answered = self._asked
-        checked = None if decision is None else roster.seat.check(holding, decision)
-        self._asked = None
-        self.env.fire(answered, checked)
+        checked = None if decision is None else asked.roster.seat.check(asked.holdings[place], decision)
+        self._take(asked, place, checked)
+
+    def answer_elsewhere(self, place: int, checked: Any) -> None:
+        """Decides for units that are left `Elsewhere`, by their place in the `open_round`; the decision has been checked."""
+        assert self._round is not None
+        self._take(self._round, place, checked)
+
+    def _take(self, asked: OpenRound, place: int, checked: Any) -> None:
+        if asked.answer(place, checked):
+            self._round = None
+            asked.close(self.env)
+
+    @property
+    def open_round(self) -> OpenRound | None:
+        """What an open seat is asked now; None if none is. For whoever runs several worlds together."""
+        return self._round
 
     def look(self, seat: str) -> Any:
         """What whoever left a seat open sees now: what it was asked with, or, at the end of the last day, how that closed.
@@ -228,9 +246,10 @@ class World:
         Raises:
             MarketError: if the seat is not left open, by one `Open` policy, or the world is in the middle of a tick.
         """
-        if self._asked is not None and self._asked[0].seat == seat:
-            return self._asked[0].view
-        found = [(r, h) for r in self._rosters if r.seat.name == seat for h in r.open_holdings]
+        asked = self._round
+        if asked is not None and asked.roster.seat.name == seat and (place := asked.next_open) is not None:
+            return cast(Asked, asked.asked[place]).view
+        found = [(r, h) for r in self._rosters if r.seat.name == seat for h in r.open_holdings if not h.is_elsewhere]
         if len(found) != 1:
             raise MarketError(f"one may look at a seat that one Open policy leaves open: {seat!r} is left open by {len(found)}")
         if self.now < self.scenario.horizon_us:
@@ -388,11 +407,13 @@ class World:
                 return
             yield self.env.timeout(every)
 
-    def _leave_open(self, roster: Roster, holding: Holding, view: Any) -> Generator[simpy.Event, Any, Any]:
-        """Has the world stop for an open seat; returns what is answered."""
+    def _leave_open(
+        self, roster: Roster, moment: Moment, holdings: list[Holding], views: list[Any]
+    ) -> Generator[simpy.Event, Any, list[Any]]:
+        """Has the world stop for an open seat; returns what is answered for each holding."""
         answered = simpy.Event(self.env)
-        self._asked = roster.asked(holding, view), roster, holding, answered
-        return (yield answered)
+        self._round = OpenRound(roster, moment, holdings, views, answered)
+        return cast("list[Any]", (yield answered))
 
     def _note(self, what: str, campaign: int | str | None, amount: float | None) -> None:
         if self.journal is not None:

@@ -25,6 +25,7 @@ class AdaptivePacing(BidPolicy):
     left; an unlimited budget keeps the prior.
     """
 
+    by_unit: ClassVar[bool] = True
     SPACE: ClassVar[Mapping[str, Range]] = {"step": LogUniform(0.01, 2.0), "most": LogUniform(4.0, 100.0)}
 
     step: float = 0.3  # of mu when nothing at all is spent in a mean tick; above 0

@@ -24,6 +24,7 @@ class AuctionNetPID(BidPolicy):
     does a tick in which the campaign could not bid.
     """
 
+    by_unit: ClassVar[bool] = True
     SPACE: ClassVar[Mapping[str, Range]] = {
         "low": Uniform(0.4, 0.95),
         "high": Uniform(1.0, 2.0),

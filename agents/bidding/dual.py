@@ -25,6 +25,7 @@ class DualMirrorDescent(BidPolicy):
     keeps the prior.
     """
 
+    by_unit: ClassVar[bool] = True
     SPACE: ClassVar[Mapping[str, Range]] = {
         "step": LogUniform(0.01, 1.0),
         "surprise": LogUniform(0.5, 10.0),

@@ -22,6 +22,7 @@ class Fixed(BidPolicy):
     changes of traffic or of prices.
     """
 
+    by_unit: ClassVar[bool] = True
     SPACE: ClassVar[Mapping[str, Range]] = {"multiplier": LogUniform(0.25, 4.0)}
 
     multiplier: float = 1.0  # from 0 up

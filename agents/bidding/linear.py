@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -19,6 +20,8 @@ class Linear(BidPolicy):
     impression cost on average on the historic day. A campaign whose history lacks what the formula divides by, or whose
     history cost nothing where `base_bid` is None, bids its prior multiplier.
     """
+
+    by_unit: ClassVar[bool] = True
 
     base_bid: float | None = None  # above 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -18,6 +19,8 @@ class MCPC(BidPolicy):
     expected to cost more per conversion than conversions did on average. The amount is in currency and does not follow
     today's value of a conversion. A campaign whose history has no spend or no conversions bids its prior multiplier.
     """
+
+    by_unit: ClassVar[bool] = True
 
     def decide(self, view: BidView) -> Decision:
         spend, conversions = view.history.spend, view.history.conversions

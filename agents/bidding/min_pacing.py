@@ -26,6 +26,7 @@ class MinPacing(BidPolicy):
     day. A campaign without a target follows its budget, one without a budget its target, one without either its prior.
     """
 
+    by_unit: ClassVar[bool] = True
     SPACE: ClassVar[Mapping[str, Range]] = {
         "step": LogUniform(0.01, 1.0),
         "cpa_step": LogUniform(0.01, 2.0),

@@ -25,6 +25,7 @@ class MultiplicativePacing(BidPolicy):
     `AdaptivePacing`; lambda starts at 1 / prior.
     """
 
+    by_unit: ClassVar[bool] = True
     SPACE: ClassVar[Mapping[str, Range]] = {"step": LogUniform(0.01, 1.0), "reach": LogUniform(1.5, 16.0)}
 
     step: float = 0.2  # of the log of lambda when nothing at all is spent in a mean tick; above 0

@@ -26,6 +26,7 @@ class PID(BidPolicy):
     and keeps its prior; one with a budget of 0 counts as spent.
     """
 
+    by_unit: ClassVar[bool] = True
     SPACE: ClassVar[Mapping[str, Range]] = {
         "kp": LogUniform(1.0, 40.0),
         "ki": LogUniform(0.01, 10.0),

@@ -27,6 +27,7 @@ class TargetCPADual(BidPolicy):
     which (almost) no budget was left.
     """
 
+    by_unit: ClassVar[bool] = True
     SPACE: ClassVar[Mapping[str, Range]] = {
         "step": LogUniform(0.01, 1.0),
         "cpa_step": LogUniform(0.01, 2.0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ...simulator.seats.bidding.decisions import BidPolicy, Decision, Multiplier
 from ...simulator.seats.bidding.view import BidView
@@ -11,6 +12,8 @@ from ...simulator.seats.bidding.view import BidView
 @dataclass
 class Truthful(BidPolicy):
     """bid = target x rate (Vickrey 1961). It ignores its budget, which may be gone long before the day is."""
+
+    by_unit: ClassVar[bool] = True
 
     def decide(self, view: BidView) -> Decision:
         return Multiplier(1.0)

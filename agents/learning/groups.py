@@ -16,16 +16,32 @@ from gymnasium import Env
 from numpy.typing import NDArray
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.vec_env import DummyVecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from ...simulator.core.errors import PolicyError
 
 
 class GroupedEnvs(DummyVecEnv):
-    """Environments stepped in turn, of which each `group` in a row are seeded alike."""
+    """Environments of which each `group` in a row are seeded alike. Where they can, they move on together."""
 
     def __init__(self, makers: Sequence[Callable[[], Env[Any, Any]]], group: int) -> None:
         super().__init__(list(makers))
         self._group = group
+        inner: list[Any] = [env.unwrapped for env in self.envs]
+        # As every environment of this package can; see `envs.base`, which this folder does not import.
+        self._together = type(inner[0]).together(inner) if hasattr(type(inner[0]), "together") else None
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """See `VecEnv.step_wait`."""
+        if self._together is not None:
+            self._together.advance(self.actions, range(self.num_envs))
+        return super().step_wait()
+
+    def close(self) -> None:
+        """See `VecEnv.close`."""
+        super().close()
+        if self._together is not None:
+            self._together.close()
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
         """Seeds group g with seed + g; see `VecEnv.seed`."""

@@ -103,7 +103,8 @@ class _Seat:
             self._budget - self._books[LEFT : LEFT + 1], np.full(1, np.nan), np.ones(1, np.bool_), last[0][Count.REQUESTS] > 0,
             np.ones(1),
         )  # fmt: skip
-        return self._views.view(self._known, Moment(number, tick, self._ticks, 0), facts)
+        (view,) = self._views.views([self._known], Moment(number, tick, self._ticks, 0), [(self._known.held, facts)])
+        return view
 
     def _play(self, start: int, end: int, requests_left: int) -> None:
         """Plays the auctions of a tick; `requests_left` counts from its first to the end of the episode."""

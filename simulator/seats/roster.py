@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import simpy
 
 from ..books.ledger import Ledger
+from ..core.clock import Clock
 from ..core.errors import PolicyError, suggest
 from ..engine.exchange import Exchange
 from . import SEATS
@@ -25,7 +26,35 @@ class Asked(NamedTuple):
     view: Any  # of that seat
 
 
-LeaveOpen = Callable[["Roster", Holding, Any], Generator[simpy.Event, Any, Any]]
+class OpenRound:
+    """What an open seat is asked at a moment; it waits for an answer for each holding that is open, in their order."""
+
+    def __init__(self, roster: Roster, moment: Moment, holdings: list[Holding], views: list[Any], over: simpy.Event) -> None:
+        self.roster, self.moment, self.holdings, self._over = roster, moment, holdings, over
+        self.asked: list[Asked | None] = [  # None: decided for elsewhere
+            None if view is None else Asked(roster.seat.name, holding.units, view)
+            for holding, view in zip(holdings, views, strict=True)
+        ]
+        self._answers: list[Any] = [None] * len(holdings)
+        self._missing = list(range(len(holdings)))
+
+    @property
+    def next_open(self) -> int | None:
+        """The first place that waits for whoever runs the world; None: only such as are decided for elsewhere."""
+        return next((place for place in self._missing if self.asked[place] is not None), None)
+
+    def answer(self, place: int, checked: Any) -> bool:
+        """Takes a checked decision, or None to keep the last one; returns whether that was the last that was waited for."""
+        self._answers[place] = checked
+        self._missing.remove(place)
+        return not self._missing
+
+    def close(self, clock: Clock) -> None:
+        """Lets the world go on with the answers."""
+        clock.fire(self._over, self._answers)
+
+
+LeaveOpen = Callable[["Roster", Moment, list[Holding], list[Any]], Generator[simpy.Event, Any, list[Any]]]
 
 
 class Roster:
@@ -34,33 +63,29 @@ class Roster:
     def __init__(self, seat: Seat[Any, Any, Any], given: Policies | None, seed: int) -> None:
         self.seat, self._seed, self._number, self._begun = seat, seed, next(_numbers), False
         self.holdings: list[Holding] = [seat.holding(policy, held) for policy, held in _grouped(seat, given)]
+        for holding in self.holdings:
+            holding.units = tuple(seat.units[k] for k in holding.held)
+        self.open_holdings = [holding for holding in self.holdings if holding.is_open]
         # Those left open are asked last, so that everybody else has decided when the world stops.
-        self._order = sorted(range(len(self.holdings)), key=lambda n: self.holdings[n].is_open)
-
-    @property
-    def open_holdings(self) -> list[Holding]:
-        """Those of whoever leaves units open."""
-        return [holding for holding in self.holdings if holding.is_open]
-
-    def asked(self, holding: Holding, view: Any) -> Asked:
-        """What whoever runs the world is told of an open holding."""
-        return Asked(self.seat.name, tuple(self.seat.units[k] for k in holding.held), view)
+        self._seated = [n for n, holding in enumerate(self.holdings) if not holding.is_open]
+        self._left_open = [n for n, holding in enumerate(self.holdings) if holding.is_open]
 
     def round(self, moment: Moment, leave_open: LeaveOpen) -> Generator[simpy.Event, Any, bool]:
         """One round of decisions: all see, then all decide, then all decisions are applied. Returns whether one is new.
 
         It waits for an event only where a unit is left open.
         """
-        views = [self.seat.view(holding, moment) for holding in self.holdings]
+        views = self.seat.views(self.holdings, moment)
         decisions: list[Any] = [None] * len(views)
-        for number in self._order:
+        for number in self._seated:
             holding, view = self.holdings[number], views[number]
-            if holding.is_open:
-                decisions[number] = yield from leave_open(self, holding, view)
-                continue
             self._greet(holding, number, view)
             decision = holding.policy.decide(view)
             decisions[number] = None if decision is None else self.seat.check(holding, decision)
+        if self._left_open:
+            answers = yield from leave_open(self, moment, self.open_holdings, [views[number] for number in self._left_open])
+            for number, decision in zip(self._left_open, answers, strict=True):
+                decisions[number] = decision
         self._begun, changed = True, False
         for holding, decision in zip(self.holdings, decisions, strict=True):
             if decision is not None:

@@ -8,7 +8,7 @@ decides (`World.until_asked` and `World.answer`).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 from zlib import crc32
@@ -47,6 +47,9 @@ class Policy(Generic[V, D]):
     """Decides in one seat. One object holds one or more units of one world at a time, all arrays over those it holds."""
 
     seat: str  # the name of that seat, as a rule of the whole class
+    # Whether it decides for each unit from what is seen of that unit and of the whole market alone, without dice. It may then
+    # hold units of several worlds of one scenario as if they were one world's, which saves what asking costs (`Joint`).
+    by_unit: ClassVar[bool] = False
     _sits_in = 0  # the number of the roster that started it last
 
     def start(self, view: V, dice: np.random.Generator) -> None:
@@ -61,15 +64,39 @@ class Open(Policy[Any, Any]):
     """Leaves units open, in whatever seat: the world stops where they must be decided for. See `World.until_asked`."""
 
 
+class Elsewhere(Open):
+    """Leaves units to a policy that holds those of several worlds; whoever runs these together asks it. See `Joint`."""
+
+    def __init__(self, policy: Policy[Any, Any]) -> None:
+        self.policy = policy
+
+
 class Holding:
     """A policy's place in a seat: the units it holds, and whatever the seat keeps of them for it."""
 
     def __init__(self, policy: Policy[Any, Any], held: list[int]) -> None:
         self.policy, self.held, self.name = policy, np.array(held), type(policy).__name__
-        self.is_open = isinstance(policy, Open)
+        self.is_open, self.is_elsewhere = isinstance(policy, Open), isinstance(policy, Elsewhere)
+        self.units: tuple[str, ...] = ()  # their names; set by the roster
 
 
 H = TypeVar("H", bound=Holding)
+
+
+class Joint(ABC, Generic[V, D]):
+    """Units of several worlds of one scenario at the same tick, which one policy holds: those of one world after another."""
+
+    @abstractmethod
+    def __init__(self, parts: Sequence[tuple[Any, Any]]) -> None:
+        """`parts`: the seat of each world and its holding."""
+
+    @abstractmethod
+    def view(self, moment: Moment) -> V:
+        """What the policy sees; see `Seat.view`."""
+
+    @abstractmethod
+    def checked(self, decision: Any) -> list[D]:
+        """A decision for all units as one for each world; see `Seat.check`."""
 
 
 class Seat(ABC, Generic[V, D, H]):
@@ -81,6 +108,8 @@ class Seat(ABC, Generic[V, D, H]):
     cadence: ClassVar[Cadence] = Cadence.TICK
     every_us: int = 0  # of `Cadence.INTERVAL`
     units: tuple[str, ...]  # their names
+    # How holdings of several worlds are one; None: they cannot be, and no policy of this seat decides `by_unit`.
+    joint: ClassVar[type[Joint[Any, Any]] | None] = None
 
     @staticmethod
     @abstractmethod
@@ -117,8 +146,22 @@ class Seat(ABC, Generic[V, D, H]):
     def apply(self, holding: H, decision: D) -> None:
         """Puts a checked decision into the exchange."""
 
+    def views(self, holdings: Sequence[H], moment: Moment) -> list[V | None]:
+        """What each holder sees; nobody is there to see for units that are decided for elsewhere."""
+        return [None if holding.is_elsewhere else self.view(holding, moment) for holding in holdings]
+
     def close(self, changed: bool) -> None:
         """Called when all holders have been asked, whether one has decided anew or not: what decisions need together."""
 
 
 Policies = Policy[Any, Any] | Mapping[int | str, Policy[Any, Any]]
+
+
+def elsewhere(given: Policies) -> Policies:
+    """The same units, those of policies that decide `by_unit` being left to whoever runs several worlds."""
+    if isinstance(given, Policy):
+        return Elsewhere(given) if given.by_unit else given
+    left: dict[int, Policy[Any, Any]] = {}
+    for policy in given.values():
+        left.setdefault(id(policy), Elsewhere(policy) if policy.by_unit else policy)
+    return {unit: left[id(policy)] for unit, policy in given.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,11 +16,13 @@ from ...core.money import MICRO
 from ...core.rules import PythonRule
 from ...engine.exchange import Exchange
 from ...engine.state import Control
+from ...market.market import build
 from ...response.leads import LEADS_TOLD
 from ...scenario.tree import Scenario
 from ..seat import Holding, Moment, Policy, Seat
 from .decisions import BidPolicy, ChunkBids, Decision, Multiplier, RequestRule, Requests, checked, checked_bids
-from .view import BidView, Facts, History, Known, ToldLeads, Views
+from .joint import JointBids
+from .view import BidView, Facts, History, Known, Views
 
 
 class BidHolding(Holding):
@@ -40,6 +44,7 @@ class BidSeat(Seat[BidView, Decision, BidHolding]):
     name = "bidding"
     unit = "campaign"
     policy: ClassVar[type[Policy[Any, Any]]] = BidPolicy
+    joint = JointBids
 
     @staticmethod
     def missing(scenario: Scenario) -> str | None:
@@ -58,7 +63,7 @@ class BidSeat(Seat[BidView, Decision, BidHolding]):
         self._no_price = np.full(len(self.units), np.nan)
         expected = float(exchange.scenario.expected_requests)
         self._facts, self._facts_at = self._look_up(), 0  # ticks closed when they were looked up
-        self._views = Views(exchange.shares, expected, MICRO, self._facts)
+        self.maker = Views(exchange.shares, expected, MICRO, self._facts)
         exchange.on_scores.append(self._ask_for_offers)
         exchange.on_fault.append(self._raise)
 
@@ -72,33 +77,35 @@ class BidSeat(Seat[BidView, Decision, BidHolding]):
 
     def holding(self, policy: Policy[BidView, Decision], held: list[int]) -> BidHolding:
         """See `Seat.holding`."""
-        table, expected = self._exchange.market.campaigns, self._exchange.market.expected
-        history = History(
-            impressions=_frozen(expected.impressions[held]),
-            conversions=_frozen(expected.conversions[held]),
-            spend=_frozen(expected.spend[held]),
-            rate=_frozen(expected.rate[held]),
-            prices=None if expected.prices is None else _frozen(expected.prices[held]),
-            price_unit=None if expected.price_unit is None else _frozen(expected.price_unit[held]),
-        )
-        names = tuple(table.names[k] for k in held)
-        objectives = tuple(table.listed[k].objective for k in held)
-        known = Known(np.array(held), names, objectives, _frozen(table.prior[held]), history)
-        self._holdings.append(BidHolding(policy, held, known))
+        self._holdings.append(BidHolding(policy, held, _known(self._exchange.scenario, tuple(held))))
         return self._holdings[-1]
 
     def view(self, holding: BidHolding, moment: Moment) -> BidView:
-        """See `BidView`. A rule's state is brought up to date first."""
-        if isinstance(holding.decision, RequestRule):
-            span = self._exchange.state.rules.state[holding.state_span]
-            holding.decision.state[:] = span.reshape(holding.decision.state.shape)
-        today = self._ledger.closed - moment.day * moment.ticks  # ticks of it that have closed
-        leads_told: tuple[ToldLeads | None, ...] = ()
-        if self._ledger.leads is not None:
-            leads_told = tuple(self._told_leads(holding.held, ticks) for ticks in (min(self._ledger.closed, 1), today))
-        if self._facts_at != self._ledger.closed:  # else they are the same arrays, whatever is in them by now
+        """See `BidView`."""
+        (found,) = self._look_at([holding], moment)
+        return found
+
+    def views(self, holdings: Sequence[BidHolding], moment: Moment) -> list[BidView | None]:
+        """See `Seat.views`: all in one look, a third quicker than each by itself."""
+        shown = [holding for holding in holdings if not holding.is_elsewhere]
+        found = iter(self._look_at(shown, moment) if shown else ())
+        return [None if holding.is_elsewhere else next(found) for holding in holdings]
+
+    def _look_at(self, holdings: Sequence[BidHolding], moment: Moment) -> list[BidView]:
+        """What these holders see. The state of their rules is brought up to date first."""
+        for holding in holdings:
+            if holding.by_request and isinstance(holding.decision, RequestRule):
+                span = self._exchange.state.rules.state[holding.state_span]
+                holding.decision.state[:] = span.reshape(holding.decision.state.shape)
+        held = holdings[0].held if len(holdings) == 1 else np.concatenate([holding.held for holding in holdings])
+        knowns = [holding.known for holding in holdings]
+        return self.maker.views(knowns, moment, [(held, self.facts())], self.told_leads(held, moment))
+
+    def facts(self) -> Facts:
+        """What there is to tell now; the same arrays until a tick closes, whatever is in them by then."""
+        if self._facts_at != self._ledger.closed:
             self._facts, self._facts_at = self._look_up(), self._ledger.closed
-        return self._views.view(holding.known, moment, self._facts, *leads_told)
+        return self._facts
 
     def _look_up(self) -> Facts:
         exchange, ledger, state, last = self._exchange, self._ledger, self._exchange.state, self._ledger.closed - 1
@@ -111,12 +118,14 @@ class BidSeat(Seat[BidView, Decision, BidHolding]):
             terms.allowance, exchange.day_spent, terms.spent, price, terms.active, presence.could_bid, presence.reach,
         )  # fmt: skip
 
-    def _told_leads(self, held: Integers, ticks: int) -> ToldLeads | None:
-        """What held campaigns were told of their leads in the latest ticks, in arrays of their own."""
+    def told_leads(self, held: Integers, moment: Moment) -> Integers | None:
+        """What held campaigns were told of their leads: `ToldLeads` of the last tick, then of today, (2 LEADS_TOLD, held)."""
         books, closed = self._ledger.leads, self._ledger.closed
         if books is None:
             return None
-        return ToldLeads(*books.counts[closed - ticks : closed, :LEADS_TOLD].sum(axis=0).take(held, axis=1))
+        spans = min(closed, 1), closed - moment.day * moment.ticks  # ticks that have closed
+        told = [books.counts[closed - ticks : closed, :LEADS_TOLD].sum(axis=0).take(held, axis=1) for ticks in spans]
+        return np.concatenate(told)
 
     def check(self, holding: BidHolding, decision: Any) -> Decision:
         """See `Seat.check`; multipliers become an array (held,)."""
@@ -208,6 +217,24 @@ class BidSeat(Seat[BidView, Decision, BidHolding]):
             # Those of requests that have come and still wait count, too.
             asked = offers[:, rest] if self._exchange.queue is None else offers
             self._exchange.offer_bound[holding.held] = asked.max(axis=1)
+
+
+@lru_cache(maxsize=256)
+def _known(scenario: Scenario, held: tuple[int, ...]) -> Known:
+    """What never changes of held campaigns; worlds of one market share it."""
+    market = build(scenario)
+    table, expected, places = market.campaigns, market.expected, list(held)
+    history = History(
+        impressions=_frozen(expected.impressions[places]),
+        conversions=_frozen(expected.conversions[places]),
+        spend=_frozen(expected.spend[places]),
+        rate=_frozen(expected.rate[places]),
+        prices=None if expected.prices is None else _frozen(expected.prices[places]),
+        price_unit=None if expected.price_unit is None else _frozen(expected.price_unit[places]),
+    )
+    names = tuple(table.names[k] for k in places)
+    objectives = tuple(table.listed[k].objective for k in places)
+    return Known(np.array(places), names, objectives, _frozen(table.prior[places]), history)
 
 
 def _frozen(array: Floats) -> Floats:

@@ -6,6 +6,7 @@ truth is not in a view.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,11 +16,12 @@ from ...core.arrays import Floats, Integers
 from ...core.compiled import entry, inlined, kernel
 from ...core.money import UNLIMITED
 from ...engine.state import SUMS_TOLD, Count
+from ...response.leads import LEADS_TOLD
 from ..seat import Moment
 
 # How many of the fields of `Told` are counts, in the order of the kernel's rows, and how many sums: spend, then the kernel's.
 COUNTS_SEEN, SUMS_SEEN = Count.SPEND, 1 + SUMS_TOLD
-STANDING = 7  # target, value, multiplier, budget, budget left, price, share of the budget spent
+STANDING = 8  # target, value, multiplier, budget, budget left, price, share of the budget spent, reach
 
 
 class Told(NamedTuple):
@@ -104,6 +106,23 @@ class Known(NamedTuple):
     history: History
 
 
+def joined(knowns: Sequence[Known]) -> Known:
+    """The campaigns of several policies as those of one, one policy after another."""
+    histories = [known.history for known in knowns]
+    # A market either tells all campaigns what prices were or none.
+    columns: dict[str, Any] = {
+        name: None if getattr(histories[0], name) is None else np.concatenate([getattr(h, name) for h in histories])
+        for name in History._fields
+    }
+    return Known(
+        held=np.concatenate([known.held for known in knowns]),
+        campaigns=tuple(name for known in knowns for name in known.campaigns),
+        objectives=tuple(objective for known in knowns for objective in known.objectives),
+        prior=np.concatenate([known.prior for known in knowns]),
+        history=History(**columns),
+    )
+
+
 class Facts(NamedTuple):
     """What there is to tell of K campaigns now, in the arrays of whoever keeps their books: money charged in `unit`s."""
 
@@ -129,29 +148,48 @@ class Views:
     def __init__(self, forecast: Floats, expected_requests: float, unit: int, like: Facts) -> None:
         self._forecast, self._expected, self._unit = forecast, expected_requests, unit
         self._elapsed = [float(forecast[:tick].sum()) for tick in range(forecast.size + 1)]
-        ints, floats = np.empty((0, 0), np.int64), np.empty((0, 0))
-        self._look = entry(look, like.spent, *like[:11], unit, ints, floats)
+        self._look = entry(look, like.spent, 0, *like, unit, *_room(0))
 
-    def view(
-        self, known: Known, moment: Moment, facts: Facts, last_leads: ToldLeads | None = None,
-        today_leads: ToldLeads | None = None,
-    ) -> BidView:  # fmt: skip
-        """What the held campaigns see, in arrays of their own."""
-        held = known.held
-        ints, floats = np.empty((2 * COUNTS_SEEN, held.size), np.int64), np.empty((2 * SUMS_SEEN + STANDING, held.size))
-        self._look(held, *facts[:11], self._unit, ints, floats)
+    def views(
+        self, knowns: Sequence[Known], moment: Moment, parts: Sequence[tuple[Integers, Facts]], leads: Integers | None = None
+    ) -> list[BidView]:
+        """What holders of campaigns see, each in arrays of its own.
+
+        `parts` are places of campaigns among those of facts; all of them, one part after another, are those of the first of
+        `knowns`, then those of the next, and so on. `leads` (2 LEADS_TOLD, campaigns): of the last tick, and of today.
+        """
+        room = _room(sum(held.size for held, _ in parts))
+        column = 0
+        for held, facts in parts:
+            self._look(held, column, *facts, self._unit, *room)
+            column += held.size
+        if len(knowns) == 1:
+            return [self._view(knowns[0], moment, *room, leads)]
+        found, first = [], 0
+        for known in knowns:
+            cut = slice(first, first + known.held.size)
+            ints, floats, flags = room
+            told = None if leads is None else leads[:, cut]
+            found.append(self._view(known, moment, ints[:, cut], floats[:, cut], flags[:, cut], told))
+            first = cut.stop
+        return found
+
+    def _view(
+        self, known: Known, moment: Moment, ints: Integers, floats: Floats, flags: NDArray[np.bool_], leads: Integers | None
+    ) -> BidView:
         last_counts, today_counts = ints[:COUNTS_SEEN], ints[COUNTS_SEEN:]
         last_sums, today_sums, standing = floats[:SUMS_SEEN], floats[SUMS_SEEN : 2 * SUMS_SEEN], floats[2 * SUMS_SEEN :]
-        target, value, multiplier, budget, left, price, spent_share = standing
+        target, value, multiplier, budget, left, price, spent_share, reach = standing
+        active, could_bid = flags
         return BidView(
             day=moment.day,
             tick=moment.tick,
             ticks=moment.ticks,
             campaigns=known.campaigns,
             objectives=known.objectives,
-            active=facts.active.take(held),
-            could_bid=facts.could_bid.take(held),
-            reach=facts.reach.take(held),
+            active=active,
+            could_bid=could_bid,
+            reach=reach,
             target=target,
             value=value,
             prior=known.prior,
@@ -166,33 +204,48 @@ class Views:
             today=Told(*today_counts, *today_sums),
             market_price=price,
             history=known.history,
-            last_leads=last_leads,
-            today_leads=today_leads,
+            last_leads=None if leads is None else ToldLeads(*leads[:LEADS_TOLD]),
+            today_leads=None if leads is None else ToldLeads(*leads[LEADS_TOLD:]),
             rule_unit=1 / self._unit,
         )
 
 
+def _room(campaigns: int) -> tuple[Integers, Floats, NDArray[np.bool_]]:
+    """What `look` fills."""
+    return (
+        np.empty((2 * COUNTS_SEEN, campaigns), np.int64),
+        np.empty((2 * SUMS_SEEN + STANDING, campaigns)),
+        np.empty((2, campaigns), np.bool_),
+    )
+
+
 @kernel()
 def look(
-    held: Any, counts: Any, sums: Any, today_counts: Any, today_sums: Any, target: Any, value: Any, multiplier: Any,
-    allowance: Any, day_spent: Any, spent: Any, price: Any, unit: Any, ints: Any, floats: Any,
+    held: Any, column: Any, counts: Any, sums: Any, today_counts: Any, today_sums: Any, target: Any, value: Any,
+    multiplier: Any, allowance: Any, day_spent: Any, spent: Any, price: Any, active: Any, could_bid: Any, reach: Any, unit: Any,
+    ints: Any, floats: Any, flags: Any,
 ) -> None:  # fmt: skip
-    """Copies what the held campaigns are told: the last tick, today, and how they stand; `unit`s of money become currency."""
+    """Copies what held campaigns are told into columns from one on: the last tick, today, and how they stand.
+
+    `unit`s of money become currency.
+    """
     for n in range(held.size):
-        k = held[n]
+        k, c = held[n], column + n
         for row in range(COUNTS_SEEN):
-            ints[row, n] = counts[row, k]
-            ints[COUNTS_SEEN + row, n] = today_counts[row, k]
-        floats[0, n] = counts[Count.SPEND, k] / unit
-        floats[SUMS_SEEN, n] = today_counts[Count.SPEND, k] / unit
+            ints[row, c] = counts[row, k]
+            ints[COUNTS_SEEN + row, c] = today_counts[row, k]
+        floats[0, c] = counts[Count.SPEND, k] / unit
+        floats[SUMS_SEEN, c] = today_counts[Count.SPEND, k] / unit
         for row in range(SUMS_TOLD):
-            floats[1 + row, n] = sums[row, k]
-            floats[SUMS_SEEN + 1 + row, n] = today_sums[row, k]
-        standing = floats[2 * SUMS_SEEN :, n]
+            floats[1 + row, c] = sums[row, k]
+            floats[SUMS_SEEN + 1 + row, c] = today_sums[row, k]
+        standing = floats[2 * SUMS_SEEN :, c]
         standing[0], standing[1], standing[2] = target[k], value[k], multiplier[k]
         budget = currency(allowance[k] - day_spent[k], unit)
         standing[3], standing[4], standing[5] = budget, currency(allowance[k] - spent[k], unit), price[k]
-        standing[6] = floats[SUMS_SEEN, n] / budget if budget > 0 else 1.0
+        standing[6] = floats[SUMS_SEEN, c] / budget if budget > 0 else 1.0
+        standing[7] = reach[k]
+        flags[0, c], flags[1, c] = active[k], could_bid[k]
 
 
 @inlined

@@ -1,0 +1,163 @@
+"""Environments whose worlds move on together: policies of one kind are asked once for all of them, and the worlds of a step are
+played side by side on several threads, since compiled code does without Python's lock.
+
+What comes of it is what each environment by itself would bring, to the last bit.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any
+
+import numpy as np
+
+from ..simulator.core.errors import MarketError
+from ..simulator.core.interrupts import held_interrupts
+from ..simulator.core.numeric import whole
+from ..simulator.core.threads import one_blas_thread
+from ..simulator.seats.roster import OpenRound
+from ..simulator.seats.seat import Elsewhere, Joint, Moment
+from ..simulator.world import World
+from .base import SeatEnv
+
+
+class Kind:
+    """Policies that decide alike, one in each of several worlds, as a single one that holds the units of all."""
+
+    def __init__(self, policy: Any, joint: Joint[Any, Any], places: Sequence[tuple[int, int]]) -> None:
+        self._policy, self._joint, self._begun = policy, joint, False
+        self._places = places  # of its units: the environment, and the holding among those that are open in its world
+
+    def decide(self, worlds: Mapping[int, World], moment: Moment) -> None:
+        """Asks it, and answers for it in the worlds that are to move on, by their environment."""
+        view = self._joint.view(moment)
+        if not self._begun:
+            self._policy.start(view, np.random.default_rng(0))  # dice that it does not use; see `Policy.by_unit`
+            self._begun = True
+        decision = self._policy.decide(view)
+        each = [None] * len(self._places) if decision is None else self._joint.checked(decision)
+        for (env, holding), one in zip(self._places, each, strict=True):
+            if env in worlds:
+                worlds[env].answer_elsewhere(holding, one)
+
+
+class Cohort:
+    """Worlds of environments, by their place, that are first asked at one moment; so they always are."""
+
+    def __init__(self, worlds: Mapping[int, World], rounds: Mapping[int, OpenRound]) -> None:
+        self.worlds = worlds
+        policies: dict[Any, Any] = {}
+        places: dict[Any, list[tuple[int, int]]] = {}
+        for env, asked in rounds.items():
+            for number, holding in enumerate(asked.holdings):
+                if isinstance(holding.policy, Elsewhere):
+                    kind = _kind(policy := holding.policy.policy)
+                    policies.setdefault(kind, policy)
+                    places.setdefault(kind, []).append((env, number))
+        self._kinds = []
+        for kind, policy in policies.items():
+            parts = [(rounds[env].roster.seat, rounds[env].holdings[number]) for env, number in places[kind]]
+            joint = type(parts[0][0]).joint
+            assert joint is not None  # else nobody is elsewhere
+            self._kinds.append(Kind(copy.deepcopy(policy), joint(parts), places[kind]))
+
+    def decide(self, worlds: Mapping[int, World], moment: Moment) -> None:
+        """Decides in those of its worlds that are to move on."""
+        for kind in self._kinds:
+            kind.decide(worlds, moment)
+
+
+def _kind(policy: Any) -> Any:
+    """Policies of one kind decide alike on seeing the same."""
+    if not dataclasses.is_dataclass(policy):
+        return type(policy), id(policy)
+    return type(policy), tuple(getattr(policy, field.name) for field in dataclasses.fields(policy))
+
+
+class Together:
+    """Lets the worlds of environments move on together, so that a `step` of each only says what came of it.
+
+    `threads`: how many play the worlds, this one included; None: as many as there are processors.
+    """
+
+    def __init__(self, envs: Sequence[SeatEnv], threads: int | None = None) -> None:
+        available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        count = available if threads is None else whole(threads)
+        if count is None or count < 1:
+            raise MarketError(f"threads are a whole number from 1 up, not {threads!r}")
+        self._envs = envs
+        self._cohorts: dict[int, Cohort] = {}  # by the place of an environment
+        self._others = min(count, len(envs)) - 1
+        self._pool = ThreadPoolExecutor(self._others, "adarena") if self._others else None
+        for env in envs:
+            env.company = self
+
+    def advance_one(self, env: SeatEnv, action: Any) -> None:
+        """See `Company` and `advance`."""
+        place = next(n for n, other in enumerate(self._envs) if other is env)
+        self.advance({place: action}, [place])
+
+    def advance(self, actions: Sequence[Any] | Mapping[int, Any], moving: Sequence[int]) -> None:
+        """Acts in the environments that are `moving`, places among them, and plays their worlds up to their next decision.
+
+        Ctrl-C is held back until all have got there. After an error none of them can go on but by a reset.
+
+        Raises:
+            PolicyError: if an action is not allowed.
+            MarketError: if an environment has no day under way, or does not move while others do that began with it.
+        """
+        with held_interrupts(), one_blas_thread():
+            worlds = {n: self._envs[n].world for n in moving}
+            rounds = {n: world.open_round for n, world in worlds.items() if world.open_round is not None}
+            cohorts = self._joined(worlds, rounds)
+            for n in moving:
+                self._envs[n].act(actions[n])
+            for cohort, there in cohorts:
+                cohort.decide(there, rounds[next(iter(there))].moment)
+            views = self._play(worlds)
+            for n, world in worlds.items():
+                self._envs[n].moved(world, views[n])
+
+    def close(self) -> None:
+        """Lets the threads go."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def _joined(self, worlds: Mapping[int, World], rounds: Mapping[int, OpenRound]) -> list[tuple[Cohort, dict[int, World]]]:
+        """The cohorts of worlds that are to move on, and which worlds of each these are; new worlds make new ones."""
+        begun: dict[Moment, list[int]] = {}
+        for n, asked in rounds.items():
+            if n not in self._cohorts or self._cohorts[n].worlds[n] is not worlds[n]:
+                begun.setdefault(asked.moment, []).append(n)
+        for new in begun.values():
+            cohort = Cohort({n: worlds[n] for n in new}, {n: rounds[n] for n in new})
+            self._cohorts.update(dict.fromkeys(new, cohort))
+        found: dict[int, tuple[Cohort, dict[int, World]]] = {}
+        for n in rounds:
+            found.setdefault(id(self._cohorts[n]), (self._cohorts[n], {}))[1][n] = worlds[n]
+        for cohort, there in found.values():
+            if any(self._envs[n].is_in(world) for n, world in cohort.worlds.items() if n not in there):
+                raise MarketError("environments whose days began together go on together: step all, or reset the others")
+        return list(found.values())
+
+    def _play(self, worlds: Mapping[int, World]) -> dict[int, Any]:
+        """Plays each world up to its next decision; returns what is seen there."""
+        views: dict[int, Any] = {}
+        waiting = iter(list(worlds.items()))  # whoever is free takes the next one
+
+        def play() -> None:
+            for n, world in waiting:
+                views[n] = self._envs[n].next_view(world)
+
+        others = [] if self._pool is None else [self._pool.submit(play) for _ in range(min(self._others, len(worlds) - 1))]
+        try:
+            play()
+        finally:
+            wait(others)
+        for other in others:
+            other.result()
+        return views

@@ -1,0 +1,55 @@
+"""Vector environments: many markets in one step, for `gymnasium.make_vec`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from ..simulator.core.errors import MarketError
+from ..simulator.core.numeric import whole
+from .base import SeatEnv
+from .together import Together
+
+
+class SeatVectorEnv(SyncVectorEnv):
+    """`num_envs` environments of one `kind`, whose worlds move on together; see `Together`.
+
+    Transitions, infos and autoreset are those of `gymnasium.vector.SyncVectorEnv`, to the last bit, whatever `threads`.
+
+    Args:
+        num_envs: how many, from 1 up.
+        autoreset_mode: "NextStep", "SameStep" or "Disabled", or the `AutoresetMode`.
+        threads: how many play the worlds; None: as many as there are processors.
+        settings: arguments of each environment.
+    """
+
+    kind: ClassVar[type[SeatEnv]]
+
+    def __init__(
+        self, num_envs: int = 1, autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP, threads: int | None = None,
+        **settings: Any,
+    ) -> None:  # fmt: skip
+        count = whole(num_envs)
+        if count is None or count < 1:
+            raise MarketError(f"num_envs is a whole number from 1 up, not {num_envs!r}")
+        modes = {mode.value for mode in AutoresetMode}
+        if not isinstance(autoreset_mode, AutoresetMode) and autoreset_mode not in modes:
+            raise MarketError(f"the autoreset_mode is one of {', '.join(sorted(modes))}, not {autoreset_mode!r}")
+        first = self.kind(**settings)
+        settings["scenario"] = first.scenario  # read once
+        made = [first] + [self.kind(**settings) for _ in range(count - 1)]
+        super().__init__([lambda env=env: env for env in made], copy=True, autoreset_mode=autoreset_mode)  # type: ignore[misc]
+        self._together = Together(made, threads)
+
+    def step(self, actions: Any) -> Any:
+        """See `SyncVectorEnv.step`."""
+        resetting = self._autoreset_envs if self.autoreset_mode is AutoresetMode.NEXT_STEP else [False] * self.num_envs
+        self._together.advance(actions, [n for n in range(self.num_envs) if not resetting[n]])
+        return super().step(actions)
+
+    def close_extras(self, **more: Any) -> None:
+        """Lets threads and windows go."""
+        super().close_extras(**more)
+        if hasattr(self, "_together"):
+            self._together.close()

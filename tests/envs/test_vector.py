@@ -1,0 +1,216 @@
+"""Many markets in one step: what `make_vec` makes is, to the last bit, what each environment by itself would bring."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from funnel_markets import market
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+import adarena
+from adarena.agents.bidding import POLICIES
+from adarena.agents.catalogue import make_policy
+from adarena.envs.bidding import BiddingEnv, BiddingVectorEnv
+from adarena.envs.together import Cohort
+from adarena.simulator import BidPolicy, MarketError, Multiplier, PolicyError, Scenario, World
+from adarena.simulator.core.clock import END
+from adarena.simulator.seats.seat import elsewhere
+
+TINY = Scenario.preset("tiny")
+MARKETS = {
+    "tiny": TINY,
+    "funnel": market(),
+    "serving": Scenario.preset("overload").override({"traffic.requests_per_day": 20_000}),
+    "leads": Scenario.preset("leads").override({"days": 1, "traffic.requests_per_day": 4_000, "users.count": 500}),
+    "targets": TINY.override({"demand.objective": "target_cpa", "demand.target_cpa_share": 0.7}),
+}
+MODES = [mode.value for mode in AutoresetMode]
+BY_UNIT = sorted(name for name, policy in POLICIES.items() if policy.by_unit)
+
+
+def same(one: Any, other: Any) -> None:
+    """The same type, shape and bytes, whatever is nested in it."""
+    assert type(one) is type(other)
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            same(one[key], other[key])
+    elif isinstance(one, np.ndarray) and one.dtype == object:
+        for a, b in zip(one, other, strict=True):
+            same(a, b)
+    elif isinstance(one, np.ndarray):
+        assert one.dtype == other.dtype
+        assert one.shape == other.shape
+        assert one.tobytes() == other.tobytes()
+    elif isinstance(one, tuple | list):
+        for a, b in zip(one, other, strict=True):
+            same(a, b)
+    else:
+        assert one == other
+
+
+def pair(num: int, mode: str, threads: int | None, **settings: Any) -> tuple[Any, SyncVectorEnv]:
+    """A vector of worlds that move on together, and one of the same environments stepped one by one."""
+    together = BiddingVectorEnv(num, autoreset_mode=mode, threads=threads, **settings)
+    return together, SyncVectorEnv([lambda: BiddingEnv(**settings)] * num, autoreset_mode=mode)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_it_is_the_environments_one_by_one(mode: str, threads: int) -> None:
+    vectors = pair(5, mode, threads, scenario=TINY, rivals=("mixed", "dual"))
+    dice = np.random.default_rng(0)
+    same(*(vector.reset(seed=4) for vector in vectors))
+    for _ in range(60):  # days of 24 ticks
+        actions = dice.uniform(-1, 1, (5, 1)).astype(np.float32)
+        one, other = (vector.step(actions) for vector in vectors)
+        same(one, other)
+        if mode == "Disabled" and one[2].any():
+            mask = one[2].copy()
+            same(*(vector.reset(options={"reset_mask": mask.copy()}) for vector in vectors))
+    for vector in vectors:
+        vector.close()
+
+
+@pytest.mark.parametrize("name", MARKETS)
+def test_in_every_kind_of_market(name: str) -> None:
+    vectors = pair(3, "NextStep", 2, scenario=MARKETS[name])
+    dice = np.random.default_rng(1)
+    same(*(vector.reset(seed=[7, 7, 9]) for vector in vectors))
+    for _ in range(30):
+        actions = dice.uniform(-1, 1, (3, 1)).astype(np.float32)
+        same(*(vector.step(actions) for vector in vectors))
+
+
+def test_some_days_may_begin_anew_while_others_go_on() -> None:
+    vectors = pair(4, "Disabled", 2, scenario=TINY)
+    dice = np.random.default_rng(2)
+    same(*(vector.reset(seed=0) for vector in vectors))
+    for step in range(20):
+        actions = dice.uniform(-1, 1, (4, 1)).astype(np.float32)
+        same(*(vector.step(actions) for vector in vectors))
+        if step in (3, 9):
+            mask = np.array([step == 3, True, False, step == 9])
+            options = {"reset_mask": mask, "rivals": "pid"}
+            same(*(vector.reset(seed=step, options=dict(options)) for vector in vectors))
+
+
+def test_both_engines_are_the_same() -> None:
+    vectors = [
+        BiddingVectorEnv(2, scenario=TINY.override({"traffic.requests_per_day": 2_000}), engine=e)
+        for e in ("compiled", "events")
+    ]
+    same(*(vector.reset(seed=0) for vector in vectors))
+    for _ in range(26):
+        same(*(vector.step(np.full((2, 1), 0.3, np.float32)) for vector in vectors))
+
+
+@pytest.mark.parametrize("name", adarena.ENVIRONMENTS)
+def test_make_vec_makes_it(name: str) -> None:
+    vector = gym.make_vec(name, num_envs=2, autoreset_mode="SameStep", threads=1)
+    one_by_one = gym.make_vec(name, num_envs=2, vectorization_mode="sync", vector_kwargs={"autoreset_mode": "SameStep"})
+    assert isinstance(vector.metadata["autoreset_mode"], AutoresetMode)
+    for space in ("single_action_space", "action_space", "single_observation_space", "observation_space"):
+        assert getattr(vector, space) == getattr(one_by_one, space)
+    assert vector.spec is not None
+    assert vector.spec.id == name
+    same(vector.reset(seed=1), one_by_one.reset(seed=1))
+    actions = one_by_one.action_space.sample()
+    same(vector.step(actions), one_by_one.step(actions))
+    vector.close()
+    one_by_one.close()
+
+
+class Remembers(BidPolicy):
+    """Not a dataclass, so nobody else is of its kind."""
+
+    by_unit = True
+
+    def decide(self, view: Any) -> Any:
+        return Multiplier(view.prior * (1 + 0.1 * view.tick))
+
+
+def seats(name: str) -> list[dict[int | str, BidPolicy]]:
+    """Who sits in three worlds: one policy with seven campaigns, six with one each, five with one each."""
+    single = [{k: make_policy("bidding", name) for k in held} for held in ((1, 2, 3, 4, 5, 7), (1, 2, 4, 5, 7))]
+    return [dict.fromkeys(range(1, 8), make_policy("bidding", name)), *single]
+
+
+def play_together(worlds: dict[int, World]) -> None:
+    """Runs worlds in which nobody is seated but elsewhere."""
+    cohort = None
+    while worlds[0].now < worlds[0].scenario.horizon_us:
+        for world in worlds.values():
+            over = world.env.at(world.scenario.horizon_us, END)
+            world._step_until(lambda at=world, end=over: at.open_round is not None or end.callbacks is None)  # type: ignore[misc]
+        rounds = {n: world.open_round for n, world in worlds.items() if world.open_round is not None}
+        if rounds:
+            cohort = cohort or Cohort(worlds, rounds)
+            cohort.decide(worlds, rounds[0].moment)
+
+
+@pytest.mark.parametrize("name", BY_UNIT)
+def test_a_policy_by_unit_decides_for_several_worlds_as_for_each(name: str) -> None:
+    """What `by_unit` claims, of every classic that claims it: the same books, to the last bit."""
+    scenario = TINY.override({"days": 2, "demand.campaigns": 12})
+    alone = [World(scenario, {"bidding": given}, seed=seed) for seed, given in enumerate(seats(name))]
+    for world in alone:
+        world.run()
+    together = [World(scenario, {"bidding": elsewhere(given)}, seed=seed) for seed, given in enumerate(seats(name))]
+    play_together(dict(enumerate(together)))
+    for one, other in zip(alone, together, strict=True):
+        assert other.ledger.closed == scenario.days * scenario.ticks_per_day
+        assert one.ledger.multiplier.tobytes() == other.ledger.multiplier.tobytes()
+        assert one.ledger.counts.tobytes() == other.ledger.counts.tobytes()
+
+
+def test_who_bids_by_request_or_rolls_dice_is_not_by_unit() -> None:
+    assert {"pid", "fixed", "dual", "mpc"} <= set(BY_UNIT)
+    assert not {"random", "throttling", "ortb", "online_lp", "rlb", "ss_mdp", "shading"} & set(BY_UNIT)
+
+
+def test_what_is_left_elsewhere_cannot_be_run_alone() -> None:
+    world = World(TINY, {"bidding": elsewhere(Remembers())})
+    with pytest.raises(MarketError, match="holds units of several worlds: run them together"):
+        world.until_asked()
+    with pytest.raises(MarketError, match="left open"):
+        world.run()
+
+
+def test_an_environment_of_a_vector_may_be_driven_by_itself_from_its_reset_on() -> None:
+    vector, alone = BiddingVectorEnv(2, scenario=TINY), BiddingEnv(TINY)
+    one = vector.envs[0]
+    same(one.reset(seed=3), alone.reset(seed=3))
+    for _ in range(24):
+        same(one.step(np.full(1, 0.2, np.float32)), alone.step(np.full(1, 0.2, np.float32)))
+    vector.reset(seed=0)
+    vector.step(np.zeros((2, 1), np.float32))
+    with pytest.raises(MarketError, match="days began together go on together: step all, or reset the others"):
+        one.step(np.zeros(1, np.float32))
+
+
+def test_after_a_wrong_action_only_a_reset_helps() -> None:
+    vector, actions = BiddingVectorEnv(2, scenario=TINY), np.array([[0.0], [2.0]], np.float32)
+    vector.reset(seed=0)
+    with pytest.raises(PolicyError, match="an action lies from -1 to 1, not at 2"):
+        vector.step(actions)
+    with pytest.raises(MarketError, match="no day is under way: it has not begun, or was interrupted; call reset"):
+        vector.step(actions / 2)
+    vector.reset(seed=0)
+    vector.step(actions / 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"num_envs": 0}, "num_envs is a whole number from 1 up, not 0"),
+        ({"num_envs": 2, "threads": 0}, "threads are a whole number from 1 up, not 0"),
+        ({"num_envs": 2, "autoreset_mode": "never"}, "the autoreset_mode is one of Disabled, NextStep, SameStep, not 'never'"),
+    ],
+)
+def test_bad_arguments_are_one_sentence(arguments: dict[str, Any], words: str) -> None:
+    with pytest.raises(MarketError, match=words):
+        BiddingVectorEnv(scenario=TINY, **arguments)
