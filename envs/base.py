@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
@@ -23,6 +23,7 @@ from ..simulator.seats.seat import Policies, elsewhere
 from ..simulator.seats.vectors import Vectors
 from ..simulator.world import World
 from .shell import Shell, bounded, scenario_of
+from .together import Together
 
 LAST_DAY = SPLITS["test"].stop
 DAYS = (SPLITS["train"].start, SPLITS["train"].stop)  # seeds of the days that episodes are drawn from
@@ -37,13 +38,6 @@ class Case(NamedTuple):
     day: int  # seed of the world
     policies: Mapping[str, Policies]
     options: Mapping[str, Any]  # all of them, drawn or given
-
-
-class Company(Protocol):
-    """Environments whose worlds move on together; see `envs.together`."""
-
-    def advance_one(self, env: SeatEnv, action: Any) -> None:
-        """Acts in an environment that began by itself, and lets its world move on."""
 
 
 class SeatEnv(Shell[Observation, Observation]):
@@ -80,7 +74,7 @@ class SeatEnv(Shell[Observation, Observation]):
         self.observation_space = spaces.Box(-kind.bound, kind.bound, (units * len(kind.features),), np.float32)
         self._world: World | None = None  # None: no episode is under way
         self._moved = False  # by `moved`, and `step` has not told of it yet
-        self.company: Company | None = None  # those with whom its world moves on, and its rivals are asked
+        self.company: Together | None = None  # with whose worlds its own moves on, and its rivals are asked
 
     @classmethod
     def vectors_for(cls, settings: Mapping[str, Any]) -> Vectors:
@@ -152,10 +146,8 @@ class SeatEnv(Shell[Observation, Observation]):
         self._world, self._view, self._moved = world, view, True
 
     @staticmethod
-    def together(envs: Sequence[SeatEnv], threads: int | None = None) -> Any:
-        """Has the worlds of environments move on together from their next reset on; see `envs.together.Together`."""
-        from .together import Together
-
+    def together(envs: Sequence[SeatEnv], threads: int | None = None) -> Together:
+        """Has the worlds of environments move on together, from their next reset on; see `Together`."""
         return Together(envs, threads)
 
     @property

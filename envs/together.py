@@ -11,7 +11,7 @@ import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -22,7 +22,23 @@ from ..simulator.core.threads import one_blas_thread
 from ..simulator.seats.roster import OpenRound
 from ..simulator.seats.seat import Elsewhere, Joint, Moment
 from ..simulator.world import World
-from .base import SeatEnv
+
+
+class Moves(Protocol):
+    """What is needed of an environment; `envs.base` says what these are."""
+
+    company: Together | None
+
+    @property
+    def world(self) -> World: ...
+
+    def act(self, action: Any) -> World: ...
+
+    def next_view(self, world: World) -> Any: ...
+
+    def moved(self, world: World, view: Any) -> None: ...
+
+    def is_in(self, world: World) -> bool: ...
 
 
 class Kind:
@@ -84,7 +100,7 @@ class Together:
     `threads`: how many play the worlds, this one included; None: as many as there are processors.
     """
 
-    def __init__(self, envs: Sequence[SeatEnv], threads: int | None = None) -> None:
+    def __init__(self, envs: Sequence[Moves], threads: int | None = None) -> None:
         available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         count = available if threads is None else whole(threads)
         if count is None or count < 1:
@@ -96,8 +112,8 @@ class Together:
         for env in envs:
             env.company = self
 
-    def advance_one(self, env: SeatEnv, action: Any) -> None:
-        """See `Company` and `advance`."""
+    def advance_one(self, env: Moves, action: Any) -> None:
+        """Acts in an environment that began by itself, and lets its world move on; see `advance`."""
         place = next(n for n, other in enumerate(self._envs) if other is env)
         self.advance({place: action}, [place])
 

@@ -72,7 +72,10 @@ def events_measures() -> list[Measure]:
 
 
 def environment_measures() -> list[Measure]:
-    """Steps of `AdArena/Bidding-v0` under a constant action, resets included, one rival mix of three policies."""
+    """Steps of `AdArena/Bidding-v0` under a constant action, resets included, one rival mix of three policies.
+
+    One environment in processor time; many on all processors by the clock.
+    """
     from ...envs.bidding import BiddingEnv
 
     env, days = BiddingEnv(), 5
@@ -87,8 +90,30 @@ def environment_measures() -> list[Measure]:
     env.reset(seed=0)
     play()
     seconds = best(lambda k: processor_seconds(play), 2 * REPEATS)
-    steps = days * env.scenario.ticks_per_day / seconds
-    return [Measure("Bidding-v0", steps, "steps/s", least=1500.0)]
+    ticks = env.scenario.ticks_per_day
+    return [
+        Measure("Bidding-v0", days * ticks / seconds, "steps/s", least=1500.0),
+        Measure("Bidding-v0, 16 side by side", 16 * ticks / _vector_day(16), "steps/s, wall-clock"),
+        Measure("Bidding-v0, 16 in gymnasium's processes", 16 * ticks / _vector_day(16, "async"), "steps/s, wall-clock"),
+    ]
+
+
+def _vector_day(count: int, mode: str | None = None) -> float:
+    """Wall-clock seconds in which so many environments of `make_vec` live through a day, reset included; the best of several."""
+    import gymnasium
+
+    envs = gymnasium.make_vec("AdArena/Bidding-v0", num_envs=count, vectorization_mode=mode)
+    stay = np.zeros((count, 1), np.float32)
+    envs.reset(seed=0)
+    seconds = []
+    for _ in range(2 * REPEATS):
+        begun, over = time.perf_counter(), False
+        while not over:
+            over = bool(envs.step(stay)[2].all())
+        envs.step(stay)  # the reset
+        seconds.append(time.perf_counter() - begun)
+    envs.close()
+    return min(seconds)
 
 
 def serving_measures() -> list[Measure]:

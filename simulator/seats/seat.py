@@ -75,7 +75,8 @@ class Holding:
     """A policy's place in a seat: the units it holds, and whatever the seat keeps of them for it."""
 
     def __init__(self, policy: Policy[Any, Any], held: list[int]) -> None:
-        self.policy, self.held, self.name = policy, np.array(held), type(policy).__name__
+        self.policy, self.held = policy, np.array(held)
+        self.name = type(policy.policy if isinstance(policy, Elsewhere) else policy).__name__
         self.is_open, self.is_elsewhere = isinstance(policy, Open), isinstance(policy, Elsewhere)
         self.units: tuple[str, ...] = ()  # their names; set by the roster
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,14 +13,11 @@ from ..seat import Joint, Moment
 from .decisions import Decision, Multiplier, checked
 from .view import BidView, joined
 
-if TYPE_CHECKING:
-    from .seat import BidHolding, BidSeat
-
 
 class JointBids(Joint[BidView, Decision]):
     """Campaigns of several worlds as if they were one's; bids by request are not among what may be decided for them."""
 
-    def __init__(self, parts: Sequence[tuple[BidSeat, BidHolding]]) -> None:
+    def __init__(self, parts: Sequence[tuple[Any, Any]]) -> None:  # a `BidSeat` and a `BidHolding` of it
         self._parts, self._name = parts, parts[0][1].name
         self._known = joined([holding.known for _, holding in parts])
         ends = np.cumsum([holding.held.size for _, holding in parts]).tolist()
@@ -31,8 +28,9 @@ class JointBids(Joint[BidView, Decision]):
         told = [seat.told_leads(holding.held, moment) for seat, holding in self._parts]
         leads = None if told[0] is None else np.concatenate([part for part in told if part is not None], axis=1)
         seen = [(holding.held, seat.facts()) for seat, holding in self._parts]
-        (found,) = self._parts[0][0].maker.views([self._known], moment, seen, leads)
-        return found
+        view: BidView
+        (view,) = self._parts[0][0].maker.views([self._known], moment, seen, leads)
+        return view
 
     def checked(self, decision: Any) -> list[Decision]:
         """See `Joint.checked`."""
