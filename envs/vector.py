@@ -48,6 +48,15 @@ class SeatVectorEnv(SyncVectorEnv):
         self._together.advance(actions, [n for n in range(self.num_envs) if not resetting[n]])
         return super().step(actions)
 
+    def _add_info(self, vector_infos: dict[str, Any], env_info: dict[str, Any], env_num: int) -> dict[str, Any]:
+        """As gymnasium's, but for numbers that others have told before without the arrays it makes and throws away."""
+        for key, value in env_info.items():
+            if type(value) in (int, float) and key in vector_infos:
+                vector_infos[key][env_num], vector_infos[f"_{key}"][env_num] = value, True
+            else:
+                super()._add_info(vector_infos, {key: value}, env_num)
+        return vector_infos
+
     def close_extras(self, **more: Any) -> None:
         """Lets threads and windows go."""
         super().close_extras(**more)

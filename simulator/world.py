@@ -142,7 +142,7 @@ class World:
     @property
     def forecast(self) -> Floats:
         """Expected shares of a day's requests, (ticks,), as everybody is told."""
-        return self._exchange.shares
+        return self._exchange.forecast.shares
 
     @property
     def played(self) -> int:

@@ -81,7 +81,7 @@ def coarser(density: Floats, merged: int) -> Floats:
     return np.bincount(place, density).astype(np.float64)
 
 
-@kernel()
+@kernel(nogil=True)
 def value_table(density: Any, rate: Any, value: Any) -> None:
     """Fills value (requests, budget + 1), zeros so far, with V(n, b), n and b from 0 (Cai et al. 2017, equation 4).
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from ...simulator.core.errors import MarketError
@@ -61,8 +63,13 @@ def rivals(scenario: Scenario, campaign: int, mix: str = "mixed") -> dict[int | 
     """
     if not isinstance(mix, str) or mix not in MIXES:
         raise MarketError(f"there is no mix of rivals {mix!r}; known are {', '.join(MIXES)}")
-    vertical = build(scenario).campaigns.vertical
     one = {kind: kind() for kind in MIXES[mix]}  # one policy holds all campaigns of its kind
     kinds = [one[kind] for kind in MIXES[mix]]
-    place = [int((vertical[:k] == vertical[k]).sum()) for k in range(vertical.size)]
-    return {k: kinds[place[k] % len(kinds)] for k in range(vertical.size) if k != campaign}
+    return {k: kinds[place % len(kinds)] for k, place in enumerate(_places(scenario)) if k != campaign}
+
+
+@lru_cache(maxsize=16)
+def _places(scenario: Scenario) -> tuple[int, ...]:
+    """Which campaign of its vertical each is, in their order."""
+    vertical = build(scenario).campaigns.vertical
+    return tuple(int((vertical[:k] == vertical[k]).sum()) for k in range(vertical.size))

@@ -99,7 +99,7 @@ def environment_measures() -> list[Measure]:
 
 
 def _vector_day(count: int, mode: str | None = None) -> float:
-    """Wall-clock seconds in which so many environments of `make_vec` live through a day, reset included; the best of several."""
+    """Wall-clock seconds in which so many environments of `make_vec` live through a day, reset included; the best."""
     import gymnasium
 
     envs = gymnasium.make_vec("AdArena/Bidding-v0", num_envs=count, vectorization_mode=mode)

@@ -23,7 +23,7 @@ def hashed(name: str, values: NDArray[Any]) -> NDArray[np.uint32]:
     return out
 
 
-@kernel()
+@kernel(nogil=True)
 def hash_all(salt: Any, values: Any, out: Any) -> None:
     """Fills out (n,) with the upper halves of mixed values (n,)."""
     for j in range(values.size):

@@ -26,7 +26,7 @@ class Addressed(Generic[T]):
     """
 
     def __init__(self, value: T) -> None:
-        self.value, self.kind = value, (Addressed, kind(value))
+        self.value, self.kind = value, (Addressed, kind(value))  # see `kind`, which takes a while for a hundred arrays
         self._room = np.zeros(size_of(value) // 8 + 1, np.int64)
         self.address = self._room.ctypes.data
         self._lay_out = entry(lay_out, value, self.address)
@@ -47,11 +47,6 @@ class Addressed(Generic[T]):
             whole = whole._replace(**changed)
             self.value = cast(Any, self.value)._replace(**{part: whole}) if part else whole
             self._lay_out(self.value, self.address)
-
-
-@kind.register
-def _(x: Addressed) -> Any:  # type: ignore[type-arg]
-    return x.kind
 
 
 class AddressedType(types.Type):  # type: ignore[misc]

@@ -16,7 +16,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from functools import cache, singledispatch
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from numba.core import config
 from .disk import reason
 
 # Arrays are never made inside a kernel, so none is counted: counting them took five times as long as the work.
-OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
 # Numba's settings, by environment or file, that change the code it makes; the processor is in its own index.
 FLAGS = ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "LLVM_REFPRUNE_PASS")
 COMPILED = re.compile(rb"^@(kernel|inlined|spelt_out|apart|intrinsic|numba\.njit)\b", re.MULTILINE)
@@ -139,7 +139,11 @@ _notice = Notice()
 
 
 def kernel(*signature: Any, **options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Decorates an entry point that Python calls: compiled without the GIL and kept on disk."""
+    """Decorates an entry point that Python calls: compiled and kept on disk.
+
+    What lasts, from some ten microseconds up, is `nogil`, so that other threads go on meanwhile. What is over sooner holds
+    Python's lock: to hand it over and wait for it takes longer.
+    """
 
     def decorate(function: Callable[..., Any]) -> Any:
         if not _keeps():
@@ -202,18 +206,12 @@ def entry(function: Any, *arguments: Any) -> Callable[..., Any]:
 _entries: dict[Any, Callable[..., Any]] = {}  # Numba takes a millisecond to see that it has compiled a function before
 
 
-@singledispatch
 def kind(x: Any) -> Any:
-    """All of a value that Numba's type of it depends on."""
-    return type(x)
-
-
-@kind.register(np.ndarray)
-def _(x: np.ndarray) -> Any:
-    layout = "C" if x.flags.c_contiguous else "F" if x.flags.f_contiguous else "A"
-    return x.dtype, x.ndim, layout, x.flags.aligned, x.flags.writeable
-
-
-@kind.register(tuple)
-def _(x: tuple[Any, ...]) -> Any:
-    return type(x), *map(kind, x)
+    """All of a value that Numba's type of it depends on; what says so itself, as its `kind`, is believed."""
+    if type(x) is np.ndarray:
+        flags = x.flags
+        layout = "C" if flags.c_contiguous else "F" if flags.f_contiguous else "A"
+        return x.dtype, x.ndim, layout, flags.aligned, flags.writeable
+    if isinstance(x, tuple):
+        return type(x), *map(kind, x)
+    return getattr(x, "kind", None) or type(x)

@@ -157,7 +157,7 @@ class Demands:
         )  # fmt: skip
 
 
-@kernel()
+@kernel(nogil=True)
 def _demand(
     keys: Any, first: Any, users: Any, segment: Any, tiers: Any, fixed: Any, way: Any, draw: Any, network: Any, tier: Any
 ) -> None:

@@ -82,7 +82,7 @@ def add_recalled(a: Any, serial: Any, scores: Any, person: Any, recall: Any, off
     return found + 1
 
 
-@kernel(fastmath={"contract", "reassoc"})
+@kernel(nogil=True, fastmath={"contract", "reassoc"})
 def winnow(
     first: Any, skip: Any, column: Any, users: Any, people: Any, context: Any, seen: Any, matches: Any, keys: Any, scores: Any,
     nearest: Any, popular: Any, fresh: Any, channels: Any, quotas: Any, first_row: Any, recall: Any, rough: Any, fine: Any,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..core.addressed import Addressed
 from ..core.arrays import CHUNK, Keys
 from ..core.chance import stream_keys
+from ..core.compiled import entry
 from ..core.errors import MarketError
 from ..core.numeric import real
 from ..delivery.funnel import Seen, Trace, Winnow
@@ -73,6 +74,7 @@ class Blocks:
         ready = self._winnow is None and self.line is None and ads == campaigns
         self._block = self.state.bids.rate if ready else np.zeros((0 if self._winnow else ads, CHUNK), np.float32)
         self._epochs, self._draws = np.zeros(CHUNK), np.zeros((3, CHUNK))
+        self._draw: Callable[..., float] | None = None  # `arrive`, compiled
         self._sum = 0.0
         self._counted = 0  # requests whose rates are added up
         self.on_block: list[Callable[[], None]] = []
@@ -112,11 +114,14 @@ class Blocks:
     def _arrive(self, first: int, now: int) -> None:
         """Draws the requests of a block, that come by themselves."""
         state, users = self.state, self.market.users
-        self._sum = arrive(
+        arguments = (
             state.keys, first, self.scenario.traffic.arrivals == "even", self._sum, now, self.scenario.tick_us,
             *self._intensity, users.segment_share, users.segment_start, users.alias_share, users.alias_user,
             self._draws, self._epochs, state.block.times, state.block.users,
         )  # fmt: skip
+        if self._draw is None:
+            self._draw = entry(arrive, *arguments)
+        self._sum = self._draw(*arguments)
 
     def _plan(self) -> tuple[NDArray[np.int64], ...]:
         """The columns of the block that say who comes when."""

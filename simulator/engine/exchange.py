@@ -20,7 +20,7 @@ from ..delivery.queue import Queue
 from ..delivery.rotation import find_ad, set_shares
 from ..market.market import Market
 from ..population.campaigns import demand_weather
-from ..scenario.forecast import forecast
+from ..scenario.forecast import day_ahead
 from ..scenario.tree import Scenario
 from .bids import cap_all, refresh
 from .blocks import NEXT, Blocks
@@ -41,10 +41,7 @@ class Exchange:
         self.scenario, self.market, self.seed = scenario, market, seed
         self.blocks = Blocks(scenario, market, seed)
         self.addressed, self.line = self.blocks.addressed, self.blocks.line
-        self.shares = forecast(scenario)
-        self.shares.flags.writeable = False  # every policy sees it
-        ticks = range(self.shares.size)
-        self._expected_left = [round(scenario.expected_requests * self.shares[t:].sum()) for t in ticks]
+        self.forecast = day_ahead(scenario)
         table = market.campaigns
         campaigns = len(table.names)
         self.multiplier = np.ones(campaigns)  # NaN: bids by offer or by rule
@@ -56,7 +53,7 @@ class Exchange:
         self.day_spent = np.zeros(campaigns, np.int64)  # spent before today
         self.on_scores: list[Callable[[int], None]] = []
         self.on_fault: list[Callable[[int], None]] = []
-        self.presence = Presence(self.state.terms.active, self.shares, scenario.tick_us)
+        self.presence = Presence(self.state.terms.active, self.forecast.shares, scenario.tick_us)
         self._refresh = entry(refresh, self.multiplier, self.target, self.offer_bound, self.blocks.rate_bound, self.addressed)
         self._cap_all = entry(cap_all, self.addressed)
 
@@ -110,7 +107,7 @@ class Exchange:
         np.copyto(state.truth.conversion, self.market.conversion[tick])
         np.copyto(state.terms.believed_conversion, self.market.believed_conversion[tick])
         self._revalue(tick)
-        control[FORECAST_END] = control[NEXT] + self._expected_left[tick]
+        control[FORECAST_END] = control[NEXT] + self.forecast.left[tick]
 
     def _revalue(self, tick: int) -> None:
         factor = self.weather[tick] * self.value_factor

@@ -116,7 +116,7 @@ def grant_servers(now: Any, addressed: Any, line: Any) -> None:
         begin_service(next_of(tier, queue), now, addressed, line)
 
 
-@kernel()
+@kernel(nogil=True)
 def serve(now: Any, until: Any, addressed: Any, line: Any) -> Any:
     """Plays all that happens to requests from `now` until before `until`; returns what `walk` does."""
     state, queue = value_of(addressed), value_of(line)

@@ -128,7 +128,7 @@ def play(i: Any, j: Any, now: Any, alone: Any, low: Any, high: Any, state: Any) 
     state.control[Control.STALE] |= settle(i, j, now, state)
 
 
-@kernel()
+@kernel(nogil=True)
 def walk(until: Any, most: Any, addressed: Any) -> Any:
     """Plays the requests before `until`, at most `most` of them.
 

@@ -11,7 +11,7 @@ from ..core.compiled import kernel
 from ..delivery.auction import campaign_of, price_rank, rank_of, select, select_among
 
 
-@kernel()
+@kernel(nogil=True)
 def expected_day(
     rate: Any, who: Any, weight: Any, surface: Any, surfaces: Any, none: Any, no_row: Any, live: Any, endless: Any,
     reserve: Any, pricing: Any, seen: Any, top: Any, totals: Any,
@@ -41,7 +41,7 @@ def expected_day(
                 totals[2, k] += exposure[slot] * rate[row, start + lane]
 
 
-@kernel()
+@kernel(nogil=True)
 def least_winning_costs(
     rate: Any, weight: Any, surface: Any, surfaces: Any, none: Any, no_row: Any, live: Any, endless: Any, reserve: Any,
     seen: Any, top: Any, cost: Any,

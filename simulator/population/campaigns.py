@@ -59,6 +59,8 @@ class Campaigns(NamedTuple):
 
     def place(self, which: int | str) -> int | None:
         """The place of a campaign given by its name or its place; None if there is none."""
+        if type(which) is int:  # as nearly all are
+            return which if 0 <= which < len(self.names) else None
         if isinstance(which, str):
             return self.names.index(which) if which in self.names else None
         known = isinstance(which, Integral) and not isinstance(which, bool) and 0 <= which < len(self.names)

@@ -88,7 +88,7 @@ def _unit(vectors: Floats) -> Floats:
     return unit
 
 
-@kernel()
+@kernel(nogil=True)
 def embed(
     key: Any, modality: Any, which: Any, present: Any, vertical: Any, centres: Any, direction: Any, written: Any,
     correlation: Any, out: Any,

@@ -137,7 +137,7 @@ def exponential(x: Any) -> Any:
     return y * np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
 
 
-@kernel(fastmath={"contract"})
+@kernel(nogil=True, fastmath={"contract"})
 def add_bias_and_squash(odds: Any, bias: Any) -> None:
     """odds[k, j] becomes sigmoid(odds[k, j] + bias[k]), in place, float32."""
     one = np.float32(1)
@@ -147,7 +147,7 @@ def add_bias_and_squash(odds: Any, bias: Any) -> None:
             row[j] = one / (one + exponential(-(row[j] + b)))
 
 
-@kernel()
+@kernel(nogil=True)
 def draw_rates(keys: Any, first: Any, normal: Any, location: Any, scale: Any, noise: Any, truth: Any, belief: Any) -> None:
     """True rates location + scale x (uniform or normal draw) for each ad and request; beliefs add noise x normal."""
     for k in range(belief.shape[0]):
@@ -162,7 +162,7 @@ def draw_rates(keys: Any, first: Any, normal: Any, location: Any, scale: Any, no
                 belief[k, j] += noise * normal_draw(keys[Stream.BELIEF], first + j, 2 * k)
 
 
-@kernel()
+@kernel(nogil=True)
 def best_ads(block: Any, first_ad: Any, rate: Any, ad: Any) -> None:
     """For each campaign and request, its ad with the best believed rate (the first of equals) and that rate."""
     for k in range(rate.shape[0]):
@@ -212,7 +212,7 @@ def click_table(people: People, ads: AdVectors) -> Floats:
     return table
 
 
-@kernel()
+@kernel(nogil=True)
 def fill_table(users: Any, ads: Any, bias: Any, table: Any) -> None:
     """Writes the true click rate of each user and ad, as `true_click_rate` makes it."""
     for user in range(table.shape[0]):

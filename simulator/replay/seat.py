@@ -55,7 +55,8 @@ class _Seat:
         nothing = _counted(self._told, self._target)
         one, count, flag = np.ones(1), np.zeros(1, np.int64), np.ones(1, np.bool_)
         like = Facts(*nothing, *nothing, one, one, one, count, count, count, one, flag, flag, one)
-        self._views = Views(self._forecast, float(episode), parts, like)
+        elapsed = [float(self._forecast[:tick].sum()) for tick in range(self._forecast.size + 1)]
+        self._views = Views(self._forecast, elapsed, float(episode), parts, like)
 
     def run(self) -> Episodes:
         """Plays the log from end to end."""

@@ -23,7 +23,7 @@ def wins(bid: Any, cap: Any, left: Any, price: Any) -> Any:
     return np.int64(max(price, np.int64(1)) <= min(np.int64(min(bid, np.float64(cap))), left))
 
 
-@kernel()
+@kernel(nogil=True)
 def walk_bids(scale: Any, base: Any, rate: Any, price: Any, click: Any, cap: Any, books: Any, believed: Any) -> None:
     """Plays auctions with bids of scale x base; arrays have shape (auctions,)."""
     left, impressions, clicks, sum_of_rates = books[LEFT], books[IMPRESSIONS], books[CLICKS], believed[0]
@@ -36,7 +36,7 @@ def walk_bids(scale: Any, base: Any, rate: Any, price: Any, click: Any, cap: Any
     books[LEFT], books[IMPRESSIONS], books[CLICKS], believed[0] = left, impressions, clicks, sum_of_rates
 
 
-@kernel()
+@kernel(nogil=True)
 def walk_rule(
     rate: Any, price: Any, click: Any, cap: Any, requests_left: Any, address: Any, state: Any, books: Any, believed: Any,
     grace: Any,

@@ -49,7 +49,7 @@ def buy_keywords(settings: Search, queries: Queries, table: Campaigns, ads: AdVe
     return Keywords(np.arange(len(table.names) + 1) * settings.keywords, phrase.ravel(), match_type)
 
 
-@kernel()
+@kernel(nogil=True)
 def choose_keywords(
     key: Any, vertical: Any, first: Any, order: Any, share: Any, other: Any, choice: Any, taste: Any, vectors: Any, stamp: Any,
     phrase: Any,

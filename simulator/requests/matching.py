@@ -131,7 +131,7 @@ def match(
     return Matches(first, ad, keyword)
 
 
-@kernel()
+@kernel(nogil=True)
 def count_matches(
     first_keyword: Any, target: Any, target_first: Any, target_query: Any, first_ad: Any, stamp: Any, count: Any
 ) -> None:
@@ -145,7 +145,7 @@ def count_matches(
                     count[q] += first_ad[k + 1] - first_ad[k]
 
 
-@kernel()
+@kernel(nogil=True)
 def lay_out(
     first_keyword: Any, match_type: Any, target: Any, target_first: Any, target_query: Any, first_ad: Any, stamp: Any,
     place: Any, ad: Any, keyword: Any,

@@ -115,7 +115,7 @@ def _copied(plan: Plan, room: int) -> Plan:
     return Plan(plan.started.copy(), plan.epoch.copy(), copied(plan.under_way, room))
 
 
-@kernel()
+@kernel(nogil=True)
 def plan_block(
     keys: Any, even: Any, start: Any, now: Any, tick_us: Any, time: Any, total: Any, rate: Any, segment_share: Any,
     segment_start: Any, alias_share: Any, alias_user: Any, ending: Any, videos: Any, video_us: Any, plan: Any, times: Any,
@@ -141,7 +141,7 @@ def plan_block(
             push(at + watching_us(number, place_, videos, video_us, keys), number, place_ + 1, user, under_way)
 
 
-@kernel()
+@kernel(nogil=True)
 def plan_evening_before(
     keys: Any, even: Any, tick_us: Any, time: Any, total: Any, rate: Any, segment_share: Any, segment_start: Any,
     alias_share: Any, alias_user: Any, ending: Any, videos: Any, video_us: Any, ads: Any, leave_rate: Any, boredom_kept: Any,

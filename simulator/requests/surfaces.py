@@ -143,7 +143,7 @@ class Contexts:
         return Context(query, vectors, odds.astype(np.float32), lift.astype(np.float32))
 
 
-@kernel()
+@kernel(nogil=True)
 def draw_asks(
     keys: Any, first: Any, share: Any, asks: Any, alias_share: Any, alias_query: Any, surface: Any, query: Any
 ) -> None:

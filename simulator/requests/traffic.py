@@ -100,7 +100,7 @@ def user_of(
     return pick(*draws, segment_share[tick % segment_share.shape[0]], segment_start, alias_share, alias_user)
 
 
-@kernel()
+@kernel(nogil=True)
 def arrive(
     keys: Any, first: Any, even: Any, sum_before: Any, now: Any, tick_us: Any,
     time: Any, total: Any, rate: Any, segment_share: Any, segment_start: Any, alias_share: Any, alias_user: Any,

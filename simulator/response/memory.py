@@ -230,7 +230,7 @@ def still_matters(place: Any, now: Any, memory: Any) -> Any:
     return not of_campaign and faded_exposures(place, now, memory) >= FAINT
 
 
-@kernel()
+@kernel(nogil=True)
 def count_alive(memory: Any, now: Any) -> Any:
     """How many entries can still change anything."""
     found = 0
@@ -239,7 +239,7 @@ def count_alive(memory: Any, now: Any) -> Any:
     return found
 
 
-@kernel()
+@kernel(nogil=True)
 def remember_all(memory: Any, larger: Any, now: Any) -> None:
     """Puts all that still counts into another memory."""
     for place in range(memory.whose.size):

@@ -79,7 +79,7 @@ def count_increment(k: Any, user: Any, now: Any, worth: Any, converted: Any, sta
     baseline.incremental[k] += converted and organic_draw(k, user, now // baseline.day_us, state.keys) >= anyway
 
 
-@kernel()
+@kernel(nogil=True)
 def true_rates(users: Any, ads: Any, campaigns: Any, state: Any, click: Any, anyway: Any) -> None:
     """For judges: true click rates on first sight and organic rates of user n for ad n of campaign n, all of shape (n,)."""
     for n in range(users.size):
@@ -89,7 +89,7 @@ def true_rates(users: Any, ads: Any, campaigns: Any, state: Any, click: Any, any
             anyway[n] = organic_rate(campaigns[n], users[n], state.truth, state.baseline)
 
 
-@kernel()
+@kernel(nogil=True)
 def true_organic(users: Any, days: Any, campaigns: Any, state: Any, out: Any) -> None:
     """For judges: whether user n converts on day n without an ad of campaign n; all of shape (n,)."""
     for n in range(users.size):

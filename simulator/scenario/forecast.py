@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,25 @@ from .tree import Scenario
 
 FINE = 8  # pieces of a tick in which sessions are taken to start
 NEGLIGIBLE = 1e-9  # a request that is made less often than that does not count
+
+
+class Forecast(NamedTuple):
+    """A day without weather, like the day before it."""
+
+    shares: Floats  # (ticks,) of the day's expected requests, summing to 1; read-only
+    elapsed: tuple[float, ...]  # sums of the shares before each tick, and of all
+    left: tuple[int, ...]  # requests expected from the beginning of each tick on
+
+
+@lru_cache(maxsize=64)
+def day_ahead(scenario: Scenario) -> Forecast:
+    """What everybody is told of a scenario's days."""
+    shares = forecast(scenario)
+    shares.flags.writeable = False
+    ticks = range(shares.size)
+    elapsed = [float(shares[:tick].sum()) for tick in (*ticks, shares.size)]
+    left = [round(scenario.expected_requests * shares[tick:].sum()) for tick in ticks]
+    return Forecast(shares, tuple(elapsed), tuple(left))
 
 
 def forecast(scenario: Scenario) -> Floats:

@@ -123,11 +123,15 @@ def _grouped(seat: Seat[Any, Any, Any], given: Policies | None) -> list[tuple[Po
             raise PolicyError(f"there is no {seat.unit} {unit!r}{suggest(str(unit), seat.units)}")
         if k in taken:
             raise PolicyError(f"{seat.unit} {seat.units[k]!r} is held twice")
-        if not isinstance(policy, Open) and (not isinstance(policy, Policy) or getattr(policy, "seat", None) != seat.name):
+        if id(policy) not in groups and not _may_sit(policy, seat):
             raise PolicyError(f"{seat.unit} {unit!r} needs a {seat.policy.__name__}, not {type(policy).__name__}")
         taken.add(k)
         groups.setdefault(id(policy), (policy, []))[1].append(k)
     return list(groups.values())
+
+
+def _may_sit(policy: Any, seat: Seat[Any, Any, Any]) -> bool:
+    return isinstance(policy, Open) or (isinstance(policy, Policy) and getattr(policy, "seat", None) == seat.name)
 
 
 def rosters(policies: Mapping[str, Policies], exchange: Exchange, ledger: Ledger) -> list[Roster]:

@@ -63,7 +63,7 @@ class BidSeat(Seat[BidView, Decision, BidHolding]):
         self._no_price = np.full(len(self.units), np.nan)
         expected = float(exchange.scenario.expected_requests)
         self._facts, self._facts_at = self._look_up(), 0  # ticks closed when they were looked up
-        self.maker = Views(exchange.shares, expected, MICRO, self._facts)
+        self.maker = Views(exchange.forecast.shares, exchange.forecast.elapsed, expected, MICRO, self._facts)
         exchange.on_scores.append(self._ask_for_offers)
         exchange.on_fault.append(self._raise)
 

@@ -143,11 +143,12 @@ class Facts(NamedTuple):
 
 
 class Views:
-    """Makes the views of one market: `forecast` (ticks,), the requests it expects in all, and what 1 is worth in its books."""
+    """Makes the views of one market: `forecast` (ticks,) and its sums before each tick, how many requests it is of, and what 1
+    is worth in the market's books.
+    """
 
-    def __init__(self, forecast: Floats, expected_requests: float, unit: int, like: Facts) -> None:
-        self._forecast, self._expected, self._unit = forecast, expected_requests, unit
-        self._elapsed = [float(forecast[:tick].sum()) for tick in range(forecast.size + 1)]
+    def __init__(self, forecast: Floats, elapsed: Sequence[float], expected_requests: float, unit: int, like: Facts) -> None:
+        self._forecast, self._elapsed, self._expected, self._unit = forecast, elapsed, expected_requests, unit
         self._look = entry(look, like.spent, 0, *like, unit, *_room(0))
 
     def views(
