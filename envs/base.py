@@ -15,6 +15,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ..agents.splits import SPLITS
+from ..simulator.core.arrays import Floats
 from ..simulator.core.errors import MarketError
 from ..simulator.core.numeric import whole
 from ..simulator.scenario.tree import Scenario
@@ -73,7 +74,7 @@ class SeatEnv(Shell[Observation, Observation]):
         self.action_space = spaces.Box(-1.0, 1.0, (units * kind.actions,), np.float32)
         self.observation_space = spaces.Box(-kind.bound, kind.bound, (units * len(kind.features),), np.float32)
         self._world: World | None = None  # None: no episode is under way
-        self._moved = False  # by `moved`, and `step` has not told of it yet
+        self._moved = False  # by `moved`, and no `step` has told of it yet
         self.company: Together | None = None  # with whose worlds its own moves on, and its rivals are asked
 
     @classmethod
@@ -117,13 +118,13 @@ class SeatEnv(Shell[Observation, Observation]):
 
     def step(self, action: Observation) -> tuple[Observation, float, bool, bool, Info]:
         """Decides, and plays until the seat must be decided again. Raises `PolicyError` for an action outside the space."""
-        if not self._moved:
-            if self.company is not None:
+        if self.company is None:
+            world = self.act(self.ready(action))
+            self._view = self.next_view(world)
+        else:
+            if not self._moved:
                 self.company.advance_one(self, action)
-            else:
-                world = self.act(action)
-                self.moved(world, self.next_view(world))
-        world = self.world
+            world = self.world
         self._world, self._moved = None, False  # until the step is whole
         reward, info = self.judge(world, self._view)
         observation = self._vectors.observe(self._view).reshape(-1)
@@ -131,13 +132,15 @@ class SeatEnv(Shell[Observation, Observation]):
         self.show()
         return observation, reward, self._over(world), False, info
 
-    def act(self, action: Observation) -> World:
-        """The first half of a step: decides. The second is to let the world move on, here or together with others."""
-        world = self._world
-        if world is None or self._over(world):
+    def ready(self, action: Any) -> Floats:
+        """An action as `act` takes it. Raises what `step` raises where there is nothing to decide, or not so."""
+        if self._world is None or self._over(self._world) or self._moved:
             raise MarketError("no day is under way: it is over, has not begun, or was interrupted; call reset")
-        actions = bounded(action, self.action_space.shape or ()).reshape(-1, self.vectors.actions)
-        self._world = None  # a step that is interrupted cannot be taken up again
+        return bounded(action, self.action_space.shape or ()).reshape(-1, self.vectors.actions)
+
+    def act(self, actions: Floats) -> World:
+        """The first half of a step: decides. The second is to let the world move on, here or together with others."""
+        world, self._world = self.world, None  # a step that is interrupted cannot be taken up again
         world.answer(self._vectors.decide(self._view, actions))
         return world
 
@@ -145,9 +148,14 @@ class SeatEnv(Shell[Observation, Observation]):
         """Takes note that its world has moved on; `step`, called next, says what came of that."""
         self._world, self._view, self._moved = world, view, True
 
-    @staticmethod
-    def together(envs: Sequence[SeatEnv], threads: int | None = None) -> Together:
-        """Has the worlds of environments move on together, from their next reset on; see `Together`."""
+    @classmethod
+    def together(cls, envs: Sequence[SeatEnv], threads: int | None = None) -> Together | None:
+        """Has the worlds of environments move on together, from their next reset on; see `Together`.
+
+        None: one of them takes its steps in a way of its own.
+        """
+        if any(type(env).step is not SeatEnv.step for env in envs):
+            return None
         return Together(envs, threads)
 
     @property
@@ -168,9 +176,9 @@ class SeatEnv(Shell[Observation, Observation]):
 
     def _seated(self, policies: Mapping[str, Policies]) -> Mapping[str, Policies]:
         """Who sits where; policies that can hold units of several worlds are left to whoever runs those together."""
-        if self.company is None:
+        if self.company is None or self.seat not in policies or SEATS[self.seat].joint is None:
             return policies
-        return {seat: elsewhere(given) if SEATS[seat].joint is not None else given for seat, given in policies.items()}
+        return {**policies, self.seat: elsewhere(policies[self.seat])}
 
     def _over(self, world: World) -> bool:
         return world.now >= self.scenario.horizon_us

@@ -6,10 +6,8 @@ What comes of it is what each environment by itself would bring, to the last bit
 
 from __future__ import annotations
 
-import copy
-import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, Protocol
 
@@ -32,7 +30,9 @@ class Moves(Protocol):
     @property
     def world(self) -> World: ...
 
-    def act(self, action: Any) -> World: ...
+    def ready(self, action: Any) -> Any: ...
+
+    def act(self, actions: Any) -> World: ...
 
     def next_view(self, world: World) -> Any: ...
 
@@ -79,7 +79,7 @@ class Cohort:
             parts = [(rounds[env].roster.seat, rounds[env].holdings[number]) for env, number in places[kind]]
             joint = type(parts[0][0]).joint
             assert joint is not None  # else nobody is elsewhere
-            self._kinds.append(Kind(copy.deepcopy(policy), joint(parts), places[kind]))
+            self._kinds.append(Kind(policy, joint(parts), places[kind]))
 
     def decide(self, worlds: Mapping[int, World], moment: Moment) -> None:
         """Decides in those of its worlds that are to move on."""
@@ -89,15 +89,24 @@ class Cohort:
 
 def _kind(policy: Any) -> Any:
     """Policies of one kind decide alike on seeing the same."""
-    if not dataclasses.is_dataclass(policy):
+    kept = type(policy), tuple(vars(policy).items())
+    try:
+        hash(kept)
+    except TypeError:
         return type(policy), id(policy)
-    return type(policy), tuple(getattr(policy, field.name) for field in dataclasses.fields(policy))
+    return kept
 
 
 class Together:
     """Lets the worlds of environments move on together, so that a `step` of each only says what came of it.
 
-    `threads`: how many play the worlds, this one included; None: as many as there are processors.
+    `threads`: how many play the worlds, this one included; None: as many as there are processors. Worlds that call policies or
+    processes while they run are played by this one, since those may share what threads must not.
+
+    Rivals look at a world when it moves on: what is changed by hand between two steps they see at once.
+
+    Raises:
+        MarketError: if threads are no number, or an environment moves on with others already.
     """
 
     def __init__(self, envs: Sequence[Moves], threads: int | None = None) -> None:
@@ -109,6 +118,8 @@ class Together:
         self._cohorts: dict[int, Cohort] = {}  # by the place of an environment
         self._others = min(count, len(envs)) - 1
         self._pool = ThreadPoolExecutor(self._others, "adarena") if self._others else None
+        if any(env.company is not None for env in envs):
+            raise MarketError("an environment moves on with others already: close that vector first")
         for env in envs:
             env.company = self
 
@@ -120,35 +131,42 @@ class Together:
     def advance(self, actions: Sequence[Any] | Mapping[int, Any], moving: Sequence[int]) -> None:
         """Acts in the environments that are `moving`, places among them, and plays their worlds up to their next decision.
 
-        Ctrl-C is held back until all have got there. After an error none of them can go on but by a reset.
+        Ctrl-C is held back until all have got there. After an error on the way none of them can go on but by a reset.
 
         Raises:
-            PolicyError: if an action is not allowed.
-            MarketError: if an environment has no day under way, or does not move while others do that began with it.
+            PolicyError: if an action is not allowed; nothing has happened.
+            MarketError: if an environment has no day under way, or does not move while others do that began with it; likewise.
         """
         with held_interrupts(), one_blas_thread():
+            ready = {n: self._envs[n].ready(actions[n]) for n in moving}
             worlds = {n: self._envs[n].world for n in moving}
             rounds = {n: world.open_round for n, world in worlds.items() if world.open_round is not None}
             cohorts = self._joined(worlds, rounds)
             for n in moving:
-                self._envs[n].act(actions[n])
+                self._envs[n].act(ready[n])
             for cohort, there in cohorts:
                 cohort.decide(there, rounds[next(iter(there))].moment)
             views = self._play(worlds)
             for n, world in worlds.items():
                 self._envs[n].moved(world, views[n])
+                if not self._envs[n].is_in(world):  # its day is over
+                    self._cohorts.pop(n, None)
 
     def close(self) -> None:
-        """Lets the threads go."""
+        """Lets threads and environments go."""
         if self._pool is not None:
             self._pool.shutdown()
+        self._pool, self._others = None, 0
+        self._cohorts.clear()
+        for env in self._envs:
+            env.company = None
 
     def _joined(self, worlds: Mapping[int, World], rounds: Mapping[int, OpenRound]) -> list[tuple[Cohort, dict[int, World]]]:
         """The cohorts of worlds that are to move on, and which worlds of each these are; new worlds make new ones."""
-        begun: dict[Moment, list[int]] = {}
+        begun: dict[Any, list[int]] = {}
         for n, asked in rounds.items():
             if n not in self._cohorts or self._cohorts[n].worlds[n] is not worlds[n]:
-                begun.setdefault(asked.moment, []).append(n)
+                begun.setdefault((asked.moment, asked.roster.seat.name, worlds[n].scenario), []).append(n)
         for new in begun.values():
             cohort = Cohort({n: worlds[n] for n in new}, {n: rounds[n] for n in new})
             self._cohorts.update(dict.fromkeys(new, cohort))
@@ -163,17 +181,23 @@ class Together:
     def _play(self, worlds: Mapping[int, World]) -> dict[int, Any]:
         """Plays each world up to its next decision; returns what is seen there."""
         views: dict[int, Any] = {}
-        waiting = iter(list(worlds.items()))  # whoever is free takes the next one
+        errors: dict[int, BaseException] = {}
+        alone = [n for n, world in worlds.items() if world.calls_others]
+        waiting = iter([n for n, world in worlds.items() if not world.calls_others])  # whoever is free takes the next one
 
-        def play() -> None:
-            for n, world in waiting:
-                views[n] = self._envs[n].next_view(world)
+        def play(numbers: Iterable[int]) -> None:
+            for n in numbers:
+                try:
+                    views[n] = self._envs[n].next_view(worlds[n])
+                except BaseException as error:
+                    errors[n] = error
 
-        others = [] if self._pool is None else [self._pool.submit(play) for _ in range(min(self._others, len(worlds) - 1))]
-        try:
-            play()
-        finally:
-            wait(others)
-        for other in others:
-            other.result()
+        others = (
+            [] if self._pool is None else [self._pool.submit(play, waiting) for _ in range(min(self._others, len(worlds) - 1))]
+        )
+        play(alone)
+        play(waiting)
+        wait(others)
+        if errors:
+            raise errors[min(errors)]  # whoever failed first
         return views

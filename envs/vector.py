@@ -9,7 +9,6 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from ..simulator.core.errors import MarketError
 from ..simulator.core.numeric import whole
 from .base import SeatEnv
-from .together import Together
 
 
 class SeatVectorEnv(SyncVectorEnv):
@@ -40,7 +39,9 @@ class SeatVectorEnv(SyncVectorEnv):
         settings["scenario"] = first.scenario  # read once
         made = [first] + [self.kind(**settings) for _ in range(count - 1)]
         super().__init__([lambda env=env: env for env in made], copy=True, autoreset_mode=autoreset_mode)  # type: ignore[misc]
-        self._together = Together(made, threads)
+        if (together := self.kind.together(made, threads)) is None:
+            raise MarketError(f"{self.kind.__name__} has a step of its own: use vectorization_mode='sync'")
+        self._together = together
 
     def step(self, actions: Any) -> Any:
         """See `SyncVectorEnv.step`."""

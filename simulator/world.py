@@ -95,6 +95,8 @@ class World:
         self._in_event = False
         self._stopped_by: BaseException | None = None
         self._round: OpenRound | None = None  # of an open seat that must be decided
+        self._told: int | None = None  # the place in it that somebody was told of last, and has not answered for
+        self.calls_others = any(not holding.is_open for roster in self._rosters for holding in roster.holdings)
         self._over: simpy.Event | None = None  # the end of the last day, once it has been waited for
         self._engine: Engine = ENGINES[engine](self.env, self._exchange)
 
@@ -154,6 +156,7 @@ class World:
 
         It may yield `world.at(hours=20)`, or any event of SimPy on `world.env`, whose times are whole microseconds.
         """
+        self.calls_others = True
         return self.env.process(generator)
 
     def at(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> simpy.Event:
@@ -210,6 +213,7 @@ class World:
             return None
         if (place := self._round.next_open) is None:
             raise MarketError("this world waits for a policy that holds units of several worlds: run them together")
+        self._told = place
         return self._round.asked[place]
 
     def answer(self, decision: Any) -> None:
@@ -219,10 +223,11 @@ class World:
             MarketError: if no seat has been asked.
             PolicyError: if the decision is not allowed; another one may be given.
         """
-        asked = self._round
-        if asked is None or (place := asked.next_open) is None:
+        asked, place = self._round, self._told
+        if asked is None or place is None:
             raise MarketError("no open seat waits for an answer: run the world with until_asked() first")
         checked = None if decision is None else asked.roster.seat.check(asked.holdings[place], decision)
+        self._told = None
         self._take(asked, place, checked)
 
     def answer_elsewhere(self, place: int, checked: Any) -> None:

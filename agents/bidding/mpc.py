@@ -61,7 +61,6 @@ class RecedingHorizon(BidPolicy):
     stays.
     """
 
-    by_unit: ClassVar[bool] = True
     SPACE: ClassVar[Mapping[str, Range]] = {
         "elasticity": Uniform(0.3, 3.0),
         "confidence": LogUniform(0.1, 10.0),

@@ -12,13 +12,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium import Env
+from gymnasium import Env, Wrapper
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 from numpy.typing import NDArray
 from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from ...simulator.core.errors import PolicyError
+from .checkpoint import Retraced
 
 
 class GroupedEnvs(DummyVecEnv):
@@ -28,8 +31,10 @@ class GroupedEnvs(DummyVecEnv):
         super().__init__(list(makers))
         self._group = group
         inner: list[Any] = [env.unwrapped for env in self.envs]
-        # As every environment of this package can; see `envs.base`, which this folder does not import.
-        self._together = type(inner[0]).together(inner) if hasattr(type(inner[0]), "together") else None
+        # As environments of this package can, where nothing around them changes actions; see `envs.base`, which this folder
+        # does not import.
+        can = hasattr(inner[0], "together") and all(_passes_on(env) for env in self.envs)
+        self._together = inner[0].together(inner) if can else None
 
     def step_wait(self) -> VecEnvStepReturn:
         """See `VecEnv.step_wait`."""
@@ -48,6 +53,15 @@ class GroupedEnvs(DummyVecEnv):
         seeds = super().seed(seed)
         self._seeds = [seeds[place // self._group] for place in range(self.num_envs)]
         return self._seeds
+
+
+def _passes_on(env: Env[Any, Any]) -> bool:
+    """Whether an action reaches the innermost environment as it is."""
+    while isinstance(env, Wrapper):
+        if type(env) not in (Retraced, Monitor, OrderEnforcing, PassiveEnvChecker):
+            return False
+        env = env.env
+    return True
 
 
 class GroupedRollouts(RolloutBuffer):

@@ -32,7 +32,7 @@ class OpenRound:
     def __init__(self, roster: Roster, moment: Moment, holdings: list[Holding], views: list[Any], over: simpy.Event) -> None:
         self.roster, self.moment, self.holdings, self._over = roster, moment, holdings, over
         self.asked: list[Asked | None] = [  # None: decided for elsewhere
-            None if view is None else Asked(roster.seat.name, holding.units, view)
+            None if holding.is_elsewhere else Asked(roster.seat.name, holding.units, view)
             for holding, view in zip(holdings, views, strict=True)
         ]
         self._answers: list[Any] = [None] * len(holdings)

@@ -48,7 +48,8 @@ class Policy(Generic[V, D]):
 
     seat: str  # the name of that seat, as a rule of the whole class
     # Whether it decides for each unit from what is seen of that unit and of the whole market alone, without dice. It may then
-    # hold units of several worlds of one scenario as if they were one world's, which saves what asking costs (`Joint`).
+    # hold units of several worlds of one scenario as if they were one world's, which saves what asking costs (`Joint`). Each
+    # class says so of itself: what is derived from it may not.
     by_unit: ClassVar[bool] = False
     _sits_in = 0  # the number of the roster that started it last
 
@@ -160,9 +161,14 @@ Policies = Policy[Any, Any] | Mapping[int | str, Policy[Any, Any]]
 
 def elsewhere(given: Policies) -> Policies:
     """The same units, those of policies that decide `by_unit` being left to whoever runs several worlds."""
-    if isinstance(given, Policy):
-        return Elsewhere(given) if given.by_unit else given
+    if not isinstance(given, Mapping):
+        return _left(given)
     left: dict[int, Policy[Any, Any]] = {}
     for policy in given.values():
-        left.setdefault(id(policy), Elsewhere(policy) if policy.by_unit else policy)
+        if id(policy) not in left:
+            left[id(policy)] = _left(policy)
     return {unit: left[id(policy)] for unit, policy in given.items()}
+
+
+def _left(policy: Policy[Any, Any]) -> Policy[Any, Any]:
+    return Elsewhere(policy) if vars(type(policy)).get("by_unit") else policy

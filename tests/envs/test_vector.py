@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 from funnel_markets import market
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers import TransformAction
 
 import adarena
 from adarena.agents.bidding import POLICIES
+from adarena.agents.bidding.pid import PID
 from adarena.agents.catalogue import make_policy
 from adarena.envs.bidding import BiddingEnv, BiddingVectorEnv
 from adarena.envs.together import Cohort
+from adarena.envs.vector import SeatVectorEnv
 from adarena.simulator import BidPolicy, MarketError, Multiplier, PolicyError, Scenario, World
 from adarena.simulator.core.clock import END
 from adarena.simulator.seats.seat import elsewhere
@@ -28,7 +31,7 @@ MARKETS = {
     "targets": TINY.override({"demand.objective": "target_cpa", "demand.target_cpa_share": 0.7}),
 }
 MODES = [mode.value for mode in AutoresetMode]
-BY_UNIT = sorted(name for name, policy in POLICIES.items() if policy.by_unit)
+BY_UNIT = sorted(name for name, policy in POLICIES.items() if vars(policy).get("by_unit"))
 
 
 def same(one: Any, other: Any) -> None:
@@ -152,10 +155,11 @@ def play_together(worlds: dict[int, World]) -> None:
             cohort.decide(worlds, rounds[0].moment)
 
 
+@pytest.mark.parametrize("market", ["tiny", "targets"])
 @pytest.mark.parametrize("name", BY_UNIT)
-def test_a_policy_by_unit_decides_for_several_worlds_as_for_each(name: str) -> None:
+def test_a_policy_by_unit_decides_for_several_worlds_as_for_each(name: str, market: str) -> None:
     """What `by_unit` claims, of every classic that claims it: the same books, to the last bit."""
-    scenario = TINY.override({"days": 2, "demand.campaigns": 12})
+    scenario = MARKETS[market].override({"days": 2, "demand.campaigns": 12})
     alone = [World(scenario, {"bidding": given}, seed=seed) for seed, given in enumerate(seats(name))]
     for world in alone:
         world.run()
@@ -167,8 +171,80 @@ def test_a_policy_by_unit_decides_for_several_worlds_as_for_each(name: str) -> N
         assert one.ledger.counts.tobytes() == other.ledger.counts.tobytes()
 
 
+class Derived(PID):
+    """Does what it likes, so it must say for itself whether it decides by unit."""
+
+
+class Parted(BidPolicy):
+    """Not all of what it is stands in fields."""
+
+    by_unit = True
+
+    def __init__(self, share: float, unlike: Any = None) -> None:
+        self.share, self.unlike = share, unlike
+
+    def decide(self, view: Any) -> Any:
+        return Multiplier(view.prior * self.share)
+
+
+def test_each_class_says_for_itself_whether_it_decides_by_unit() -> None:
+    left = elsewhere({0: Derived(), 1: PID(), 2: (kept := Remembers())})
+    assert isinstance(left, dict)
+    assert [type(left[k]).__name__ for k in range(3)] == ["Derived", "Elsewhere", "Elsewhere"]
+    assert left[2].policy is kept
+
+
+def test_policies_that_differ_in_anything_are_two() -> None:
+    given = {0: Parted(0.5), 1: Parted(0.7), 2: Parted(0.5), 3: Parted(0.9, unlike=[])}
+    alone, together = World(TINY, {"bidding": given}, seed=0), World(TINY, {"bidding": elsewhere(given)}, seed=0)
+    alone.run()
+    play_together({0: together})
+    assert alone.ledger.multiplier.tobytes() == together.ledger.multiplier.tobytes()
+
+
+class Slower(BiddingEnv):
+    """Does half of what it is told."""
+
+    def step(self, action: Any) -> Any:
+        return super().step(action / 2)
+
+
+class SlowerVectorEnv(SeatVectorEnv):
+    kind = Slower
+
+
+def test_environments_with_a_step_of_their_own_go_alone() -> None:
+    assert Slower.together([Slower(TINY)]) is None
+    with pytest.raises(MarketError, match="Slower has a step of its own: use vectorization_mode='sync'"):
+        SlowerVectorEnv(2, scenario=TINY)
+
+
+@pytest.mark.parametrize("around", [lambda env: env, lambda env: TransformAction(env, lambda a: a / 2, env.action_space)])
+def test_training_asks_together_only_what_gets_the_action_as_it_is(around: Any) -> None:
+    from adarena.agents.learning.groups import GroupedEnvs
+
+    envs = GroupedEnvs([lambda: around(gym.make("AdArena/Bidding-v0", scenario=TINY))] * 2, group=1)
+    alone = around(BiddingEnv(TINY))
+    envs.seed(5)
+    same(envs.reset()[0], alone.reset(seed=5)[0])
+    for _ in range(5):
+        seen, rewards, _, _ = envs.step(np.full((2, 1), 0.8, np.float32))
+        one = alone.step(np.full(1, 0.8, np.float32))
+        same(seen[0], one[0])
+        assert rewards[0] == np.float32(one[1])
+    envs.close()
+
+
+def test_an_environment_has_one_company() -> None:
+    vector = BiddingVectorEnv(2, scenario=TINY)
+    with pytest.raises(MarketError, match="moves on with others already"):
+        BiddingEnv.together(vector.envs)
+    vector.close()
+    assert BiddingEnv.together(vector.envs) is not None
+
+
 def test_who_bids_by_request_or_rolls_dice_is_not_by_unit() -> None:
-    assert {"pid", "fixed", "dual", "mpc"} <= set(BY_UNIT)
+    assert {"pid", "fixed", "dual"} <= set(BY_UNIT)
     assert not {"random", "throttling", "ortb", "online_lp", "rlb", "ss_mdp", "shading"} & set(BY_UNIT)
 
 
@@ -192,15 +268,37 @@ def test_an_environment_of_a_vector_may_be_driven_by_itself_from_its_reset_on() 
         one.step(np.zeros(1, np.float32))
 
 
-def test_after_a_wrong_action_only_a_reset_helps() -> None:
-    vector, actions = BiddingVectorEnv(2, scenario=TINY), np.array([[0.0], [2.0]], np.float32)
-    vector.reset(seed=0)
+def test_a_wrong_action_changes_nothing() -> None:
+    vectors, actions = pair(2, "Disabled", 2, scenario=TINY), np.array([[0.0], [2.0]], np.float32)
+    same(*(vector.reset(seed=0) for vector in vectors))
     with pytest.raises(PolicyError, match="an action lies from -1 to 1, not at 2"):
-        vector.step(actions)
-    with pytest.raises(MarketError, match="no day is under way: it has not begun, or was interrupted; call reset"):
-        vector.step(actions / 2)
+        vectors[0].step(actions)
+    same(*(vector.step(actions / 2) for vector in vectors))
+
+
+def test_a_day_that_is_over_spoils_no_other() -> None:
+    vector, stay = BiddingVectorEnv(2, autoreset_mode="Disabled", scenario=TINY), np.zeros((2, 1), np.float32)
     vector.reset(seed=0)
-    vector.step(actions / 2)
+    for _ in range(3):
+        vector.step(stay)
+    vector.reset(options={"reset_mask": np.array([True, False])})
+    for _ in range(21):
+        vector.step(stay)
+    with pytest.raises(MarketError, match="it is over"):
+        vector.step(stay)
+    vector.reset(options={"reset_mask": np.array([False, True])})
+    vector.step(stay)
+
+
+def test_a_step_that_was_interrupted_half_way_cannot_be_taken_up_again() -> None:
+    vector, actions = BiddingVectorEnv(2, scenario=TINY), np.zeros((2, 1), np.float32)
+    vector.reset(seed=0)
+    vector._together.advance(actions, [0, 1])  # and before all environments have told of it somebody presses Ctrl-C
+    vector.envs[0].step(actions[0])
+    with pytest.raises(MarketError, match="was interrupted; call reset"):
+        vector.step(actions)
+    vector.reset(seed=0)
+    vector.step(actions)
 
 
 @pytest.mark.parametrize(

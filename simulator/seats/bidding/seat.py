@@ -219,7 +219,7 @@ class BidSeat(Seat[BidView, Decision, BidHolding]):
             self._exchange.offer_bound[holding.held] = asked.max(axis=1)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)
 def _known(scenario: Scenario, held: tuple[int, ...]) -> Known:
     """What never changes of held campaigns; worlds of one market share it."""
     market = build(scenario)
