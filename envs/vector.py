@@ -36,7 +36,8 @@ class SeatVectorEnv(SyncVectorEnv):
         if not isinstance(autoreset_mode, AutoresetMode) and autoreset_mode not in modes:
             raise MarketError(f"the autoreset_mode is one of {', '.join(sorted(modes))}, not {autoreset_mode!r}")
         first = self.kind(**settings)
-        settings["scenario"] = first.scenario  # read once
+        if "scenario" in settings:
+            settings["scenario"] = first.scenario  # read once
         made = [first] + [self.kind(**settings) for _ in range(count - 1)]
         super().__init__([lambda env=env: env for env in made], copy=True, autoreset_mode=autoreset_mode)  # type: ignore[misc]
         if (together := self.kind.together(made, threads)) is None:

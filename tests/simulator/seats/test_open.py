@@ -132,6 +132,8 @@ def test_asked_again_without_an_answer_it_says_the_same() -> None:
     assert (first.seat, first.units) == ("bidding", ("c1",))
     assert world.now == 0
     world.answer(None)
+    with pytest.raises(MarketError, match="run the world with until_asked"):
+        world.answer(None)  # nobody has been told of the second yet
     second = world.until_asked()
     assert second is not None
     assert second.units == ("c0",)

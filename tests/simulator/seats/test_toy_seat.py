@@ -13,7 +13,9 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import SyncVectorEnv
 
+from adarena.agents.bidding.pid import PID
 from adarena.agents.catalogue import make_policy
 from adarena.agents.learning.saved import load_agent
 from adarena.agents.learning.settings import make_settings
@@ -24,6 +26,7 @@ from adarena.benchmarks.comparison import suite as suites
 from adarena.benchmarks.comparison.suite import Metric, Shown, Suite, against_hindsight
 from adarena.envs.base import DAYS, Case, SeatEnv
 from adarena.envs.frames import Frame, Panel
+from adarena.envs.vector import SeatVectorEnv
 from adarena.simulator import MarketError, PolicyError, Scenario, World
 from adarena.simulator.core.arrays import Floats
 from adarena.simulator.core.money import MICRO
@@ -270,6 +273,28 @@ def test_an_environment_of_it_is_a_few_lines(registered: Suite[World], cadence: 
     assert "revenue" in str(env.render())
     with pytest.raises(MarketError, match=r"^there is no option 'campaign'; known are day$"):
         env.reset(options={"campaign": 1})
+
+
+class StaffedEnv(TollEnv):
+    """The same in a market where somebody sits in another seat, too."""
+
+    def case(self, options: Any) -> Case:
+        drawn = super().case(options)
+        return drawn._replace(policies={**drawn.policies, "bidding": PID()})
+
+
+class StaffedVectorEnv(SeatVectorEnv):
+    kind = StaffedEnv
+
+
+def test_many_of_it_move_on_together(registered: Suite[World]) -> None:
+    vectors = StaffedVectorEnv(3, threads=2), SyncVectorEnv([StaffedEnv] * 3)
+    one, other = (vector.reset(seed=0)[0] for vector in vectors)
+    assert one.tobytes() == other.tobytes()
+    for step in range(30):
+        actions = np.full((3, 1), -0.9 + step / 50, np.float32)
+        one, other = (vector.step(actions)[:4] for vector in vectors)  # type: ignore[assignment]
+        assert [a.tobytes() for a in one] == [b.tobytes() for b in other]
 
 
 def test_a_suite_of_it_is_compared_like_any_other(registered: Suite[World]) -> None:
