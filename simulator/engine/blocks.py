@@ -55,7 +55,7 @@ class Blocks:
             self._planner = Planner(scenario.sessions, even, keys, market.users, scenario.tick_us, self._intensity, ads_seen)
             visits = with_evening_before(visits, self._planner)
         campaigns, ads = len(market.campaigns.names), len(market.campaigns.appeal)
-        self._rates = new_rates(scenario.rates, market.users, market.ads, ads, CHUNK, keys, market.clicks)
+        self._rates = new_rates(scenario.rates, market.users, market.ads, ads, CHUNK, keys)
         self.rate_bound = self._rates.bound  # no believed rate is larger
         self._winnow = _winnow(scenario, market, keys)
         rows = np.array([0, campaigns]) if self._winnow is None else self._winnow.first_row

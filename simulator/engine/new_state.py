@@ -59,7 +59,7 @@ def new_state(scenario: Scenario, market: Market, keys: Keys, truth: ClickTruth,
             ads=truth.ads,
             bias=truth.bias,
             block=truth.block if scenario.serving is None else truth.block.copy(),
-            table=truth.table,
+            table=market.clicks,
             conversion=table.conversion_rate.copy(),
         ),
         tally=Tally(

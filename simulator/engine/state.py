@@ -123,13 +123,13 @@ class Terms(NamedTuple):
 
 
 class Truth(NamedTuple):
-    """What is true of users and ads, as `rates.ClickTruth` has it, and of conversions."""
+    """What is true of users and ads, as `rates.ClickTruth` has it, looked up or not, and of conversions."""
 
     users: Floats32  # (users, dimensions)
     ads: Floats32  # (ads, dimensions)
     bias: Floats32  # (ads,)
     block: Floats32  # (ads, n) click rates, or (0, 0) where vectors tell
-    table: Floats  # (users, ads) click rates, or (0, 0)
+    table: Floats  # (users, ads) click rates, as `rates.click_table` made them, or (0, 0)
     conversion: Floats  # (K,) conversions per click
 
 

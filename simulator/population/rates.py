@@ -23,7 +23,6 @@ class ClickTruth(NamedTuple):
     ads: Floats32  # (ads, dimensions)
     bias: Floats32  # (ads,)
     block: Floats32  # (ads, chunk), or (0, 0) where vectors tell
-    table: Floats  # (users, ads) what vectors tell of each pair, or (0, 0) where there are too many
 
 
 MOST_PAIRS = 1 << 20  # of a user and an ad, in a table: 8 MB, which stay in the cache of a processor
@@ -55,16 +54,12 @@ class Rates(Protocol):
 
 
 def new_rates(
-    settings: Interests | Uniform | Normal, people: People, ads: AdVectors | None, count: int, chunk: int, keys: Keys,
-    table: Floats = NO_TABLE,
-) -> Rates:  # fmt: skip
-    """The rate model that the scenario asks for, for `count` ads and blocks of `chunk` requests, under a world's keys.
-
-    `table` is what `click_table` made of the same people and ads.
-    """
+    settings: Interests | Uniform | Normal, people: People, ads: AdVectors | None, count: int, chunk: int, keys: Keys
+) -> Rates:
+    """The rate model that the scenario asks for, for `count` ads and blocks of `chunk` requests, under a world's keys."""
     if isinstance(settings, Interests):
         assert ads is not None
-        return InterestRates(people, ads, chunk, table)
+        return InterestRates(people, ads, chunk)
     return DrawnRates(settings, count, chunk, keys)
 
 
@@ -73,9 +68,9 @@ class InterestRates:
 
     bound = 1.0
 
-    def __init__(self, people: People, ads: AdVectors, chunk: int, table: Floats) -> None:
+    def __init__(self, people: People, ads: AdVectors, chunk: int) -> None:
         dimensions = people.interests.shape[1]
-        self.truth = ClickTruth(people.interests, ads.vectors, ads.bias, np.empty((0, 0), np.float32), table)
+        self.truth = ClickTruth(people.interests, ads.vectors, ads.bias, np.empty((0, 0), np.float32))
         self._users, self._ads, self._bias = people.interests, ads.believed_vectors, ads.believed_bias
         self._rows = np.empty((chunk, dimensions), np.float32)
         self._columns = np.empty((dimensions, chunk), np.float32)
@@ -106,7 +101,7 @@ class DrawnRates:
             self._location, self._scale = settings.low, settings.high - settings.low
             self.bound = settings.high + 9 * settings.belief_noise  # 52-bit normals stay within 8.6
         none = np.empty((0, 0), np.float32)
-        self.truth = ClickTruth(none, none, np.empty(0, np.float32), np.empty((ads, chunk), np.float32), NO_TABLE)
+        self.truth = ClickTruth(none, none, np.empty(0, np.float32), np.empty((ads, chunk), np.float32))
 
     def fill(self, first: int, users: Integers, context: Context | None, out: Floats32) -> None:
         """See `Rates.fill`; whatever the context, nobody's rates depend on it."""
