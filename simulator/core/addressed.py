@@ -26,7 +26,7 @@ class Addressed(Generic[T]):
     """
 
     def __init__(self, value: T) -> None:
-        self.value, self.kind = value, (Addressed, kind(value))  # see `kind`, which takes a while for a hundred arrays
+        self.value, self.numba_kind = value, (Addressed, kind(value))  # see `kind`, which takes a while for a hundred arrays
         self._room = np.zeros(size_of(value) // 8 + 1, np.int64)
         self.address = self._room.ctypes.data
         self._lay_out = entry(lay_out, value, self.address)

@@ -207,11 +207,11 @@ _entries: dict[Any, Callable[..., Any]] = {}  # Numba takes a millisecond to see
 
 
 def kind(x: Any) -> Any:
-    """All of a value that Numba's type of it depends on; what says so itself, as its `kind`, is believed."""
-    if type(x) is np.ndarray:
+    """All of a value that Numba's type of it depends on; who says so itself, as `numba_kind`, is believed."""
+    if isinstance(x, np.ndarray):
         flags = x.flags
         layout = "C" if flags.c_contiguous else "F" if flags.f_contiguous else "A"
         return x.dtype, x.ndim, layout, flags.aligned, flags.writeable
     if isinstance(x, tuple):
         return type(x), *map(kind, x)
-    return getattr(x, "kind", None) or type(x)
+    return getattr(x, "numba_kind", None) or type(x)
