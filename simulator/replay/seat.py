@@ -9,6 +9,7 @@ from ..core.chance import Stream, generator
 from ..core.errors import PolicyError
 from ..core.rules import PythonRule
 from ..engine.state import Count, Sum
+from ..scenario.forecast import elapsed_before
 from ..seats.bidding.decisions import BidPolicy, ChunkBids, Decision, Multiplier, RequestRule, Requests, checked, checked_bids
 from ..seats.bidding.view import BidView, Facts, History, Known, Views
 from ..seats.seat import Moment
@@ -55,8 +56,7 @@ class _Seat:
         nothing = _counted(self._told, self._target)
         one, count, flag = np.ones(1), np.zeros(1, np.int64), np.ones(1, np.bool_)
         like = Facts(*nothing, *nothing, one, one, one, count, count, count, one, flag, flag, one)
-        elapsed = [float(self._forecast[:tick].sum()) for tick in range(self._forecast.size + 1)]
-        self._views = Views(self._forecast, elapsed, float(episode), parts, like)
+        self._views = Views(self._forecast, elapsed_before(self._forecast), float(episode), parts, like)
 
     def run(self) -> Episodes:
         """Plays the log from end to end."""

@@ -21,7 +21,7 @@ class Forecast(NamedTuple):
     """A day without weather, like the day before it."""
 
     shares: Floats  # (ticks,) of the day's expected requests, summing to 1; read-only
-    elapsed: tuple[float, ...]  # sums of the shares before each tick, and of all
+    elapsed: tuple[float, ...]  # see `elapsed_before`
     left: tuple[int, ...]  # requests expected from the beginning of each tick on
 
 
@@ -30,10 +30,13 @@ def day_ahead(scenario: Scenario) -> Forecast:
     """What everybody is told of a scenario's days."""
     shares = forecast(scenario)
     shares.flags.writeable = False
-    ticks = range(shares.size)
-    elapsed = [float(shares[:tick].sum()) for tick in (*ticks, shares.size)]
-    left = [round(scenario.expected_requests * shares[tick:].sum()) for tick in ticks]
-    return Forecast(shares, tuple(elapsed), tuple(left))
+    left = tuple(round(scenario.expected_requests * shares[tick:].sum()) for tick in range(shares.size))
+    return Forecast(shares, elapsed_before(shares), left)
+
+
+def elapsed_before(shares: Floats) -> tuple[float, ...]:
+    """The sums of a day's shares before each tick, and of all."""
+    return tuple(float(shares[:tick].sum()) for tick in range(shares.size + 1))
 
 
 def forecast(scenario: Scenario) -> Floats:
