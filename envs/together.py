@@ -69,14 +69,14 @@ class Cohort:
         policies: dict[Any, Any] = {}
         places: dict[Any, list[tuple[int, int]]] = {}
         for env, asked in rounds.items():
-            for number, holding in enumerate(asked.holdings):
+            for number, holding in enumerate(asked.roster.open_holdings):
                 if isinstance(holding.policy, Elsewhere):
                     kind = _kind(policy := holding.policy.policy)
                     policies.setdefault(kind, policy)
                     places.setdefault(kind, []).append((env, number))
         self._kinds = []
         for kind, policy in policies.items():
-            parts = [(rounds[env].roster.seat, rounds[env].holdings[number]) for env, number in places[kind]]
+            parts = [(rounds[env].roster.seat, rounds[env].roster.open_holdings[number]) for env, number in places[kind]]
             joint = type(parts[0][0]).joint
             assert joint is not None  # else nobody is elsewhere
             self._kinds.append(Kind(policy, joint(parts), places[kind]))

@@ -37,7 +37,7 @@ from .response.memory import FatigueBooks
 from .response.visits import VisitBooks
 from .scenario.tree import LONGEST_US, Scenario
 from .seats.roster import Asked, OpenRound, Roster, rosters
-from .seats.seat import Cadence, Holding, Moment, Policies
+from .seats.seat import Cadence, Moment, Policies
 
 
 class World:
@@ -95,7 +95,6 @@ class World:
         self._in_event = False
         self._stopped_by: BaseException | None = None
         self._round: OpenRound | None = None  # of an open seat that must be decided
-        self._told: int | None = None  # the place in it that somebody was told of last, and has not answered for
         self.calls_others = any(not holding.is_open for roster in self._rosters for holding in roster.holdings)
         self._over: simpy.Event | None = None  # the end of the last day, once it has been waited for
         self._engine: Engine = ENGINES[engine](self.env, self._exchange)
@@ -211,10 +210,9 @@ class World:
         self._step_until(lambda: self._round is not None or over.callbacks is None)
         if self._round is None:
             return None
-        if (place := self._round.next_open) is None:
+        if (asked := self._round.tell()) is None:
             raise MarketError("this world waits for a policy that holds units of several worlds: run them together")
-        self._told = place
-        return self._round.asked[place]
+        return asked
 
     def answer(self, decision: Any) -> None:
         """Decides for the open seat that `until_asked` told of; None keeps its last decision. `until_asked` then goes on.
@@ -223,11 +221,11 @@ class World:
             MarketError: if no seat has been asked.
             PolicyError: if the decision is not allowed; another one may be given.
         """
-        asked, place = self._round, self._told
-        if asked is None or place is None:
+        asked = self._round
+        if asked is None or (place := asked.told) is None:
             raise MarketError("no open seat waits for an answer: run the world with until_asked() first")
-        checked = None if decision is None else asked.roster.seat.check(asked.holdings[place], decision)
-        self._told = None
+        roster = asked.roster
+        checked = None if decision is None else roster.seat.check(roster.open_holdings[place], decision)
         self._take(asked, place, checked)
 
     def answer_elsewhere(self, place: int, checked: Any) -> None:
@@ -412,12 +410,10 @@ class World:
                 return
             yield self.env.timeout(every)
 
-    def _leave_open(
-        self, roster: Roster, moment: Moment, holdings: list[Holding], views: list[Any]
-    ) -> Generator[simpy.Event, Any, list[Any]]:
+    def _leave_open(self, roster: Roster, moment: Moment, views: list[Any]) -> Generator[simpy.Event, Any, list[Any]]:
         """Has the world stop for an open seat; returns what is answered for each holding."""
         answered = simpy.Event(self.env)
-        self._round = OpenRound(roster, moment, holdings, views, answered)
+        self._round = OpenRound(roster, moment, views, answered)
         return cast("list[Any]", (yield answered))
 
     def _note(self, what: str, campaign: int | str | None, amount: float | None) -> None:

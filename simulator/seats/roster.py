@@ -29,24 +29,32 @@ class Asked(NamedTuple):
 class OpenRound:
     """What an open seat is asked at a moment; it waits for an answer for each holding that is open, in their order."""
 
-    def __init__(self, roster: Roster, moment: Moment, holdings: list[Holding], views: list[Any], over: simpy.Event) -> None:
-        self.roster, self.moment, self.holdings, self._over = roster, moment, holdings, over
+    def __init__(self, roster: Roster, moment: Moment, views: list[Any], over: simpy.Event) -> None:
+        self.roster, self.moment, self._over = roster, moment, over
         self.asked: list[Asked | None] = [  # None: decided for elsewhere
-            None if holding.is_elsewhere else Asked(roster.seat.name, holding.units, view)
-            for holding, view in zip(holdings, views, strict=True)
+            None if holding.is_elsewhere else Asked(roster.seat.name, units, view)
+            for holding, units, view in zip(roster.open_holdings, roster.open_units, views, strict=True)
         ]
-        self._answers: list[Any] = [None] * len(holdings)
-        self._missing = list(range(len(holdings)))
+        self.told: int | None = None  # the place that whoever runs the world was told of, and has not answered for
+        self._answers: list[Any] = [None] * len(views)
+        self._missing = list(range(len(views)))
 
     @property
     def next_open(self) -> int | None:
         """The first place that waits for whoever runs the world; None: only such as are decided for elsewhere."""
         return next((place for place in self._missing if self.asked[place] is not None), None)
 
+    def tell(self) -> Asked | None:
+        """What waits at the first such place, which is to be answered for next."""
+        self.told = self.next_open
+        return None if self.told is None else self.asked[self.told]
+
     def answer(self, place: int, checked: Any) -> bool:
         """Takes a checked decision, or None to keep the last one; returns whether that was the last that was waited for."""
         self._answers[place] = checked
         self._missing.remove(place)
+        if place == self.told:
+            self.told = None
         return not self._missing
 
     def close(self, clock: Clock) -> None:
@@ -54,7 +62,7 @@ class OpenRound:
         clock.fire(self._over, self._answers)
 
 
-LeaveOpen = Callable[["Roster", Moment, list[Holding], list[Any]], Generator[simpy.Event, Any, list[Any]]]
+LeaveOpen = Callable[["Roster", Moment, list[Any]], Generator[simpy.Event, Any, list[Any]]]  # given views, waits for answers
 
 
 class Roster:
@@ -63,9 +71,8 @@ class Roster:
     def __init__(self, seat: Seat[Any, Any, Any], given: Policies | None, seed: int) -> None:
         self.seat, self._seed, self._number, self._begun = seat, seed, next(_numbers), False
         self.holdings: list[Holding] = [seat.holding(policy, held) for policy, held in _grouped(seat, given)]
-        for holding in self.holdings:
-            holding.units = tuple(seat.units[k] for k in holding.held)
         self.open_holdings = [holding for holding in self.holdings if holding.is_open]
+        self.open_units = [tuple(seat.units[k] for k in holding.held) for holding in self.open_holdings]
         # Those left open are asked last, so that everybody else has decided when the world stops.
         self._seated = [n for n, holding in enumerate(self.holdings) if not holding.is_open]
         self._left_open = [n for n, holding in enumerate(self.holdings) if holding.is_open]
@@ -83,7 +90,7 @@ class Roster:
             decision = holding.policy.decide(view)
             decisions[number] = None if decision is None else self.seat.check(holding, decision)
         if self._left_open:
-            answers = yield from leave_open(self, moment, self.open_holdings, [views[number] for number in self._left_open])
+            answers = yield from leave_open(self, moment, [views[number] for number in self._left_open])
             for number, decision in zip(self._left_open, answers, strict=True):
                 decisions[number] = decision
         self._begun, changed = True, False

@@ -79,7 +79,6 @@ class Holding:
         self.policy, self.held = policy, np.array(held)
         self.name = type(policy.policy if isinstance(policy, Elsewhere) else policy).__name__
         self.is_open, self.is_elsewhere = isinstance(policy, Open), isinstance(policy, Elsewhere)
-        self.units: tuple[str, ...] = ()  # their names; set by the roster
 
 
 H = TypeVar("H", bound=Holding)
