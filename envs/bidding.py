@@ -226,4 +226,4 @@ class BiddingEnv(SeatEnv):
 class BiddingVectorEnv(SeatVectorEnv):
     """`AdArena/Bidding-v0` many times; what `gymnasium.make_vec` makes."""
 
-    kind = BiddingEnv
+    single = BiddingEnv

@@ -1,4 +1,4 @@
-"""Environments whose worlds move on together: policies of one kind are asked once for all of them, and the worlds of a step are
+"""Environments whose worlds move on together: policies that are alike are asked once for all of them, and the worlds of a step are
 played side by side on several threads, since compiled code does without Python's lock.
 
 What comes of it is what each environment by itself would bring, to the last bit.
@@ -41,7 +41,7 @@ class Moves(Protocol):
     def is_in(self, world: World) -> bool: ...
 
 
-class Kind:
+class SharedPolicy:
     """Policies that decide alike, one in each of several worlds, as a single one that holds the units of all."""
 
     def __init__(self, policy: Any, joint: Joint[Any, Any], places: Sequence[tuple[int, int]]) -> None:
@@ -71,24 +71,24 @@ class Cohort:
         for env, asked in rounds.items():
             for number, holding in enumerate(asked.roster.open_holdings):
                 if isinstance(holding.policy, Elsewhere):
-                    kind = _kind(policy := holding.policy.policy)
-                    policies.setdefault(kind, policy)
-                    places.setdefault(kind, []).append((env, number))
-        self._kinds = []
-        for kind, policy in policies.items():
-            parts = [(rounds[env].roster.seat, rounds[env].roster.open_holdings[number]) for env, number in places[kind]]
+                    key = _alike(policy := holding.policy.policy)
+                    policies.setdefault(key, policy)
+                    places.setdefault(key, []).append((env, number))
+        self._policies = []
+        for key, policy in policies.items():
+            parts = [(rounds[env].roster.seat, rounds[env].roster.open_holdings[number]) for env, number in places[key]]
             joint = type(parts[0][0]).joint
             assert joint is not None  # else nobody is elsewhere
-            self._kinds.append(Kind(policy, joint(parts), places[kind]))
+            self._policies.append(SharedPolicy(policy, joint(parts), places[key]))
 
     def decide(self, worlds: Mapping[int, World], moment: Moment) -> None:
         """Decides in those of its worlds that are to move on."""
-        for kind in self._kinds:
-            kind.decide(worlds, moment)
+        for policy in self._policies:
+            policy.decide(worlds, moment)
 
 
-def _kind(policy: Any) -> Any:
-    """Policies of one kind decide alike on seeing the same."""
+def _alike(policy: Any) -> Any:
+    """What policies have in common that decide alike on seeing the same."""
     kept = type(policy), tuple(vars(policy).items())
     try:
         hash(kept)
@@ -116,10 +116,10 @@ class Together:
             raise MarketError(f"threads are a whole number from 1 up, not {threads!r}")
         self._envs = envs
         self._cohorts: dict[int, Cohort] = {}  # by the place of an environment
-        self._others = min(count, len(envs)) - 1
-        self._pool = ThreadPoolExecutor(self._others, "adarena") if self._others else None
         if any(env.company is not None for env in envs):
             raise MarketError("an environment moves on with others already: close that vector first")
+        self._others = min(count, len(envs)) - 1
+        self._pool = ThreadPoolExecutor(self._others, "adarena") if self._others else None
         for env in envs:
             env.company = self
 

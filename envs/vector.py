@@ -12,7 +12,7 @@ from .base import SeatEnv
 
 
 class SeatVectorEnv(SyncVectorEnv):
-    """`num_envs` environments of one `kind`, whose worlds move on together; see `Together`.
+    """`num_envs` environments, each a `single`, whose worlds move on together; see `Together`.
 
     Transitions, infos and autoreset are those of `gymnasium.vector.SyncVectorEnv`, to the last bit, whatever `threads`.
 
@@ -23,7 +23,7 @@ class SeatVectorEnv(SyncVectorEnv):
         settings: arguments of each environment.
     """
 
-    kind: ClassVar[type[SeatEnv]]
+    single: ClassVar[type[SeatEnv]]
 
     def __init__(
         self, num_envs: int = 1, autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP, threads: int | None = None,
@@ -35,13 +35,13 @@ class SeatVectorEnv(SyncVectorEnv):
         modes = {mode.value for mode in AutoresetMode}
         if not isinstance(autoreset_mode, AutoresetMode) and autoreset_mode not in modes:
             raise MarketError(f"the autoreset_mode is one of {', '.join(sorted(modes))}, not {autoreset_mode!r}")
-        first = self.kind(**settings)
+        first = self.single(**settings)
         if "scenario" in settings:
             settings["scenario"] = first.scenario  # read once
-        made = [first] + [self.kind(**settings) for _ in range(count - 1)]
+        made = [first] + [self.single(**settings) for _ in range(count - 1)]
         super().__init__([lambda env=env: env for env in made], copy=True, autoreset_mode=autoreset_mode)  # type: ignore[misc]
-        if (together := self.kind.together(made, threads)) is None:
-            raise MarketError(f"{self.kind.__name__} has a step of its own: use vectorization_mode='sync'")
+        if (together := self.single.together(made, threads)) is None:
+            raise MarketError(f"{self.single.__name__} has a step of its own: use vectorization_mode='sync'")
         self._together = together
 
     def step(self, actions: Any) -> Any:

@@ -210,7 +210,7 @@ class Slower(BiddingEnv):
 
 
 class SlowerVectorEnv(SeatVectorEnv):
-    kind = Slower
+    single = Slower
 
 
 def test_environments_with_a_step_of_their_own_go_alone() -> None:

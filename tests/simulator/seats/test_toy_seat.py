@@ -284,7 +284,7 @@ class StaffedEnv(TollEnv):
 
 
 class StaffedVectorEnv(SeatVectorEnv):
-    kind = StaffedEnv
+    single = StaffedEnv
 
 
 def test_many_of_it_move_on_together(registered: Suite[World]) -> None:
