@@ -1,5 +1,5 @@
-"""Environments whose worlds move on together: policies that are alike are asked once for all of them, and the worlds of a step are
-played side by side on several threads, since compiled code does without Python's lock.
+"""Environments whose worlds move on together: policies that are alike are asked once for all of them, and the worlds of a
+step are played side by side on several threads, since compiled code does without Python's lock.
 
 What comes of it is what each environment by itself would bring, to the last bit.
 """
