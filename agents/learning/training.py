@@ -166,7 +166,8 @@ def _one_thread() -> Iterator[None]:
 def _model(settings: Settings, environment: str, arguments: Mapping[str, Any], seed: int) -> Any:
     from stable_baselines3 import PPO, SAC
     from stable_baselines3.common.monitor import Monitor
-    from stable_baselines3.common.vec_env import DummyVecEnv
+
+    from .groups import GroupedEnvs, GroupedRollouts
 
     def one() -> gym.Env[Any, Any]:
         return Retraced(Monitor(_made(environment, arguments)))
@@ -175,8 +176,6 @@ def _model(settings: Settings, environment: str, arguments: Mapping[str, Any], s
     makers = [one] * values.pop("envs")
     shape: dict[str, Any] = {"net_arch": [values.pop("width")] * 2}
     if isinstance(settings, PPOSettings):
-        from .groups import GroupedEnvs, GroupedRollouts
-
         group, fastest = values.pop("group"), values.pop("learning_rate")
         shape["log_std_init"] = values.pop("log_std_init")
         del values["log_std_end"]  # see `_callbacks`
@@ -191,8 +190,7 @@ def _model(settings: Settings, environment: str, arguments: Mapping[str, Any], s
             rollout_buffer_kwargs={"group": group},
             **values,
         )
-    envs = DummyVecEnv(makers)
-    return SAC("MlpPolicy", envs, seed=seed, device="cpu", policy_kwargs=shape, **values)
+    return SAC("MlpPolicy", GroupedEnvs(makers, group=1), seed=seed, device="cpu", policy_kwargs=shape, **values)
 
 
 def _made(environment: str, arguments: Mapping[str, Any]) -> gym.Env[Any, Any]:
