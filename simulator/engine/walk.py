@@ -23,7 +23,6 @@ from .state import Control, Sum, ad_in_row, has_rules, is_weighted, pass_over
 
 # What walk returns.
 REACHED, HUNGRY, FAULTY = range(3)
-
 AHEAD = 8  # requests for which is fetched what they will need
 
 

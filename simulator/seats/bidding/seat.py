@@ -94,7 +94,7 @@ class BidSeat(Seat[BidView, Decision, BidHolding]):
     def _look_at(self, holdings: Sequence[BidHolding], moment: Moment) -> list[BidView]:
         """What these holders see. The state of their rules is brought up to date first."""
         for holding in holdings:
-            if holding.by_request and isinstance(holding.decision, RequestRule):
+            if isinstance(holding.decision, RequestRule):
                 span = self._exchange.state.rules.state[holding.state_span]
                 holding.decision.state[:] = span.reshape(holding.decision.state.shape)
         held = holdings[0].held if len(holdings) == 1 else np.concatenate([holding.held for holding in holdings])
