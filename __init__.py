@@ -8,4 +8,5 @@ ENVIRONMENTS = {"AdArena/Bidding-v0": "adarena.envs.bidding:BiddingEnv"}
 
 for _name, _entry in ENVIRONMENTS.items():
     if _name not in registry:  # a second import under another name must not complain
-        register(id=_name, entry_point=_entry, vector_entry_point=_entry.removesuffix("Env") + "VectorEnv")
+        _many = "adarena.envs.vector:" + _entry.partition(":")[2].removesuffix("Env") + "VectorEnv"
+        register(id=_name, entry_point=_entry, vector_entry_point=_many)

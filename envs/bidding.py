@@ -24,7 +24,6 @@ from ..simulator.world import World
 from .base import DAYS, Case, Info, SeatEnv
 from .bid_frame import bid_frame
 from .frames import Frame
-from .vector import SeatVectorEnv
 
 REWARDS: dict[str, Objective] = {"value": "max_value", "tcpa": "target_cpa", "utility": "utility"}
 
@@ -221,9 +220,3 @@ class BiddingEnv(SeatEnv):
             "total_value": self._value, "total_spend": self._spend, "budget": self._budget,
             "cpa": cpa, "cpa_limit": self._limit, "violation": max(cpa / self._limit - 1.0, 0.0),
         }  # fmt: skip
-
-
-class BiddingVectorEnv(SeatVectorEnv):
-    """`AdArena/Bidding-v0` many times; what `gymnasium.make_vec` makes."""
-
-    single = BiddingEnv

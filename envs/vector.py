@@ -1,4 +1,7 @@
-"""Vector environments: many markets in one step, for `gymnasium.make_vec`."""
+"""Vector environments: many markets in one step, for `gymnasium.make_vec`.
+
+They stand apart from the single ones, which make do with an older Gymnasium, as programs of others do.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from ..simulator.core.errors import MarketError
 from ..simulator.core.numeric import whole
 from .base import SeatEnv
+from .bidding import BiddingEnv
 
 
 class SeatVectorEnv(SyncVectorEnv):
@@ -64,3 +68,9 @@ class SeatVectorEnv(SyncVectorEnv):
         super().close_extras(**more)
         if hasattr(self, "_together"):
             self._together.close()
+
+
+class BiddingVectorEnv(SeatVectorEnv):
+    """`AdArena/Bidding-v0` many times; what `gymnasium.make_vec` makes."""
+
+    single = BiddingEnv

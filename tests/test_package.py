@@ -20,7 +20,7 @@ FLOORS = {
         "world",
     ),
     "agents": ("splits", "parameters", "objectives", "provenance", "bidding", "hindsight", "learning", "catalogue"),
-    "envs": ("frames", "figure", "window", "shell", "together", "base", "vector", "bid_frame", "bidding"),
+    "envs": ("frames", "figure", "window", "shell", "together", "base", "bid_frame", "bidding", "vector"),
     "benchmarks": (
         "output", "audits", "pictures", "comparison", "suites", "speed", "theory", "training", "commands",
     ),

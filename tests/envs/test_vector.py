@@ -15,9 +15,9 @@ import adarena
 from adarena.agents.bidding import POLICIES
 from adarena.agents.bidding.pid import PID
 from adarena.agents.catalogue import make_policy
-from adarena.envs.bidding import BiddingEnv, BiddingVectorEnv
+from adarena.envs.bidding import BiddingEnv
 from adarena.envs.together import Cohort
-from adarena.envs.vector import SeatVectorEnv
+from adarena.envs.vector import BiddingVectorEnv, SeatVectorEnv
 from adarena.simulator import BidPolicy, MarketError, Multiplier, PolicyError, Scenario, World
 from adarena.simulator.core.clock import END
 from adarena.simulator.seats.seat import elsewhere
