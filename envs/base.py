@@ -73,6 +73,7 @@ class SeatEnv(Shell[Observation, Observation]):
         kind = self.vectors
         self.action_space = spaces.Box(-1.0, 1.0, (units * kind.actions,), np.float32)
         self.observation_space = spaces.Box(-kind.bound, kind.bound, (units * len(kind.features),), np.float32)
+        self.looks: Mapping[str, Any] = {}  # of its settings, those by which `vectors_for` goes
         self._world: World | None = None  # None: no episode is under way
         self._moved = False  # by `moved`, and no `step` has told of it yet
         self.company: Together | None = None  # with whose worlds its own moves on, and its rivals are asked
@@ -83,6 +84,10 @@ class SeatEnv(Shell[Observation, Observation]):
         made: Vectors = cls.vectors()
         return made
 
+    def new_vectors(self) -> Vectors:
+        """How it looks to its agent, for a day that begins."""
+        return self.vectors_for(self.looks)
+
     @abstractmethod
     def case(self, options: Mapping[str, Any]) -> Case:
         """The next episode: what `options` say, the rest drawn from `np_random`. Raises `MarketError` where they are wrong."""
@@ -91,12 +96,12 @@ class SeatEnv(Shell[Observation, Observation]):
         """Changes a new world for its case, before anything happens in it."""
 
     @abstractmethod
-    def begin(self, case: Case, world: World, view: Any) -> tuple[Vectors, Info]:
-        """Notes what a new episode is measured by, before the agent has seen anything; how it will see, and the first info."""
+    def begin(self, case: Case, world: World, view: Any) -> Info:
+        """Notes what a new episode is measured by, before the agent has acted; the first info."""
 
     @abstractmethod
-    def judge(self, world: World, view: Any) -> tuple[float, Info]:
-        """What the step that has ended was worth, and what else there is to say of it; `view` is what the agent sees next."""
+    def judge(self, world: World) -> tuple[float, Info]:
+        """What the step that has ended was worth, by the books of the market, and what else there is to say of it."""
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observation, Info]:
         """Begins an episode; see *Reset options*. Raises `MarketError` for options that are not allowed."""
@@ -109,9 +114,9 @@ class SeatEnv(Shell[Observation, Observation]):
         self._moved = False
         world = World(self.scenario, self._seated(case.policies), seed=case.day, engine=self.engine)
         self.prepare(case, world)
-        self._view = self.next_view(world)
-        self._vectors, info = self.begin(case, world, self._view)
-        observation = self._vectors.observe(self._view).reshape(-1)
+        self._vectors = self.new_vectors()
+        observation = self.see(world)
+        info = self.begin(case, world, self._view)
         self._world = world
         self.show()
         return observation, info
@@ -120,14 +125,13 @@ class SeatEnv(Shell[Observation, Observation]):
         """Decides, and plays until the seat must be decided again. Raises `PolicyError` for an action outside the space."""
         if self.company is None:
             world = self.act(self.ready(action))
-            self._view = self.next_view(world)
+            observation = self.see(world)
         else:
             if not self._moved:
                 self.company.advance_one(self, action)
-            world = self.world
+            world, observation = self.world, self._observation
         self._world, self._moved = None, False  # until the step is whole
-        reward, info = self.judge(world, self._view)
-        observation = self._vectors.observe(self._view).reshape(-1)
+        reward, info = self.judge(world)
         self._world = world
         self.show()
         return observation, reward, self._over(world), False, info
@@ -141,12 +145,23 @@ class SeatEnv(Shell[Observation, Observation]):
     def act(self, actions: Floats) -> World:
         """The first half of a step: decides. The second is to let the world move on, here or together with others."""
         world, self._world = self.world, None  # a step that is interrupted cannot be taken up again
+        if self.company is not None:
+            world.until_asked()
         world.answer(self._vectors.decide(self._view, actions))
         return world
 
-    def moved(self, world: World, view: Any) -> None:
+    def see(self, world: World) -> Observation:
+        """Lets the world move on up to the next decision, if it has not; what the agent observes then."""
+        if self.company is None:
+            world.until_asked()
+        else:
+            world.until_round()
+        self._view = world.look(self.seat)
+        return self._vectors.observe(self._view).reshape(-1)
+
+    def moved(self, world: World, observation: Observation) -> None:
         """Takes note that its world has moved on; `step`, called next, says what came of that."""
-        self._world, self._view, self._moved = world, view, True
+        self._world, self._observation, self._moved = world, observation, True
 
     @classmethod
     def together(cls, envs: Sequence[SeatEnv], threads: int | None = None) -> Together | None:
@@ -182,11 +197,6 @@ class SeatEnv(Shell[Observation, Observation]):
 
     def _over(self, world: World) -> bool:
         return world.now >= self.scenario.horizon_us
-
-    def next_view(self, world: World) -> Any:
-        """Lets the world move on up to the next decision; what the agent sees then."""
-        asked = world.until_asked()
-        return world.look(self.seat) if asked is None else asked.view
 
     def _checked(self, options: Any) -> Mapping[str, Any]:
         """The options of a reset, by names that are known."""

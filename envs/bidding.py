@@ -25,6 +25,9 @@ from .base import DAYS, Case, Info, SeatEnv
 from .bid_frame import bid_frame
 from .frames import Frame
 
+# Plain numbers, for what is read at each step.
+SPEND, ATTRIBUTED, REPORTED, VALUE = int(Count.SPEND), int(Count.ATTRIBUTED), int(Count.REPORTED), int(Sum.VALUE)
+
 REWARDS: dict[str, Objective] = {"value": "max_value", "tcpa": "target_cpa", "utility": "utility"}
 
 
@@ -139,6 +142,7 @@ class BiddingEnv(SeatEnv):
             raise MarketError(f"the rivals are one or more of {', '.join(MIXES)}, not {rivals!r}")
         super().__init__(scenario, days, engine, render_mode)
         self.reward_kind, self.cpa_limit, self.mixes = reward, limit, mixes
+        self.looks = {"cpa_limit": limit}
 
     @classmethod
     def vectors_for(cls, settings: Mapping[str, Any]) -> BidVectors:
@@ -171,7 +175,7 @@ class BiddingEnv(SeatEnv):
         if scale != 1.0:
             world.set_budget(campaign, world.campaigns.listed[campaign].budget_per_day * scale)
 
-    def begin(self, case: Case, world: World, view: BidView) -> tuple[BidVectors, Info]:
+    def begin(self, case: Case, world: World, view: BidView) -> Info:
         """See `SeatEnv.begin`."""
         self._day, self._campaign = case.day, case.options["campaign"]
         market = build(self.scenario)
@@ -182,16 +186,17 @@ class BiddingEnv(SeatEnv):
         self._judged_by = own if self.reward_kind == "objective" else REWARDS[self.reward_kind]
         self._scale = max(float(market.expected.conversions[self._campaign]), 1.0) * self._worth
         self._score = self._value = self._spend = 0.0
-        return self.vectors_for({"cpa_limit": self.cpa_limit}), self._info(self._prior, 0.0, 0.0, 0, 0)
+        return self._info(self._prior, 0.0, 0.0, 0, 0)
 
-    def judge(self, world: World, view: BidView) -> tuple[float, Info]:
+    def judge(self, world: World) -> tuple[float, Info]:
         """See `SeatEnv.judge`."""
         ledger, k = world.ledger, self._campaign
-        counts, sums = ledger.counts[ledger.closed - 1, :, k], ledger.sums[ledger.closed - 1, :, k]
-        value, spend = float(sums[Sum.VALUE]), float(counts[Count.SPEND] / MICRO)
+        last = ledger.closed - 1
+        counts = ledger.counts[last, :, k].tolist()
+        value, spend = ledger.sums.item(last, VALUE, k), counts[SPEND] / MICRO
         self._value += value
-        self._spend = float(ledger.today_counts[Count.SPEND, k] / MICRO)  # the whole, not a sum of rounded parts
-        info = self._info(float(view.multiplier[0]), value, spend, int(counts[Count.ATTRIBUTED]), int(counts[Count.REPORTED]))
+        self._spend = ledger.today_counts.item(SPEND, k) / MICRO  # the whole, not a sum of rounded parts
+        info = self._info(ledger.multiplier.item(last, k), value, spend, counts[ATTRIBUTED], counts[REPORTED])
         return self._reward(value, spend), info
 
     def frame(self) -> Frame:

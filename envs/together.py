@@ -1,5 +1,5 @@
-"""Environments whose worlds move on together: policies that are alike are asked once for all of them, and the worlds of a
-step are played side by side on several threads, since compiled code does without Python's lock.
+"""Environments whose worlds move on together: policies that are alike are asked once for all of them, learners see all in one
+look, and the worlds of a step are played side by side on several threads, since compiled code does without Python's lock.
 
 What comes of it is what each environment by itself would bring, to the last bit.
 """
@@ -13,40 +13,46 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ..simulator.core.arrays import Floats
 from ..simulator.core.errors import MarketError
 from ..simulator.core.interrupts import held_interrupts
 from ..simulator.core.numeric import whole
 from ..simulator.core.threads import one_blas_thread
 from ..simulator.seats.roster import OpenRound
-from ..simulator.seats.seat import Elsewhere, Joint, Moment
+from ..simulator.seats.seat import Elsewhere, Joint, Moment, Open
+from ..simulator.seats.vectors import Vectors
 from ..simulator.world import World
+
+Places = Sequence[tuple[int, int]]  # of holdings: the environment, and the place among those that are open in its world
 
 
 class Moves(Protocol):
     """What is needed of an environment; `envs.base` says what these are."""
 
     company: Together | None
+    looks: Mapping[str, Any]
 
     @property
     def world(self) -> World: ...
 
-    def ready(self, action: Any) -> Any: ...
+    def ready(self, action: Any) -> Floats: ...
 
-    def act(self, actions: Any) -> World: ...
+    def act(self, actions: Floats) -> World: ...
 
-    def next_view(self, world: World) -> Any: ...
+    def see(self, world: World) -> Any: ...
 
-    def moved(self, world: World, view: Any) -> None: ...
+    def moved(self, world: World, observation: Any) -> None: ...
 
     def is_in(self, world: World) -> bool: ...
+
+    def new_vectors(self) -> Vectors: ...
 
 
 class SharedPolicy:
     """Policies that decide alike, one in each of several worlds, as a single one that holds the units of all."""
 
-    def __init__(self, policy: Any, joint: Joint[Any, Any], places: Sequence[tuple[int, int]]) -> None:
-        self._policy, self._joint, self._begun = policy, joint, False
-        self._places = places  # of its units: the environment, and the holding among those that are open in its world
+    def __init__(self, policy: Any, joint: Joint[Any, Any], places: Places) -> None:
+        self._policy, self._joint, self._places, self._begun = policy, joint, places, False
 
     def decide(self, worlds: Mapping[int, World], moment: Moment) -> None:
         """Asks it, and answers for it in the worlds that are to move on, by their environment."""
@@ -56,35 +62,83 @@ class SharedPolicy:
             self._begun = True
         decision = self._policy.decide(view)
         each = [None] * len(self._places) if decision is None else self._joint.checked(decision)
-        for (env, holding), one in zip(self._places, each, strict=True):
+        _answer(worlds, self._places, each)
+
+
+class SharedLook:
+    """Learners of environments whose days have just begun, one for each world, that see and act as a single one would."""
+
+    def __init__(self, vectors: Vectors, joint: Joint[Any, Any], places: Places, units: Sequence[int], moment: Moment) -> None:
+        self._vectors, self._joint, self._places = vectors, joint, places
+        ends = np.cumsum(units).tolist()
+        self._rows = {env: slice(end - n, end) for (env, _), n, end in zip(places, units, ends, strict=True)}
+        self._actions = np.zeros((ends[-1], vectors.actions))
+        self.observe(moment)  # vectors are to be shown every view of a day
+
+    def decide(self, worlds: Mapping[int, World], actions: Mapping[int, Floats]) -> None:
+        """Decides what the actions stand for, in the worlds that are to move on, by their environment."""
+        for env, rows in self._rows.items():
             if env in worlds:
-                worlds[env].answer_elsewhere(holding, one)
+                self._actions[rows] = actions[env]
+        _answer(worlds, self._places, self._joint.checked(self._vectors.decide(self._view, self._actions)))
+
+    def observe(self, moment: Moment) -> dict[int, Any]:
+        """The observation of each environment."""
+        self._view = self._joint.view(moment)
+        seen = self._vectors.observe(self._view)
+        return {env: seen[rows].reshape(-1) for env, rows in self._rows.items()}
+
+
+def _answer(worlds: Mapping[int, World], places: Places, decisions: Sequence[Any]) -> None:
+    for (env, holding), decision in zip(places, decisions, strict=True):
+        if env in worlds:
+            worlds[env].answer_elsewhere(holding, decision)
 
 
 class Cohort:
     """Worlds of environments, by their place, that are first asked at one moment; so they always are."""
 
-    def __init__(self, worlds: Mapping[int, World], rounds: Mapping[int, OpenRound]) -> None:
-        self.worlds = worlds
+    def __init__(self, worlds: Mapping[int, World], rounds: Mapping[int, OpenRound], envs: Sequence[Moves]) -> None:
+        self.worlds, self._envs, moment = worlds, envs, next(iter(rounds.values())).moment
         policies: dict[Any, Any] = {}
         places: dict[Any, list[tuple[int, int]]] = {}
         for env, asked in rounds.items():
             for number, holding in enumerate(asked.roster.open_holdings):
                 if isinstance(holding.policy, Elsewhere):
-                    key = _alike(policy := holding.policy.policy)
+                    if asked.roster.has_begun:
+                        raise MarketError("a day that began with other environments cannot be taken up: reset first")
+                    policy = holding.policy.policy
+                    key = (type(envs[env]), *envs[env].looks.items()) if holding.waits_for_learner else _alike(policy)
                     policies.setdefault(key, policy)
                     places.setdefault(key, []).append((env, number))
-        self._policies = []
+        self._policies: list[SharedPolicy] = []
+        self._learners: list[SharedLook] = []
         for key, policy in policies.items():
             parts = [(rounds[env].roster.seat, rounds[env].roster.open_holdings[number]) for env, number in places[key]]
-            joint = type(parts[0][0]).joint
-            assert joint is not None  # else nobody is elsewhere
-            self._policies.append(SharedPolicy(policy, joint(parts), places[key]))
+            kind = type(parts[0][0]).joint
+            assert kind is not None  # else nobody is elsewhere
+            if isinstance(policy, Open):
+                vectors, units = envs[places[key][0][0]].new_vectors(), [holding.held.size for _, holding in parts]
+                self._learners.append(SharedLook(vectors, kind(parts), places[key], units, moment))
+            else:
+                self._policies.append(SharedPolicy(policy, kind(parts), places[key]))
+        self._joined = {env for key in places for env, _ in places[key] if isinstance(policies[key], Open)}
 
-    def decide(self, worlds: Mapping[int, World], moment: Moment) -> None:
-        """Decides in those of its worlds that are to move on."""
+    def decide(self, worlds: Mapping[int, World], moment: Moment, actions: Mapping[int, Floats]) -> None:
+        """Decides in those of its worlds that are to move on; `actions` are those of their learners."""
+        for env, action in actions.items():
+            if env not in self._joined:
+                self._envs[env].act(action)
+        for learners in self._learners:
+            learners.decide(worlds, actions)
         for policy in self._policies:
             policy.decide(worlds, moment)
+
+    def observe(self, worlds: Mapping[int, World]) -> dict[int, Any]:
+        """What is observed in each of its environments whose world has moved on."""
+        moment = next(iter(worlds.values())).moment
+        seen = {env: one for learners in self._learners for env, one in learners.observe(moment).items()}
+        return {env: seen[env] if env in seen else self._envs[env].see(world) for env, world in worlds.items()}
 
 
 def _alike(policy: Any) -> Any:
@@ -142,13 +196,12 @@ class Together:
             worlds = {n: self._envs[n].world for n in moving}
             rounds = {n: world.open_round for n, world in worlds.items() if world.open_round is not None}
             cohorts = self._joined(worlds, rounds)
-            for n in moving:
-                self._envs[n].act(ready[n])
             for cohort, there in cohorts:
-                cohort.decide(there, rounds[next(iter(there))].moment)
-            views = self._play(worlds)
+                cohort.decide(there, rounds[next(iter(there))].moment, {n: ready[n] for n in there})
+            self._play(worlds)
+            seen = {n: one for cohort, there in cohorts for n, one in cohort.observe(there).items()}
             for n, world in worlds.items():
-                self._envs[n].moved(world, views[n])
+                self._envs[n].moved(world, seen[n])
                 if not self._envs[n].is_in(world):  # its day is over
                     self._cohorts.pop(n, None)
 
@@ -168,7 +221,7 @@ class Together:
             if n not in self._cohorts or self._cohorts[n].worlds[n] is not worlds[n]:
                 begun.setdefault((asked.moment, asked.roster.seat.name, worlds[n].scenario), []).append(n)
         for new in begun.values():
-            cohort = Cohort({n: worlds[n] for n in new}, {n: rounds[n] for n in new})
+            cohort = Cohort({n: worlds[n] for n in new}, {n: rounds[n] for n in new}, self._envs)
             self._cohorts.update(dict.fromkeys(new, cohort))
         found: dict[int, tuple[Cohort, dict[int, World]]] = {}
         for n in rounds:
@@ -178,9 +231,8 @@ class Together:
                 raise MarketError("environments whose days began together go on together: step all, or reset the others")
         return list(found.values())
 
-    def _play(self, worlds: Mapping[int, World]) -> dict[int, Any]:
-        """Plays each world up to its next decision; returns what is seen there."""
-        views: dict[int, Any] = {}
+    def _play(self, worlds: Mapping[int, World]) -> None:
+        """Plays each world up to its next decision."""
         errors: dict[int, BaseException] = {}
         alone = [n for n, world in worlds.items() if world.calls_others]
         waiting = iter([n for n, world in worlds.items() if not world.calls_others])  # whoever is free takes the next one
@@ -188,7 +240,7 @@ class Together:
         def play(numbers: Iterable[int]) -> None:
             for n in numbers:
                 try:
-                    views[n] = self._envs[n].next_view(worlds[n])
+                    worlds[n].until_round()
                 except BaseException as error:
                     errors[n] = error
 
@@ -200,4 +252,3 @@ class Together:
         wait(others)
         if errors:
             raise errors[min(errors)]  # whoever failed first
-        return views

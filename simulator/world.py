@@ -203,16 +203,20 @@ class World:
         It is the run of a policy that decides the same: nothing else happens before the answer. Called again without an answer
         it says the same again. What stops it, and what then, is as with `run`.
         """
+        if (asked := self.until_round()) is None:
+            return None
+        if (told := asked.tell()) is None:
+            raise MarketError("this world waits for a policy that holds units of several worlds: run them together")
+        return told
+
+    def until_round(self) -> OpenRound | None:
+        """Runs as `until_asked` does, and tells nobody yet: for whoever runs several worlds together."""
         self._check_whole()
         if self._over is None:
             self._over = self.env.at(self.scenario.horizon_us, END)
         over = self._over
         self._step_until(lambda: self._round is not None or over.callbacks is None)
-        if self._round is None:
-            return None
-        if (asked := self._round.tell()) is None:
-            raise MarketError("this world waits for a policy that holds units of several worlds: run them together")
-        return asked
+        return self._round
 
     def answer(self, decision: Any) -> None:
         """Decides for the open seat that `until_asked` told of; None keeps its last decision. `until_asked` then goes on.
@@ -252,13 +256,21 @@ class World:
         asked = self._round
         if asked is not None and asked.roster.seat.name == seat and (place := asked.next_open) is not None:
             return cast(Asked, asked.asked[place]).view
-        found = [(r, h) for r in self._rosters if r.seat.name == seat for h in r.open_holdings if not h.is_elsewhere]
+        found = [(r, h) for r in self._rosters if r.seat.name == seat for h in r.open_holdings if h.waits_for_learner]
         if len(found) != 1:
             raise MarketError(f"one may look at a seat that one Open policy leaves open: {seat!r} is left open by {len(found)}")
-        if self.now < self.scenario.horizon_us:
+        if (asked is None or asked.roster.seat.name != seat) and self.now < self.scenario.horizon_us:
             raise MarketError("an open seat is looked at when it is asked, or at the end of the last day")
-        (roster, holding), ticks = found[0], self.scenario.ticks_per_day
-        return roster.seat.view(holding, Moment(self.scenario.days - 1, ticks, ticks, self.now))
+        roster, holding = found[0]
+        return roster.seat.view(holding, self.moment)
+
+    @property
+    def moment(self) -> Moment:
+        """When an open seat is asked now, or else the end of the last day."""
+        if self._round is not None:
+            return self._round.moment
+        ticks = self.scenario.ticks_per_day
+        return Moment(self.scenario.days - 1, ticks, ticks, self.now)
 
     def _step_until(self, done: Callable[[], bool]) -> None:
         """Lets events take place, one by one, until that is so; closes the journal at the end of the last day."""

@@ -69,7 +69,8 @@ class Roster:
     """The holders of one seat of one world; `seed` is that of the world, from which each policy gets dice of its own."""
 
     def __init__(self, seat: Seat[Any, Any, Any], given: Policies | None, seed: int) -> None:
-        self.seat, self._seed, self._number, self._begun = seat, seed, next(_numbers), False
+        self.seat, self._seed, self._number = seat, seed, next(_numbers)
+        self.has_begun = False  # whether a first round of decisions is over
         self.holdings: list[Holding] = [seat.holding(policy, held) for policy, held in _grouped(seat, given)]
         self.open_holdings = [holding for holding in self.holdings if holding.is_open]
         self.open_units = [tuple(seat.units[k] for k in holding.held) for holding in self.open_holdings]
@@ -93,7 +94,7 @@ class Roster:
             answers = yield from leave_open(self, moment, [views[number] for number in self._left_open])
             for number, decision in zip(self._left_open, answers, strict=True):
                 decisions[number] = decision
-        self._begun, changed = True, False
+        self.has_begun, changed = True, False
         for holding, decision in zip(self.holdings, decisions, strict=True):
             if decision is not None:
                 self.seat.apply(holding, decision)
@@ -104,7 +105,7 @@ class Roster:
     def _greet(self, holding: Holding, number: int, view: Any) -> None:
         """Starts a policy in the first round; later makes sure that it has not begun to play elsewhere."""
         policy = holding.policy
-        if not self._begun:
+        if not self.has_begun:
             object.__setattr__(policy, "_sits_in", self._number)  # it may be a frozen dataclass
             policy.start(view, self.seat.dice(self._seed, number))
         elif policy._sits_in != self._number:

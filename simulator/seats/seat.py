@@ -66,7 +66,10 @@ class Open(Policy[Any, Any]):
 
 
 class Elsewhere(Open):
-    """Leaves units to a policy that holds those of several worlds; whoever runs these together asks it. See `Joint`."""
+    """Leaves units to whoever runs several worlds together, and asks a policy for those of all of them; see `Joint`.
+
+    That policy may be an `Open` one: then whoever runs the worlds decides, seeing the units of all in one view.
+    """
 
     def __init__(self, policy: Policy[Any, Any]) -> None:
         self.policy = policy
@@ -79,6 +82,8 @@ class Holding:
         self.policy, self.held = policy, np.array(held)
         self.name = type(policy.policy if isinstance(policy, Elsewhere) else policy).__name__
         self.is_open, self.is_elsewhere = isinstance(policy, Open), isinstance(policy, Elsewhere)
+        # Whether whoever runs the world decides, or several worlds together.
+        self.waits_for_learner = isinstance(policy.policy if isinstance(policy, Elsewhere) else policy, Open)
 
 
 H = TypeVar("H", bound=Holding)
@@ -159,7 +164,7 @@ Policies = Policy[Any, Any] | Mapping[int | str, Policy[Any, Any]]
 
 
 def elsewhere(given: Policies) -> Policies:
-    """The same units, those of policies that decide `by_unit` being left to whoever runs several worlds."""
+    """The same units, those of policies that decide `by_unit` and open ones being left to whoever runs several worlds."""
     if not isinstance(given, Mapping):
         return _left(given)
     left: dict[int, Policy[Any, Any]] = {}
@@ -170,4 +175,4 @@ def elsewhere(given: Policies) -> Policies:
 
 
 def _left(policy: Policy[Any, Any]) -> Policy[Any, Any]:
-    return Elsewhere(policy) if vars(type(policy)).get("by_unit") else policy
+    return Elsewhere(policy) if type(policy) is Open or vars(type(policy)).get("by_unit") else policy

@@ -19,7 +19,6 @@ from adarena.envs.bidding import BiddingEnv
 from adarena.envs.together import Cohort
 from adarena.envs.vector import BiddingVectorEnv, SeatVectorEnv
 from adarena.simulator import BidPolicy, MarketError, Multiplier, PolicyError, Scenario, World
-from adarena.simulator.core.clock import END
 from adarena.simulator.seats.seat import elsewhere
 
 TINY = Scenario.preset("tiny")
@@ -146,13 +145,10 @@ def play_together(worlds: dict[int, World]) -> None:
     """Runs worlds in which nobody is seated but elsewhere."""
     cohort = None
     while worlds[0].now < worlds[0].scenario.horizon_us:
-        for world in worlds.values():
-            over = world.env.at(world.scenario.horizon_us, END)
-            world._step_until(lambda at=world, end=over: at.open_round is not None or end.callbacks is None)  # type: ignore[misc]
-        rounds = {n: world.open_round for n, world in worlds.items() if world.open_round is not None}
+        rounds = {n: asked for n, world in worlds.items() if (asked := world.until_round()) is not None}
         if rounds:
-            cohort = cohort or Cohort(worlds, rounds)
-            cohort.decide(worlds, rounds[0].moment)
+            cohort = cohort or Cohort(worlds, rounds, [])
+            cohort.decide(worlds, rounds[0].moment, {})
 
 
 @pytest.mark.parametrize("market", ["tiny", "targets"])
@@ -241,6 +237,27 @@ def test_an_environment_has_one_company() -> None:
         BiddingEnv.together(vector.envs)
     vector.close()
     assert BiddingEnv.together(vector.envs) is not None
+
+
+def test_a_day_that_began_with_others_is_taken_up_by_nobody_else() -> None:
+    vector = BiddingVectorEnv(2, scenario=TINY)
+    vector.reset(seed=0)
+    vector.step(np.zeros((2, 1), np.float32))
+    vector.close()
+    assert BiddingEnv.together(vector.envs) is not None
+    with pytest.raises(MarketError, match="a day that began with other environments cannot be taken up: reset first"):
+        vector.envs[0].step(np.zeros(1, np.float32))
+
+
+def test_environments_that_look_at_different_limits_see_what_each_would_alone() -> None:
+    limits = (0.5, 2.0, 0.5)
+    together, alone = ([BiddingEnv(TINY, cpa_limit=limit) for limit in limits] for _ in range(2))
+    company = BiddingEnv.together(together, 1)
+    assert company is not None
+    same(*([env.reset(seed=1) for env in envs] for envs in (together, alone)))
+    for _ in range(24):
+        company.advance([np.full(1, 0.1, np.float32)] * 3, range(3))
+        same(*([env.step(np.full(1, 0.1, np.float32)) for env in envs] for envs in (together, alone)))
 
 
 def test_who_bids_by_request_or_rolls_dice_is_not_by_unit() -> None:

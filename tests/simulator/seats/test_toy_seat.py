@@ -204,11 +204,11 @@ class TollEnv(SeatEnv):
         day = options.get("day", int(self.np_random.integers(*self.days)))
         return Case(day, {"toll": Open()}, {"day": day})
 
-    def begin(self, case: Case, world: World, view: TollView) -> tuple[TollVectors, dict[str, Any]]:
+    def begin(self, case: Case, world: World, view: TollView) -> dict[str, Any]:
         self._revenue = 0.0
-        return TollVectors(), {"day": case.day}
+        return {"day": case.day}
 
-    def judge(self, world: World, view: TollView) -> tuple[float, dict[str, Any]]:
+    def judge(self, world: World) -> tuple[float, dict[str, Any]]:
         before, self._revenue = self._revenue, float(world.ledger.spend().sum())
         return self._revenue - before, {}
 
