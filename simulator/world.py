@@ -6,7 +6,7 @@ servers' outages and scaling, a user's own. Between two of their events one of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -24,8 +24,9 @@ from .core.errors import MarketError, PolicyError
 from .core.interrupts import held_interrupts
 from .core.numeric import real, whole
 from .core.threads import one_blas_thread
-from .delivery.fleet import Fleet
+from .delivery.fleet import Fleet, drawn_outages
 from .delivery.queue import Served, ServingBooks
+from .delivery.quotas import checked_levels
 from .delivery.rotation import CreativeBooks
 from .engine.engines import ENGINES, Engine
 from .engine.exchange import Exchange
@@ -35,6 +36,7 @@ from .population.campaigns import Campaigns
 from .requests.surfaces import SurfaceBooks
 from .response.memory import FatigueBooks
 from .response.visits import VisitBooks
+from .scenario.delivery import Quotas
 from .scenario.tree import LONGEST_US, Scenario
 from .seats.roster import Asked, OpenRound, Roster, rosters
 from .seats.seat import Cadence, Moment, Policies
@@ -84,7 +86,9 @@ class World:
         self._fleet: Fleet | None = None
         if scenario.serving is not None:
             assert self._exchange.line is not None
-            self._fleet = Fleet(self.env, scenario.serving, self._exchange.line, self._resized)
+            drawn = drawn_outages(scenario, self.seed)
+            self._fleet = Fleet(self.env, scenario.serving, self._exchange.line, self._resized, drawn)
+            self._exchange.fleet = self._fleet
         server_us = None if self._fleet is None else self._fleet.server_us
         self.books: dict[str, Books] = {"ledger": self.ledger, **other_books(self._exchange, server_us)}
         self._exchange.open_day(0)  # here, so that what is done before the first run lasts
@@ -92,6 +96,7 @@ class World:
         for roster in self._rosters:
             if roster.seat.cadence is Cadence.INTERVAL:
                 self.env.own(self._control(roster))
+        self._auctioned = 0  # requests, in a market with servers
         self._in_event = False
         self._stopped_by: BaseException | None = None
         self._round: OpenRound | None = None  # of an open seat that must be decided
@@ -348,6 +353,19 @@ class World:
         number = self._exchange.set_creative_shares(campaign, shares, ad)
         self._note("set_creative_shares", campaign, number)
 
+    def set_quotas(self, tier: int, levels: Sequence[Quotas]) -> None:
+        """How many candidates of a traffic tier leave each stage of the funnel from now on, in full and in steps down.
+
+        Who has come keeps the candidates found for him; how many of them he gets goes by the new waits.
+
+        Raises:
+            MarketError: if there is no funnel or tier, or there are not as many levels as the scenario has, none with more
+                candidates than there.
+        """
+        self._exchange.set_quotas(tier, checked_levels(self.scenario, tier, levels))
+        self._exchange.blocks.reindex()
+        self._note("set_quotas", None, tier)
+
     def set_servers(self, servers: int) -> None:
         """How many servers there are from now on, failed ones among them; those too many end the work they have begun."""
         self._servers("set_servers").own(servers)
@@ -405,7 +423,10 @@ class World:
     def _close_tick(self, number: int, made: int) -> None:
         self._exchange.blocks.count_offered()
         queue = self._exchange.queue
-        tick = Tick(number, made if queue is None else int(queue.books[Served.AUCTIONED]))
+        if queue is not None:
+            auctioned = int(queue.books[:, Served.AUCTIONED].sum())
+            made, self._auctioned = auctioned - self._auctioned, auctioned
+        tick = Tick(number, made)
         for books in self.books.values():
             books.close_tick(tick)
         self._exchange.presence.close_tick(number % self.scenario.ticks_per_day, self.now, tick.requests)

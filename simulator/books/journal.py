@@ -218,13 +218,13 @@ class Journal:
         self._writers["requests"].write_table(pa.table([number, time, user, segment, *rest], schema=REQUESTS))
         self._requests.clear()
 
-    def _trace(self, first: int, start: int) -> None:
-        """Keeps the candidates of the sampled requests of a block from place `start` on, as the index now finds them."""
+    def _trace(self, first: int, start: int, end: int) -> None:
+        """Keeps the candidates of the sampled requests of a block in such places, as the index now finds them."""
         if self._state == "closed":
             return
         exchange = self._exchange
         uniforms(exchange.state.keys[Stream.LOG], first, CHUNK, 0, self._dice)
-        for place in (start + np.flatnonzero(self._dice[start:] < self._sampled)).tolist():
+        for place in (start + np.flatnonzero(self._dice[start:end] < self._sampled)).tolist():
             number = first + place
             trace = exchange.blocks.trace(number, place)
             stage = np.isin(trace.recalled, trace.sorted).astype(np.int8) + np.isin(trace.recalled, trace.shown)

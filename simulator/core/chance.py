@@ -57,6 +57,8 @@ class Stream(IntEnum):
     CREATIVES = 33  # what creatives there are
     SURFACE = 34  # on which surface a request is made
     LOG = 35  # of which requests the candidates are logged
+    WORTH = 36  # the weather of what requests of a tier are worth
+    OUTAGE = 37  # which servers fail, and when
 
 
 def stream_keys(seed: int) -> NDArray[np.uint64]:

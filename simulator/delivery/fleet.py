@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from simpy.resources.resource import SortedQueue
 
 from ..core.addressed import Addressed
+from ..core.chance import Stream, generator
 from ..core.clock import Clock
 from ..core.errors import MarketError
 from ..core.numeric import whole
 from ..scenario.delivery import MOST_SERVERS, Autoscaling, Outage, Serving
+from ..scenario.tree import Scenario
 from .queue import Queue, Servers
 
 
@@ -47,14 +49,22 @@ class Pool(simpy.PriorityResource):
 class Fleet:
     """The servers of a world: how many it has, and how many of them have failed.
 
-    `changed` is called with the number that works whenever it changes.
+    `changed` is called with the number that works whenever it changes; `drawn` are outages beside those that settings list.
     """
 
-    def __init__(self, env: Clock, settings: Serving, line: Addressed[Queue], changed: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        env: Clock,
+        settings: Serving,
+        line: Addressed[Queue],
+        changed: Callable[[int], None],
+        drawn: Sequence[Outage] = (),
+    ) -> None:
         self._env, self._line, self._changed = env, line, changed
         self.owned, self.failed = settings.servers, 0
+        self._rule, self._ordered = settings.autoscaling, False  # whether somebody orders servers in its place
         self._since, self._server_us = 0, 0  # what of the servers' time is added up
-        for outage in settings.outages:
+        for outage in (*settings.outages, *drawn):
             env.own(self._outage(outage))
         if settings.autoscaling is not None:
             env.own(self._scaling(settings.autoscaling))
@@ -123,11 +133,33 @@ class Fleet:
             asked = int(self._control[Servers.ASKED_US])
             wanted = math.ceil((asked - seen) / (every * rule.utilisation))
             seen = asked
-            self._env.own(self._order(min(max(wanted, rule.least), rule.most), round(rule.delay_s * 1e6)))
+            if not self._ordered:
+                self._env.own(self._order(min(max(wanted, rule.least), rule.most), round(rule.delay_s * 1e6)))
+
+    def order(self, servers: int) -> None:
+        """Orders servers, or sends some away, as autoscaling does; from then on it is left to whoever orders."""
+        assert self._rule is not None
+        self._ordered = True
+        self._env.own(self._order(servers, round(self._rule.delay_s * 1e6)))
 
     def _order(self, servers: int, delay: int) -> Generator[simpy.Event, Any, None]:
         yield self._env.timeout(delay)
         self.own(servers)
+
+
+def drawn_outages(scenario: Scenario, seed: int) -> list[Outage]:
+    """The outages of the days of a seed that nobody foresees."""
+    settings = None if scenario.serving is None else scenario.serving.failures
+    if settings is None:
+        return []
+    found = []
+    for day in range(scenario.days):
+        dice = generator(seed, Stream.OUTAGE, day)
+        if dice.random() < settings.probability:
+            start, hours = scenario.day_s * (day + dice.random()), dice.uniform(*settings.hours)
+            fewest, most = settings.servers
+            found.append(Outage(start_s=start, duration_s=3600 * hours, servers=int(dice.integers(fewest, most + 1))))
+    return found
 
 
 def _count(servers: Any) -> int:

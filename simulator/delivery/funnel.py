@@ -52,7 +52,7 @@ class Winnow:
         self, settings: Funnel, stages: tuple[StageView, StageView], ads: AdVectors, users: People, owner: Integers,
         keys: NDArray[np.uint64], matches: Matches | None = None,
     ) -> None:  # fmt: skip
-        self._users, self._keys, self._owner = users, keys, owner
+        self._settings, self._users, self._keys, self._owner = settings, users, keys, owner
         none = np.zeros(0, np.int32)
         self._matches = Matches(np.zeros(1, np.int64), none, none) if matches is None else matches
         self._recall, self._rough = stages
@@ -80,7 +80,7 @@ class Winnow:
         rows = self._quotas[:, :, 2].max(axis=0)
         rows[0] = max(rows[0], 1)  # a block without rows is one of a market without a funnel
         self.first_row = np.concatenate([[0], np.cumsum(rows)])
-        most = np.minimum(self._quotas[:, 0, 0], count)
+        self._most, most = self._quotas.copy(), np.minimum(self._quotas[:, 0, 0], count)
         self._channels = np.array([channels(settings, int(full)) for full in most], np.int64)
         self._popular = np.empty((len(levels), int(self._channels[:, 1].max())), np.int64)
         self._lists: Lists | None = None
@@ -121,6 +121,12 @@ class Winnow:
         if self._cached_ad.size:
             self._cache()
 
+    def set_quotas(self, tier: int, quotas: Integers) -> None:
+        """Other quotas (levels, 3) of a tier, for candidates that are found after the next `refresh`."""
+        assert (quotas <= self._most[tier, : len(quotas)]).all()  # else there is no room for them
+        self._quotas[tier, : len(quotas)], self._full[tier, 0] = quotas, quotas[0]
+        self._channels[tier] = channels(self._settings, min(int(quotas[0, 0]), len(self._owner)))
+
     def _cache(self) -> None:
         """What a typical user of each segment would be shown."""
         odds = self._typical @ self._fine.ads.T + self._fine.bias
@@ -135,13 +141,14 @@ class Winnow:
 
     def fill(
         self, first: int, start: int, users: Integers, context: Context | None, rate: Floats32, ad: Integers, who: Integers,
-        seen: Seen | None = None,
+        seen: Seen | None = None, end: int | None = None,
     ) -> None:  # fmt: skip
         """Candidates of the requests of a block from place `start` on; rows of `rate`, `ad` and `who`, columns by place.
 
-        `users` are those of the whole block, `context` what comes with them, `seen` what they have seen (None: nothing).
+        `users` are those of the whole block, `context` what comes with them, `seen` what they have seen (None: nothing). `end`
+        is a multiple of `batch` at which to stop; None: the block's.
         """
-        for low in range(start // self.batch * self.batch, users.size, self.batch):
+        for low in range(start // self.batch * self.batch, users.size if end is None else end, self.batch):
             batch = slice(low, low + self.batch)
             about, remembers = None if context is None else context.part(batch), None if seen is None else seen.part(batch)
             skip, block = max(start - low, 0), (rate, ad, who)

@@ -25,6 +25,7 @@ from ..core.compiled import inlined, kernel
 from ..core.errors import InvariantError
 from ..core.heap import Heap, copied, new_heap
 from ..core.histogram import OCTAVE, quantile_us
+from ..core.money import MICRO
 from ..population.users import People
 from ..requests.traffic import NEVER
 from ..scenario.delivery import Funnel, Serving
@@ -43,7 +44,7 @@ class Servers(IntEnum):
 
 
 class Served(IntEnum):
-    """Places in Queue.books: what became of the requests of a tick."""
+    """Places in Queue.books: what became of requests."""
 
     ARRIVED = 0
     AUCTIONED = 1
@@ -54,6 +55,8 @@ class Served(IntEnum):
     STEPPED_DOWN = 6  # and how many got less than the full quotas
     WAIT_US = 7  # of those begun, summed
     WORK_US = 8
+    CHARGED = 9  # for impressions and clicks of those auctioned, millionths
+    OWED = 10  # for their conversions, when they are reported
 
 
 BINS = 40 * OCTAVE  # of the histogram of latencies
@@ -74,14 +77,16 @@ class Queue(NamedTuple):
     head: Integers  # (T,) place of the first
     length: Integers  # (T,)
     done: Heap  # completions to come, one for each server at work: by time, then by order of start; each carries its column
-    service: NDArray[np.float64]  # (T, levels) mean of what a server takes
+    service: NDArray[np.float64]  # (T, levels) mean of what a server takes, under the quotas in force
+    mean: NDArray[np.float64]  # (levels, n) the same under those with which a request's candidates were found
     after: Integers  # (T, levels) from which wait on; NEVER for a level that a tier does not have
     rows: Integers  # (levels + 1,) first row of a level's candidates in `State`
-    books: Integers  # (len(Served),) of the tick under way
+    books: Integers  # (T, len(Served)) since the start
+    worth: NDArray[np.float64]  # (T, len(Worth)) to campaigns, since the start, currency
     latency: Integers  # (BINS,) histogram over requests answered, late ones too, by log2 of microseconds
 
 
-KEPT = ("request", "draw", "level", "work", "network", "tier")  # of a request, in its column
+KEPT = ("request", "draw", "level", "work", "network", "tier", "mean")  # of a request, in its column
 
 
 def new_queue(settings: Serving, funnel: Funnel | None, tiers: int, rows: Integers) -> Queue:
@@ -112,9 +117,11 @@ def new_queue(settings: Serving, funnel: Funnel | None, tiers: int, rows: Intege
         length=np.zeros(tiers, np.int64),
         done=new_heap(n),
         service=service * 1e6,
+        mean=np.zeros((levels, n)),
         after=after,
         rows=rows,
-        books=np.zeros(len(Served), np.int64),
+        books=np.zeros((tiers, len(Served)), np.int64),
+        worth=np.zeros((tiers, 2)),
         latency=np.zeros(BINS, np.int64),
     )
 
@@ -122,7 +129,7 @@ def new_queue(settings: Serving, funnel: Funnel | None, tiers: int, rows: Intege
 def widened(queue: Queue, columns: int) -> Queue:
     """The same queue with room for so many requests."""
     more = columns - queue.request.size
-    wide = {name: np.pad(getattr(queue, name), (0, more)) for name in (*KEPT, "under_way")}
+    wide = {name: with_columns(getattr(queue, name), more) for name in (*KEPT, "under_way")}
     waiting = np.zeros((len(queue.head), columns), np.int64)
     for t, (first, length) in enumerate(zip(queue.head, queue.length, strict=True)):
         waiting[t, :length] = np.take(queue.waiting[t], np.arange(first, first + length), mode="wrap")
@@ -133,7 +140,7 @@ def widened(queue: Queue, columns: int) -> Queue:
 def moved(queue: Queue, old: Integers, new: Integers) -> None:
     """Requests under way go from columns to other, free ones."""
     for array in (getattr(queue, name) for name in KEPT):
-        array[new] = array[old]
+        array[..., new] = array[..., old]
     queue.under_way[old], queue.under_way[new] = False, True
     goes_to = np.arange(queue.request.size)
     goes_to[old] = new
@@ -150,11 +157,21 @@ class Demands:
         self._fixed = settings.service == "fixed"
 
     def fill(self, first: int, users: Integers, queue: Queue) -> None:
-        """Draw, way and tier of requests first, first + 1, ... in the first columns."""
+        """Draw, way and tier of requests first, first + 1, ... in the first columns; see `price` for what they cost."""
         _demand(
             self._keys, first, users, self._segment, self._tiers, self._fixed, self._network, queue.draw, queue.network,
             queue.tier,
         )  # fmt: skip
+
+
+def with_columns(array: NDArray[Any], more: int) -> NDArray[Any]:
+    """The same array with more columns; one without any stays so."""
+    return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, more)]) if array.size else array
+
+
+def price(queue: Queue, block: slice) -> None:
+    """Notes what requests of a block will cost a server, whose candidates are found under the quotas in force."""
+    queue.mean[:, block] = queue.service.T[:, queue.tier[block]]
 
 
 @kernel(nogil=True)
@@ -186,7 +203,7 @@ def next_of(tier: Any, queue: Any) -> Any:
 
 
 class ServingBooks(Books):
-    """What the servers did in each closed tick; read it with `to_frame`, or through its arrays (ticks, ...).
+    """What the servers did in each closed tick; read it with `to_frame`, or through its arrays (ticks, ...); T tiers.
 
     `server_us` says how long servers have worked or could have, together, since it was asked before, microseconds.
     """
@@ -196,26 +213,31 @@ class ServingBooks(Books):
     ) -> None:
         self._line, self._server_us = line, server_us
         self.closed, self.tick_us, self.ticks_per_day = 0, tick_us, ticks_per_day
-        self.counts = np.zeros((ticks, len(Served)), np.int64)
+        tiers = len(line.value.books)
+        self.by_tier = np.zeros((ticks, tiers, len(Served)), np.int64)  # of requests of each traffic tier
+        self.counts = np.zeros((ticks, len(Served)), np.int64)  # of all
+        self._books, self._worth = np.zeros_like(line.value.books), np.zeros_like(line.value.worth)  # at the last tick's end
+        self.worth = np.zeros((ticks, tiers, 2))  # believed and true, of impressions to campaigns, currency
         self.latency = np.zeros((ticks, BINS), np.int32)
         self.capacity = np.zeros(ticks)  # servers that worked or could have, mean over a tick
         self.under_way = np.zeros(ticks, np.int64)  # requests that wait or are served at the end of a tick
 
     def close_tick(self, tick: Tick) -> None:
-        """Books the tick that ends, and clears the queue's counters.
+        """Books the tick that ends.
 
         Raises:
             InvariantError: if a request is lost.
         """
         row, queue = tick.number, self._line.value
         before = self.under_way[row - 1] if row else 0
-        self.counts[row], self.latency[row] = queue.books, queue.latency
+        self.by_tier[row], self.worth[row] = queue.books - self._books, queue.worth - self._worth
+        self._books, self._worth = queue.books.copy(), queue.worth.copy()
+        self.counts[row], self.latency[row] = self.by_tier[row].sum(axis=0), queue.latency
         self.capacity[row], self.under_way[row] = self._server_us() / self.tick_us, np.count_nonzero(queue.under_way)
-        books = queue.books.tolist()
+        books = self.counts[row].tolist()
         gone = books[Served.AUCTIONED] + books[Served.LATE] + books[Served.GAVE_UP]
         if before + books[Served.ARRIVED] - gone != self.under_way[row]:
             raise InvariantError("requests that came, went and are under way do not add up")
-        queue.books[:] = 0
         queue.latency[:] = 0
         self.closed += 1
 
@@ -224,14 +246,14 @@ class ServingBooks(Books):
         return quantile_us(self.latency[: self.closed][ticks].sum(axis=0), share) / 1000
 
     def to_frame(self) -> pd.DataFrame:
-        """A row per tick.
+        """A row per tick; `by_tier` has what it counts for each traffic tier.
 
         Columns: day, tick (of the day); requests, served (auctioned), late (answered after the deadline), left (waited as
         long as the deadline), under_way (at the tick's end); servers (mean over the tick); load (work begun over the
         servers' time);
         waited (share of those begun that had to); stepped_down (share that got less than the full quotas); wait_ms (mean
-        of those begun); p50_ms, p95_ms, p99_ms of latency,
-        wait, work and way together.
+        of those begun); revenue (charged, and owed for conversions to be reported, currency); p50_ms, p95_ms, p99_ms of
+        latency, wait, work and way together.
         """
         import pandas as pd
 
@@ -251,6 +273,7 @@ class ServingBooks(Books):
                 "waited": counts[:, Served.WAITED] / begun,
                 "stepped_down": counts[:, Served.STEPPED_DOWN] / begun,
                 "wait_ms": counts[:, Served.WAIT_US] / begun / 1000,
+                "revenue": (counts[:, Served.CHARGED] + counts[:, Served.OWED]) / MICRO,
             }
         )
         for name, share in (("p50_ms", 0.5), ("p95_ms", 0.95), ("p99_ms", 0.99)):

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.addressed import Addressed
-from ..core.arrays import CHUNK, Keys
+from ..core.arrays import CHUNK, Integers, Keys
 from ..core.chance import stream_keys
 from ..core.compiled import entry
 from ..core.errors import MarketError
 from ..core.numeric import real
 from ..delivery.funnel import Seen, Trace, Winnow
-from ..delivery.queue import Demands, Queue, moved, new_queue, widened
+from ..delivery.queue import Demands, Queue, moved, new_queue, price, widened, with_columns
 from ..market.market import Market
-from ..population.rates import best_ads, new_rates
+from ..population.rates import Context, best_ads, new_rates
 from ..requests.sessions import Planner, ticks_before
 from ..requests.surfaces import Contexts
 from ..requests.traffic import Intensity, arrive, place_anew
+from ..requests.worth import TierLifts
 from ..response.memory import with_room_for_exposures
 from ..response.visits import new_visits, with_evening_before, with_room_for_sessions
 from ..scenario.tree import Scenario
@@ -29,7 +29,7 @@ from .state import Control, State, Sum
 
 # What `State` keeps of a request in its column, for as long as it is under way.
 COLUMNS = {
-    "block": ("times", "users", "session", "surface", "query"), "bids": ("rate", "ad", "who", "weight", "offer"),
+    "block": ("times", "users", "session", "surface", "query", "lift"), "bids": ("rate", "ad", "who", "weight", "offer"),
     "truth": ("block",),
 }  # fmt: skip
 
@@ -40,8 +40,11 @@ NEXT, BASE, SCORED, GROUP = (int(place) for place in (Control.NEXT, Control.BASE
 class Blocks:
     """Fills the columns of the state with the requests of a world, a block at a time; `addressed` is the state.
 
+    Behind a funnel candidates are found a batch at a time, as late as they are needed: what changes quotas or the index changes
+    all that have not come, and a batch is cheaper to find anew than a block.
+
     `on_block` is called before a block is drawn over; `on_fill` when candidates of requests are found, with the number of the
-    block's first request and the place from which on they are.
+    block's first request and the places from and up to which they are.
     """
 
     def __init__(self, scenario: Scenario, market: Market, seed: int) -> None:
@@ -69,6 +72,8 @@ class Blocks:
         self._contexts: Contexts | None = None
         if scenario.asks:
             self._contexts = Contexts(self.state.surfaces, market.language, market.users.interests.shape[1], keys)
+        moves = scenario.weather.tiers
+        self._lifts = None if moves is None else TierLifts(scenario, moves, market.users, seed)
         self._squashing = np.float32(scenario.auction.squashing - 1)
         # Believed rates of all ads: the very bids, where each campaign has one ad and nobody waits in other columns.
         ready = self._winnow is None and self.line is None and ads == campaigns
@@ -78,7 +83,8 @@ class Blocks:
         self._sum = 0.0
         self._counted = 0  # requests whose rates are added up
         self.on_block: list[Callable[[], None]] = []
-        self.on_fill: list[Callable[[int, int], None]] = []
+        self.on_fill: list[Callable[[int, int, int], None]] = []
+        self._drawn = 0  # requests drawn: the end of the block under way
 
     @property
     def state(self) -> State:
@@ -90,15 +96,28 @@ class Blocks:
         """Requests that wait for servers or are served; None where there are no servers."""
         return None if self.line is None else self.line.value
 
-    def draw_next(self) -> None:
-        """Draws and rates the next block; called when the one before is played to its last request."""
+    def rate_next(self) -> None:
+        """Rates more requests, those of the next block when this one is rated; called when the last rated one is played."""
+        control = self.state.control
+        if control[SCORED] < self._drawn:
+            self._rate_rest()
+        else:
+            self._draw_next()
+
+    def _rate_rest(self) -> None:
+        """Rates requests of the block that have not come, a batch of them behind a funnel."""
+        control = self.state.control
+        base, start = int(control[BASE]), int(control[NEXT] - control[BASE])
+        control[SCORED] = base + self._fill(base, start)
+
+    def _draw_next(self) -> None:
         self.count_offered()
         if self.line is not None:
             self._park(self.line)
         for before in self.on_block:
             before()
         state, control = self.state, self.state.control
-        first = int(control[SCORED])
+        first = self._drawn
         now = int(state.block.times[CHUNK - 1]) if first else 0
         if self._planner is not None:
             oldest = self._oldest_session(self._planner)
@@ -108,8 +127,9 @@ class Blocks:
             self._arrive(first, now)
         room = state.block.times.size * len(state.seen) * 2  # each slot adds an ad and a campaign at most
         self.addressed.replace(memory=with_room_for_exposures(state.memory, room, now))
-        self._rate(first, 0)
-        control[BASE], control[SCORED], control[GROUP] = first, first + CHUNK, -1
+        end = self._rate(first, 0)
+        self._drawn = first + CHUNK
+        control[BASE], control[SCORED], control[GROUP] = first, first + end, -1
 
     def _arrive(self, first: int, now: int) -> None:
         """Draws the requests of a block, that come by themselves."""
@@ -135,26 +155,31 @@ class Blocks:
             oldest = min(oldest, int(self.state.block.session[self.queue.under_way].min()))
         return oldest
 
-    def _rate(self, first: int, start: int) -> None:
-        """All that follows from who asks, for the block's requests from place `start` on."""
+    def _rate(self, first: int, start: int) -> int:
+        """All that follows from who asks, for requests from place `start` on; returns the place up to which they are rated."""
         block = self.state.block
         if self._contexts is not None:
             self._contexts.draw(first, block.surface[:CHUNK], block.query[:CHUNK])
-        self._fill(first, start)
         if self.queue is not None and self._demands is not None:
             self._demands.fill(first, block.users[:CHUNK], self.queue)
-            if self.state.truth.block.size:
-                self.state.truth.block[:, :CHUNK] = self._rates.truth.block
+        end = self._fill(first, start)
+        if self.queue is not None and self.state.truth.block.size:
+            self.state.truth.block[:, :CHUNK] = self._rates.truth.block
+        return end
 
-    def _fill(self, first: int, start: int) -> None:
-        """Believed rates of the block's requests from place `start` on: of all campaigns, or of a funnel's candidates."""
-        state, bids, rest = self.state, self.state.bids, slice(start, CHUNK)
-        drawn, context = state.block.users[:CHUNK], None
-        if self._contexts is not None:
-            context = self._contexts.of(state.block.surface[:CHUNK], state.block.query[:CHUNK])
+    def _fill(self, first: int, start: int) -> int:
+        """Believed rates of the block's requests from place `start` on: of all campaigns, or of a batch's candidates.
+
+        Returns the place up to which they are.
+        """
+        end = CHUNK if self._winnow is None else min((start // self._winnow.batch + 1) * self._winnow.batch, CHUNK)
+        state, bids, rest = self.state, self.state.bids, slice(start, end)
+        drawn, context = state.block.users[:CHUNK], self._context(start)
+        if self.queue is not None:
+            price(self.queue, rest)
         if self._winnow is not None:
             seen = Seen(state.memory, state.block.times[:CHUNK])
-            self._winnow.fill(first, start, drawn, context, bids.rate, bids.ad, bids.who, seen)
+            self._winnow.fill(first, start, drawn, context, bids.rate, bids.ad, bids.who, seen, end)
         else:
             self._rates.fill(first, drawn, context, self._block)
             if bids.ad.size:
@@ -165,7 +190,20 @@ class Blocks:
             rate = bids.rate[:, rest]
             np.power(rate, self._squashing, out=bids.weight[:, rest], where=rate > 0)
         for filled in self.on_fill:
-            filled(first, start)
+            filled(first, start, end)
+        return end
+
+    def _context(self, start: int) -> Context | None:
+        """What requests of the block bring beside their users, their lift by tier being looked up from place `start` on."""
+        block, context = self.state.block, None
+        if self._contexts is not None:
+            context = self._contexts.of(block.surface[:CHUNK], block.query[:CHUNK])
+        if self._lifts is not None:
+            rest = slice(start, CHUNK)
+            self._lifts.fill(block.times[rest], block.users[rest], block.lift[rest])
+            context = context or Context.plain(CHUNK, self.market.users.interests.shape[1])
+            context = context.lifted(block.lift[:CHUNK])
+        return context
 
     def trace(self, number: int, place: int) -> Trace:
         """The way of a request, in a place of the block, through the full quotas of its tier, as the index is; for logs."""
@@ -176,14 +214,26 @@ class Blocks:
         return self._winnow.trace(number, int(block.users[place]), context, Seen(state.memory, block.times[one]))
 
     def reindex(self) -> None:
-        """Takes the bids of the moment into the funnel's index, and winnows anew what has not come yet of the block."""
+        """Takes the bids of the moment into the funnel's index, and what quotas there are; winnows anew what has not come."""
         if self._winnow is None:
             return
         bids, control = self.state.bids, self.state.control
         self._winnow.refresh(np.where(bids.cap >= control[Control.RESERVE], bids.live, np.float32(0)))
-        start = int(control[NEXT] - control[BASE])
-        if control[SCORED] and start < CHUNK:
-            self._fill(int(control[BASE]), start)
+        if control[NEXT] < self._drawn:
+            self._rate_rest()
+
+    def set_quotas(self, tier: int, quotas: Integers, after_us: Integers) -> None:
+        """Other quotas (levels, 3) of a tier and the waits (levels,) from which on they hold; `reindex` follows.
+
+        Who has come keeps the candidates found and what they cost; which of the levels he gets goes by the new waits.
+        """
+        assert self._winnow is not None
+        assert self.scenario.funnel is not None
+        self._winnow.set_quotas(tier, quotas)
+        if (queue := self.queue) is not None and self.scenario.serving is not None:
+            levels = len(quotas)
+            queue.after[tier, :levels] = after_us
+            queue.service[tier, :levels] = (self.scenario.serving.service_s + self.scenario.funnel.work_s(quotas)) * 1e6
 
     def surge(self, now: int, factor: float) -> int | None:
         """Multiplies all traffic from now on; requests that have arrived stay, the others are placed anew.
@@ -200,11 +250,15 @@ class Blocks:
             return None
         if self._planner is None:
             place_anew(now, self._epochs[start:], block.times[start:CHUNK], *self._intensity)
-            return None
+            if self._lifts is None or start == CHUNK:
+                return None
+            self._rate_rest()  # they come at other hours, at which they are worth more or less
+            control[GROUP] = -1
+            return start
         oldest = min(self._oldest_session(self._planner), int(block.session[:CHUNK].min()))
         self._planner.again(self._intensity, start, now, *self._plan())  # sessions start at other times, so others are next
         self.addressed.replace(visits=with_room_for_sessions(self.state.visits, oldest, self._planner.started))
-        self._rate(base, start)
+        control[SCORED] = base + self._rate(base, start)
         control[GROUP] = -1
         return start
 
@@ -218,7 +272,7 @@ class Blocks:
             line.replace(**queue._asdict())
             for part, names in COLUMNS.items():
                 group = getattr(self.state, part)
-                self.addressed.replace(part, **{name: _with_columns(getattr(group, name), columns) for name in names})
+                self.addressed.replace(part, **{name: with_columns(getattr(group, name), columns) for name in names})
         new = np.flatnonzero(~queue.under_way[CHUNK:])[: old.size] + CHUNK
         moved(queue, old, new)
         for array in (getattr(getattr(self.state, part), name) for part, names in COLUMNS.items() for name in names):
@@ -258,8 +312,3 @@ def _winnow(scenario: Scenario, market: Market, keys: Keys) -> Winnow | None:
     if scenario.serving is None:  # nobody waits, so that nothing but the full quotas is used
         settings = settings.in_full()
     return Winnow(settings, market.stages, market.ads, market.users, market.campaigns.ad_campaign, keys, matches)
-
-
-def _with_columns(array: NDArray[Any], more: int) -> NDArray[Any]:
-    """The same array with more columns; one without any stays so."""
-    return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, more)]) if array.size else array

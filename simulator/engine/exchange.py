@@ -6,7 +6,7 @@ and ends with `refresh`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,12 @@ from ..core.compiled import entry
 from ..core.errors import MarketError, suggest
 from ..core.money import LARGEST, UNLIMITED, micros
 from ..core.numeric import real
+from ..delivery.fleet import Fleet
 from ..delivery.queue import Queue
 from ..delivery.rotation import find_ad, set_shares
 from ..market.market import Market
 from ..population.campaigns import demand_weather
+from ..scenario.delivery import Quotas
 from ..scenario.forecast import day_ahead
 from ..scenario.tree import Scenario
 from .bids import cap_all, refresh
@@ -51,6 +53,7 @@ class Exchange:
         self.weather = np.ones((scenario.ticks_per_day, campaigns))
         self.target = table.target.copy()  # bid for a conversion at multiplier 1, now, currency
         self.day_spent = np.zeros(campaigns, np.int64)  # spent before today
+        self.fleet: Fleet | None = None  # where there are servers
         self.on_scores: list[Callable[[int], None]] = []
         self.on_fault: list[Callable[[int], None]] = []
         self.presence = Presence(self.state.terms.active, self.forecast.shares, scenario.tick_us)
@@ -75,7 +78,7 @@ class Exchange:
 
     def score(self) -> None:
         """Draws the next block and asks for offers on it; called when the one before is played to its last request."""
-        self.blocks.draw_next()
+        self.blocks.rate_next()
         if len(self.state.bids.offer):
             for ask in self.on_scores:
                 ask(0)
@@ -182,6 +185,11 @@ class Exchange:
         number = find_ad(self.market.campaigns, self.find(campaign), ad)
         set_shares(self.state.rotation, number, shares)
         return number
+
+    def set_quotas(self, tier: int, levels: Sequence[Quotas]) -> None:
+        """Quotas of a traffic tier from now on; see `World.set_quotas`. `Blocks.reindex` follows."""
+        quotas = np.array([[q.recall, q.rough, q.fine] for q in levels], np.int64)
+        self.blocks.set_quotas(tier, quotas, np.array([round(q.after_wait_s * 1e6) for q in levels], np.int64))
 
     def replace(self, part: str = "", /, **arrays: Any) -> None:
         """Puts other arrays into a part of the state, or other parts, for what changes size; see `Addressed.replace`."""

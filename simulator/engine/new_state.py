@@ -34,9 +34,11 @@ from .state import (
     Rules,
     State,
     Sum,
+    Taking,
     Tally,
     Terms,
     Truth,
+    Worth,
 )
 
 
@@ -67,6 +69,8 @@ def new_state(scenario: Scenario, market: Market, keys: Keys, truth: ClickTruth,
             sums=np.zeros((len(Sum), len(table.names))),
             slot_impressions=np.zeros(slots, np.int64),
             threshold=np.zeros(1),
+            takings=np.zeros(0 if scenario.serving is None else len(Taking), np.int64),
+            worth=np.zeros(0 if scenario.serving is None else len(Worth)),
         ),
         rules=Rules(*(np.zeros(size, kind) for size, kind in ((0, int), (0, int), (1, int), (0, float), (0, int)))),
         logs=Logs(
@@ -104,6 +108,7 @@ def _block(scenario: Scenario) -> Block:
         query=np.zeros(asks, np.int64),
         page=np.zeros(in_session, np.int64),
         present=np.zeros(in_session, np.float32),
+        lift=np.zeros(0 if scenario.weather.tiers is None else CHUNK),
     )
 
 

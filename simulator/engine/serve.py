@@ -15,7 +15,7 @@ from ..delivery.queue import Served, Servers, first_waiting, next_of
 from ..requests.surfaces import SurfaceCount, count_request, has_surfaces
 from ..requests.traffic import NEVER
 from ..response.visits import has_sessions, user_is_there
-from .state import Control, pass_over
+from .state import Control, Taking, Worth, pass_over
 from .walk import FAULTY, HUNGRY, REACHED, play_alone
 
 # What happens to a request; both engines call these, in the order of their own queue. `addressed` is the state, `line` has the
@@ -30,9 +30,9 @@ def enter_queue(column: Any, i: Any, addressed: Any, line: Any) -> Any:
         pass_over(state)
         return False
     queue.request[column], queue.under_way[column] = i, True
-    queue.books[Served.ARRIVED] += 1
+    queue.books[queue.tier[column], Served.ARRIVED] += 1
     count_request(SurfaceCount.REQUESTS, column, state)
-    queue.control[Servers.ASKED_US] += np.int64(queue.service[queue.tier[column], 0] * queue.draw[column])
+    queue.control[Servers.ASKED_US] += np.int64(queue.mean[0, column] * queue.draw[column])
     return True
 
 
@@ -44,12 +44,13 @@ def start_service(column: Any, now: Any, addressed: Any, line: Any) -> None:
     while level + 1 < queue.after.shape[1] and wait >= queue.after[tier, level + 1]:
         level += 1
     queue.level[column] = level
-    queue.work[column] = max(np.int64(1), np.int64(queue.service[tier, level] * queue.draw[column]))
-    queue.books[Served.STEPPED_DOWN] += level > 0
-    queue.books[Served.BEGUN] += 1
-    queue.books[Served.WAITED] += wait > 0
-    queue.books[Served.WAIT_US] += wait
-    queue.books[Served.WORK_US] += queue.work[column]
+    queue.work[column] = max(np.int64(1), np.int64(queue.mean[level, column] * queue.draw[column]))
+    books = queue.books[tier]
+    books[Served.STEPPED_DOWN] += level > 0
+    books[Served.BEGUN] += 1
+    books[Served.WAITED] += wait > 0
+    books[Served.WAIT_US] += wait
+    books[Served.WORK_US] += queue.work[column]
 
 
 @kernel()
@@ -57,7 +58,7 @@ def give_up(column: Any, addressed: Any, line: Any) -> None:
     """It has waited for too long."""
     state, queue = value_of(addressed), value_of(line)
     queue.under_way[column] = False
-    queue.books[Served.GAVE_UP] += 1
+    queue.books[queue.tier[column], Served.GAVE_UP] += 1
     count_request(SurfaceCount.GAVE_UP, column, state)
 
 
@@ -65,6 +66,7 @@ def give_up(column: Any, addressed: Any, line: Any) -> None:
 def finish_service(column: Any, now: Any, addressed: Any, line: Any) -> None:
     """Its service is complete: it is auctioned, if the answer will be in time."""
     state, queue = value_of(addressed), value_of(line)
+    tier = queue.tier[column]
     queue.under_way[column] = False
     latency = now - state.block.times[column] + queue.network[column]
     count_time(latency, queue.latency)
@@ -72,12 +74,18 @@ def finish_service(column: Any, now: Any, addressed: Any, line: Any) -> None:
     if has_surfaces(state):
         limit = state.surfaces.deadline[state.block.surface[column]]
     if latency > limit:
-        queue.books[Served.LATE] += 1
+        queue.books[tier, Served.LATE] += 1
         count_request(SurfaceCount.LATE, column, state)
         return
-    queue.books[Served.AUCTIONED] += 1
-    level = queue.level[column]
+    queue.books[tier, Served.AUCTIONED] += 1
+    level, takings, worth = queue.level[column], state.tally.takings, state.tally.worth
+    takings[:] = 0
+    worth[:] = 0.0
     play_alone(queue.request[column], column, now, queue.rows[level], queue.rows[level + 1], addressed)
+    queue.books[tier, Served.CHARGED] += takings[Taking.CHARGED]
+    queue.books[tier, Served.OWED] += takings[Taking.OWED]
+    queue.worth[tier, Worth.BELIEVED] += worth[Worth.BELIEVED]
+    queue.worth[tier, Worth.TRUE] += worth[Worth.TRUE]
 
 
 @kernel()

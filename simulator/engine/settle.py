@@ -22,7 +22,7 @@ from ..response.memory import count_shown, counts_fatigue, fatigue_factor, remem
 from ..response.organic import count_increment, has_organic
 from ..response.visits import annoy, has_sessions
 from .bids import set_caps
-from .state import Control, Count, Sum, ad_in_row, is_weighted, keeps_journal
+from .state import Control, Count, Sum, Taking, Worth, ad_in_row, is_weighted, keeps_journal, keeps_takings, tier_lift_of
 
 EVERY_LANE = np.int64(-1)
 
@@ -197,7 +197,7 @@ def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
     """
     lane, top, reserve = j % LANES, state.bids.top, np.float64(state.control[Control.RESERVE])
     place = state.block.surface[j] if has_surfaces(state) else 0
-    lift = lift_of(j, state) if has_surfaces(state) else 1.0
+    lift = (lift_of(j, state) if has_surfaces(state) else 1.0) * tier_lift_of(j, state)
     depth, marginal = state.surfaces.slots[place] if has_surfaces(state) else len(state.seen), state.surfaces.marginal[place]
     to_win, to_win_again = max(rank_of(top[depth - 1, lane]), reserve), max(rank_of(top[depth, lane]), reserve)
     state.tally.threshold[0] += to_win
@@ -219,6 +219,12 @@ def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
         billed = bill(i, now, sale, answered, lift, state)
         if has_surfaces(state):
             count_impression(place, answered.clicked, answered.converted, billed.charge, billed.owed, state.surfaces)
+        if keeps_takings(state):
+            state.tally.takings[Taking.CHARGED] += billed.charge
+            state.tally.takings[Taking.OWED] += billed.owed
+            believed = sale.believed * state.terms.believed_conversion[k] * state.terms.value[k]
+            state.tally.worth[Worth.BELIEVED] += believed
+            state.tally.worth[Worth.TRUE] += answered.worth * state.terms.attributed[k]
         if billed.charge > 0:
             stale |= charge(j, k, billed.charge, state)
         if keeps_journal(state):

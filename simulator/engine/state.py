@@ -68,6 +68,21 @@ class Sum(IntEnum):
 
 COUNTS_TOLD, SUMS_TOLD = 7, 2
 
+
+class Taking(IntEnum):
+    """Places in Tally.takings: what an auction has brought the platform, millionths, in a market with servers."""
+
+    CHARGED = 0  # for impressions and clicks
+    OWED = 1  # for conversions, when they are reported
+
+
+class Worth(IntEnum):
+    """Places in Tally.worth: what its impressions are worth to campaigns, currency."""
+
+    BELIEVED = 0
+    TRUE = 1
+
+
 # Columns of the journal and of the record; the record's numbers go on with the rivals' ranks, one for each slot.
 JOURNAL_INTS = (
     "request", "time_us", "user", "campaign", "ad", "slot", "bid", "price", "clicked", "converted", "report_us", "creative",
@@ -88,6 +103,7 @@ class Block(NamedTuple):
     query: Integers  # (n,) what it asks, -1 for nothing; or (0,)
     page: Integers  # (CHUNK,) place in the session, or (0,)
     present: Floats32  # (CHUNK,) 1: made, 0: its user had left; or (0,)
+    lift: Floats  # (n,) by its tier, over the largest there is; (0,) where tiers are worth the same
 
 
 class Bids(NamedTuple):
@@ -140,6 +156,8 @@ class Tally(NamedTuple):
     sums: Floats  # (len(Sum), K)
     slot_impressions: Integers  # (S,)
     threshold: Floats  # (1,) sum over requests of the least rank that wins a slot
+    takings: Integers  # (len(Taking),) of the request under way; (0,) in a market without servers, as is `worth`
+    worth: Floats  # (len(Worth),)
 
 
 class Rules(NamedTuple):
@@ -194,6 +212,18 @@ def pass_over(state: Any) -> None:
 def is_weighted(state: Any) -> Any:
     """Whether ranks are bids times a weight: whether the auction squashes click rates."""
     return state.bids.weight.size > 0
+
+
+@spelt_out
+def keeps_takings(state: Any) -> Any:
+    """Whether is summed up what auctions bring: where requests of several tiers compete for servers."""
+    return state.tally.takings.size > 0
+
+
+@spelt_out
+def tier_lift_of(j: Any, state: Any) -> Any:
+    """How readily clicks of the request in column j convert by its tier, relative to where they do most."""
+    return state.block.lift[j] if state.block.lift.size > 0 else 1.0
 
 
 @spelt_out

@@ -14,11 +14,12 @@ from ..delivery.funnel import Winnow
 from ..delivery.stages import StageView
 from ..population.ads import AdVectors
 from ..population.campaigns import Campaigns
-from ..population.rates import new_rates
+from ..population.rates import Context, new_rates
 from ..population.users import People
 from ..requests.language import Language
 from ..requests.surfaces import Contexts, lifted, new_surfaces
 from ..requests.traffic import Intensity, arrive
+from ..requests.worth import usual_lifts
 from ..scenario.forecast import forecast
 from ..scenario.tree import Scenario
 
@@ -47,7 +48,7 @@ def _sample(
     """Requests of an even day, and the candidates of a funnel whose index holds the bids of `table`'s priors."""
     keys = stream_keys(int(generator(scenario.market_seed, Stream.SAMPLE).integers(1 << 62)))
     count = SAMPLE if stages is None else LANES * min(max(len(table.names) // 2, 16), 512)  # 32 requests for each campaign
-    users, ticks = _requests(scenario, people, keys, count)
+    users, ticks = requests_of_even_day(scenario, people, keys, count)
     believed = lifted(scenario, language, table)[1]
     surfaces = new_surfaces(scenario, language)
     surface, query = np.zeros((2, count if scenario.asks else 0), np.int64)
@@ -56,6 +57,9 @@ def _sample(
         contexts = Contexts(surfaces, language, people.interests.shape[1], keys)
         contexts.draw(0, surface, query)
         asked = contexts.of(surface, query)
+    if scenario.weather.tiers is not None:
+        plain = asked or Context.plain(count, people.interests.shape[1])
+        asked = plain.lifted(usual_lifts(scenario, people, users, ticks))
     squashing = scenario.auction.squashing
     if stages is None or ads is None or scenario.funnel is None:
         model = new_rates(scenario.rates, people, ads, len(table.appeal), count, keys)
@@ -77,7 +81,7 @@ def _sample(
     return Sample(np.ascontiguousarray(click * per_click, np.float32), who, weight, surface)
 
 
-def _requests(
+def requests_of_even_day(
     scenario: Scenario, people: People, keys: NDArray[np.uint64], count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Users and ticks of so many requests that come evenly over a day."""

@@ -38,6 +38,16 @@ class Context(NamedTuple):
     odds: Floats32  # (n,) of a click, on any ad
     lift: Floats32  # (n,)
 
+    @classmethod
+    def plain(cls, requests: int, dimensions: int) -> Context:
+        """Of so many requests with which nothing comes."""
+        none = np.zeros(requests, np.float32)
+        return cls(np.full(requests, -1), np.zeros((requests, dimensions), np.float32), none, none + 1)
+
+    def lifted(self, lift: Floats) -> Context:
+        """The same with clicks that convert so many times as readily, (n,)."""
+        return self._replace(lift=self.lift * lift.astype(np.float32))
+
     def part(self, block: slice) -> Context:
         """The same of some of the requests."""
         return Context(self.query[block], self.vectors[block], self.odds[block], self.lift[block])

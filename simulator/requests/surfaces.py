@@ -26,6 +26,7 @@ from ..scenario.tree import Scenario
 from .language import Language
 from .queries import drawn_query
 from .traffic import NEVER
+from .worth import greatest_worth
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,18 +102,18 @@ def greatest_lift(scenario: Scenario, language: Language | None) -> float:
 
 
 def lifted(scenario: Scenario, language: Language | None, table: Campaigns) -> tuple[Floats, Floats]:
-    """Conversions per click where surface and intent make most of them, (ticks, campaigns) each: true, and as believed.
+    """Conversions per click where surface, intent and tier make most of them, (ticks, campaigns) each: true, and as believed.
 
     Raises `ScenarioError` where that is truly more than one, or more forms than a lead campaign's clicks open.
     """
     true, believed = conversion_rates(scenario, table)
-    lift = greatest_lift(scenario, language)
+    lift = greatest_lift(scenario, language) * greatest_worth(scenario)
     most = np.array([1.0 if c.lead is None else c.lead.form_open_rate for c in table.listed])
     k = int(np.argmax(lift * true.max(axis=0) / most))
     if lift != 1 and (worst := lift * true[:, k].max()) > most[k]:
         raise ScenarioError(
-            f"conversions per click of campaign {table.names[k]!r} come to {worst:.3g} where surface and intent favour them "
-            f"most, above {most[k]:g}: lower its conversion_rate, or the factors"
+            f"conversions per click of campaign {table.names[k]!r} come to {worst:.3g} where surface, intent and tier "
+            f"favour them most, above {most[k]:g}: lower its conversion_rate, or the factors"
         )
     return true * lift, np.minimum(believed * lift, 1.0)
 

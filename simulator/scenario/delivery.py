@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from itertools import accumulate, pairwise
 from operator import mul
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from .part import LogOdds, NonNegative, Part, Positive, Share
+from .part import LogOdds, NonNegative, Part, Positive, Range, Share
 
 Seconds = Annotated[float, Field(ge=1e-6, le=1e9)]
 MOST_SERVERS = 100_000
@@ -84,6 +86,24 @@ class Outage(Part):
     servers: Annotated[int, Field(ge=1, le=MOST_SERVERS)] = Field(description="how many fail, as far as there are so many")
 
 
+class Failures(Part):
+    """Outages that nobody foresees: on a share of days some servers fail for a while, at a time of day that is uniform."""
+
+    probability: Share = Field(description="share of days with such an outage")
+    servers: tuple[Annotated[int, Field(ge=1, le=MOST_SERVERS)], Annotated[int, Field(ge=1, le=MOST_SERVERS)]] = Field(
+        description="how many fail, from fewest to most, as far as there are so many"
+    )
+    hours: Range = Field(description="how long, from shortest to longest")
+
+    @model_validator(mode="after")
+    def _check(self) -> Failures:
+        for name in ("servers", "hours"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name} must be a range from low to high, not {low} to {high}")
+        return self
+
+
 class Autoscaling(Part):
     """Servers ordered and sent away so that a share of them is busy."""
 
@@ -113,8 +133,13 @@ class Serving(Part):
     deadline_s: Seconds | None = Field(
         None, description="a request that has waited so long leaves; one answered later than this earns nothing"
     )
+    control_s: Seconds | None = Field(None, description="between two decisions of the compute seat; None: a tick")
     outages: tuple[Outage, ...] = ()
+    failures: Failures | None = Field(None, description="outages that are drawn, day by day; None: none but those listed")
     autoscaling: Autoscaling | None = None
+    server_cost_per_hour: Annotated[float, Field(ge=0, le=1e9)] | None = Field(
+        None, description="currency for an hour of a server that works or could; nobody is charged, judges take it off revenue"
+    )
 
 
 class Stage(Part):
@@ -239,6 +264,12 @@ class Funnel(Part):
         """A share of the full quotas, one candidate at least and as many as may be at most."""
         full = self.levels[0]
         return Quotas(**{name: min(max(1, round(share * getattr(full, name))), Quotas.MOST[name]) for name in Quotas.STAGES})
+
+    def work_s(self, quotas: NDArray[Any]) -> NDArray[np.float64]:
+        """What candidates under quotas (..., 3), recall, rough and fine, cost a server on average, seconds, (...)."""
+        each = np.array([self.recall_cost_s + self.rough_cost_s, self.fine_cost_s])
+        work: NDArray[np.float64] = quotas[..., :2] @ each
+        return work
 
     def service_s(self, quotas: Quotas) -> float:
         """What the candidates of a request cost a server on average, seconds."""

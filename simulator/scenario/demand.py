@@ -153,11 +153,37 @@ class DrawnDemand(Part):
 Demand = Annotated[ListedDemand | DrawnDemand, Field(discriminator="kind")]
 
 
+Logs = Annotated[tuple[LogOdds, ...], Field(min_length=1, max_length=256)]
+
+
+class TierWorth(Part):
+    """By what factor the clicks of a traffic tier convert: a level, a course over the day that is known, and weather.
+
+    The course is a cosine in the log around `peak`; the weather an AR(1) in the log, of mean factor 1, anew each day, which
+    stays within three standard deviations. Ads are ranked by what a request is worth, but no forecast tells the weather.
+    """
+
+    level: Logs = Field(description="log of the factor, a number for each tier from 0 up")
+    amplitude: NonNegative = Field(0.0, description="of the log over the day")
+    peak: Annotated[tuple[Share, ...], Field(max_length=256)] = Field(
+        (), description="when each tier is worth most, as a share of the day; none: all at noon"
+    )
+    tick_sigma: NonNegative = Field(0.0, description="innovation of the AR(1) over ticks")
+    tick_correlation: Annotated[float, Field(ge=0, lt=1)] = 0.95
+
+    @model_validator(mode="after")
+    def _check(self) -> TierWorth:
+        if len(self.peak) not in (0, len(self.level)):
+            raise ValueError(f"peak must name a time for each of the {len(self.level)} tiers of level, not {len(self.peak)}")
+        return self
+
+
 class Weather(Part):
-    """Random changes of the value of a conversion, per vertical, for the campaigns that follow demand."""
+    """Random changes of the value of a conversion, per vertical, for the campaigns that follow demand; and of requests."""
 
     day_sigma: NonNegative = Field(0.0, description="log standard deviation of a vertical's level, day by day")
     common_sigma: NonNegative = Field(0.0, description="the same for all verticals together")
     tick_sigma: NonNegative = Field(0.0, description="innovation of the AR(1) over ticks")
     tick_correlation: Share = 0.9
     drift_sigma: NonNegative = Field(0.0, description="log drift from morning to night")
+    tiers: TierWorth | None = Field(None, description="what requests of each traffic tier are worth; None: all the same")

@@ -154,6 +154,47 @@ def overload() -> Scenario:
     return feed().override({"name": "overload", **traffic, "serving.outages": [outage]})
 
 
+def compute_small() -> Scenario:
+    """A day in an hour on four servers that could give a quarter of its requests the full quotas: depth is to be allocated.
+
+    Three traffic tiers differ fivefold in what a request is worth, each at its own time of the day, under weather; traffic
+    surges every day, and on seven days in ten one to three servers fail. At full quotas a request costs 3.7 server seconds.
+    """
+    return feed().override(
+        {
+            "name": "compute-small", "day_s": 3_600, "ticks_per_day": 96,
+            "traffic.requests_per_day": 12_000, "traffic.day_sigma": 0.5, "traffic.tick_sigma": 0.3,
+            "traffic.tick_correlation": 0.8, "traffic.surge_probability": 1.0, "traffic.surge_factor": [2.0, 4.0],
+            "traffic.surge_hours": [0.04, 0.15],
+            "users.count": 20_000, "users.dimensions": 16, "users.spread": 2.0, "users.hour_amplitude": 0.8,
+            "users.tiers": [0] * 3 + [1] * 4 + [2] * 5,
+            "rates.click_rate": 0.01, "rates.ad_sigma": 0.6, "rates.affinity": 2.0,
+            "demand.campaigns": 125, "demand.ads_per_campaign": 4, "demand.verticals": 6, "demand.frequency_cap": None,
+            "demand.budget_share": None,
+            # As little converts where it converts most as a click can, and is worth the more.
+            "demand.conversion_rate": 0.01, "demand.value_per_conversion": [75.0, 180.0],
+            # What moves worth is the tiers'; the weather of bids is kept small.
+            "weather.day_sigma": 0.2, "weather.common_sigma": 0.1, "weather.tick_sigma": 0.05, "weather.drift_sigma": 0.2,
+            "weather.tiers": {
+                "level": [0.7, 0.0, -0.7], "amplitude": 0.7, "peak": [0.85, 0.5, 0.2], "tick_sigma": 0.2,
+                "tick_correlation": 0.95,
+            },
+            "sessions": None, "fatigue": None,
+            "funnel.recall": {"dimensions": 3, "noise": 1.0}, "funnel.rough": {"dimensions": 6, "noise": 0.5},
+            "funnel.popular_share": 0.1, "funnel.exploring_share": 0.0,
+            "funnel.recall_cost_s": 0.001, "funnel.rough_cost_s": 0.003, "funnel.fine_cost_s": 0.024,
+            "funnel.levels": [
+                {"recall": 300, "rough": 100, "fine": 20},
+                {"recall": 121, "rough": 45, "fine": 20, "after_wait_s": 1.5},
+                {"recall": 0, "rough": 0, "fine": 8, "after_wait_s": 3.0},
+            ],
+            "serving.servers": 4, "serving.service_s": 0.1, "serving.service": "exponential", "serving.network_s": 0.3,
+            "serving.deadline_s": 8.0,
+            "serving.failures": {"probability": 0.7, "servers": [1, 3], "hours": [0.08, 0.25]},
+        }
+    )  # fmt: skip
+
+
 def coldstart() -> Scenario:
     """`feed` in which a third of the ads are new: nobody knows yet how popular they are."""
     return feed().override({"name": "coldstart", "funnel.new_share": 1 / 3, "funnel.exploring_share": 0.1})
@@ -244,6 +285,7 @@ PRESETS.update(
         "feed": feed,
         "overload": overload,
         "coldstart": coldstart,
+        "compute-small": compute_small,
         "search": search,
         "leads": leads,
     }

@@ -76,6 +76,11 @@ class Scenario(Part):
         if unknown:
             there = ", ".join(map(str, sorted(known)))
             raise ValueError(f"funnel.tiers has quotas for tier {min(unknown)}, but users.tiers has only {there}")
+        if (worth := self.weather.tiers) is not None:
+            if self.rates.kind != "interests":
+                raise ValueError(f"weather.tiers needs rates of kind interests, not {self.rates.kind}")
+            if len(worth.level) != (tiers := max(known) + 1):
+                raise ValueError(f"weather.tiers.level must be of {tiers} tiers, as users.tiers are, not {len(worth.level)}")
         if self.creatives is not None and self.rates.kind != "interests":
             raise ValueError(f"creatives need rates of kind interests, not {self.rates.kind}")
         if self.creatives is None and self.demand.kind == "listed":

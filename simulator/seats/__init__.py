@@ -3,8 +3,9 @@
 from typing import Any
 
 from .bidding.seat import BidSeat
+from .compute.seat import ComputeSeat
 from .seat import Seat
 
-SEATS: dict[str, type[Seat[Any, Any, Any]]] = {seat.name: seat for seat in (BidSeat,)}
+SEATS: dict[str, type[Seat[Any, Any, Any]]] = {seat.name: seat for seat in (ComputeSeat, BidSeat)}
 
 __all__ = ["SEATS"]
