@@ -4,7 +4,10 @@ from gymnasium.envs.registration import register, registry
 
 __version__ = "0.1.0"
 
-ENVIRONMENTS = {"AdArena/Bidding-v0": "adarena.envs.bidding:BiddingEnv"}
+ENVIRONMENTS = {
+    "AdArena/Bidding-v0": "adarena.envs.bidding:BiddingEnv",
+    "AdArena/Compute-v0": "adarena.envs.compute:ComputeEnv",
+}
 
 for _name, _entry in ENVIRONMENTS.items():
     if _name not in registry:  # a second import under another name must not complain

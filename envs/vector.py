@@ -13,6 +13,7 @@ from ..simulator.core.errors import MarketError
 from ..simulator.core.numeric import whole
 from .base import SeatEnv
 from .bidding import BiddingEnv
+from .compute import ComputeEnv
 
 
 class SeatVectorEnv(SyncVectorEnv):
@@ -68,6 +69,12 @@ class SeatVectorEnv(SyncVectorEnv):
         super().close_extras(**more)
         if hasattr(self, "_together"):
             self._together.close()
+
+
+class ComputeVectorEnv(SeatVectorEnv):
+    """`AdArena/Compute-v0` many times."""
+
+    single = ComputeEnv
 
 
 class BiddingVectorEnv(SeatVectorEnv):

@@ -18,8 +18,8 @@ from .saved import agent_file, card_of, check_sees, load_agent
 class Learned(Policy[Any, Any]):
     """Decides as a trained agent would, at its most likely; named `agent:PATH` on the command line.
 
-    Sees what its environment shows, computed from views alone by the same object (`Vectors`). Each unit is decided for by
-    itself, so that nothing depends on who else is held.
+    Sees what its environment shows, computed from views alone by the same object (`Vectors`). Each unit, or each group of as
+    many as it was trained to see at once, is decided for by itself, so that nothing depends on who else is held.
     """
 
     path: str  # of a saved agent, or of the folder of its training
@@ -37,9 +37,12 @@ class Learned(Policy[Any, Any]):
         self._vectors = self._kind.vectors_for(self._agent.card.environment_settings)
 
     def decide(self, view: Any) -> Any:
-        observations = self._vectors.observe(view)
-        actions = np.array([self._agent.act(row) for row in observations], np.float64)
-        return self._vectors.decide(view, actions)
+        observations, units = self._vectors.observe(view), self._agent.card.units
+        if len(observations) % units:
+            raise PolicyError(f"the agent in {self.path!r} decides for {units} units at once, and holds {len(observations)}")
+        rows = observations.reshape(-1, units * observations.shape[1])
+        actions = np.array([self._agent.act(row) for row in rows], np.float64)
+        return self._vectors.decide(view, actions.reshape(len(observations), -1))
 
 
 def environment_class(environment: str, path: str) -> Any:

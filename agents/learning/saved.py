@@ -33,11 +33,12 @@ class Card:
     environment_settings: Mapping[str, Any]
     features: tuple[str, ...]  # names of the observation's numbers
     observation_bounds: tuple[float, float]
-    actions: int  # from -1 to 1 each
+    actions: int  # from -1 to 1 each, of all units
     seed: int
     timesteps: int  # trained
     version: str  # of this package
     format: int = FORMAT
+    units: int = 1  # of which it sees a row of features each, and for which it acts at once
 
 
 class Agent:
@@ -47,7 +48,7 @@ class Agent:
         self.card, self._policy = card, policy
 
     def act(self, observation: Floats32) -> Floats32:
-        """The action, shape (actions,), on one observation, shape (features,)."""
+        """The action, shape (actions,), on one observation, shape (units x features,)."""
         action: Floats32 = self._policy.predict(observation, deterministic=True)[0]
         return action
 
@@ -124,7 +125,7 @@ def _policy(card: Card, weights: bytes, file: Path) -> Any:
     import torch
 
     low, high = card.observation_bounds
-    seen = spaces.Box(low, high, (len(card.features),), np.float32)
+    seen = spaces.Box(low, high, (card.units * len(card.features),), np.float32)
     done = spaces.Box(-1.0, 1.0, (card.actions,), np.float32)
     if card.algorithm not in ALGORITHMS:
         raise PolicyError(f"the agent in {str(file)!r} was trained with {card.algorithm!r}, which is not known here")

@@ -221,6 +221,7 @@ def _card(run: Mapping[str, Any], model: Any) -> Card:
     return Card(
         **run,
         features=tuple(names),
+        units=seen.shape[0] // len(names),
         observation_bounds=(float(seen.low.min()), float(seen.high.max())),
         actions=env.action_space.shape[0],
         timesteps=0,

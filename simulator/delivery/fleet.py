@@ -20,7 +20,7 @@ from ..core.errors import MarketError
 from ..core.numeric import whole
 from ..scenario.delivery import MOST_SERVERS, Autoscaling, Outage, Serving
 from ..scenario.tree import Scenario
-from .queue import Queue, Servers
+from .queue import Queue, Served, Servers
 
 
 class Line(SortedQueue):
@@ -130,7 +130,7 @@ class Fleet:
         seen = 0
         while True:
             yield self._env.timeout(every)
-            asked = int(self._control[Servers.ASKED_US])
+            asked = int(self._line.value.books[:, Served.ASKED_US].sum())
             wanted = math.ceil((asked - seen) / (every * rule.utilisation))
             seen = asked
             if not self._ordered:

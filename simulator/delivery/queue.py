@@ -40,7 +40,6 @@ class Servers(IntEnum):
     CAPACITY = 0  # servers that work
     STARTED = 1  # services so far
     DEADLINE = 2  # the longest a request waits, and its answer may take where surfaces have none of their own
-    ASKED_US = 3  # work of all requests that ever came
 
 
 class Served(IntEnum):
@@ -57,6 +56,7 @@ class Served(IntEnum):
     WORK_US = 8
     CHARGED = 9  # for impressions and clicks of those auctioned, millionths
     OWED = 10  # for their conversions, when they are reported
+    ASKED_US = 11  # work of those that came, had they the full level
 
 
 BINS = 40 * OCTAVE  # of the histogram of latencies
@@ -240,6 +240,25 @@ class ServingBooks(Books):
             raise InvariantError("requests that came, went and are under way do not add up")
         queue.latency[:] = 0
         self.closed += 1
+
+    @property
+    def so_far(self) -> Integers:
+        """What became of requests since the start, the tick under way among it, (T, len(Served)); of one's own."""
+        return self._line.value.books.copy()
+
+    def utilisation(self) -> tuple[float, float]:
+        """How well the servers of the closed ticks were used, and by how much more was asked of them, as shares of what they can.
+
+        Means over ticks of min(C, M) / M and of max(C - M, 0) / M (MaRCA, arXiv 2512.24325), C the server seconds that requests
+        asked for under the full level of the quotas they met, M those there were; ticks without servers do not count.
+        """
+        could = self.capacity[: self.closed] * self.tick_us
+        asked = self.counts[: self.closed, Served.ASKED_US]
+        there = could > 0
+        if not there.any():
+            return 0.0, 0.0
+        share = asked[there] / could[there]
+        return float(np.minimum(share, 1.0).mean()), float(np.maximum(share - 1.0, 0.0).mean())
 
     def quantiles(self, share: float, ticks: slice = slice(None)) -> float:
         """Milliseconds that a share of the answers of some ticks took at most, to 2%; NaN if there was none."""

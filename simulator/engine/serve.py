@@ -32,7 +32,7 @@ def enter_queue(column: Any, i: Any, addressed: Any, line: Any) -> Any:
     queue.request[column], queue.under_way[column] = i, True
     queue.books[queue.tier[column], Served.ARRIVED] += 1
     count_request(SurfaceCount.REQUESTS, column, state)
-    queue.control[Servers.ASKED_US] += np.int64(queue.mean[0, column] * queue.draw[column])
+    queue.books[queue.tier[column], Served.ASKED_US] += np.int64(queue.mean[0, column] * queue.draw[column])
     return True
 
 
