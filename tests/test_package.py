@@ -19,8 +19,8 @@ FLOORS = {
         "core", "scenario", "population", "requests", "response", "delivery", "market", "engine", "books", "seats", "replay",
         "world",
     ),
-    "agents": ("splits", "parameters", "objectives", "provenance", "bidding", "hindsight", "learning", "catalogue"),
-    "envs": ("frames", "figure", "window", "shell", "together", "base", "bid_frame", "bidding", "vector"),
+    "agents": ("splits", "parameters", "objectives", "provenance", "bidding", "compute", "hindsight", "learning", "catalogue"),
+    "envs": ("frames", "figure", "window", "shell", "together", "base", "bid_frame", "bidding", "compute", "vector"),
     "benchmarks": (
         "output", "audits", "pictures", "comparison", "suites", "speed", "theory", "training", "commands",
     ),

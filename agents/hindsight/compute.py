@@ -20,8 +20,8 @@ def one_price_bound(world: World) -> float:
     """The most revenue that could be expected of a finished day with its arrivals, servers and worth, currency.
 
     min over a price p of  sum over ticks and tiers of n max over depths (expected worth - p server seconds) + p all server
-    seconds: the Lagrangian dual of a fluid plan in which nobody waits and work moves freely over the day, so no policy can expect
-    more. Luck in auctions may bring more in a single run. (The same tick by tick is no bound: work crosses ticks.)
+    seconds: the Lagrangian dual of a fluid plan in which nobody waits and work moves freely over the day, so no policy can
+    expect more. Luck in auctions may bring more in a single run. (The same tick by tick is no bound: work crosses ticks.)
 
     Raises:
         MarketError: if the world has no funnel on servers.

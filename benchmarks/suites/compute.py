@@ -51,9 +51,9 @@ class Compute(Suite[World]):
             Shown("bound"), Shown("of the day's bound", interval=True),
             "bound: revenue over what one price for all server seconds of the day bounds.",
             "The day's bound",
-            "What the day's requests, at their worth, could be expected to earn with its server seconds if nobody waited and work "
-            "moved freely over the day: the least, over a price of a server second, of what requests are worth beyond it and all "
-            "seconds at that price.",
+            "What the day's requests, at their worth, could be expected to earn with its server seconds if nobody waited and "
+            "work moved freely over the day: the least, over a price of a server second, of what requests are worth beyond it "
+            "and all seconds at that price.",
         ),
         Metric("revenue", "mean", "revenue", page=Shown("revenue a day", ",.0f")),
         Metric(
