@@ -34,7 +34,7 @@ FUNNEL, QUEUE = "funnel", "queue"
 PASSED = "requests that went through the funnel"
 MORNING_US = 5 * 3600 * 1_000_000  # past the night, so that a tick is some thousands of requests
 TICKS = 4  # that are measured
-EVERY = 4  # of so many batches and calls one is taken apart
+EVERY = 4  # of so many batches one is taken apart
 
 RUNGS: tuple[tuple[str, Callable[[State], State]], ...] = (
     ("queue: servers, sessions", nobody_bids),
@@ -120,15 +120,14 @@ def _take_apart(pieces: Sums, world: World) -> None:
             batch_again(pieces, winnow_of, first, column, users, *batch)
 
     def serving(now: int, until: int, addressed: Any, line: Any) -> int:
-        name, change = RUNGS[met["calls"] // EVERY % len(RUNGS)]
-        if met["calls"] % EVERY == 0:
-            state = change(copied(addressed.value))
-            again, its_line = Addressed(state), Addressed(copied(line.value))
-            play = entry(serve, 0, 0, again, its_line)
-            before = made(state)
-            seconds = processor_seconds(lambda: play(now, until, again, its_line))
-            pieces.add(name, seconds, made(state) - before)
+        name, change = RUNGS[met["calls"] % len(RUNGS)]
         met["calls"] += 1
+        state = change(copied(addressed.value))
+        again, its_line = Addressed(state), Addressed(copied(line.value))
+        play = entry(serve, 0, 0, again, its_line)
+        before = made(state)
+        seconds = processor_seconds(lambda: play(now, until, again, its_line))
+        pieces.add(name, seconds, made(state) - before)
         return int(served(now, until, addressed, line))
 
     winnow_of._pass = passing

@@ -69,11 +69,12 @@ def test_stages_and_curves_are_told(
     assert "75.0%" in told
     commands.command(console, {**NONE, "stages": True}, True, tmp_path)
     assert json.loads(capsys.readouterr().out)[0]["total"] == 40.0
+    side = curves.Side([3e6, 5e6], [4e6, 6e6])
     line = curves.Curve("campaigns", (48, 96), [3e6, 2e6], [6e6, 4e6])
-    drawn = curves.Curves(line, line._replace(over="slots", sizes=(1, 2)), curves.Cores((1, 2), [3e6, 4e6], [3e6, 5e6]))
+    drawn = curves.Curves(line, line._replace(over="slots", sizes=(1, 2)), curves.Cores((1, 2), side, side))
     monkeypatch.setattr(curves, "curves", lambda advance: drawn)
     commands.command(console, {**NONE, "curves": True}, False, tmp_path)
     assert "speed.png" in capsys.readouterr().out
     assert (tmp_path / "speed.png").stat().st_size > 10_000
     commands.command(console, {**NONE, "curves": True}, True, tmp_path)
-    assert json.loads(capsys.readouterr().out)["cores"]["processes"] == [3e6, 5e6]
+    assert json.loads(capsys.readouterr().out)["cores"]["processes"] == [[3e6, 5e6], [4e6, 6e6]]

@@ -22,7 +22,7 @@ def test_curves_and_their_picture() -> None:
     advanced: list[int] = []
     lines = [
         curves.curve(over, sizes, work=200_000, repeats=1, advance=lambda: advanced.append(1))
-        for over, sizes in (("campaigns", (48, 96)), ("slots", (1, 3)))
+        for over, sizes in (("campaigns", (48, 96)), ("slots", (2, 3)))
     ]
     beside = curves.over_cores(2, share=3_000, repeats=1, advance=lambda: advanced.append(1))
     found = curves.Curves(*lines, beside)
@@ -30,7 +30,9 @@ def test_curves_and_their_picture() -> None:
     assert lines[0].rate[0] > lines[0].rate[1] > 0  # twice the bids take longer
     assert lines[0].roofline[0] > lines[0].roofline[1] > 0
     assert beside.sizes == (1, 2)
-    assert min(*beside.threads, *beside.processes) > 0
+    for side in (beside.threads, beside.processes):
+        assert len(side.clock) == len(side.processor) == 2
+        assert 0 < side.clock[0] <= side.processor[0] * 1.1
     tables = curves.tables(found)
     assert [table.row_count for table in tables] == [2, 2, 2]
     figure = curves.picture(found)

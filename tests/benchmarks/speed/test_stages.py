@@ -109,7 +109,7 @@ def test_each_rung_does_what_the_one_before_leaves_out() -> None:
 
 def test_a_funnel_adds_up_too() -> None:
     feed = Scenario.preset("feed").override(
-        {"users.count": 5_000, "demand.campaigns": 100, "traffic.requests_per_day": 60_000, "serving.servers": 1}
+        {"users.count": 5_000, "demand.campaigns": 100, "traffic.requests_per_day": 200_000, "serving.servers": 1}
     )
     found = funnel_stages.stages(feed, ticks=3)
     assert found.unit == "us"
