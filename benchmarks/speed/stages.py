@@ -1,8 +1,8 @@
 """Where the time of an auction goes: nanoseconds by stage, from stopwatches around the calls of a world as it runs.
 
 The walk is one compiled call, so it is taken apart by what it is given: copies of its state in which nobody bids, nobody
-reaches the reserve, no slot is seen, nobody clicks, or clicks alone are charged. Each is the same code, and a stage is
-what one costs more than the one before. The steps of scoring are each done again alone, on the users of a block.
+reaches the reserve, no slot is seen, or clicks alone are charged. Each is the same code, and a stage is what one costs
+more than the one before. The steps of scoring are each done again alone, on the users of a block.
 """
 
 from __future__ import annotations
@@ -120,16 +120,8 @@ def nothing_is_seen(state: State) -> State:
     return state._replace(seen=tuple(0.0 for _ in state.seen))
 
 
-def nobody_clicks(state: State) -> State:
-    """Ads are shown and priced, and a click is drawn that does not come, so that nobody is charged."""
-    state = clicks_are_charged(state)
-    never = np.full_like(state.truth.table, 1e-300)
-    never.flags.writeable = False
-    return state._replace(truth=state.truth._replace(table=never))
-
-
 def clicks_are_charged(state: State) -> State:
-    """Clicks are followed up, and nothing but clicks is charged."""
+    """Ads are priced and shown, clicks drawn and followed up, and nothing but the few clicks is charged."""
     by_click = np.full_like(state.terms.billing, Billing.CPC)
     by_click.flags.writeable = state.terms.billing.flags.writeable
     return state._replace(terms=state.terms._replace(billing=by_click))
@@ -144,8 +136,7 @@ LADDER: tuple[tuple[str, Callable[[State], State]], ...] = (
     ("walk: from request to request", nobody_bids),
     ("walk: selection", nobody_reaches_the_reserve),
     ("walk: slots won, click rates fetched", nothing_is_seen),
-    ("walk: prices, clicks drawn", nobody_clicks),
-    ("walk: clicks and conversions followed up", clicks_are_charged),
+    ("walk: prices, clicks, conversions", clicks_are_charged),
     ("walk: charges, budgets", all_of_it),
 )
 
