@@ -164,7 +164,7 @@ def picture(found: Curves) -> Figure:
         axes[0].set_xscale("log", base=2)
         axes[0].set_yscale("log")
         axes[0].set_xticks(found.campaigns.sizes, [f"{size:,}" for size in found.campaigns.sizes])
-        places = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+        places = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
         axes[0].set_yticks(places, [f"{place:g}" for place in places])
         axes[0].set_ylim(0.8e-6 * min(found.campaigns.rate), 1.25e-6 * max(found.campaigns.roofline))
         axes[0].minorticks_off()
@@ -184,6 +184,6 @@ def picture(found: Curves) -> Figure:
         axes[2].xaxis.set_major_locator(MaxNLocator(integer=True))
         axes[2].set_xlabel("worlds side by side")
         axes[2].set_title("Side by side: million auctions a second")
-        axes[2].legend(frameon=False, loc="lower right")
+        axes[2].legend(frameon=False, loc="upper left")
         figure.suptitle("Speed of the whole loop, bidders under PID", x=0.01, ha="left", color=INK)
     return figure
