@@ -15,6 +15,8 @@ from ...simulator.core.threads import one_blas_thread
 from ...simulator.delivery.auction import select
 from .stopwatch import REPEATS, processor_seconds
 
+SLOTS = 3
+
 
 def roofline() -> dict[str, float]:
     """Nanoseconds a request for gather, product, bias, sigmoid and selection at 48 campaigns, 16 dimensions, 3 slots."""
@@ -30,7 +32,7 @@ def roofline() -> dict[str, float]:
     live = np.exp(dice.standard_normal(campaigns)).astype(np.float32)
     endless = np.full(campaigns, np.inf, np.float32)
     none, no_row = np.empty((0, 0), np.float32), np.full(campaigns, -1)
-    top = np.zeros((4, LANES), np.int64)
+    top = np.zeros((SLOTS + 1, LANES), np.int64)
 
     def sigmoid(block: int) -> None:
         np.negative(odds, out=odds)
@@ -43,7 +45,7 @@ def roofline() -> dict[str, float]:
         "product": lambda block: np.matmul(ads, rows.T, out=odds),
         "bias": lambda block: np.add(odds, bias, out=odds),
         "sigmoid": sigmoid,
-        "selection": lambda block: _select_block(odds, none, no_row, live, endless, np.float32(1e-6), (1.0, 0.8, 0.75), top),
+        "selection": lambda block: _select_block(odds, none, no_row, live, endless, np.float32(1e-6), top),
     }
 
     def seconds(step: Callable[[int], Any]) -> float:
@@ -60,6 +62,6 @@ def roofline() -> dict[str, float]:
 
 
 @numba.njit(**OPTIONS)
-def _select_block(scores: Any, none: Any, no_row: Any, live: Any, endless: Any, floor: Any, seen: Any, top: Any) -> None:
+def _select_block(scores: Any, none: Any, no_row: Any, live: Any, endless: Any, floor: Any, top: Any) -> None:
     for start in range(0, scores.shape[1], LANES):
-        select(start, LANES, scores, none, none, no_row, live, endless, endless, floor, seen, top)
+        select(start, LANES, scores, none, none, no_row, live, endless, endless, floor, SLOTS + 1, top)

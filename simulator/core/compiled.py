@@ -26,12 +26,13 @@ import numpy as np
 from numba.core import config
 
 from .disk import reason
+from .pieces import piece
 
 # Arrays are never made inside a kernel, so none is counted: counting them took five times as long as the work.
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
 # Numba's settings, by environment or file, that change the code it makes; the processor is in its own index.
 FLAGS = ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "LLVM_REFPRUNE_PASS")
-COMPILED = re.compile(rb"^@(kernel|inlined|spelt_out|apart|intrinsic|numba\.njit)\b", re.MULTILINE)
+COMPILED = re.compile(rb"^ *@(kernel|inlined|spelt_out|apart|intrinsic|numba\.njit)\b", re.MULTILINE)
 IMPORT = re.compile(rb"^from (\.+)([\w.]*) import (\([^)]*\)|[^\n]*)", re.MULTILINE)
 
 
@@ -175,14 +176,13 @@ def _noticed(function: Any) -> Any:
 
 def inlined(function: Callable[..., Any]) -> Any:
     """Decorates a piece of a kernel: compiled into each kernel that calls it."""
-    return numba.njit(forceinline=True, **OPTIONS)(function)
+    return piece(function, forceinline=True, **OPTIONS)
 
 
 def spelt_out(function: Callable[..., Any]) -> Any:
     """Decorates a few lines of a kernel, such as a question about its state, that Numba puts in place of each call.
 
-    What is `inlined` is put there by LLVM: that is quicker to compile for much code, but a state of a hundred arrays takes a
-    second whenever it is handed over.
+    What is `inlined` is put there by LLVM, which is quicker to compile for more than a line or two.
     """
     return numba.njit(inline="always", **OPTIONS)(function)
 
@@ -192,7 +192,7 @@ def apart(function: Callable[..., Any]) -> Any:
 
     Put in place it would cost at each turn of the loop around it, where LLVM prepares what its own loops may need.
     """
-    return numba.njit(forceinline=False, **OPTIONS)(function)
+    return piece(function, forceinline=False, **OPTIONS)
 
 
 def entry(function: Any, *arguments: Any) -> Callable[..., Any]:
@@ -201,6 +201,14 @@ def entry(function: Any, *arguments: Any) -> Callable[..., Any]:
     if key not in _entries:
         _entries[key] = function.compile(tuple(numba.typeof(a) for a in arguments))
     return _entries[key]
+
+
+def address(function: Any, *arguments: Any) -> int:
+    """Where other compiled code may call a kernel, as C would, with arguments of these types."""
+    kinds = tuple(numba.typeof(a) for a in arguments)
+    function.compile(kinds)
+    result = function.overloads[kinds]
+    return int(result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name))
 
 
 _entries: dict[Any, Callable[..., Any]] = {}  # Numba takes a millisecond to see that it has compiled a function before
