@@ -104,39 +104,58 @@ def _not_kept(error: OSError) -> None:
 PATIENCE_S = 1.5  # that a process compiles in silence
 
 
+LONG_S = 2.0  # that one kernel takes before it is named
+
+
 class Notice:
-    """Says on standard error, once in a process, that compiling takes long: nobody sits a minute before a silent screen.
+    """Says on standard error that compiling takes long, and what takes long: nobody sits a minute before a silent screen.
 
     Nothing is said where compiled code comes from the cache, nor by worker processes, which would say it all at once.
+    `made` are the kernels that this process has compiled, with the seconds that each took, by the clock; those that another
+    calls count to that one, too.
     """
 
     def __init__(self) -> None:
         self._spent, self._due = 0.0, True
+        self.made: list[tuple[str, float]] = []
 
-    def during(self, compiling: Callable[..., Any]) -> Callable[..., Any]:
-        """The same compilation, which counts as what may take long."""
+    def during(self, compiling: Callable[..., Any], kernel: str) -> Callable[..., Any]:
+        """The same compilation of a kernel, which counts as what may take long."""
 
         def noticed(*what: Any) -> Any:
             begun = time.monotonic()
-            timer = threading.Timer(max(PATIENCE_S - self._spent, 0.0), self._say)
-            timer.daemon = True
-            timer.start()
+            patience = max(PATIENCE_S - self._spent, 0.0)
+            timers = threading.Timer(patience, self._say), threading.Timer(patience + LONG_S, self._name, (kernel,))
+            for timer in timers:
+                timer.daemon = True
+                timer.start()
             try:
                 return compiling(*what)
             finally:
-                timer.cancel()
+                for timer in timers:
+                    timer.cancel()
                 self._spent += time.monotonic() - begun
+                self.made.append((kernel, time.monotonic() - begun))
 
         return noticed
 
     def _say(self) -> None:
         if self._due and multiprocessing.parent_process() is None:
             self._due = False
-            kept = ", and is kept for later runs" if _keeps() else ""
+            kept = ", and is kept for later runs; see `adarena warm`" if _keeps() else ""
             print(f"adarena: compiling for this machine; this takes up to a minute{kept}", file=sys.stderr, flush=True)
+
+    def _name(self, kernel: str) -> None:
+        if multiprocessing.parent_process() is None:
+            print(f"adarena: compiling {kernel}", file=sys.stderr, flush=True)
 
 
 _notice = Notice()
+
+
+def compilations() -> list[tuple[str, float]]:
+    """The kernels that this process has compiled so far, with the seconds that each took; none comes from the cache."""
+    return list(_notice.made)
 
 
 def kernel(*signature: Any, **options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -170,7 +189,8 @@ def kernel(*signature: Any, **options: Any) -> Callable[[Callable[..., Any]], An
 
 def _noticed(function: Any) -> Any:
     """Numba's compiler is asked only for what its cache does not hold."""
-    function._compiler.compile = _notice.during(function._compiler.compile)
+    name = function.py_func.__module__.partition(".")[2], function.py_func.__name__
+    function._compiler.compile = _notice.during(function._compiler.compile, ".".join(name))
     return function
 
 
