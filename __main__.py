@@ -329,6 +329,18 @@ def realism(out: Path = Path("out/realism")) -> None:
     console.print(f"figure: {save(facts.picture(found), folder / 'realism.png')}", soft_wrap=True)
 
 
+def warm(scenario: tuple[str, ...] = (), jobs: int | None = None) -> None:
+    """Compiles beforehand what markets need, in several processes, so that later runs start at once.
+
+    Args:
+        scenario: presets or YAML files; by default all presets, and what environments, suites and replays need.
+        jobs: processes that share the work; by default one for each processor.
+    """
+    from .benchmarks import warming
+
+    warming.command(console, scenario, jobs)
+
+
 def demo(out: Path = Path("out/demo")) -> None:
     """Trains a small agent, compares it with bidders on a small market over 20 days, and draws one day of the large one.
 
@@ -354,6 +366,7 @@ COMMANDS = {
     "theory": theory,
     "quotas": quotas,
     "realism": realism,
+    "warm": warm,
     "demo": demo,
 }
 

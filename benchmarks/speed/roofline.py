@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numba
@@ -32,7 +32,8 @@ def roofline(
     live = np.exp(dice.standard_normal(campaigns)).astype(np.float32)
     endless = np.full(campaigns, np.inf, np.float32)
     none, no_row = np.empty((0, 0), np.float32), np.full(campaigns, -1)
-    top, seen = np.zeros((slots + 1, LANES), np.int64), (1.0,) * slots
+    top = np.zeros((slots + 1, LANES), np.int64)
+    select_block = _select_block(slots)
 
     def sigmoid(block: int) -> None:
         np.negative(odds, out=odds)
@@ -45,7 +46,7 @@ def roofline(
         "product": lambda block: np.matmul(ads, rows.T, out=odds),
         "bias": lambda block: np.add(odds, bias, out=odds),
         "sigmoid": sigmoid,
-        "selection": lambda block: _select_block(odds, none, no_row, live, endless, np.float32(1e-6), seen, top),
+        "selection": lambda block: select_block(odds, none, no_row, live, endless, np.float32(1e-6), top),
     }
 
     def seconds(step: Callable[[int], Any]) -> float:
@@ -61,7 +62,13 @@ def roofline(
         return {name: min(seconds(step) for _ in range(repeats)) * 1e9 / (blocks * CHUNK) for name, step in steps.items()}
 
 
-@numba.njit(**OPTIONS)
-def _select_block(scores: Any, none: Any, no_row: Any, live: Any, endless: Any, floor: Any, seen: Any, top: Any) -> None:
-    for start in range(0, scores.shape[1], LANES):
-        select(start, LANES, scores, none, none, no_row, live, endless, endless, floor, seen, top)
+@cache
+def _select_block(slots: int) -> Any:
+    places = slots + 1
+
+    @numba.njit(**OPTIONS)
+    def select_block(scores: Any, none: Any, no_row: Any, live: Any, endless: Any, floor: Any, top: Any) -> None:
+        for start in range(0, scores.shape[1], LANES):
+            select(start, LANES, scores, none, none, no_row, live, endless, endless, floor, places, top)
+
+    return select_block

@@ -117,7 +117,7 @@ def nobody_reaches_the_reserve(state: State) -> State:
 
 def nothing_is_seen(state: State) -> State:
     """Slots are won that nobody sees."""
-    return state._replace(seen=tuple(0.0 for _ in state.seen))
+    return state._replace(seen=np.zeros_like(state.seen))
 
 
 def clicks_are_charged(state: State) -> State:
