@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from functools import cache
 from typing import Any, Generic, TypeVar, cast
 
 import numba
@@ -41,15 +40,11 @@ class Addressed(Generic[T]):
 
     def __init__(self, value: T) -> None:
         self.value, self.numba_kind = value, (Addressed, kind(value))  # see `kind`, which takes a while for a hundred arrays
-        self._places: dict[str, int] = {}
-        room = list[int]()
-        for path, item in _items(value):
-            self._places[path] = len(room)
-            room += _words(item)
-        self._room = np.array(room, np.int64)
+        if (places := _layouts.get(self.numba_kind)) is None:
+            places = _layouts[self.numba_kind] = _layout(value)
+        self._places = places
+        self._room = np.array([word for item in _leaves(value) for word in _words(item)], np.int64)
         self.address = self._room.ctypes.data
-        if self._room.nbytes != _size_of(self):
-            raise TypeError("a tuple with something that is no array and no number of 64 bits has no address")
 
     def replace(self, part: str = "", /, **items: Any) -> None:
         """Puts other values into the tuple, or into one that is a `part` of it, of the types of those that they replace.
@@ -71,6 +66,25 @@ class Addressed(Generic[T]):
                 self._room[place : place + len(words)] = words
 
 
+_layouts: dict[Any, dict[str, int]] = {}  # by kind: where each array or number begins, in words
+
+
+def _layout(value: Any) -> dict[str, int]:
+    """Where the arrays and numbers of a nest of tuples begin, by their names.
+
+    Raises:
+        TypeError: if compiled functions would look for them elsewhere.
+    """
+    places, words = {}, 0
+    for path, item in _items(value):
+        places[path] = words
+        words += len(_words(item))
+    context = cpu_target.target_context
+    if 8 * words != context.get_abi_sizeof(context.get_value_type(numba.typeof(value))):
+        raise TypeError("a tuple with something that is no array and no number of 64 bits has no address")
+    return places
+
+
 def _items(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """The arrays and numbers of a nest of tuples, in order, with their names."""
     if not isinstance(value, tuple):
@@ -80,22 +94,20 @@ def _items(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield from _items(part, f"{path}.{name}" if path else name)
 
 
+def _leaves(value: Any) -> Iterator[Any]:
+    """The same without names."""
+    for part in value:
+        if isinstance(part, tuple):
+            yield from _leaves(part)
+        else:
+            yield part
+
+
 def _words(item: Any) -> list[int]:
     """An array or a number as compiled functions have it, in words of 64 bits; nobody counts who holds an array."""
     if isinstance(item, np.ndarray):
         return [0, 0, item.size, item.itemsize, item.__array_interface__["data"][0], *item.shape, *item.strides]
     return [int(np.float64(item).view(np.int64)) if isinstance(item, float) else int(item)]
-
-
-@cache
-def _size_of_kind(of: Any) -> int:
-    context = cpu_target.target_context
-    return int(context.get_abi_sizeof(context.get_value_type(of)))
-
-
-def _size_of(addressed: Addressed[Any]) -> int:
-    """Bytes that compiled functions expect at its address."""
-    return _size_of_kind(numba.typeof(addressed.value))
 
 
 class AddressedType(types.Type):  # type: ignore[misc]
