@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shlex
 import sys
@@ -252,22 +251,25 @@ def replay(
 def speed(
     json_: Annotated[bool, tyro.conf.arg(name="json")] = False,
     quick: bool = False,
+    stages: bool = False,
+    billion: bool = False,
+    curves: bool = False,
+    out: Path = Path("out/speed"),
 ) -> None:
-    """Measures speed: processor time, best of several, fresh data, one core.
+    """Measures speed: processor time, best of several, fresh data, one core. docs/speed.md holds what it found.
 
     Args:
         json_: print JSON.
         quick: only the whole loop and its roofline, not the long sweeps.
+        stages: where the time of an auction goes, and of a request of `feed`, beside the roofline.
+        billion: 10^9 auctions of `bidding` on all cores, some of whose days are then played again by themselves.
+        curves: speed over campaigns, slots and cores, as tables and picture.
+        out: folder for the picture of --curves.
     """
-    from .benchmarks.output.progress import progress
-    from .benchmarks.speed import throughput
+    from .benchmarks.speed import commands
 
-    with progress("measuring", len(throughput.measures(quick))) as advance:
-        found = throughput.run(quick, advance)
-    if json_:
-        print(json.dumps(throughput.to_json(found), indent=2))
-    else:
-        console.print(throughput.table(found))
+    asked = {"quick": quick, "stages": stages, "billion": billion, "curves": curves}
+    commands.command(console, asked, json_, _folder(out) if curves else out)
 
 
 def theory(json_: Annotated[bool, tyro.conf.arg(name="json")] = False) -> None:
@@ -327,6 +329,18 @@ def realism(out: Path = Path("out/realism")) -> None:
     console.print(f"figure: {save(facts.picture(found), folder / 'realism.png')}", soft_wrap=True)
 
 
+def warm(scenario: tuple[str, ...] = (), jobs: int | None = None) -> None:
+    """Compiles beforehand what markets need, in several processes, so that later runs start at once.
+
+    Args:
+        scenario: presets or YAML files; by default all presets, and what environments, suites and replays need.
+        jobs: processes that share the work; by default one for each processor.
+    """
+    from .benchmarks import warming
+
+    warming.command(console, scenario, jobs)
+
+
 def demo(out: Path = Path("out/demo")) -> None:
     """Trains a small agent, compares it with bidders on a small market over 20 days, and draws one day of the large one.
 
@@ -352,6 +366,7 @@ COMMANDS = {
     "theory": theory,
     "quotas": quotas,
     "realism": realism,
+    "warm": warm,
     "demo": demo,
 }
 

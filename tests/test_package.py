@@ -22,7 +22,7 @@ FLOORS = {
     "agents": ("splits", "parameters", "objectives", "provenance", "bidding", "compute", "hindsight", "learning", "catalogue"),
     "envs": ("frames", "figure", "window", "shell", "together", "base", "bid_frame", "bidding", "compute", "vector"),
     "benchmarks": (
-        "output", "audits", "pictures", "comparison", "suites", "speed", "theory", "training", "commands",
+        "output", "audits", "pictures", "comparison", "suites", "speed", "theory", "training", "commands", "warming",
     ),
 }  # fmt: skip
 HEAVY = ("torch", "matplotlib", "seaborn", "pandas", "stable_baselines3", "tyro", "rich", "pyarrow.dataset")

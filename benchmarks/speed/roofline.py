@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numba
@@ -16,9 +16,11 @@ from ...simulator.delivery.auction import select
 from .stopwatch import REPEATS, processor_seconds
 
 
-def roofline() -> dict[str, float]:
-    """Nanoseconds a request for gather, product, bias, sigmoid and selection at 48 campaigns, 16 dimensions, 3 slots."""
-    campaigns, dimensions, users, blocks = 48, 16, 20_000, 64
+def roofline(
+    campaigns: int = 48, slots: int = 3, users: int = 20_000, dimensions: int = 16, repeats: int = REPEATS
+) -> dict[str, float]:
+    """Nanoseconds a request for gather, product, bias, sigmoid and selection at a size; by default that of `bidding`."""
+    blocks = max(2, 64 * 48 // max(48, campaigns))  # as much work at any size
     dice = np.random.default_rng(0)
     interests = (dice.standard_normal((users, dimensions)) / 4).astype(np.float32)
     ads = dice.standard_normal((campaigns, dimensions)).astype(np.float32)
@@ -30,7 +32,8 @@ def roofline() -> dict[str, float]:
     live = np.exp(dice.standard_normal(campaigns)).astype(np.float32)
     endless = np.full(campaigns, np.inf, np.float32)
     none, no_row = np.empty((0, 0), np.float32), np.full(campaigns, -1)
-    top = np.zeros((4, LANES), np.int64)
+    top = np.zeros((slots + 1, LANES), np.int64)
+    select_block = _select_block(slots)
 
     def sigmoid(block: int) -> None:
         np.negative(odds, out=odds)
@@ -43,7 +46,7 @@ def roofline() -> dict[str, float]:
         "product": lambda block: np.matmul(ads, rows.T, out=odds),
         "bias": lambda block: np.add(odds, bias, out=odds),
         "sigmoid": sigmoid,
-        "selection": lambda block: _select_block(odds, none, no_row, live, endless, np.float32(1e-6), (1.0, 0.8, 0.75), top),
+        "selection": lambda block: select_block(odds, none, no_row, live, endless, np.float32(1e-6), top),
     }
 
     def seconds(step: Callable[[int], Any]) -> float:
@@ -56,10 +59,16 @@ def roofline() -> dict[str, float]:
     with one_blas_thread():
         for step in steps.values():
             step(0)
-        return {name: min(seconds(step) for _ in range(REPEATS)) * 1e9 / (blocks * CHUNK) for name, step in steps.items()}
+        return {name: min(seconds(step) for _ in range(repeats)) * 1e9 / (blocks * CHUNK) for name, step in steps.items()}
 
 
-@numba.njit(**OPTIONS)
-def _select_block(scores: Any, none: Any, no_row: Any, live: Any, endless: Any, floor: Any, seen: Any, top: Any) -> None:
-    for start in range(0, scores.shape[1], LANES):
-        select(start, LANES, scores, none, none, no_row, live, endless, endless, floor, seen, top)
+@cache
+def _select_block(slots: int) -> Any:
+    places = slots + 1
+
+    @numba.njit(**OPTIONS)
+    def select_block(scores: Any, none: Any, no_row: Any, live: Any, endless: Any, floor: Any, top: Any) -> None:
+        for start in range(0, scores.shape[1], LANES):
+            select(start, LANES, scores, none, none, no_row, live, endless, endless, floor, places, top)
+
+    return select_block

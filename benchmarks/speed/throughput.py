@@ -6,7 +6,6 @@ settlement. The roofline is measured in the same run from the five steps that no
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import subprocess
 import sys
@@ -25,9 +24,9 @@ from ...simulator.core.rules import rule
 from ...simulator.replay.walk import walk_bids, walk_rule
 from ...simulator.scenario.tree import Scenario
 from ...simulator.world import World
-from ..audits.funnel import index_recall
 from ..output.tables import plain_table, verdict
 from .footprint import calm, journal_measures, peak_mb
+from .funnels import funnel_measures, index_measures
 from .roofline import roofline
 from .stopwatch import REPEATS, Measure, best, processor_seconds
 
@@ -71,51 +70,6 @@ def events_measures() -> list[Measure]:
     return [Measure("whole loop, events", rate / 1e3, "k requests/s", least=80.0)]
 
 
-def environment_measures() -> list[Measure]:
-    """Steps of `AdArena/Bidding-v0` under a constant action, resets included, one rival mix of three policies.
-
-    One environment in processor time; many on all processors by the clock.
-    """
-    from ...envs.bidding import BiddingEnv
-
-    env, days = BiddingEnv(), 5
-    stay = np.zeros(1, np.float32)
-
-    def play() -> None:
-        for _ in range(days):
-            env.reset()
-            while not env.step(stay)[2]:
-                pass
-
-    env.reset(seed=0)
-    play()
-    seconds = best(lambda k: processor_seconds(play), 2 * REPEATS)
-    ticks = env.scenario.ticks_per_day
-    return [
-        Measure("Bidding-v0", days * ticks / seconds, "steps/s", least=1500.0),
-        Measure("Bidding-v0, 16 side by side", 16 * ticks / _vector_day(16), "steps/s, wall-clock"),
-        Measure("Bidding-v0, 16 in gymnasium's processes", 16 * ticks / _vector_day(16, "async"), "steps/s, wall-clock"),
-    ]
-
-
-def _vector_day(count: int, mode: str | None = None) -> float:
-    """Wall-clock seconds in which so many environments of `make_vec` live through a day, reset included; the best."""
-    import gymnasium
-
-    envs = gymnasium.make_vec("AdArena/Bidding-v0", num_envs=count, vectorization_mode=mode)
-    stay = np.zeros((count, 1), np.float32)
-    envs.reset(seed=0)
-    seconds = []
-    for _ in range(2 * REPEATS):
-        begun, over = time.perf_counter(), False
-        while not over:
-            over = bool(envs.step(stay)[2].all())
-        envs.step(stay)  # the reset
-        seconds.append(time.perf_counter() - begun)
-    envs.close()
-    return min(seconds)
-
-
 def serving_measures() -> list[Measure]:
     """The bidding market with servers that are busy 80% of the time, all day, in both engines."""
     requests = 50_000
@@ -127,45 +81,6 @@ def serving_measures() -> list[Measure]:
         Measure("with servers at 80% load, compiled", compiled / 1e6, "M requests/s"),
         Measure("with servers at 80% load, events", events / 1e3, "k requests/s", least=30.0),
     ]
-
-
-LARGE = {"demand.campaigns": 10_000, "demand.ads_per_campaign": 10, "users.count": 200_000}
-
-
-def funnel_measures() -> list[Measure]:
-    """The preset `feed` as it comes, all channels, ladder and servers, at 10,000 ads and at 100,000, searched exactly."""
-    cases: tuple[tuple[str, dict[str, Any], float], ...] = (("10,000", {}, 10_000.0), ("100,000", LARGE, 3_000.0))
-    return [
-        Measure(f"feed, {name} ads", requests_per_second(Scenario.preset("feed").override(changes)), "requests/s", least=least)
-        for name, changes, least in cases
-    ]
-
-
-def index_measures() -> list[Measure]:
-    """The same with 200 ads recalled through an index, and its recall against scoring every ad; no figures without FAISS."""
-    if importlib.util.find_spec("faiss") is None:
-        return []
-    feed = Scenario.preset("feed")
-    assert feed.funnel is not None
-    few = [quotas.model_dump() | {"recall": min(quotas.recall, 2 * quotas.rough, 200)} for quotas in feed.funnel.levels]
-    scenario = feed.override({**LARGE, "funnel.levels": few, "funnel.index": {}})
-    name = "feed, 100,000 ads, 200 recalled approximately"
-    return [
-        Measure(name, requests_per_second(scenario), "requests/s", least=5_000.0),
-        Measure(f"{name}: recall", index_recall(scenario), "of the best", least=0.95),
-    ]
-
-
-def requests_per_second(scenario: Scenario) -> float:
-    """Best of several ticks in the morning."""
-    world = World(scenario, {"bidding": PID()})
-    world.run(5 * 3600 * 1_000_000)  # past the night, so that a tick is some thousands of requests
-
-    def seconds(k: int) -> float:
-        before = world.played
-        return processor_seconds(partial(world.run, world.now + world.scenario.tick_us)) / (world.played - before)
-
-    return 1 / best(seconds)
 
 
 def replay_measures(auctions: int = 10_000_000) -> list[Measure]:
@@ -283,6 +198,8 @@ def measures(quick: bool) -> list[Callable[[], list[Measure]]]:
     """What is measured, in order."""
     if quick:
         return [loop_measures]
+    from .environments import environment_measures  # Gymnasium takes a while to import
+
     return [
         loop_measures, events_measures, serving_measures, environment_measures, replay_measures, thread_measures,
         start_measures, scaling_measures, journal_measures, funnel_measures, index_measures,
@@ -298,9 +215,9 @@ def run(quick: bool, advance: Callable[[], None]) -> list[Measure]:
     return found
 
 
-def table(found: list[Measure]) -> Table:
+def table(found: list[Measure], title: str) -> Table:
     """A row per figure, with what is wanted and whether it is met."""
-    out = plain_table("Speed: processor time, best of several")
+    out = plain_table(title)
     for column in ("measure", "figure", "unit", "wanted", ""):
         out.add_column(column, justify="right" if column in ("figure", "wanted") else "left")
     for m in found:

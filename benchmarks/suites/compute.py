@@ -67,8 +67,8 @@ class Compute(Suite[World]):
             "utilisation", "mean", "utilisation", None, Shown("used", ".1%"), Shown("utilisation", ".1%"),
             "used: what was asked of the servers, as far as they could.",
             "Utilisation and over-utilisation",
-            "Means over ticks of min(C, M) / M and of max(C - M, 0) / M, C the server seconds that requests asked for under the "
-            "quotas they met, M those there were (as in MaRCA, arXiv 2512.24325).",
+            "Means over ticks of min(C, M) / M and of max(C - M, 0) / M, C the server seconds that requests asked for under "
+            "the quotas they met, M those there were (as in MaRCA, arXiv 2512.24325).",
         ),
         Metric("over_utilisation", "mean", "over_utilisation", None, Shown("over", ".1%"), Shown("over-utilisation", ".1%"),
             "over: what was asked beyond that."),

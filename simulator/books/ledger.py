@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..core.addressed import Addressed, value_of
+from ..core.addressed import Addressed
 from ..core.arrays import Floats, Integers
 from ..core.books import Books, Tick
 from ..core.compiled import entry, inlined, kernel
@@ -166,7 +166,7 @@ FAULTS = {
 
 @kernel()
 def book(
-    tick: Any, requests: Any, addressed: Any, multiplier: Any, booked: Any, tick_counts: Any, tick_sums: Any, tick_left: Any,
+    tick: Any, requests: Any, state: Any, multiplier: Any, booked: Any, tick_counts: Any, tick_sums: Any, tick_left: Any,
     tick_multiplier: Any, tick_price: Any, today_counts: Any, today_sums: Any,
 ) -> Any:  # fmt: skip
     """Moves a tick's counters into the books and clears them; returns the number of the invariant that fails, or 0.
@@ -174,7 +174,6 @@ def book(
     `tick` counts from the start. `tick_price` (K,): mean least winning cost of a slot, currency per impression; NaN without
     requests. The other arrays are as in `Ledger`, `booked` (1,) is all that was ever charged.
     """
-    state = value_of(addressed)
     counts, sums, allowance, spent = state.tally.counts, state.tally.sums, state.terms.allowance, state.terms.spent
     row = tick % state.terms.reports.shape[0]
     over = tick + 1 == state.control[Control.LAST_TICK]

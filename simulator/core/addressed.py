@@ -1,36 +1,50 @@
 """A tuple of arrays that compiled functions take by its address.
 
 A kernel's state has a hundred arrays. Handing all of them over costs a microsecond and a half a call; one address costs a fifth
-of one, which is what an engine that calls for every request can afford.
+of one, which is what an engine that calls for every request can afford. Compiled code hands the address on to its pieces, and
+reads a part where it is asked for: a hundred arrays as arguments of each piece took most of the time of compiling.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
 from typing import Any, Generic, TypeVar, cast
 
 import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import NativeValue, intrinsic, models, register_model, typeof_impl, unbox
+from numba.core.registry import cpu_target
+from numba.core.typing.templates import AttributeTemplate
+from numba.extending import (
+    NativeValue,
+    infer_getattr,
+    lower_getattr_generic,
+    models,
+    register_model,
+    typeof_impl,
+    unbox,
+)
 
-from .compiled import entry, kernel, kind
+from .compiled import kind
 
 T = TypeVar("T", bound=tuple[Any, ...])
 
 
 class Addressed(Generic[T]):
-    """A tuple, also laid out in memory as compiled functions know it; they take it back with `value_of`.
+    """A tuple, also laid out in memory as compiled functions know it, where they read its parts by their names.
 
     Its arrays may be replaced by others of the same types, and who has the `Addressed` need not be told.
     """
 
     def __init__(self, value: T) -> None:
         self.value, self.numba_kind = value, (Addressed, kind(value))  # see `kind`, which takes a while for a hundred arrays
-        self._room = np.zeros(size_of(value) // 8 + 1, np.int64)
+        if (places := _layouts.get(self.numba_kind)) is None:
+            places = _layouts[self.numba_kind] = _layout(value)
+        self._places = places
+        self._room = np.array([word for item in _leaves(value) for word in _words(item)], np.int64)
         self.address = self._room.ctypes.data
-        self._lay_out = entry(lay_out, value, self.address)
-        self._lay_out(value, self.address)
 
     def replace(self, part: str = "", /, **items: Any) -> None:
         """Puts other values into the tuple, or into one that is a `part` of it, of the types of those that they replace.
@@ -46,21 +60,69 @@ class Addressed(Generic[T]):
         if changed:
             whole = whole._replace(**changed)
             self.value = cast(Any, self.value)._replace(**{part: whole}) if part else whole
-            self._lay_out(self.value, self.address)
+        for name, new in changed.items():
+            for path, item in _items(new, f"{part}.{name}" if part else name):
+                words, place = _words(item), self._places[path]
+                self._room[place : place + len(words)] = words
+
+
+_layouts: dict[Any, dict[str, int]] = {}  # by kind: where each array or number begins, in words
+
+
+def _layout(value: Any) -> dict[str, int]:
+    """Where the arrays and numbers of a nest of tuples begin, by their names.
+
+    Raises:
+        TypeError: if compiled functions would look for them elsewhere.
+    """
+    places, words = {}, 0
+    for path, item in _items(value):
+        places[path] = words
+        words += len(_words(item))
+    context = cpu_target.target_context
+    if 8 * words != context.get_abi_sizeof(context.get_value_type(numba.typeof(value))):
+        raise TypeError("a tuple with something that is no array and no number of 64 bits has no address")
+    return places
+
+
+def _items(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The arrays and numbers of a nest of tuples, in order, with their names."""
+    if not isinstance(value, tuple):
+        yield path, value
+        return
+    for name, part in zip(cast(Any, value)._fields, value, strict=True):
+        yield from _items(part, f"{path}.{name}" if path else name)
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """The same without names."""
+    for part in value:
+        if isinstance(part, tuple):
+            yield from _leaves(part)
+        else:
+            yield part
+
+
+def _words(item: Any) -> list[int]:
+    """An array or a number as compiled functions have it, in words of 64 bits; nobody counts who holds an array."""
+    if isinstance(item, np.ndarray):
+        return [0, 0, item.size, item.itemsize, item.__array_interface__["data"][0], *item.shape, *item.strides]
+    return [int(np.float64(item).view(np.int64)) if isinstance(item, float) else int(item)]
 
 
 class AddressedType(types.Type):  # type: ignore[misc]
-    """The type of a `Addressed` in compiled code, whose value is an address."""
+    """The type of an `Addressed` in compiled code: a pointer. Its name is short, since symbols are made of it."""
 
     def __init__(self, of: Any) -> None:
         self.of = of
-        super().__init__(name=f"Addressed({of})")
+        whole = hashlib.blake2b(str(of).encode(), digest_size=12).hexdigest()
+        super().__init__(name=f"Addressed({of.instance_class.__name__}, {whole})")
 
 
 @register_model(AddressedType)
 class _AddressedModel(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, ir.IntType(64))
+        super().__init__(manager, kind, ir.IntType(8).as_pointer())
 
 
 @typeof_impl.register(Addressed)
@@ -73,43 +135,40 @@ def _unbox(kind: Any, value: Any, context: Any) -> NativeValue:
     address = context.pyapi.object_getattr_string(value, "address")
     number = context.pyapi.long_as_longlong(address)
     context.pyapi.decref(address)
-    return NativeValue(number)
+    return NativeValue(context.builder.inttoptr(number, ir.IntType(8).as_pointer()))
 
 
-@intrinsic
-def value_of(typing: Any, addressed: Any) -> Any:
-    """The tuple at an address; only what is used of it is read."""
+@infer_getattr
+class _Parts(AttributeTemplate):  # type: ignore[misc]
+    key = AddressedType
 
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return builder.load(builder.inttoptr(values[0], context.get_value_type(addressed.of).as_pointer()))
-
-    return addressed.of(addressed), generate
-
-
-@intrinsic
-def _store(typing: Any, value: Any, address: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        builder.store(values[0], builder.inttoptr(values[1], values[0].type.as_pointer()))
-        return context.get_dummy_value()
-
-    return types.none(value, types.int64), generate
+    def generic_resolve(self, addressed: Any, name: str) -> Any:
+        """A part that is a named tuple is addressed itself; any other is read."""
+        if name not in addressed.of.fields:
+            return None
+        part = addressed.of.types[addressed.of.fields.index(name)]
+        return AddressedType(part) if isinstance(part, types.BaseNamedTuple) else part
 
 
-@intrinsic
-def _size(typing: Any, value: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return context.get_constant(types.int64, context.get_abi_sizeof(values[0].type))
-
-    return types.int64(value), generate
-
-
-@kernel()
-def lay_out(value: Any, address: Any) -> None:
-    """Writes a tuple to an address."""
-    _store(value, address)
+@lower_getattr_generic(AddressedType)
+def _part(context: Any, builder: Any, kind: Any, pointer: Any, name: str) -> Any:
+    place = kind.of.fields.index(name)
+    whole = builder.bitcast(pointer, context.get_value_type(kind.of).as_pointer())
+    part = builder.gep(whole, [ir.IntType(32)(0), ir.IntType(32)(place)], inbounds=True)
+    if isinstance(kind.of.types[place], types.BaseNamedTuple):
+        return builder.bitcast(part, ir.IntType(8).as_pointer())
+    return _read(builder, part)
 
 
-@kernel()
-def size_of(value: Any) -> Any:
-    """Bytes that a tuple takes."""
-    return _size(value)
+def _read(builder: Any, pointer: Any) -> Any:
+    """What is at a pointer, item by item: nobody writes there while compiled code runs, so that LLVM may read it but once."""
+    kind = pointer.type.pointee
+    if isinstance(kind, ir.Aggregate):
+        whole = ir.Constant(kind, ir.Undefined)
+        for place in range(len(kind.elements) if isinstance(kind, ir.LiteralStructType) else kind.count):
+            item = builder.gep(pointer, [ir.IntType(32)(0), ir.IntType(32)(place)], inbounds=True)
+            whole = builder.insert_value(whole, _read(builder, item), place)
+        return whole
+    item = builder.load(pointer)
+    item.set_metadata("invariant.load", builder.module.add_metadata([]))
+    return item

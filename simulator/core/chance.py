@@ -74,11 +74,17 @@ def generator(seed: int, stream: Stream, *whose: int) -> np.random.Generator:
 
 def autoregression(correlation: float, innovations: NDArray[np.float64]) -> NDArray[np.float64]:
     """The process x[t] = correlation x[t - 1] + innovations[t] from x[-1] = 0, along the first axis."""
-    out = np.empty_like(innovations)
-    state = np.zeros_like(innovations[0])
-    for t, innovation in enumerate(innovations):
-        out[t] = state = correlation * state + innovation
+    out = np.array(innovations, np.float64)
+    _carry_over(correlation, out.reshape(len(out), -1))
     return out
+
+
+@kernel()
+def _carry_over(correlation: Any, x: Any) -> None:
+    """Adds to each row of x so much of the one before, as that has become."""
+    for t in range(1, x.shape[0]):
+        for n in range(x.shape[1]):
+            x[t, n] += correlation * x[t - 1, n]
 
 
 @inlined

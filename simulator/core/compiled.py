@@ -26,12 +26,13 @@ import numpy as np
 from numba.core import config
 
 from .disk import reason
+from .pieces import piece
 
 # Arrays are never made inside a kernel, so none is counted: counting them took five times as long as the work.
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
 # Numba's settings, by environment or file, that change the code it makes; the processor is in its own index.
 FLAGS = ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "LLVM_REFPRUNE_PASS")
-COMPILED = re.compile(rb"^@(kernel|inlined|spelt_out|apart|intrinsic|numba\.njit)\b", re.MULTILINE)
+COMPILED = re.compile(rb"^ *@(kernel|inlined|spelt_out|apart|intrinsic|numba\.njit)\b", re.MULTILINE)
 IMPORT = re.compile(rb"^from (\.+)([\w.]*) import (\([^)]*\)|[^\n]*)", re.MULTILINE)
 
 
@@ -103,39 +104,58 @@ def _not_kept(error: OSError) -> None:
 PATIENCE_S = 1.5  # that a process compiles in silence
 
 
+LONG_S = 2.0  # that one kernel takes before it is named
+
+
 class Notice:
-    """Says on standard error, once in a process, that compiling takes long: nobody sits a minute before a silent screen.
+    """Says on standard error that compiling takes long, and what takes long: nobody sits a minute before a silent screen.
 
     Nothing is said where compiled code comes from the cache, nor by worker processes, which would say it all at once.
+    `made` are the kernels that this process has compiled, with the seconds that each took, by the clock; those that another
+    calls count to that one, too.
     """
 
     def __init__(self) -> None:
         self._spent, self._due = 0.0, True
+        self.made: list[tuple[str, float]] = []
 
-    def during(self, compiling: Callable[..., Any]) -> Callable[..., Any]:
-        """The same compilation, which counts as what may take long."""
+    def during(self, compiling: Callable[..., Any], kernel: str) -> Callable[..., Any]:
+        """The same compilation of a kernel, which counts as what may take long."""
 
         def noticed(*what: Any) -> Any:
             begun = time.monotonic()
-            timer = threading.Timer(max(PATIENCE_S - self._spent, 0.0), self._say)
-            timer.daemon = True
-            timer.start()
+            patience = max(PATIENCE_S - self._spent, 0.0)
+            timers = threading.Timer(patience, self._say), threading.Timer(patience + LONG_S, self._name, (kernel,))
+            for timer in timers:
+                timer.daemon = True
+                timer.start()
             try:
                 return compiling(*what)
             finally:
-                timer.cancel()
+                for timer in timers:
+                    timer.cancel()
                 self._spent += time.monotonic() - begun
+                self.made.append((kernel, time.monotonic() - begun))
 
         return noticed
 
     def _say(self) -> None:
         if self._due and multiprocessing.parent_process() is None:
             self._due = False
-            kept = ", and is kept for later runs" if _keeps() else ""
+            kept = ", and is kept for later runs; see `adarena warm`" if _keeps() else ""
             print(f"adarena: compiling for this machine; this takes up to a minute{kept}", file=sys.stderr, flush=True)
+
+    def _name(self, kernel: str) -> None:
+        if multiprocessing.parent_process() is None:
+            print(f"adarena: compiling {kernel}", file=sys.stderr, flush=True)
 
 
 _notice = Notice()
+
+
+def compilations() -> list[tuple[str, float]]:
+    """The kernels that this process has compiled so far, with the seconds that each took; none comes from the cache."""
+    return list(_notice.made)
 
 
 def kernel(*signature: Any, **options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -169,20 +189,20 @@ def kernel(*signature: Any, **options: Any) -> Callable[[Callable[..., Any]], An
 
 def _noticed(function: Any) -> Any:
     """Numba's compiler is asked only for what its cache does not hold."""
-    function._compiler.compile = _notice.during(function._compiler.compile)
+    name = function.py_func.__module__.partition(".")[2], function.py_func.__name__
+    function._compiler.compile = _notice.during(function._compiler.compile, ".".join(name))
     return function
 
 
 def inlined(function: Callable[..., Any]) -> Any:
     """Decorates a piece of a kernel: compiled into each kernel that calls it."""
-    return numba.njit(forceinline=True, **OPTIONS)(function)
+    return piece(function, forceinline=True, **OPTIONS)
 
 
 def spelt_out(function: Callable[..., Any]) -> Any:
     """Decorates a few lines of a kernel, such as a question about its state, that Numba puts in place of each call.
 
-    What is `inlined` is put there by LLVM: that is quicker to compile for much code, but a state of a hundred arrays takes a
-    second whenever it is handed over.
+    What is `inlined` is put there by LLVM, which is quicker to compile for more than a line or two.
     """
     return numba.njit(inline="always", **OPTIONS)(function)
 
@@ -192,7 +212,7 @@ def apart(function: Callable[..., Any]) -> Any:
 
     Put in place it would cost at each turn of the loop around it, where LLVM prepares what its own loops may need.
     """
-    return numba.njit(forceinline=False, **OPTIONS)(function)
+    return piece(function, forceinline=False, **OPTIONS)
 
 
 def entry(function: Any, *arguments: Any) -> Callable[..., Any]:
@@ -201,6 +221,14 @@ def entry(function: Any, *arguments: Any) -> Callable[..., Any]:
     if key not in _entries:
         _entries[key] = function.compile(tuple(numba.typeof(a) for a in arguments))
     return _entries[key]
+
+
+def address(function: Any, *arguments: Any) -> int:
+    """Where other compiled code may call a kernel, as C would, with arguments of these types."""
+    kinds = tuple(numba.typeof(a) for a in arguments)
+    function.compile(kinds)
+    result = function.overloads[kinds]
+    return int(result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name))
 
 
 _entries: dict[Any, Callable[..., Any]] = {}  # Numba takes a millisecond to see that it has compiled a function before

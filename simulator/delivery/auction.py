@@ -48,13 +48,13 @@ def insert(top: Any, lane: Any, word: Any) -> None:
 @inlined
 def select(
     start: Any, lanes: Any, rate: Any, weight: Any, offer: Any, offer_row: Any,
-    live: Any, cap: Any, click_cap: Any, floor: Any, seen: Any, top: Any,
+    live: Any, cap: Any, click_cap: Any, floor: Any, places: Any, top: Any,
 ) -> None:  # fmt: skip
-    """Finds the best len(seen) + 1 campaigns of `lanes` requests from `start` on, branch-free over the lanes.
+    """Finds the best `places` campaigns of `lanes` requests from `start` on, branch-free over the lanes.
 
     top[place, lane] receives their words, best first. A campaign bids rate x live (or its offer), at most its cap; below
-    `floor` it does not take part. `len(seen)` is part of the type, so that the inner loop is unrolled; `lanes` should be a
-    constant where it is called, so that the loop over them becomes vector instructions.
+    `floor` it does not take part. Where it is called, `places` should be a constant, so that the inner loop is unrolled, and
+    `lanes`, so that the loop over them becomes vector instructions.
     """
     top[:] = 0
     nobody = np.int64(0)
@@ -78,7 +78,7 @@ def select(
         for lane in range(lanes):
             bid = min(r[lane] * scale, most)
             x = word(bid, k) if bid >= floor else nobody
-            for place in range(len(seen) + 1):
+            for place in range(places):
                 other = top[place, lane]
                 top[place, lane] = max(other, x)
                 x = min(other, x)

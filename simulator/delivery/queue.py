@@ -247,7 +247,7 @@ class ServingBooks(Books):
         return self._line.value.books.copy()
 
     def utilisation(self) -> tuple[float, float]:
-        """How well the servers of the closed ticks were used, and by how much more was asked of them, as shares of what they can.
+        """How well servers of the closed ticks were used, and by how much more was asked of them, as shares of what they can.
 
         Means over ticks of min(C, M) / M and of max(C - M, 0) / M (MaRCA, arXiv 2512.24325), C the server seconds that requests
         asked for under the full level of the quotas they met, M those there were; ticks without servers do not count.

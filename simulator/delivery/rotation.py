@@ -57,7 +57,10 @@ def new_rotation(portfolio: Portfolio | None, people: People) -> Rotation:
     """Every ad shows its creatives in even shares, and nothing has been shown."""
     if portfolio is None:
         none, nothing = np.zeros(0, np.int64), np.zeros(0, np.float32)
-        return Rotation(none, np.zeros(0), nothing, nothing.reshape(0, 0), none, none.reshape(0, 0), np.zeros((0, 0)))
+        counts, sums = np.zeros((len(CreativeCount), 0), np.int64), np.zeros((len(CreativeSum), 0))
+        for array in (none, nothing):  # as a portfolio's are: kernels are compiled for one of both
+            array.setflags(write=False)
+        return Rotation(none, np.zeros(0), nothing, nothing.reshape(0, 0), none, counts, sums)
     total, count = len(portfolio.ad), np.diff(portfolio.first)
     return Rotation(
         first=portfolio.first,

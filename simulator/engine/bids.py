@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from ..core.addressed import value_of
 from ..core.compiled import inlined, kernel
 from ..delivery.auction import ENDLESS
 from ..population.campaigns import Billing
@@ -37,13 +36,12 @@ def set_caps(k: Any, billing: Any, left: Any, believed_conversion: Any, cap: Any
 
 
 @kernel()
-def refresh(multiplier: Any, target: Any, offer_bound: Any, rate_bound: Any, addressed: Any) -> None:
+def refresh(multiplier: Any, target: Any, offer_bound: Any, rate_bound: Any, state: Any) -> None:
     """Sets what campaigns may bid from now on, after anything that can change it: bids, budgets, hours, flights.
 
     `multiplier` (K,): NaN where it bids by offer or by rule. `target` (K,): bid for a conversion at multiplier 1, currency.
     `offer_bound` (K,): its largest offer, millionths.
     """
-    state = value_of(addressed)
     bids, terms = state.bids, state.terms
     for k in range(multiplier.size):
         if not terms.active[k]:
@@ -59,13 +57,12 @@ def refresh(multiplier: Any, target: Any, offer_bound: Any, rate_bound: Any, add
         else:  # rules are capped whenever they are asked
             bids.live[k] = 0
             bids.watch[k] = -1
-    cap_all(addressed)
+    cap_all(state)
 
 
 @kernel()
-def cap_all(addressed: Any) -> None:
+def cap_all(state: Any) -> None:
     """Makes all caps exact; called for each block too, since what is bid in it was not known when they were last set."""
-    state = value_of(addressed)
     bids, terms = state.bids, state.terms
     state.control[Control.GROUP] = -1
     for k in range(bids.live.size):

@@ -19,7 +19,7 @@ from ..delivery.queue import Queue, Servers
 from ..requests.traffic import NEVER
 from .blocks import BASE, NEXT, SCORED
 from .exchange import Exchange
-from .serve import column_of, enter_queue, finish_service, give_up, serve, start_service
+from .serve import column_of, enter, finish, leave, serve, start
 from .state import Control, State
 from .walk import FAULTY, REACHED, walk
 
@@ -44,8 +44,9 @@ class Compiled:
 
     def __init__(self, env: Clock, exchange: Exchange) -> None:
         self._env, self._exchange = env, exchange
-        self._walk = entry(walk, 0, 0, exchange.addressed)
-        if exchange.line is not None:
+        if exchange.line is None:
+            self._walk = entry(walk, 0, 0, exchange.addressed)
+        else:
             self._serve = entry(serve, 0, 0, exchange.addressed, exchange.line)
         env.own(self._traffic())
 
@@ -77,13 +78,14 @@ class Events:
 
     def __init__(self, env: Clock, exchange: Exchange) -> None:
         self._env, self._exchange = env, exchange
-        self._walk = entry(walk, 0, 0, exchange.addressed)
         self._pool: Pool | None = None
-        if (line := exchange.line) is not None:
+        if (line := exchange.line) is None:
+            self._walk = entry(walk, 0, 0, exchange.addressed)
+        else:
             self._pool, both = Pool(env, int(line.value.control[Servers.CAPACITY])), (exchange.addressed, line)
-            self._find, self._enter = entry(column_of, 0, 0, line), entry(enter_queue, 0, 0, *both)
-            self._start, self._leave = entry(start_service, 0, 0, *both), entry(give_up, 0, *both)
-            self._finish = entry(finish_service, 0, 0, *both)
+            self._find, self._enter = entry(column_of, 0, 0, line), entry(enter, 0, 0, *both)
+            self._start, self._leave = entry(start, 0, 0, *both), entry(leave, 0, *both)
+            self._finish = entry(finish, 0, 0, *both)
         self._chain = 0  # number of the chain of arrivals in force
         env.own(self._arrivals(self._chain))
 

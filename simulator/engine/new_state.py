@@ -9,6 +9,7 @@ from ..core.arrays import CHUNK, LANES, Keys
 from ..core.money import MICRO
 from ..delivery.auction import PRICING
 from ..delivery.rotation import new_rotation
+from ..delivery.selection import Bids, with_selector
 from ..market.market import Market
 from ..population.campaigns import Campaigns, attributed
 from ..population.rates import ClickTruth
@@ -26,7 +27,6 @@ from .state import (
     JOURNAL_INTS,
     RECORD_FLOATS,
     RECORD_INTS,
-    Bids,
     Block,
     Control,
     Count,
@@ -52,9 +52,9 @@ def new_state(scenario: Scenario, market: Market, keys: Keys, truth: ClickTruth,
     return State(
         control=_control(scenario, ticks),
         keys=keys,
-        seen=scenario.auction.seen,
+        seen=np.array(scenario.auction.seen),
         block=_block(scenario),
-        bids=_bids(scenario, table, rows),
+        bids=with_selector(_bids(scenario, table, rows), slots).value,
         terms=_terms(scenario, table, ticks),
         truth=Truth(
             users=truth.users,
@@ -127,6 +127,7 @@ def _bids(scenario: Scenario, table: Campaigns, rows: int) -> Bids:
         cap=np.zeros(campaigns, np.float32),
         click_cap=np.zeros(campaigns, np.float32),
         watch=np.zeros(campaigns),
+        selector=0,
     )
 
 

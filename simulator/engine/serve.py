@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from ..core.addressed import value_of
 from ..core.arrays import CHUNK
 from ..core.compiled import inlined, kernel
 from ..core.heap import pop, push
@@ -18,14 +17,12 @@ from ..response.visits import has_sessions, user_is_there
 from .state import Control, Taking, Worth, pass_over
 from .walk import FAULTY, HUNGRY, REACHED, play_alone
 
-# What happens to a request; both engines call these, in the order of their own queue. `addressed` is the state, `line` has the
-# queue.
+# What happens to a request; both engines do this, in the order of their own queue.
 
 
-@kernel()
-def enter_queue(column: Any, i: Any, addressed: Any, line: Any) -> Any:
+@inlined
+def enter_queue(column: Any, i: Any, state: Any, queue: Any) -> Any:
     """Request i is due; returns whether it comes."""
-    state, queue = value_of(addressed), value_of(line)
     if has_sessions(state) and not user_is_there(i, column, state):
         pass_over(state)
         return False
@@ -36,10 +33,9 @@ def enter_queue(column: Any, i: Any, addressed: Any, line: Any) -> Any:
     return True
 
 
-@kernel()
-def start_service(column: Any, now: Any, addressed: Any, line: Any) -> None:
+@inlined
+def start_service(column: Any, now: Any, state: Any, queue: Any) -> None:
     """A server takes it up, and does as much work on it as its tier and its wait leave quotas for."""
-    state, queue = value_of(addressed), value_of(line)
     wait, level, tier = now - state.block.times[column], 0, queue.tier[column]
     while level + 1 < queue.after.shape[1] and wait >= queue.after[tier, level + 1]:
         level += 1
@@ -53,19 +49,17 @@ def start_service(column: Any, now: Any, addressed: Any, line: Any) -> None:
     books[Served.WORK_US] += queue.work[column]
 
 
-@kernel()
-def give_up(column: Any, addressed: Any, line: Any) -> None:
+@inlined
+def give_up(column: Any, state: Any, queue: Any) -> None:
     """It has waited for too long."""
-    state, queue = value_of(addressed), value_of(line)
     queue.under_way[column] = False
     queue.books[queue.tier[column], Served.GAVE_UP] += 1
     count_request(SurfaceCount.GAVE_UP, column, state)
 
 
-@kernel()
-def finish_service(column: Any, now: Any, addressed: Any, line: Any) -> None:
+@inlined
+def finish_service(column: Any, now: Any, state: Any, queue: Any) -> None:
     """Its service is complete: it is auctioned, if the answer will be in time."""
-    state, queue = value_of(addressed), value_of(line)
     tier = queue.tier[column]
     queue.under_way[column] = False
     latency = now - state.block.times[column] + queue.network[column]
@@ -81,7 +75,7 @@ def finish_service(column: Any, now: Any, addressed: Any, line: Any) -> None:
     level, takings, worth = queue.level[column], state.tally.takings, state.tally.worth
     takings[:] = 0
     worth[:] = 0.0
-    play_alone(queue.request[column], column, now, queue.rows[level], queue.rows[level + 1], addressed)
+    play_alone(queue.request[column], column, now, queue.rows[level], queue.rows[level + 1], state)
     queue.books[tier, Served.CHARGED] += takings[Taking.CHARGED]
     queue.books[tier, Served.OWED] += takings[Taking.OWED]
     queue.worth[tier, Worth.BELIEVED] += worth[Worth.BELIEVED]
@@ -89,9 +83,8 @@ def finish_service(column: Any, now: Any, addressed: Any, line: Any) -> None:
 
 
 @kernel()
-def column_of(i: Any, base: Any, line: Any) -> Any:
+def column_of(i: Any, base: Any, queue: Any) -> Any:
     """The column in which request i is kept."""
-    queue = value_of(line)
     if i >= base:
         return i - base
     for column in range(CHUNK, queue.request.size):
@@ -104,32 +97,29 @@ def column_of(i: Any, base: Any, line: Any) -> Any:
 
 
 @inlined
-def begin_service(column: Any, now: Any, addressed: Any, line: Any) -> None:
+def begin_service(column: Any, now: Any, state: Any, queue: Any) -> None:
     """Starts a service and puts its completion on the heap."""
-    start_service(column, now, addressed, line)
-    queue = value_of(line)
+    start_service(column, now, state, queue)
     number = queue.control[Servers.STARTED]
     queue.control[Servers.STARTED] = number + 1
     push(now + queue.work[column], number, column, 0, queue.done)
 
 
 @inlined
-def grant_servers(now: Any, addressed: Any, line: Any) -> None:
+def grant_servers(now: Any, state: Any, queue: Any) -> None:
     """Gives free servers to those who wait."""
-    queue = value_of(line)
     while queue.done.size[0] < queue.control[Servers.CAPACITY]:
         tier = first_waiting(queue)
         if tier < 0:
             break
-        begin_service(next_of(tier, queue), now, addressed, line)
+        begin_service(next_of(tier, queue), now, state, queue)
 
 
 @kernel(nogil=True)
-def serve(now: Any, until: Any, addressed: Any, line: Any) -> Any:
+def serve(now: Any, until: Any, state: Any, queue: Any) -> Any:
     """Plays all that happens to requests from `now` until before `until`; returns what `walk` does."""
-    state, queue = value_of(addressed), value_of(line)
     control, times = state.control, state.block.times
-    grant_servers(now, addressed, line)
+    grant_servers(now, state, queue)
     while True:
         if control[Control.FAULT] != 0:
             return FAULTY
@@ -149,17 +139,21 @@ def serve(now: Any, until: Any, addressed: Any, line: Any) -> Any:
             return REACHED
         if done <= gone and done <= arrival:
             _, _, finished, _ = pop(queue.done)
-            grant_servers(done, addressed, line)
-            finish_service(finished, done, addressed, line)
+            grant_servers(done, state, queue)
+            finish_service(finished, done, state, queue)
         elif gone <= arrival:
-            give_up(next_of(tier_of, queue), addressed, line)
+            give_up(next_of(tier_of, queue), state, queue)
         else:
             control[Control.NEXT] = i + 1
-            if not enter_queue(column, i, addressed, line):
+            if not enter_queue(column, i, state, queue):
                 continue
             if queue.done.size[0] < queue.control[Servers.CAPACITY]:
-                begin_service(column, arrival, addressed, line)
+                begin_service(column, arrival, state, queue)
             else:
                 tier = queue.tier[column]
                 queue.waiting[tier, (queue.head[tier] + queue.length[tier]) % queue.waiting.shape[1]] = column
                 queue.length[tier] += 1
+
+
+# The engine "events" calls each by itself.
+enter, start, leave, finish = (kernel()(piece.py_func) for piece in (enter_queue, start_service, give_up, finish_service))

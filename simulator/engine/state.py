@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..core.arrays import Floats, Floats32, Integers
 from ..core.compiled import spelt_out
 from ..delivery.rotation import Rotation
+from ..delivery.selection import Bids
 from ..requests.surfaces import Surfaces
 from ..response.counters import Counters
 from ..response.leads import Chain
@@ -106,22 +107,6 @@ class Block(NamedTuple):
     lift: Floats  # (n,) by its tier, over the largest there is; (0,) where tiers are worth the same
 
 
-class Bids(NamedTuple):
-    """What campaigns may bid, and for what; K campaigns, n columns as in `Block`, S slots, money in millionths."""
-
-    rate: Floats32  # (K, n) believed click rate of the campaign's best ad
-    ad: Integers  # (K, n) that ad; (0, 0) where each campaign has one
-    who: Integers  # (rows, n) behind a funnel the campaign of each candidate, `rate` and `ad` having rows; else (0, 0)
-    weight: Floats32  # (K, n) of the rank; (0, 0) where all are 1
-    offer: Floats32  # (rows, n) bids by request of the campaigns that make them
-    offer_row: Integers  # (K,) row of `offer`, or -1
-    top: Integers  # (S + 1, LANES) the best bids for each request of a group, as `auction.word` has them
-    live: Floats32  # (K,) bid for a click; 0 takes no part
-    cap: Floats32  # (K,) most it can pay for an impression
-    click_cap: Floats32  # (K,) most it can pay for a click
-    watch: Floats  # (K,) with less budget left than this, caps must be exact after each charge
-
-
 class Terms(NamedTuple):
     """What campaigns are there for, what they may spend and what they owe; K campaigns, money in millionths."""
 
@@ -184,7 +169,7 @@ class State(NamedTuple):
 
     control: Integers  # (len(Control),)
     keys: NDArray[np.uint64]  # (streams,)
-    seen: tuple[float, ...]  # (S,) probability that a slot is seen, given the one before was
+    seen: Floats  # (S,) probability that a slot is seen, given the one before was
     block: Block
     bids: Bids
     terms: Terms

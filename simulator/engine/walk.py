@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ..core.addressed import value_of
 from ..core.arrays import LANES
 from ..core.compiled import inlined, kernel
 from ..core.rules import call_rule, pointer_to
-from ..delivery.auction import ENDLESS, campaign_of, insert, select, select_among, word
+from ..delivery.auction import ENDLESS, campaign_of, insert, select_among, word
+from ..delivery.selection import call_selector
 from ..delivery.winnow import campaign_in_row, is_behind_a_funnel
 from ..population.rates import fetch_click_rate
 from ..requests.surfaces import SurfaceCount, count_request
@@ -66,18 +66,16 @@ def fetch_ahead(j: Any, state: Any) -> None:
 def select_best(j: Any, alone: Any, low: Any, high: Any, state: Any) -> None:
     """Finds the best bids for the request in column j, for it `alone` or for its group at once; those of rules apart."""
     lane, control, bids = j % LANES, state.control, state.bids
-    top, rate, weight, offer, offer_row = bids.top, bids.rate, bids.weight, bids.offer, bids.offer_row
-    live, cap, click_cap = bids.live, bids.cap, bids.click_cap
-    floor = np.float32(control[Control.RESERVE])
-    together = control[Control.GROUP] == j // LANES
+    floor, together = np.float32(control[Control.RESERVE]), control[Control.GROUP] == j // LANES
     if is_behind_a_funnel(state):
-        select_among(j, low, high, rate, bids.who, weight, live, cap, click_cap, floor, top, lane)
+        select_among(
+            j, low, high, bids.rate, bids.who, bids.weight, bids.live, bids.cap, bids.click_cap, floor, bids.top, lane
+        )  # fmt: skip
     elif alone or (together and (control[Control.STALE] >> lane) & 1):
-        one = top[:, lane : lane + 1]
-        select(j, 1, rate, weight, offer, offer_row, live, cap, click_cap, floor, state.seen, one)
+        call_selector(bids.selector, j, True, floor, bids)
     elif not together:
         control[Control.GROUP], control[Control.STALE] = j // LANES, 0
-        select(j // LANES * LANES, LANES, rate, weight, offer, offer_row, live, cap, click_cap, floor, state.seen, top)
+        call_selector(bids.selector, j, False, floor, bids)
         for other in range(AHEAD):
             fetch_ahead(j // LANES * LANES + other, state)
 
@@ -128,12 +126,11 @@ def play(i: Any, j: Any, now: Any, alone: Any, low: Any, high: Any, state: Any) 
 
 
 @kernel(nogil=True)
-def walk(until: Any, most: Any, addressed: Any) -> Any:
+def walk(until: Any, most: Any, state: Any) -> Any:
     """Plays the requests before `until`, at most `most` of them.
 
     Says whether it got there (REACHED), needs the next block (HUNGRY) or met a bid that is not allowed (FAULTY).
     """
-    state = value_of(addressed)
     i = state.control[Control.NEXT]
     end = i + most
     while True:
@@ -156,10 +153,9 @@ def walk(until: Any, most: Any, addressed: Any) -> Any:
         state.control[Control.NEXT] = i
 
 
-@kernel()
-def play_alone(i: Any, j: Any, now: Any, low: Any, high: Any, addressed: Any) -> None:
+@inlined
+def play_alone(i: Any, j: Any, now: Any, low: Any, high: Any, state: Any) -> None:
     """Plays one request from column j, where a market with servers keeps it while it waits; see `play` for `low` and `high`."""
-    state = value_of(addressed)
     for row in range(low, high):
         k = campaign_in_row(row, j, state)
         state.tally.sums[Sum.OFFERED, k] += state.bids.rate[row, j] * state.terms.believed_conversion[k]

@@ -13,10 +13,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.arrays import LANES
+from ..core.addressed import Addressed
 from ..core.chance import Stream, generator
 from ..core.money import MICRO
 from ..delivery.auction import PRICING
+from ..delivery.selection import Bids
 from ..delivery.stages import StageView
 from ..population.ads import AdVectors
 from ..population.campaigns import Campaigns
@@ -26,7 +27,7 @@ from ..requests.surfaces import new_surfaces
 from ..scenario.demand import DrawnDemand
 from ..scenario.tree import Scenario
 from .expected_day import expected_day, least_winning_costs
-from .sample import Sample, _mean_rates, _sample
+from .sample import Sample, _mean_rates, _sample, sampled_bids
 
 STEPS = 1000  # of a campaign's histogram of prices, from 0 to the largest of the sample
 ROUNDS = 200  # of the fixed point for prior multipliers, with falling steps: campaigns push each other's prices about
@@ -56,16 +57,14 @@ def expectation(
     priors are known, again.
     """
     requests, count = scenario.expected_requests, len(table.names)
-    slots = scenario.auction.seen
-    none, no_row = np.empty((0, 0), np.float32), np.full(count, -1)
-    endless = np.full(count, np.inf, np.float32)
-    top = np.zeros((len(slots) + 1, LANES), np.int64)
     reserve, pricing = np.float32(scenario.auction.reserve * MICRO), PRICING[scenario.auction.pricing]
 
+    def bids_of(sample: Sample, multiplier: NDArray[np.float64]) -> Addressed[Bids]:
+        return sampled_bids(sample, (multiplier * table.target * MICRO).astype(np.float32), scenario.auction.slots)
+
     def day(sample: Sample, multiplier: NDArray[np.float64]) -> NDArray[np.float64]:
-        live = (multiplier * table.target * MICRO).astype(np.float32)
         totals = np.zeros((3, count))
-        expected_day(*sample, surfaces, none, no_row, live, endless, reserve, pricing, slots, top, totals)
+        expected_day(bids_of(sample, multiplier), sample.surface, surfaces, reserve, pricing, totals)
         totals *= requests / sample.rate.shape[1]
         return totals
 
@@ -94,9 +93,7 @@ def expectation(
     prices = unit = None
     if stages is None:
         cost = np.empty_like(sample.rate)
-        live = (table.prior * table.target * MICRO).astype(np.float32)
-        costs = sample.rate, sample.weight, sample.surface, surfaces, none, no_row, live, endless, reserve, slots, top, cost
-        least_winning_costs(*costs)
+        least_winning_costs(bids_of(sample, table.prior), sample.surface, surfaces, reserve, cost)
         price_unit = np.maximum(cost.max(axis=1).astype(np.float64), 1.0) / STEPS
         steps = np.ceil(cost / price_unit[:, None] * (1 - 1e-12)).astype(np.int64)
         prices = np.array([np.bincount(row, minlength=STEPS + 1) for row in steps], np.float64)

@@ -8,22 +8,21 @@ import numpy as np
 
 from ..core.arrays import LANES
 from ..core.compiled import kernel
-from ..delivery.auction import campaign_of, price_rank, rank_of, select, select_among
+from ..delivery.auction import campaign_of, price_rank, rank_of, select_among
+from ..delivery.selection import call_selector
 
 
 @kernel(nogil=True)
-def expected_day(
-    rate: Any, who: Any, weight: Any, surface: Any, surfaces: Any, none: Any, no_row: Any, live: Any, endless: Any,
-    reserve: Any, pricing: Any, seen: Any, top: Any, totals: Any,
-) -> None:  # fmt: skip
+def expected_day(bids: Any, surface: Any, surfaces: Any, reserve: Any, pricing: Any, totals: Any) -> None:
     """Adds to totals (3, campaigns) the expected impressions, cost (millionths) and conversions of a block of requests."""
-    floor = np.float64(reserve)
+    rate, who, weight, top, floor = bids.rate, bids.who, bids.weight, bids.top, np.float64(reserve)
     for start in range(0, rate.shape[1], LANES):
         if who.size > 0:
             for lane in range(LANES):
-                select_among(start + lane, 0, rate.shape[0], rate, who, weight, live, endless, endless, reserve, top, lane)
+                live, cap, click_cap = bids.live, bids.cap, bids.click_cap
+                select_among(start + lane, 0, rate.shape[0], rate, who, weight, live, cap, click_cap, reserve, top, lane)
         else:
-            select(start, LANES, rate, weight, none, no_row, live, endless, endless, reserve, seen, top)
+            call_selector(bids.selector, start, False, reserve, bids)
         for lane in range(LANES):
             place = surface[start + lane] if surface.size > 0 else 0
             depth, exposure = surfaces.slots[place], surfaces.marginal[place]
@@ -42,13 +41,11 @@ def expected_day(
 
 
 @kernel(nogil=True)
-def least_winning_costs(
-    rate: Any, weight: Any, surface: Any, surfaces: Any, none: Any, no_row: Any, live: Any, endless: Any, reserve: Any,
-    seen: Any, top: Any, cost: Any,
-) -> None:  # fmt: skip
+def least_winning_costs(bids: Any, surface: Any, surfaces: Any, reserve: Any, cost: Any) -> None:
     """Writes into cost (campaigns, requests) the bid, in millionths, that would win each campaign the last slot."""
+    rate, weight, top = bids.rate, bids.weight, bids.top
     for start in range(0, rate.shape[1], LANES):
-        select(start, LANES, rate, weight, none, no_row, live, endless, endless, reserve, seen, top)
+        call_selector(bids.selector, start, False, reserve, bids)
         for lane in range(LANES):
             # Who wins need only beat the best of those who do not; who does not, the last winner.
             last = surfaces.slots[surface[start + lane] if surface.size > 0 else 0] - 1

@@ -7,10 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.addressed import Addressed
 from ..core.arrays import LANES, Floats32
 from ..core.chance import Stream, generator, stream_keys
 from ..core.money import MICRO
 from ..delivery.funnel import Winnow
+from ..delivery.selection import Bids, with_selector
 from ..delivery.stages import StageView
 from ..population.ads import AdVectors
 from ..population.campaigns import Campaigns
@@ -33,6 +35,18 @@ class Sample(NamedTuple):
     who: NDArray[np.int64]  # (R, requests) campaigns of candidates; (0, 0) without a funnel
     weight: Floats32  # (R, requests) of their ranks; (0, 0) where all are 1
     surface: NDArray[np.int64]  # (requests,), or (0,) where there is but one
+
+
+def sampled_bids(sample: Sample, live: Floats32, slots: int) -> Addressed[Bids]:
+    """What campaigns without budgets bid in its requests, `live` (campaigns,), in auctions of so many slots."""
+    count, none = live.size, np.zeros((0, 0), np.float32)
+    endless = np.full(count, np.inf, np.float32)
+    bids = Bids(
+        rate=sample.rate, ad=np.zeros((0, 0), np.int64), who=sample.who, weight=sample.weight, offer=none,
+        offer_row=np.full(count, -1), top=np.zeros((slots + 1, LANES), np.int64), live=live, cap=endless, click_cap=endless,
+        watch=np.zeros(count), selector=0,
+    )  # fmt: skip
+    return with_selector(bids, slots)
 
 
 def _mean_rates(sample: Sample, campaigns: int) -> NDArray[np.float64]:

@@ -111,7 +111,8 @@ class DrawnRates:
             self._location, self._scale = settings.low, settings.high - settings.low
             self.bound = settings.high + 9 * settings.belief_noise  # 52-bit normals stay within 8.6
         none = np.empty((0, 0), np.float32)
-        self.truth = ClickTruth(none, none, np.empty(0, np.float32), np.empty((ads, chunk), np.float32))
+        none.setflags(write=False)  # as vectors are: kernels are compiled for one of both
+        self.truth = ClickTruth(none, none, none[0:0].reshape(0), np.empty((ads, chunk), np.float32))
 
     def fill(self, first: int, users: Integers, context: Context | None, out: Floats32) -> None:
         """See `Rates.fill`; whatever the context, nobody's rates depend on it."""

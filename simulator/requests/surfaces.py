@@ -77,6 +77,7 @@ def new_surfaces(scenario: Scenario, language: Language | None) -> Surfaces:
     lift = np.array([s.conversion for s in listed] or [1.0]) * np.where(asks, by_query, 1.0)
     share = np.cumsum([s.share for s in listed] or [1.0])
     none = np.zeros((0, 0), np.float32)
+    none.setflags(write=False)  # as those of queries are: kernels are compiled for one of both
     queries = None if language is None else language.queries
     return Surfaces(
         slots=np.array([len(e) for e in exposures], np.int64),
@@ -87,7 +88,7 @@ def new_surfaces(scenario: Scenario, language: Language | None) -> Surfaces:
         deadline=np.array([NEVER if d is None else round(d * 1e6) for d in deadlines], np.int64),
         click=np.array([s.click for s in listed] or [0.0]),
         lift=lift / greatest_lift(scenario, language),
-        query_click=np.zeros(0, np.float32) if queries is None else queries.click,
+        query_click=none.reshape(0) if queries is None else queries.click,
         query_lift=np.zeros(0) if queries is None else queries.conversion / by_query,
         vectors=none if queries is None else queries.vectors,
         counts=np.zeros((len(SurfaceCount), len(exposures)), np.int64),

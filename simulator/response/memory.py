@@ -119,9 +119,10 @@ def with_room_for_exposures(memory: Memory, more: int, now: int) -> Memory:
 @inlined
 def place_of(whose: Any, memory: Any) -> Any:
     """Where an entry is, or the free place where it would be."""
-    mask = memory.whose.size - 1
+    known = memory.whose
+    mask = known.size - 1
     place = np.int64(mix(np.uint64(whose)) & np.uint64(mask))
-    while memory.whose[place] != whose and memory.whose[place] != FREE:
+    while known[place] != whose and known[place] != FREE:
         place = (place + 1) & mask
     return place
 

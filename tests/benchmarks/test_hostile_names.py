@@ -182,4 +182,4 @@ def test_train(command, tmp_path):
 def test_every_command_is_here():
     """What is left out takes no names; realism takes a folder alone, and prints it as all others do."""
     tested = {"simulate", "bench", "tune", "quotas", "replay", "train"}
-    assert set(COMMANDS) - tested == {"speed", "theory", "realism", "demo"}
+    assert set(COMMANDS) - tested == {"speed", "theory", "realism", "warm", "demo"}

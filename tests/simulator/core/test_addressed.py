@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from adarena.simulator import Scenario, World
-from adarena.simulator.core.addressed import Addressed, value_of
+from adarena.simulator.core.addressed import Addressed
 from adarena.simulator.core.compiled import entry, kernel
 from adarena.simulator.response.memory import Memory
 
@@ -22,9 +22,8 @@ def memory(places: int = 4) -> Memory:
 
 
 @kernel()
-def total(weight: Any, addressed: Any) -> Any:
+def total(weight: Any, x: Any) -> Any:
     """Something of every kind."""
-    x = value_of(addressed)
     out = x.tire_of + x.exponent * x.shown[-1] + 100 * x.barred_active[0]
     x.shown[-1] += weight
     return out
@@ -77,9 +76,9 @@ def state() -> Addressed[Any]:
 
 
 @kernel()
-def spent_by(k: Any, addressed: Any) -> Any:
+def spent_by(k: Any, state: Any) -> Any:
     """An entry of an array in a tuple within the tuple."""
-    return value_of(addressed).terms.spent[k]
+    return state.terms.spent[k]
 
 
 def test_a_part_of_a_part_is_replaced_and_the_rest_stays() -> None:

@@ -231,7 +231,7 @@ if __name__ == "__main__":
 def test_compiling_says_so_once_and_only_where_it_compiles(tmp_path: Path) -> None:
     cold = said(TELL + DRAW + "from adarena.simulator.core.chance import alias_table; alias_table(out + 1)", tmp_path)
     assert cold.splitlines() == [
-        "adarena: compiling for this machine; this takes up to a minute, and is kept for later runs",
+        "adarena: compiling for this machine; this takes up to a minute, and is kept for later runs; see `adarena warm`",
         "True",
     ]
     assert said(TELL + DRAW, tmp_path) == "True\n"

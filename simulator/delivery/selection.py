@@ -1,0 +1,73 @@
+"""What campaigns bid, and the best of it for each request: the one kernel that is compiled anew for each number of slots."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from ..core.addressed import Addressed
+from ..core.arrays import LANES, Floats, Floats32, Integers
+from ..core.compiled import address, kernel
+from .auction import select
+
+
+class Bids(NamedTuple):
+    """What campaigns may bid, and for what; K campaigns, n columns as in `engine.state.Block`, S slots, money in millionths."""
+
+    rate: Floats32  # (K, n) believed click rate of the campaign's best ad
+    ad: Integers  # (K, n) that ad; (0, 0) where each campaign has one
+    who: Integers  # (rows, n) behind a funnel the campaign of each candidate, `rate` and `ad` having rows; else (0, 0)
+    weight: Floats32  # (K, n) of the rank; (0, 0) where all are 1
+    offer: Floats32  # (rows, n) bids by request of the campaigns that make them
+    offer_row: Integers  # (K,) row of `offer`, or -1
+    top: Integers  # (S + 1, LANES) the best bids for each request of a group, as `auction.word` has them
+    live: Floats32  # (K,) bid for a click; 0 takes no part
+    cap: Floats32  # (K,) most it can pay for an impression
+    click_cap: Floats32  # (K,) most it can pay for a click
+    watch: Floats  # (K,) with less budget left than this, caps must be exact after each charge
+    selector: int  # address of the kernel `selector` that finds them
+
+
+@cache
+def selector(slots: int) -> Any:
+    """The kernel that finds the best `slots` + 1 bids; the number is frozen into it, so that LLVM unrolls its inner loop."""
+    places = slots + 1
+
+    @kernel()
+    def select_best(j: Any, alone: Any, floor: Any, bids: Any) -> None:
+        """Fills `top` for the request in column j, for it `alone` or for its group at once; see `auction.select`."""
+        lane = j % LANES
+        rate, weight, offer, offer_row, top = bids.rate, bids.weight, bids.offer, bids.offer_row, bids.top
+        live, cap, click_cap = bids.live, bids.cap, bids.click_cap
+        if alone:
+            one = top[:, lane : lane + 1]
+            select(j, 1, rate, weight, offer, offer_row, live, cap, click_cap, floor, places, one)
+        else:
+            select(j - lane, LANES, rate, weight, offer, offer_row, live, cap, click_cap, floor, places, top)
+
+    return select_best
+
+
+def with_selector(bids: Bids, slots: int) -> Addressed[Bids]:
+    """The same bids for so many slots, as `call_selector` takes them."""
+    addressed = Addressed(bids)
+    addressed.replace(selector=address(selector(slots), 0, False, np.float32(0), addressed))
+    return addressed
+
+
+@intrinsic
+def call_selector(typing: Any, address: Any, j: Any, alone: Any, floor: Any, bids: Any) -> Any:
+    """Calls the kernel at an address."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        kinds = [context.get_value_type(kind) for kind in signature.args[1:]]
+        function = ir.FunctionType(context.get_value_type(types.none), kinds)
+        builder.call(builder.inttoptr(values[0], function.as_pointer()), values[1:])
+        return context.get_dummy_value()
+
+    return types.none(types.int64, types.int64, types.boolean, types.float32, bids), generate

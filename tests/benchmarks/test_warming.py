@@ -1,0 +1,84 @@
+"""What is compiled beforehand is all that a market needs, and markets of different kinds share their kernels."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import pytest
+from places import ROOT
+
+from adarena.simulator import Scenario, World
+from adarena.simulator.scenario.tree import PRESETS
+
+FIRST_STEP = """
+import numpy as np, gymnasium, adarena
+from adarena.simulator.core.compiled import compilations
+env = gymnasium.make("AdArena/Bidding-v0", scenario="tiny")
+env.reset(seed=0)
+env.step(np.zeros(1, np.float32))
+names = [name for name, _ in compilations()]
+print(len(names), len(set(names)))
+"""
+SECOND_KIND = """
+import numpy as np, sys
+from adarena.simulator import Scenario, World
+from adarena.agents.bidding import PID
+from adarena.simulator.core.compiled import compilations
+def play(scenario):
+    World(scenario, {"bidding": PID()}).run(2 * scenario.tick_us)
+play(Scenario.preset("tiny"))
+first = len(compilations())
+play(Scenario.preset("bidding-small").override({"traffic.requests_per_day": 1000}))
+print(first, *sorted(name.rpartition(".")[2] for name, _ in compilations()[first:]))
+"""
+
+
+def fresh(code: str, cache: Path) -> list[str]:
+    """What a fresh interpreter with that cache prints."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / ".typings"), "NUMBA_CACHE_DIR": str(cache)}
+    command = [sys.executable, "-c", code] if "\n" in code else [sys.executable, "-m", "adarena", *code.split()]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that `adarena warm` has filled for one preset."""
+    folder = tmp_path_factory.mktemp("cache")
+    assert "tiny, compiled" in " ".join(fresh("warm --scenario tiny --jobs 1", folder))
+    return folder
+
+
+def test_after_warming_nothing_is_left_to_compile(cache: Path) -> None:
+    """But the environment's own two kernels, which come with the environment and not with the preset."""
+    assert " ".join(fresh("warm --scenario tiny --jobs 1", cache)).startswith("nothing to compile")
+    left, kinds = map(int, fresh(FIRST_STEP, cache))
+    assert left == kinds <= 2
+    assert fresh(FIRST_STEP, cache) == ["0", "0"]
+
+
+def test_a_further_kind_of_market_compiles_only_what_knows_its_slots(cache: Path) -> None:
+    first, *then = fresh(SECOND_KIND, cache)
+    assert first == "0"
+    assert then == ["select_best"]
+
+
+def test_states_of_all_presets_are_of_one_type() -> None:
+    """Else all kernels are compiled once for each of their types."""
+    everything = {"creatives": {}, "fatigue": {}, "sessions": {}, "demand.frequency_cap": 3, "response.organic": {"rate": 0.01}}
+    scenarios = [Scenario.preset(name) for name in PRESETS if name not in ("feed", "overload", "coldstart")]
+    scenarios.append(Scenario.preset("tiny").override(everything))
+    small = {"users.count": 1000, "traffic.requests_per_day": 1000, "demand.campaigns": 40}
+    scenarios.append(Scenario.preset("feed").override(small))
+    assert len({numba.typeof(World(scenario)._exchange.state) for scenario in scenarios}) == 1
+
+
+def test_the_first_step_compiles_few_kernels(tmp_path: Path) -> None:
+    """Each once: sixteen, of which none is for arguments of a second kind."""
+    made, kinds = map(int, fresh(FIRST_STEP, tmp_path))
+    assert made == kinds <= 16
