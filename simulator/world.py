@@ -19,7 +19,7 @@ from .books.journal import Journal, Logs
 from .books.ledger import Ledger
 from .core.arrays import Floats
 from .core.books import Books, Tick
-from .core.clock import END, TICK, Clock, Own
+from .core.clock import END, INDEX, TICK, Clock, Own
 from .core.errors import MarketError, PolicyError
 from .core.interrupts import held_interrupts
 from .core.numeric import real, whole
@@ -96,6 +96,7 @@ class World:
         for roster in self._rosters:
             if roster.seat.cadence is Cadence.INTERVAL:
                 self.env.own(self._control(roster))
+        self._to_index = False  # whether the funnel is to look anew at the end of this instant
         self._auctioned = 0  # requests, in a market with servers
         self._in_event = False
         self._stopped_by: BaseException | None = None
@@ -363,7 +364,7 @@ class World:
                 candidates than there.
         """
         self._exchange.set_quotas(tier, checked_levels(self.scenario, tier, levels))
-        self._exchange.blocks.reindex()
+        self._reindex()
         self._note("set_quotas", None, tier)
 
     def set_servers(self, servers: int) -> None:
@@ -415,10 +416,22 @@ class World:
             for roster in ticking:
                 yield from roster.round(Moment(day, tick, ticks, now), self._leave_open)
             self._exchange.refresh()
-            self._exchange.blocks.reindex()
+            self._reindex()
             first = self.played
             yield self.env.at(now + self.scenario.tick_us, TICK)
             self._close_tick(number, self.played - first)
+
+    def _reindex(self) -> None:
+        """Has the funnel look anew at bids and quotas, when all that this instant brings has been decided."""
+        if self.scenario.funnel is None or self._to_index:
+            return
+        self._to_index = True
+
+        def index(event: simpy.Event) -> None:
+            self._to_index = False
+            self._exchange.blocks.reindex()
+
+        cast(Any, self.env.at(self.now, INDEX).callbacks).append(index)
 
     def _close_tick(self, number: int, made: int) -> None:
         self._exchange.blocks.count_offered()
@@ -438,7 +451,7 @@ class World:
             day, tick = divmod(self.now // tick_us, ticks)
             if (yield from roster.round(Moment(day, tick, ticks, self.now), self._leave_open)):
                 self._exchange.refresh()
-                self._exchange.blocks.reindex()
+                self._reindex()
             if self.now + every >= self.scenario.horizon_us:
                 return
             yield self.env.timeout(every)

@@ -28,6 +28,7 @@ from .stages import StageView, channels
 from .winnow import winnow
 
 BATCH = 64  # the most requests in a batch, a divisor of every block
+CACHED_DEPTH = 32  # so many ads for each that is cached are looked at
 BATCH_BYTES = 1 << 22  # of scores that are looked through together: they should stay in the cache
 
 
@@ -131,7 +132,10 @@ class Winnow:
         """What a typical user of each segment would be shown."""
         odds = self._typical @ self._fine.ads.T + self._fine.bias
         for segment, (row, worth) in enumerate(zip(odds, odds + self._offset, strict=True)):
-            order = np.argsort(-worth, kind="stable")
+            # Of campaigns with many ads more than one may lie among the best, and only one is shown.
+            most = min(CACHED_DEPTH * self._cached_ad.shape[1], worth.size)
+            order = np.argpartition(-worth, most - 1)[:most] if most < worth.size else np.arange(worth.size)
+            order = order[np.lexsort((order, -worth[order]))]
             order = order[worth[order] > NOBODY / 2]
             _, first = np.unique(self._owner[order], return_index=True)  # one ad of each campaign
             best = order[np.sort(first)][: self._cached_ad.shape[1]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -19,6 +20,7 @@ def tiers_of(scenario: Scenario) -> int:
     return max(scenario.users.tiers or (0,)) + 1
 
 
+@lru_cache(maxsize=64)
 def most_quotas(scenario: Scenario) -> Integers:
     """The scenario's own quotas, the largest there is room for, (tiers, levels, 3); 0 for levels that a tier lacks."""
     assert scenario.funnel is not None
@@ -26,9 +28,11 @@ def most_quotas(scenario: Scenario) -> Integers:
     most = np.zeros((len(levels), max(map(len, levels)), 3), np.int64)
     for tier, its in enumerate(levels):
         most[tier, : len(its)] = [(q.recall, q.rough, q.fine) for q in its]
+    most.flags.writeable = False
     return most
 
 
+@lru_cache(maxsize=64)
 def most_cached(scenario: Scenario) -> int:
     """How many cached ads there are for a request for which nothing is recalled."""
     most = most_quotas(scenario)

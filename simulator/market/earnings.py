@@ -7,6 +7,7 @@ looks at a day that is going to be played.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -18,13 +19,13 @@ from ..delivery.auction import PRICING
 from ..delivery.funnel import Winnow
 from ..delivery.quotas import tiers_of
 from ..population.rates import Context
-from ..requests.surfaces import Contexts, new_surfaces
+from ..requests.surfaces import Contexts, Surfaces, new_surfaces
 from ..requests.worth import greatest_worth
 from ..scenario.delivery import Quotas
 from ..scenario.tree import Scenario
 from .expected_day import expected_day
 from .market import Market, build
-from .sample import requests_of_even_day
+from .sample import Sample, requests_of_even_day, sampled_bids, squashed
 
 REQUESTS = 6144  # of the sample; a multiple of LANES
 
@@ -68,31 +69,24 @@ def _earnings(scenario: Scenario, market: Market, quotas: tuple[tuple[int, int, 
         shape = int(winnow.first_row[-1]), REQUESTS
         click, who = np.zeros(shape, np.float32), np.zeros(shape, np.int64)
         winnow.fill(0, 0, users, context, click, np.zeros(shape, np.int64), who)
-        rate = (click * market.believed_conversion[ticks, who]).astype(np.float32)
+        sample = Sample(
+            (click * market.believed_conversion[ticks, who]).astype(np.float32), who, squashed(scenario, click), surface
+        )
         for t in range(tiers):
-            found[t, number] = _revenue(scenario, np.flatnonzero(tier == t), rate, who, surface, live)
+            found[t, number] = _revenue(scenario, sample, np.flatnonzero(tier == t), live, surfaces)
     return found
 
 
-def _revenue(
-    scenario: Scenario, chosen: Integers, rate: Floats32, who: Integers, surface: Integers, live: Floats32
-) -> float:  # fmt: skip
-    """Currency a request of those chosen, whose candidates have such believed conversion rates (rows, requests)."""
+def _revenue(scenario: Scenario, sample: Sample, chosen: Integers, live: Floats32, surfaces: Surfaces) -> float:
+    """Currency a request of those chosen, under the bids `live` (campaigns,)."""
     if not chosen.size:
         return 0.0
-    short = -chosen.size % LANES
-    padded = np.concatenate([chosen, np.zeros(short, np.int64)])  # to whole groups, with requests for which nobody bids
-    rates = np.ascontiguousarray(rate[:, padded])
-    rates[:, chosen.size :] = 0
-    squashing, weight = scenario.auction.squashing, np.empty((0, 0), np.float32)
-    if squashing != 1:
-        weight = np.power(rates, np.float32(squashing - 1), out=np.zeros_like(rates), where=rates > 0)
-    endless, none = np.full(live.size, np.inf, np.float32), np.empty((0, 0), np.float32)
-    slots, totals = scenario.auction.seen, np.zeros((3, live.size))
-    expected_day(
-        rates, np.ascontiguousarray(who[:, padded]), weight, surface[padded] if surface.size else surface,
-        new_surfaces(scenario, build(scenario).language), none, np.full(live.size, -1), live, endless,
-        np.float32(scenario.auction.reserve * MICRO), PRICING[scenario.auction.pricing], slots,
-        np.zeros((len(slots) + 1, LANES), np.int64), totals,
-    )  # fmt: skip
+    # Filled up to whole groups, with requests for which nobody bids.
+    padded = np.concatenate([chosen, np.zeros(-chosen.size % LANES, np.int64)])
+    arrays: list[Any] = [np.ascontiguousarray(array[..., padded]) if array.size else array for array in sample]
+    part = Sample(*arrays)
+    part.rate[:, chosen.size :] = 0
+    totals, reserve = np.zeros((3, live.size)), np.float32(scenario.auction.reserve * MICRO)
+    bids = sampled_bids(part, live, scenario.auction.slots)
+    expected_day(bids, part.surface, surfaces, reserve, PRICING[scenario.auction.pricing], totals)
     return float(totals[1].sum() / MICRO / chosen.size)

@@ -74,7 +74,6 @@ def _sample(
     if scenario.weather.tiers is not None:
         plain = asked or Context.plain(count, people.interests.shape[1])
         asked = plain.lifted(usual_lifts(scenario, people, users, ticks))
-    squashing = scenario.auction.squashing
     if stages is None or ads is None or scenario.funnel is None:
         model = new_rates(scenario.rates, people, ads, len(table.appeal), count, keys)
         block = np.empty((len(table.appeal), count), np.float32)
@@ -89,10 +88,15 @@ def _sample(
         click, who = np.zeros(shape, np.float32), np.zeros(shape, np.int64)
         winnow.fill(0, 0, users, asked, click, np.zeros(shape, np.int64), who)
         per_click = believed[ticks, who]
-    weight = np.empty((0, 0), np.float32)
-    if squashing != 1:
-        weight = np.power(click, np.float32(squashing - 1), out=np.zeros_like(click), where=click > 0)
-    return Sample(np.ascontiguousarray(click * per_click, np.float32), who, weight, surface)
+    return Sample(np.ascontiguousarray(click * per_click, np.float32), who, squashed(scenario, click), surface)
+
+
+def squashed(scenario: Scenario, click: Floats32) -> Floats32:
+    """The weights of ranks at such click rates (R, requests); (0, 0) where all are 1."""
+    power = np.float32(scenario.auction.squashing - 1)
+    if power == 0:
+        return np.empty((0, 0), np.float32)
+    return np.power(click, power, out=np.zeros_like(click), where=click > 0)
 
 
 def requests_of_even_day(

@@ -26,7 +26,7 @@ FEW, SERVED = 5.0, 10.0  # requests that are added to either side of a ratio; th
 
 
 class ComputeVectors:
-    """See `Vectors`. An action a stands for exp(log(4) a) times the server seconds there are for each request that is expected."""
+    """See `Vectors`. An action a stands for exp(log(4) a) times the server seconds there are for each expected request."""
 
     features: ClassVar[tuple[str, ...]] = FEATURES
     bound: ClassVar[float] = BOUND
