@@ -20,7 +20,7 @@ from adarena.envs.base import SeatEnv
 from adarena.simulator import MarketError, PolicyError
 from adarena.simulator.seats import SEATS
 
-MARKETS = {"AdArena/Bidding-v0": "tiny"}  # a small one for each
+MARKETS = {"AdArena/Bidding-v0": "tiny", "AdArena/Compute-v0": "compute-small"}  # a small one for each
 every_environment = pytest.mark.parametrize("name", ENVIRONMENTS)
 
 

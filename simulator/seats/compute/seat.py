@@ -293,7 +293,8 @@ def _earnings(scenario: Scenario, full: Integers, cached: int) -> Earnings:
 def _numbers(who: str, given: Any, shape: tuple[int, ...], what: str, least: float, most: float) -> Floats:
     """Numbers of a shape, or one for all. Raises `PolicyError` if they are not that, or lie outside."""
     try:
-        values = np.broadcast_to(np.asarray(given, np.float64), shape)
+        values = np.asarray(given, np.float64)
+        values = values if values.shape == shape else np.broadcast_to(float(values), shape)
     except (TypeError, ValueError):
         raise PolicyError(f"{who} must decide {what.format(shape[0])}, not {given!r}") from None
     if values.size and not least <= values.min() <= values.max() <= most:  # not so for NaN
