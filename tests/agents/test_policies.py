@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from views import history, view
+from views import compute_view, history, view
 
 from adarena.agents.catalogue import SEATS, base, describe, make_policy, policies
 from adarena.agents.parameters import space_of
@@ -17,6 +17,7 @@ from adarena.agents.parameters import space_of
 # The first view of a day, in each seat.
 VIEWS: dict[str, Callable[[], Any]] = {
     "bidding": lambda: view(history=history(prices=np.ones((2, 50)), price_unit=np.array([0.01, 0.01]))),
+    "compute": compute_view,
 }
 every_policy = pytest.mark.parametrize(("seat", "name"), [(seat, name) for seat in SEATS for name in sorted(policies(seat))])
 

@@ -100,6 +100,7 @@ class ComputeSeat(Seat[ComputeView, Checked, ComputeHolding]):
         books, worth = queue.books - holding.books, queue.worth - holding.worth
         holding.books, holding.worth, holding.seen_us = queue.books.copy(), queue.worth.copy(), moment.now_us
         own, begun = books[held], np.maximum(books[held, Served.BEGUN], 1)
+        waiting = queue.books[:, Served.ARRIVED] - queue.books[:, Served.BEGUN] - queue.books[:, Served.GAVE_UP]
         others = np.delete(np.arange(len(self.units)), held)
         quotas, its = self._quotas[held], Earnings(*(all_known.earnings.depths, *(x[held] for x in all_known.earnings[1:])))
         scale = serving.autoscaling
@@ -132,12 +133,12 @@ class ComputeSeat(Seat[ComputeView, Checked, ComputeHolding]):
             stepped_down=own[:, Served.STEPPED_DOWN] / begun,
             revenue=(own[:, Served.CHARGED] + own[:, Served.OWED]) / MICRO,
             believed=worth[held, Worth.BELIEVED],
-            waiting=queue.length[held].copy(),
+            waiting=waiting[held],
             others=np.array(
                 [
                     books[others, Served.ARRIVED].sum(),
                     books[others, Served.WORK_US].sum() / 1e6,
-                    queue.length[others].sum(),
+                    waiting[others].sum(),
                 ],
                 np.float64,
             ),

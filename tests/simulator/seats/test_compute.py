@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from adarena.simulator.seats.compute.seat import known
 from adarena.simulator.seats.compute.view import ComputeView, Earnings
 
 SMALL = Scenario.preset("compute-small").override({"traffic.requests_per_day": 4_000, "ticks_per_day": 24})
+ENGINES: tuple[Literal["compiled", "events"], ...] = ("compiled", "events")
 OFTEN = SMALL.override({"serving.control_s": 47.0})  # which no tick is a multiple of
 
 
@@ -67,11 +68,18 @@ def books_of(world: World) -> list[bytes]:
 
 @pytest.mark.parametrize("scenario", [SMALL, OFTEN], ids=["ticks", "intervals"])
 def test_engines_keep_the_same_books_whatever_is_decided_when(scenario: Scenario) -> None:
-    worlds = [World(scenario, {"compute": Erratic()}, seed=3, engine=engine) for engine in ("compiled", "events")]
+    policies = Erratic(), Erratic()
+    worlds = [
+        World(scenario, {"compute": policy}, seed=3, engine=engine) for policy, engine in zip(policies, ENGINES, strict=True)
+    ]
     for world in worlds:
         world.process(surge_and_fail(world))  # type: ignore[arg-type]
         world.run()
     assert books_of(worlds[0]) == books_of(worlds[1])
+    for one, other in zip(policies[0].seen, policies[1].seen, strict=True):
+        for x, y in zip(one, other, strict=True):
+            np.testing.assert_equal(x, y)
+    assert max(view.waiting.max() for view in policies[0].seen) > 5
 
 
 @pytest.mark.parametrize("engine", ["compiled", "events"])
