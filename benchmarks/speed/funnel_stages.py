@@ -101,7 +101,7 @@ def _watch(account: Account, world: World) -> None:
     account.watch(blocks._demands, "fill", "what servers are asked")
     account.watch(blocks._winnow, "_pass", FUNNEL)
     account.watch(blocks._winnow, "refresh", "tick: bids taken into the index")
-    account.watch(blocks, "draw_next", "a block, around that")
+    account.watch(blocks, "rate_next", "a block, around that")
     account.watch(engine, "_serve", QUEUE)
 
 

@@ -76,7 +76,7 @@ def watched(scenario: Scenario, seed: int) -> tuple[dict[str, float], float]:
     account.watch(blocks, "_arrive", "who comes when")
     account.watch(blocks._rates, "fill", SCORING)
     account.watch(blocks, "count_offered", "sums of what was offered")
-    account.watch(blocks, "draw_next", "a block, around that")
+    account.watch(blocks, "rate_next", "a block, around that")
     account.watch(world._exchange, "_cap_all", "caps of a block")
     account.watch(engine, "_walk", WALK)
     for tick in turns.tolist():

@@ -1,7 +1,7 @@
 """What users remember of ads: exposures that fade, and those of the day, for fatigue and for frequency caps.
 
 A hash table (open addressing, linear probing) holds what each user has seen of each campaign with a cap, and of each ad, or
-of its creatives where it has several. The kernel adds to it and never lets it grow: `Blocks.draw_next` makes room for a block
+of its creatives where it has several. The kernel adds to it and never lets it grow: `Blocks` makes room for a block
 beforehand, and forgets what has faded. Where users tire it also counts clicks by what was remembered, for judges.
 """
 

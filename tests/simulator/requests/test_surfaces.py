@@ -12,6 +12,7 @@ from tapes import Tape, give_tape
 
 from adarena.agents.bidding import Fixed
 from adarena.simulator import MarketError, Scenario, ScenarioError, World
+from adarena.simulator.core.arrays import CHUNK
 from adarena.simulator.engine.state import Control
 from adarena.simulator.market.market import build
 from adarena.simulator.requests.queries import INTENTS
@@ -32,6 +33,14 @@ CHANGES: dict[str, Any] = {
 def market(**changes: Any) -> Scenario:
     """`tiny` with three surfaces, on one of which requests ask."""
     return Scenario.preset("tiny").override({**CHANGES, **{k.replace("__", "."): v for k, v in changes.items()}})
+
+
+def rate_a_block(world: World) -> None:
+    """Has the candidates of all requests of the first block found."""
+    control = world._exchange.state.control
+    while control[Control.SCORED] < CHUNK:
+        control[Control.NEXT] = control[Control.SCORED]
+        world._exchange.score()
 
 
 def played(scenario: Scenario, seed: int = 3, **settings: Any) -> tuple[World, Tape]:
@@ -166,7 +175,7 @@ def test_cached_ads_are_believed_to_be_clicked_as_the_surface_says() -> None:
     world._exchange.open_tick(0, 0)
     world._exchange.refresh()
     world._exchange.blocks.reindex()
-    world._exchange.score()
+    rate_a_block(world)
     state = world._exchange.state
     rate = state.bids.rate[:, :1024].astype(float)
     odds = np.log(rate / (1 - rate))
@@ -235,7 +244,7 @@ def test_keywords_bring_the_ads_that_were_bought_for_the_query() -> None:
     scenario = base.override({f"funnel.{name}": share for name, share in shares.items()})
     world = World(scenario, {"bidding": Fixed()}, seed=2)
     world.run(0)  # the first tick is open, and all have decided
-    world._exchange.score()
+    rate_a_block(world)
     state, language = world._exchange.state, world._exchange.market.language
     assert language is not None
     table, most = world.campaigns, 0
@@ -296,7 +305,7 @@ def test_only_surfaces_where_requests_ask_meet_intents() -> None:
     for rate in (0.99 / greatest, 1.01 / greatest):
         tight = scenario.override({"demand.conversion_rate": rate})
         if rate * greatest > 1:
-            with pytest.raises(ScenarioError, match=r"come to 1\.01 where surface and intent"):
+            with pytest.raises(ScenarioError, match=r"come to 1\.01 where surface, intent and tier"):
                 build(tight)
         else:
             np.testing.assert_allclose(build(tight).conversion, 0.99)
