@@ -335,6 +335,39 @@ def quotas(
     console.print(f"figure: {save(bought.picture(found), folder / 'quotas.png')}", soft_wrap=True)
 
 
+def scale(
+    scenario: str = "bidding-small",
+    bidder: str = "pid",
+    shards: tuple[int, ...] = (),
+    days: int = 20,
+    rounds: int = 1,
+    ray: Ray = None,
+    out: Path = Path("out/scale"),
+    settings: Settings = (),
+) -> None:
+    """Splits a market's users over shards: how far spend and value are off, what a call costs, as table and picture.
+
+    Args:
+        scenario: a preset without servers and sessions (bidding, bidding-small, bidding-tcpa, tiny) or a YAML file.
+        bidder: who bids for all campaigns.
+        shards: how many, rising; by default 2 4 8 16.
+        days: how many are played for each.
+        rounds: how often in a tick budgets are reconciled.
+        ray: time calls to shards there too: a Ray cluster at HOST:PORT, or "local" on this machine.
+        out: folder for the picture.
+        settings: fields of the scenario to change, e.g. traffic.requests_per_day=500000.
+    """
+    from .benchmarks.output.figures import save
+    from .benchmarks.output.progress import progress
+    from .benchmarks.speed import scale as split
+
+    market, folder, ladder = _scenario(scenario, settings), _folder(out), shards or split.LADDER
+    with progress(f"{market.name}, shards", split.steps(days, ladder)) as advance:
+        found = split.measure(market, bidder, days, ladder, rounds, ray, advance)
+    console.print(split.table(found))
+    console.print(f"figure: {save(split.picture(found), folder / 'scale.png')}", soft_wrap=True)
+
+
 def realism(out: Path = Path("out/realism")) -> None:
     """Holds the presets against published figures of real markets: a table, and a picture.
 
@@ -376,6 +409,7 @@ COMMANDS = {
     "speed": speed,
     "theory": theory,
     "quotas": quotas,
+    "scale": scale,
     "realism": realism,
     "demo": demo,
 }
