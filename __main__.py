@@ -340,7 +340,6 @@ def scale(
     bidder: str = "pid",
     shards: tuple[int, ...] = (),
     days: int = 20,
-    rounds: int = 1,
     ray: Ray = None,
     out: Path = Path("out/scale"),
     settings: Settings = (),
@@ -352,7 +351,6 @@ def scale(
         bidder: who bids for all campaigns.
         shards: how many, rising; by default 2 4 8 16.
         days: how many are played for each.
-        rounds: how often in a tick budgets are reconciled.
         ray: time calls to shards there too: a Ray cluster at HOST:PORT, or "local" on this machine.
         out: folder for the picture.
         settings: fields of the scenario to change, e.g. traffic.requests_per_day=500000.
@@ -363,8 +361,9 @@ def scale(
 
     market, folder, ladder = _scenario(scenario, settings), _folder(out), shards or split.LADDER
     with progress(f"{market.name}, shards", split.steps(days, ladder)) as advance:
-        found = split.measure(market, bidder, days, ladder, rounds, ray, advance)
-    console.print(split.table(found))
+        found = split.measure(market, bidder, days, ladder, ray, advance)
+    for table in split.tables(found):
+        console.print(table)
     console.print(f"figure: {save(split.picture(found), folder / 'scale.png')}", soft_wrap=True)
 
 

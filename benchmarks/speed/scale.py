@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -14,6 +15,7 @@ from scipy import stats
 from ...agents.catalogue import make_policy
 from ...simulator.core.arrays import Floats
 from ...simulator.core.errors import MarketError
+from ...simulator.core.money import MICRO
 from ...simulator.scenario.tree import Scenario
 from ...simulator.shards import Sharded
 from ...simulator.shards.actors import Actors
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 LADDER = (2, 4, 8, 16)
 FEWEST = 3  # days
 REQUESTS = np.logspace(5, 10, 51)  # a day, for what is computed
-NAMES = {1e5: "100,000", 1e6: "10⁶", 1e7: "10⁷", 1e8: "10⁸", 1e9: "10⁹", 1e10: "10¹⁰"}
+NAMES = {1e5: "10⁵", 1e6: "10⁶", 1e7: "10⁷", 1e8: "10⁸", 1e9: "10⁹", 1e10: "10¹⁰"}
 LENGTHS = {0.1: "0.1 s", 1.0: "1 s", 10.0: "10 s", 60.0: "1 min", 600.0: "10 min", 3600.0: "1 h"}
 CORES = (16, 256)  # for what is computed
 
@@ -51,6 +53,7 @@ class Errors(NamedTuple):
     spend: Floats  # (days,)
     value: Floats  # (days,)
     least_left: int  # of any campaign's budget after any tick, millionths: below 0 is overspent
+    day: float  # seconds of a day by the clock, the median
 
 
 class Cost(NamedTuple):
@@ -65,12 +68,12 @@ class Scale(NamedTuple):
     """What is known of splitting a market."""
 
     scenario: Scenario
-    rounds: int
     luck: Errors
     errors: tuple[Errors, ...]  # by the ladder
     ladder: tuple[int, ...]
     request: float  # processor seconds of a request in the plain market
     whole: float  # seconds of a stretch without requests there
+    day: float  # of a day there, by the clock, the median
     costs: tuple[Cost, ...]
 
 
@@ -84,7 +87,6 @@ def measure(
     bidder: str,
     days: int,
     ladder: tuple[int, ...],
-    rounds: int,
     ray: str | None,
     advance: Callable[[], None],
 ) -> Scale:
@@ -95,7 +97,6 @@ def measure(
         bidder: who bids for all campaigns, as the catalogue reads it.
         days: how many, seeds from 0 up.
         ladder: numbers of shards.
-        rounds: calls a tick.
         ray: where shards are for the timing beside threads here: "local" or a cluster's address; None: nowhere.
         advance: called after each of `steps(...)` steps.
 
@@ -105,26 +106,28 @@ def measure(
     if days < FEWEST:
         raise MarketError(f"an error needs at least {FEWEST} days to be told from luck, not {days}")
 
-    def lived(engine: Any) -> tuple[Floats, int]:
-        found, least = [], []
+    def lived(engine: Any) -> tuple[Floats, int, float]:
+        found, least, took = [], [], []
         for seed in range(days):
             world = World(scenario, {"bidding": make_policy("bidding", bidder)}, seed, engine)
+            begun = time.perf_counter()
             world.run()
+            took.append(time.perf_counter() - begun)
             found.append((world.ledger.spend().sum(), world.ledger.value().sum()))
             least.append(int(world.ledger.left.min()))
             advance()
-        return np.array(found), min(least)
+        return np.array(found), min(least), float(np.median(took))
 
     World(scenario, {}, 0, Sharded(2)).run(scenario.tick_us)  # compiled
-    plain, _ = lived("compiled")
+    plain, _, day = lived("compiled")
 
     def errors(label: str, engine: Any) -> Errors:
-        found, least = lived(engine)
+        found, least, took = lived(engine)
         spend, value = ((found - plain) / plain.mean(axis=0)).T
-        return Errors(label, spend, value, least)
+        return Errors(label, spend, value, least, took)
 
-    luck = errors("other luck", Sharded(1, rounds, OtherLuck))
-    off = tuple(errors(f"{shards} shards", Sharded(shards, rounds)) for shards in ladder)
+    luck = errors("other luck", Sharded(1, OtherLuck))
+    off = tuple(errors(f"{shards} shards", Sharded(shards)) for shards in ladder)
     with ExitStack() as stack:
         if ray is not None:
             stack.enter_context(Cluster(ray)).join()
@@ -133,7 +136,8 @@ def measure(
             there = np.nan if ray is None else _stretch(scenario, Sharded(shards, places=Actors))
             costs.append(Cost(shards, _stretch(scenario, Sharded(shards)), there))
             advance()
-    return Scale(scenario, rounds, luck, off, ladder, _request(scenario), _stretch(scenario, "compiled"), tuple(costs))
+    costly = _request(scenario), _stretch(scenario, "compiled"), day
+    return Scale(scenario, luck, off, ladder, *costly, tuple(costs))
 
 
 def _stretch(scenario: Scenario, engine: Any) -> float:
@@ -148,10 +152,10 @@ def _stretch(scenario: Scenario, engine: Any) -> float:
 
 
 def _request(scenario: Scenario) -> float:
-    """Processor seconds of a request: the least of three days."""
-    found = []
+    """Processor seconds of a request on days of about a million: the least of three."""
+    found, many = [], scenario.override({"traffic.requests_per_day": 1_000_000})
     for seed in range(3):
-        world = World(scenario, {}, seed)
+        world = World(many, {}, seed)
         begun = time.thread_time()
         world.run()
         found.append((time.thread_time() - begun) / max(world.played, 1))
@@ -163,24 +167,32 @@ def interval(found: Floats) -> tuple[float, float]:
     return float(found.mean()), float(stats.t.ppf(0.975, found.size - 1) * found.std(ddof=1) / np.sqrt(found.size))
 
 
-def table(found: Scale) -> Table:
-    """A row for each number of shards."""
-    out = plain_table(
-        f"Split over shards: {found.scenario.name}, {found.luck.spend.size} days, {found.rounds} a tick",
+def tables(found: Scale) -> tuple[Table, Table]:
+    """How far each number of shards is off, and what it costs by the clock."""
+    off = plain_table(
+        f"Split over shards: {found.scenario.name}, {found.luck.spend.size} days",
         caption="Error: mean over days of spend and value less the plain market's, as a share of its mean day [95%]. Spread: "
-        "standard deviation of a day's error. Call: a stretch without requests, by the clock.",
+        "standard deviation of a day's error. Least left: of any budget after any tick, currency.",
     )
-    for column in ("", "spend, error", "spread", "value, error", "spread", "overspent", "call, threads", "call, Ray"):
-        out.add_column(column, justify="left" if not column else "right", no_wrap=True)
-    costs = {f"{one.shards} shards": (f"{one.threads * 1e3:.2f} ms", _ms(one.ray)) for one in found.costs}
+    for column in ("", "spend, error", "spread", "value, error", "spread", "least left"):
+        off.add_column(column, justify="right" if column else "left", no_wrap=True)
+    costs = plain_table(
+        f"What it costs on this machine, {os.cpu_count()} processors",
+        caption="By the clock: a day of this market, the median; a stretch between two events without requests, a call to each "
+        f"shard. A request of the plain market takes {found.request * 1e9:,.0f} ns of a processor (days of a million).",
+    )
+    for column in ("", "day, threads", "call, threads", "call, Ray"):
+        costs.add_column(column, justify="right" if column else "left", no_wrap=True)
+    costs.add_row("plain", f"{found.day:.3f} s", _ms(found.whole), "")
     for one in (found.luck, *found.errors):
         cells = []
         for errors in (one.spend, one.value):
             mean, half = interval(errors)
             cells += [f"{mean:+.2%} ± {half:.2%}", f"{errors.std(ddof=1):.2%}"]
-        out.add_row(one.label, *cells, "no" if one.least_left >= 0 else "yes", *costs.get(one.label, ("", "")))
-    out.add_row("plain", "", "", "", "", "", f"{found.whole * 1e3:.2f} ms", "")
-    return out
+        off.add_row(one.label, *cells, f"{one.least_left / MICRO:.2f}")
+    for one, cost in zip(found.errors, found.costs, strict=True):
+        costs.add_row(one.label, f"{one.day:.3f} s", _ms(cost.threads), _ms(cost.ray))
+    return off, costs
 
 
 def _ms(seconds: float) -> str:
@@ -189,8 +201,7 @@ def _ms(seconds: float) -> str:
 
 def day_s(found: Scale, shards: int, call: float) -> Floats:
     """Computed seconds of a day of each of `REQUESTS`, a core for each shard: requests x cost / shards + calls x `call`."""
-    calls = found.scenario.ticks_per_day * found.rounds
-    return REQUESTS * found.request / shards + calls * call
+    return REQUESTS * found.request / shards + found.scenario.ticks_per_day * call
 
 
 def call_s(found: Scale, shards: int) -> float:
@@ -240,7 +251,6 @@ def picture(found: Scale) -> Figure:
         axes[2].set_xlabel("requests a day")
         axes[2].set_title("What a day takes, computed")
         axes[2].legend(loc="lower right", fontsize=8)
-        rounds = f", {found.rounds} calls a tick" if found.rounds > 1 else ""
-        title = f"{found.scenario.name}: {found.luck.spend.size} days{rounds}"
+        title = f"{found.scenario.name}: {found.luck.spend.size} days"
         figure.suptitle(title, x=0.01, ha="left", color=INK)
     return figure

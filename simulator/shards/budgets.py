@@ -10,12 +10,12 @@ from ..core.arrays import Floats, Integers
 SLACK = 0.5  # of the mean spend of a shard: so much each is given beside what it spent last
 
 
-def allowances(left: Integers, spent: Integers, unit: Floats, later: NDArray[np.bool_], turn: int) -> Integers:
+def allowances(left: Integers, spent: Floats, unit: Floats, later: NDArray[np.bool_], turn: int) -> Integers:
     """How much of what is `left` (K,) each shard may spend, (shards, K).
 
-    Parts go by what a shard spent in the last stretch, `spent` (shards, K), plus some slack, so that one that spent nothing may
-    begin. A part below a `unit` (K,), about the most that a campaign pays at once, would only lower its bids: if what is left
-    makes fewer units than there are shards, so many shards have it, others at each `turn`, and if it is less than a unit, one.
+    Parts go by what a shard has spent of late, `spent` (shards, K), plus some slack, so that one that spent nothing may begin.
+    A part below a `unit` (K,), about the most that a campaign pays at once, would only lower its bids: if what is left makes
+    fewer units than there are shards, so many shards have it, others at each `turn`, and if it is less than a unit, one.
     Rounded down: whatever shards do, all together spend at most what is left; one shard has all of it.
 
     A campaign that pays `later` (K,), when a conversion is reported, pays at the head: each shard bids by all that is left.

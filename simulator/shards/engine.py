@@ -21,7 +21,9 @@ from ..scenario.tree import Scenario
 from .budgets import allowances
 from .places import Here, Places
 from .shard import Orders, take
+from .split import check
 
+MEMORY = 0.9  # of what shards spent, from one stretch to the next
 IMPRESSIONS = 4  # at their mean price: more than nearly any costs
 MOST = 1 << 20  # shards: what their requests are numbered by
 
@@ -31,33 +33,30 @@ class Sharded:
     """An engine for `World(engine=...)`: users split over shards by hash, everything else as in any world.
 
     The clock, policies, a user's processes, the ledger and all other books are the head's. For each stretch between two events,
-    and `rounds` times a tick, each shard is told bids, prices and what it may spend, plays its users' requests, and reports.
+    at least each tick, a shard is told bids, prices and what it may spend, plays its users' requests, and reports.
     One shard is the plain market, to the bit. Several are a market of the same distribution: the weather is the same, and
     requests come from the same users as often, but at other instants and with other luck.
 
-    Staleness: what a shard may spend is its part of what was left of a budget when the stretch began, by what it spent in the
-    stretch before. Money that another shard has left over comes back a stretch, at most a tick, later. So no budget is ever
+    Staleness: what a shard may spend is its part of what was left of a budget when the stretch began, by what it has spent
+    of late. Money that another shard has left over comes back a stretch, at most a tick, later. So no budget is ever
     overspent, and a campaign near the end of its budget bids no more than its part in each shard.
 
     Attributes:
         shards: how many.
-        rounds: in how many equal stretches a tick is played, if nothing else happens in it.
         places: where shards are: `Here`, in threads, or `actors.Actors`, on Ray.
     """
 
     shards: int
-    rounds: int = 1
     places: Callable[[Scenario, int, int], Places] = Here
 
     def __call__(self, env: Clock, exchange: Exchange) -> ShardedTraffic:
         """The engine of one world.
 
         Raises:
-            MarketError: if a market or what is kept of it cannot be split, or a number is not allowed.
+            MarketError: if a market or what is kept of it cannot be split, or not over so many.
         """
-        for name, number, most in (("shards", self.shards, MOST), ("rounds", self.rounds, exchange.scenario.tick_us)):
-            if (found := whole(number)) is None or not 1 <= found <= most:
-                raise MarketError(f"{name} of a sharded market are a whole number from 1 to {most:,}, not {number!r}")
+        if (number := whole(self.shards)) is None or not 1 <= number <= MOST:
+            raise MarketError(f"a market is split over a whole number of shards from 1 to {MOST:,}, not {self.shards!r}")
         scenario = exchange.scenario
         for what, there in (
             ("servers, whose queue all requests share", scenario.serving is not None),
@@ -67,6 +66,7 @@ class Sharded:
         ):
             if there:
                 raise MarketError(f"a market cannot be split over shards with {what}")
+        check(exchange.market.users.segment.size, self.shards)
         return ShardedTraffic(env, exchange, self)
 
 
@@ -74,9 +74,9 @@ class ShardedTraffic:
     """Traffic that is played elsewhere, in one call a shard and stretch."""
 
     def __init__(self, env: Clock, exchange: Exchange, how: Sharded) -> None:
-        self._env, self._exchange, self._rounds = env, exchange, how.rounds
+        self._env, self._exchange = env, exchange
         self._places = how.places(exchange.scenario, exchange.seed, how.shards)
-        self._spent = np.zeros((how.shards, exchange.multiplier.size), np.int64)  # in the last stretch
+        self._spent = np.zeros((how.shards, exchange.multiplier.size))  # of late
         self._paid, self._shown = (np.zeros(exchange.multiplier.size, np.int64) for _ in range(2))  # and impressions, so far
         self._turn = 0
         self._surges: list[float] = []  # since the last stretch
@@ -93,18 +93,8 @@ class ShardedTraffic:
         """Plays everything up to the next event, then sleeps until all of that instant have acted."""
         yield self._env.at(0, ARRIVAL)
         while (until := self._env.next_event()) is not None:
-            now, tick_us = int(self._env.now), self._exchange.scenario.tick_us
-            while now < until:
-                end = min(until, self._next_round(now, tick_us))
-                self._stretch(now, end, tick_us)
-                now = end
+            self._stretch(int(self._env.now), until, self._exchange.scenario.tick_us)
             yield self._env.at(until, ARRIVAL)
-
-    def _next_round(self, now: int, tick_us: int) -> int:
-        """When shards are to report at the latest."""
-        opened, since = now - now % tick_us, now % tick_us
-        done = since * self._rounds // tick_us
-        return opened + -(-(done + 1) * tick_us // self._rounds)
 
     def _unit(self) -> Floats:
         """About the most that each campaign pays at once, (K,), millionths: a click, or some impressions at its mean price."""
@@ -124,8 +114,9 @@ class ShardedTraffic:
         self._surges.clear()
         reports = self._places.play([told._replace(allowance=part) for part in parts])
         take(state, reports)
-        self._spent, self._turn = np.stack([report.spent for report in reports]), self._turn + 1
-        self._paid += self._spent.sum(axis=0)
+        spent = np.stack([report.spent for report in reports])
+        self._spent, self._turn = MEMORY * self._spent + spent, self._turn + 1
+        self._paid += spent.sum(axis=0)
         if told.closes:
             self._shown += state.tally.counts[Count.IMPRESSIONS]
         # The head has drawn no block: what it is told to count of its own adds nothing.

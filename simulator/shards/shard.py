@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ... import __version__
 from ..core.arrays import Floats, Integers
-from ..core.compiled import entry
+from ..core.compiled import cache_directory, entry
 from ..core.threads import one_blas_thread
 from ..engine.exchange import Exchange
 from ..engine.state import State
@@ -60,6 +61,11 @@ class Report(NamedTuple):
     due: tuple[tuple[Counts, Counts], ...]  # as in CALENDARS: places and what the interval adds there
 
 
+def code() -> str:
+    """What a run's bytes depend on: the version, and all that compiled code depends on."""
+    return f"{__version__} ({cache_directory().name})"
+
+
 class Shard:
     """Shard `number` of so many of the world with this seed."""
 
@@ -69,6 +75,10 @@ class Shard:
         self._exchange = Exchange(scenario, market._replace(users=people), seed, share)
         self._first = share.first
         self._walk = entry(walk, 0, 0, self._exchange.addressed)
+
+    def code(self) -> str:
+        """The code that this shard runs."""
+        return code()
 
     def play(self, orders: Orders) -> Report:
         """Plays the requests before `until`. Spends no more than the allowance."""

@@ -23,6 +23,12 @@ def shard_of(users: int, shards: int) -> Integers:
     return (draws * shards).astype(np.int64)
 
 
+def check(users: int, shards: int) -> None:
+    """Raises `MarketError` if a shard would have no users."""
+    if not np.bincount(shard_of(users, shards), minlength=shards).all():
+        raise MarketError(f"{users} users are too few for {shards} shards: one would have none")
+
+
 def part(people: People, shards: int, number: int) -> tuple[People, Share]:
     """The users of a shard, as requests find them, and their share of the traffic. One shard has all, as the market has them;
     with another number than 0 it has other luck.
@@ -30,17 +36,12 @@ def part(people: People, shards: int, number: int) -> tuple[People, Share]:
     A Poisson process whose points are told apart by their user falls into independent Poisson processes, of intensities that
     go by the users' activities (Kingman 1993, section 5.1): what all shards draw together is distributed as what the whole
     market draws. Arrays over users stay those of the market.
-
-    Raises:
-        MarketError: if the shard has no users.
     """
     if shards == 1:
         return people, Share(WHOLE.of, number * ROOM)
     segments, weight = people.segment_start.size - 1, activity(people)
     own = np.where(shard_of(weight.size, shards) == number, weight, 0.0)
     held = np.bincount(people.segment, own, segments) / np.bincount(people.segment, weight, segments)
-    if not held.any():
-        raise MarketError(f"{weight.size} users are too few for {shards} shards: shard {number} has none")
     shares = np.diff(people.segment_share, axis=1, prepend=0.0) * held
     whole = shares.sum(axis=1)
     cumulative = np.cumsum(shares, axis=1) / whole[:, None]

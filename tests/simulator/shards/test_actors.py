@@ -10,7 +10,7 @@ from test_sharded import MARKETS, books, lived
 
 from adarena.agents.bidding import PID
 from adarena.simulator import MarketError, Scenario, World
-from adarena.simulator.shards import Sharded
+from adarena.simulator.shards import Sharded, actors
 from adarena.simulator.shards.actors import Actors
 
 TINY = Scenario.named("tiny")
@@ -36,11 +36,10 @@ def test_an_actor_that_dies_ends_the_run(cluster: Any) -> None:
         world.run()
 
 
-def test_an_error_of_a_shard_is_its_sentence(cluster: Any) -> None:
-    few = TINY.override({"users.count": 4, "users.segments": 2})
-    world = World(few, {}, 0, Sharded(8, places=Actors))
-    with pytest.raises(MarketError, match="4 users are too few for 8 shards"):
-        world.run()
+def test_actors_of_other_code_are_refused(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(actors, "code", lambda: "0.0 (another)")
+    with pytest.raises(MarketError, match="shards run other code than this process"):
+        World(TINY, {}, 0, Sharded(2, places=Actors))
 
 
 def test_ray_is_to_be_started_first(monkeypatch: pytest.MonkeyPatch) -> None:
