@@ -142,7 +142,8 @@ def measure(
 
 def _stretch(scenario: Scenario, engine: Any) -> float:
     """Seconds by the clock of a stretch in which hardly anybody asks: the median over a day's ticks but the first."""
-    world = World(scenario.override({"traffic.requests_per_day": 1, "demand.budget_share": None}), {}, 0, engine)
+    drawn: dict[str, Any] = {"demand.budget_share": None} if scenario.demand.kind == "drawn" else {}
+    world = World(scenario.override({"traffic.requests_per_day": 1, **drawn}), {}, 0, engine)
     took = []
     for tick in range(1, scenario.ticks_per_day + 1):
         begun = time.perf_counter()
