@@ -20,7 +20,7 @@ from ..market.market import Market
 from ..population.rates import best_ads, new_rates
 from ..requests.sessions import Planner, ticks_before
 from ..requests.surfaces import Contexts
-from ..requests.traffic import Intensity, arrive, place_anew
+from ..requests.traffic import WHOLE, Intensity, Share, arrive, place_anew
 from ..response.memory import with_room_for_exposures
 from ..response.visits import new_visits, with_evening_before, with_room_for_sessions
 from ..scenario.tree import Scenario
@@ -44,10 +44,10 @@ class Blocks:
     block's first request and the place from which on they are.
     """
 
-    def __init__(self, scenario: Scenario, market: Market, seed: int) -> None:
+    def __init__(self, scenario: Scenario, market: Market, seed: int, share: Share = WHOLE) -> None:
         self.scenario, self.market, keys = scenario, market, stream_keys(seed)
         before = 0 if scenario.sessions is None else ticks_before(scenario.sessions, scenario.tick_us)
-        self._intensity = Intensity.of(scenario, seed, before)
+        self._intensity = Intensity.of(scenario, seed, before, share)
         self._planner: Planner | None = None
         visits = new_visits(scenario.sessions, len(market.users.segment))
         if scenario.sessions is not None:
@@ -76,7 +76,8 @@ class Blocks:
         self._epochs, self._draws = np.zeros(CHUNK), np.zeros((3, CHUNK))
         self._draw: Callable[..., float] | None = None  # `arrive`, compiled
         self._sum = 0.0
-        self._counted = 0  # requests whose rates are added up
+        self._first = self._counted = share.first  # requests whose rates are added up
+        self.state.control[[NEXT, BASE, SCORED]] = share.first
         self.on_block: list[Callable[[], None]] = []
         self.on_fill: list[Callable[[int, int], None]] = []
 
@@ -90,6 +91,11 @@ class Blocks:
         """Requests that wait for servers or are served; None where there are no servers."""
         return None if self.line is None else self.line.value
 
+    @property
+    def drawn(self) -> bool:
+        """Whether there has been a block."""
+        return int(self.state.control[SCORED]) > self._first
+
     def draw_next(self) -> None:
         """Draws and rates the next block; called when the one before is played to its last request."""
         self.count_offered()
@@ -99,7 +105,7 @@ class Blocks:
             before()
         state, control = self.state, self.state.control
         first = int(control[SCORED])
-        now = int(state.block.times[CHUNK - 1]) if first else 0
+        now = int(state.block.times[CHUNK - 1]) if self.drawn else 0
         if self._planner is not None:
             oldest = self._oldest_session(self._planner)
             self._planner.next_block(self._intensity, now, *self._plan())
@@ -182,7 +188,7 @@ class Blocks:
         bids, control = self.state.bids, self.state.control
         self._winnow.refresh(np.where(bids.cap >= control[Control.RESERVE], bids.live, np.float32(0)))
         start = int(control[NEXT] - control[BASE])
-        if control[SCORED] and start < CHUNK:
+        if self.drawn and start < CHUNK:
             self._fill(int(control[BASE]), start)
 
     def surge(self, now: int, factor: float) -> int | None:
@@ -196,7 +202,7 @@ class Blocks:
         self._intensity = self._intensity.scaled(now, times)
         block, control = self.state.block, self.state.control
         base, start = int(control[BASE]), int(control[NEXT] - control[BASE])
-        if not control[SCORED]:
+        if not self.drawn:
             return None
         if self._planner is None:
             place_anew(now, self._epochs[start:], block.times[start:CHUNK], *self._intensity)
