@@ -279,6 +279,7 @@ def speed(
     stages: bool = False,
     billion: bool = False,
     curves: bool = False,
+    ray: Ray = None,
     out: Path = Path("out/speed"),
 ) -> None:
     """Measures speed: processor time, best of several, fresh data, one core. docs/speed.md holds what it found.
@@ -289,12 +290,13 @@ def speed(
         stages: where the time of an auction goes, and of a request of `feed`, beside the roofline.
         billion: 10^9 auctions of `bidding` on all cores, some of whose days are then played again by themselves.
         curves: speed over campaigns, slots and cores, as tables and picture.
+        ray: have --billion played on a Ray cluster instead, at HOST:PORT, or "local" on this machine.
         out: folder for the picture of --curves.
     """
     from .benchmarks.speed import commands
 
     asked = {"quick": quick, "stages": stages, "billion": billion, "curves": curves}
-    commands.command(console, asked, json_, _folder(out) if curves else out)
+    commands.command(console, asked, json_, _folder(out) if curves else out, ray)
 
 
 def theory(json_: Annotated[bool, tyro.conf.arg(name="json")] = False) -> None:

@@ -72,6 +72,12 @@ class Cluster:
             with as_before():
                 self._ray.shutdown()
 
+    @property
+    def size(self) -> int:
+        """See `Crew.size`; the processors that the cluster has now."""
+        self.join()
+        return int(self._ray.cluster_resources().get("CPU", 1))
+
     def results(self, function: Callable[[T], R], tasks: Sequence[T]) -> Iterator[tuple[int, R]]:
         """As a `Crew` does; a task whose worker dies is done again, up to `RETRIES` times."""
         if not tasks:

@@ -22,6 +22,10 @@ R = TypeVar("R")
 class Crew(Protocol):
     """Whoever does tasks."""
 
+    @property
+    def size(self) -> int:
+        """How many work at once."""
+
     def results(self, function: Callable[[T], R], tasks: Sequence[T]) -> Iterator[tuple[int, R]]:
         """Yields the place of each task and what `function` made of it, as they are done.
 
@@ -37,6 +41,11 @@ class Processes(NamedTuple):
     """This process for one job, else so many fresh ones (spawned: nothing is inherited but arguments)."""
 
     jobs: int = 1
+
+    @property
+    def size(self) -> int:
+        """See `Crew.size`."""
+        return self.jobs
 
     def results(self, function: Callable[[T], R], tasks: Sequence[T]) -> Iterator[tuple[int, R]]:
         """As a `Crew` does; a process that is killed ends the whole."""
