@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .simulator.world import World
 
 SuiteName = Annotated[Literal[*SUITES], tyro.conf.Positional]
+Ray = Annotated[str | None, tyro.conf.arg(metavar="ADDRESS|local")]
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="FIELD=VALUE ...")]
 console = plain_console()
 
@@ -108,6 +109,7 @@ def bench(
     reference: str | None = None,
     rivals: str | None = None,
     jobs: int = 1,
+    ray: Ray = None,
     fresh: bool = False,
     out: Path = Path("out/bench"),
     settings: Settings = (),
@@ -129,17 +131,20 @@ def bench(
         reference: the policy against which differences are taken; by default the suite's (bidding: fixed).
         rivals: who decides for all others, a mix of the suite, by default its first (bidding: mixed, pid, fixed or dual).
         jobs: processes that share the work.
+        ray: share it on a Ray cluster instead, at HOST:PORT, or "local" on this machine.
         fresh: measure anew what an earlier run has measured.
         out: folder for the files.
         settings: fields of the scenario to change, e.g. auction.slots=1.
     """
     from .benchmarks import commands as comparing
+    from .benchmarks.comparison.workers import hired
     from .benchmarks.suites import suite as named
 
     seat = named(suite)
     market, folder = _scenario(seat.scenario if scenario is None else scenario, settings), _folder(out)
-    terms = comparing.Terms(rivals, jobs, _command(), skip, fresh)
-    comparing.compare(console, seat, market, policies, seeds, reference, folder, terms)
+    with hired(jobs, ray) as crew:
+        terms = comparing.Terms(rivals, crew, _command(), skip, fresh)
+        comparing.compare(console, seat, market, policies, seeds, reference, folder, terms)
 
 
 def tune(
@@ -151,6 +156,7 @@ def tune(
     days: int = 64,
     rivals: str | None = None,
     jobs: int = 1,
+    ray: Ray = None,
     fresh: bool = False,
     settings: Settings = (),
 ) -> None:
@@ -168,17 +174,20 @@ def tune(
         days: how many training days, and as many for validation.
         rivals: who decides for all others, a mix of the suite, by default its first (bidding: mixed, pid, fixed or dual).
         jobs: processes that share the work.
+        ray: share it on a Ray cluster instead, at HOST:PORT, or "local" on this machine.
         fresh: measure anew what an earlier run has measured.
         settings: fields of the scenario to change, e.g. auction.slots=1.
     """
     from .benchmarks import commands as comparing
+    from .benchmarks.comparison.workers import hired
     from .benchmarks.suites import suite as named
 
     seat = named(suite)
     _folder(out.parent)
     market = _scenario(seat.scenario if scenario is None else scenario, settings)
-    terms = comparing.Terms(rivals, jobs, _command(), fresh=fresh)
-    comparing.tune(console, seat, market, policies, configurations, days, out, terms)
+    with hired(jobs, ray) as crew:
+        terms = comparing.Terms(rivals, crew, _command(), fresh=fresh)
+        comparing.tune(console, seat, market, policies, configurations, days, out, terms)
 
 
 def train(
@@ -186,7 +195,10 @@ def train(
     algo: Literal["ppo", "sac"] = "ppo",
     timesteps: int = 200_000,
     seed: int = 0,
+    seeds: tuple[int, ...] = (),
     out: Path = Path("out/train"),
+    jobs: int = 1,
+    ray: Ray = None,
     resume: bool = False,
     fresh: bool = False,
     checkpoint_every: int | None = None,
@@ -203,7 +215,10 @@ def train(
         algo: the algorithm.
         timesteps: how many steps, rounded up to whole rollouts.
         seed: of networks, exploration and the days that are met; the same seed gives the same agent.
+        seeds: several of them instead: an agent for each, in OUT-SEED.
         out: folder for the files.
+        jobs: processes that share several seeds.
+        ray: share them on a Ray cluster instead, at HOST:PORT, or "local" on this machine.
         resume: go on from the last checkpoint in that folder.
         fresh: begin anew in a folder that holds a run, which is deleted.
         checkpoint_every: steps between two checkpoints; by default about a minute.
@@ -211,9 +226,19 @@ def train(
         settings: fields of the algorithm to change, e.g. learning_rate=0.001.
     """
     from .benchmarks import training
+    from .benchmarks.comparison.workers import hired
 
-    terms = training.Terms(seed, resume, fresh, checkpoint_every, _resuming())
-    training.command(console, environment, algo, timesteps, out, env, settings, terms)
+    terms = training.Terms(resume, fresh, checkpoint_every)
+    plan = training.planned(environment, algo, timesteps, seed, out, env, settings, terms)
+    if not seeds:
+        if jobs != 1 or ray is not None:
+            raise MarketError("one training is not shared: name several seeds, as in --seeds 0 1 2")
+        training.command(console, plan, _resuming())
+        return
+    if seed:
+        raise MarketError(f"one names a seed, or several: not both --seed {seed} and --seeds")
+    with hired(jobs, ray) as crew:
+        training.together(console, plan, seeds, crew, _resuming())
 
 
 def replay(
@@ -254,6 +279,7 @@ def speed(
     stages: bool = False,
     billion: bool = False,
     curves: bool = False,
+    ray: Ray = None,
     out: Path = Path("out/speed"),
 ) -> None:
     """Measures speed: processor time, best of several, fresh data, one core. docs/speed.md holds what it found.
@@ -264,12 +290,13 @@ def speed(
         stages: where the time of an auction goes, and of a request of `feed`, beside the roofline.
         billion: 10^9 auctions of `bidding` on all cores, some of whose days are then played again by themselves.
         curves: speed over campaigns, slots and cores, as tables and picture.
+        ray: have --billion played on a Ray cluster instead, at HOST:PORT, or "local" on this machine.
         out: folder for the picture of --curves.
     """
     from .benchmarks.speed import commands
 
     asked = {"quick": quick, "stages": stages, "billion": billion, "curves": curves}
-    commands.command(console, asked, json_, _folder(out) if curves else out)
+    commands.command(console, asked, json_, _folder(out) if curves else out, ray)
 
 
 def theory(json_: Annotated[bool, tyro.conf.arg(name="json")] = False) -> None:
@@ -310,6 +337,38 @@ def quotas(
         found = bought.sweep(market, ladder, requests, seed=seed, advance=advance)
     console.print(bought.table(found))
     console.print(f"figure: {save(bought.picture(found), folder / 'quotas.png')}", soft_wrap=True)
+
+
+def scale(
+    scenario: str = "bidding-small",
+    bidder: str = "pid",
+    shards: tuple[int, ...] = (),
+    days: int = 20,
+    ray: Ray = None,
+    out: Path = Path("out/scale"),
+    settings: Settings = (),
+) -> None:
+    """Splits a market's users over shards: how far spend and value are off, what a call costs, as table and picture.
+
+    Args:
+        scenario: a preset without servers and sessions (bidding, bidding-small, bidding-tcpa, tiny) or a YAML file.
+        bidder: who bids for all campaigns.
+        shards: how many, rising; by default 2 4 8 16.
+        days: how many are played for each.
+        ray: time calls to shards there too: a Ray cluster at HOST:PORT, or "local" on this machine.
+        out: folder for the picture.
+        settings: fields of the scenario to change, e.g. traffic.requests_per_day=500000.
+    """
+    from .benchmarks.output.figures import save
+    from .benchmarks.output.progress import progress
+    from .benchmarks.speed import scale as split
+
+    market, folder, ladder = _scenario(scenario, settings), _folder(out), shards or split.LADDER
+    with progress(f"{market.name}, shards", split.steps(days, ladder)) as advance:
+        found = split.measure(market, bidder, days, ladder, ray, advance)
+    for table in split.tables(found):
+        console.print(table)
+    console.print(f"figure: {save(split.picture(found), folder / 'scale.png')}", soft_wrap=True)
 
 
 def realism(out: Path = Path("out/realism")) -> None:
@@ -365,6 +424,7 @@ COMMANDS = {
     "speed": speed,
     "theory": theory,
     "quotas": quotas,
+    "scale": scale,
     "realism": realism,
     "warm": warm,
     "demo": demo,

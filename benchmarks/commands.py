@@ -18,6 +18,7 @@ from .comparison import measuring, plots, report, tuning
 from .comparison.page import page
 from .comparison.store import Store
 from .comparison.suite import Suite
+from .comparison.workers import Crew
 from .output.figures import encoded
 from .output.progress import progress
 from .output.tables import plain_table
@@ -29,7 +30,7 @@ class Terms(NamedTuple):
     """How either command works."""
 
     rivals: str | None  # a mix of the suite; None: its first
-    jobs: int  # processes
+    crew: Crew  # who does the work
     command: str  # as given, for the record
     skip: int = 0  # test days left out before the first
     fresh: bool = False  # rows of earlier are not reused
@@ -85,7 +86,7 @@ def compare(
         _kept(console, folder / "results.sqlite", terms.fresh) as store,
         progress(f"{seat} on {scenario.name}", measuring.steps(suite, labels, seeds)) as advance,
     ):
-        results = measuring.run(suite, scenario, labels, seeds, advance, skip=terms.skip, mix=mix, jobs=terms.jobs, store=store)
+        results = measuring.run(suite, scenario, labels, seeds, advance, skip=terms.skip, mix=mix, crew=terms.crew, store=store)
     found = report.estimates(results, reference)
     console.print(report.comparison_table(results, found, reference))
     files: dict[Path, bytes | str] = {folder / "summary.json": report.as_json(report.summary(results, found, reference))}
@@ -119,7 +120,7 @@ def tune(
         _kept(console, out.with_name(out.name + ".sqlite"), terms.fresh) as store,
         progress(f"tuning on {scenario.name}", tuning.steps(suite.seat, specs, configurations, days)) as advance,
     ):
-        found = tuning.tune(suite, scenario, specs, configurations, days, store, mix=mix, jobs=terms.jobs, advance=advance)
+        found = tuning.tune(suite, scenario, specs, configurations, days, store, mix=mix, crew=terms.crew, advance=advance)
     write(out, tuning.to_yaml(suite, found, scenario, mix, days, configurations, terms.command))
     table = plain_table(
         f"tuned on {scenario.name}: {days} training days, {days} validation days",

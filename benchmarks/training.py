@@ -1,52 +1,116 @@
-"""What `adarena train` does: from texts on a command line to an agent in a folder, and what it says meanwhile."""
+"""What `adarena train` does: from texts on a command line to agents in folders, and what it says meanwhile."""
 
 from __future__ import annotations
 
 import shlex
 import signal
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.console import Console
 
 from .. import ENVIRONMENTS
 from ..agents.learning.learned import environment_class
-from ..agents.learning.settings import make_settings, parsed
+from ..agents.learning.settings import Settings, make_settings, parsed
 from ..agents.learning.stopping import Stopped
-from ..agents.learning.training import has_tensorboard, train
-from .output.progress import training
+from ..agents.learning.training import CHECKPOINT, has_tensorboard, train
+from ..simulator.core.errors import MarketError
+from .comparison.workers import Crew
+from .output.progress import progress, training
 from .output.stopping import Terminated
 
 
 class Terms(NamedTuple):
     """How a run begins, and how it is kept."""
 
-    seed: int
     resume: bool
     fresh: bool
     checkpoint_every: int | None  # steps
-    again: str  # the command line that goes on with it
 
 
-def command(
-    console: Console, environment: str, algorithm: str, timesteps: int, out: Path, arguments: tuple[str, ...],
+class Training(NamedTuple):
+    """An agent to be trained."""
+
+    environment: str
+    settings: Settings
+    timesteps: int
+    seed: int
+    out: Path
+    environment_settings: dict[str, Any]
+    resume: bool
+    fresh: bool
+    checkpoint_every: int | None
+
+
+def planned(
+    environment: str, algorithm: str, timesteps: int, seed: int, out: Path, arguments: tuple[str, ...],
     settings: tuple[str, ...], terms: Terms,
-) -> None:  # fmt: skip
-    """Trains an agent, tells how far it is, and names the command that compares it."""
+) -> Training:  # fmt: skip
+    """The training that a command line asks for."""
     chosen, given = make_settings(algorithm, parsed(settings), environment), parsed(arguments)
+    return Training(environment, chosen, timesteps, seed, out, given, terms.resume, terms.fresh, terms.checkpoint_every)
+
+
+def command(console: Console, plan: Training, again: str) -> None:
+    """Trains an agent, tells how far it is, and names the command that compares it. `again` is the one that goes on with it."""
     try:
-        with training(algorithm, timesteps) as advance:
-            agent = train(
-                environment, chosen, timesteps, terms.seed, out, environment_settings=given, resume=terms.resume,
-                fresh=terms.fresh, checkpoint_every=terms.checkpoint_every, advance=advance,
-            )  # fmt: skip
+        with training(plan.settings.name, plan.timesteps) as advance:
+            steps = train(**plan._asdict(), advance=advance).card.timesteps
     except Stopped as stop:
-        kind = Terminated if stop.signal_number == signal.SIGTERM else KeyboardInterrupt
-        raise kind(f"stopped at {stop.steps:,} of {stop.timesteps:,} steps; go on with: {terms.again}") from None
-    curves = "progress-*.csv and tensorboard" if has_tensorboard() else "progress-*.csv (TensorBoard is not installed)"
-    console.print(f"trained for {agent.card.timesteps:,} steps: {out / 'agent.zip'}; curves: {curves}", soft_wrap=True)
-    if environment in ENVIRONMENTS:
-        suite = environment_class(environment, str(out)).seat
-        market = ("--scenario", str(given["scenario"])) if "scenario" in given else ()
-        told = shlex.join(["adarena", "bench", suite, "--policies", "pid", f"agent:{out}", *market])
-        console.print(f"compare it: {told}", soft_wrap=True, markup=False, highlight=False)
+        raise _kind(stop)(f"stopped at {stop.steps:,} of {stop.timesteps:,} steps; go on with: {again}") from None
+    console.print(f"trained for {steps:,} steps: {plan.out / 'agent.zip'}; curves: {_curves()}", soft_wrap=True)
+    _compare(console, plan, str(plan.out), f"agent:{plan.out}")
+
+
+def together(console: Console, plan: Training, seeds: Sequence[int], crew: Crew, again: str) -> None:
+    """Trains an agent for each seed, as `command` would, in folders OUT-SEED; names the command that compares their mean.
+
+    With `resume`, a seed that had not begun begins.
+
+    Raises:
+        MarketError: if a seed is named twice.
+    """
+    if len(set(seeds)) < len(seeds):
+        raise MarketError(f"each seed is trained once, unlike {' '.join(map(str, seeds))}")
+    plans = [_of_seed(plan, seed) for seed in seeds]
+    try:
+        with progress(f"{plan.settings.name}, trainings", len(plans)) as advance:
+            for place, steps in crew.results(trained, plans):
+                console.print(f"seed {seeds[place]}: {steps:,} steps, {plans[place].out / 'agent.zip'}", soft_wrap=True)
+                advance()
+    except KeyboardInterrupt as stop:
+        raise _kind(stop)(f"stopped; go on with: {again}") from None
+    console.print(f"curves: {_curves()}", soft_wrap=True)
+    _compare(console, plan, str(plans[0].out), f"{plan.settings.name}=" + "+".join(f"agent:{one.out}" for one in plans))
+
+
+def trained(plan: Training) -> int:
+    """Trains an agent, in whatever process; returns its steps."""
+    return train(**plan._asdict()).card.timesteps
+
+
+def _of_seed(plan: Training, seed: int) -> Training:
+    out = Path(f"{plan.out}-{seed}")
+    return plan._replace(seed=seed, out=out, resume=plan.resume and (out / CHECKPOINT).exists())
+
+
+def _kind(stop: KeyboardInterrupt) -> type[KeyboardInterrupt]:
+    """What a stop counts as: SIGTERM or Ctrl-C."""
+    ended = stop.signal_number == signal.SIGTERM if isinstance(stop, Stopped) else isinstance(stop, Terminated)
+    return Terminated if ended else KeyboardInterrupt
+
+
+def _curves() -> str:
+    """Where learning curves are."""
+    return "progress-*.csv and tensorboard" if has_tensorboard() else "progress-*.csv (TensorBoard is not installed)"
+
+
+def _compare(console: Console, plan: Training, folder: str, policy: str) -> None:
+    """Names the command that compares an agent with others, where there is a suite for it."""
+    if plan.environment not in ENVIRONMENTS:
+        return
+    suite, given = environment_class(plan.environment, folder).seat, plan.environment_settings
+    market = ("--scenario", str(given["scenario"])) if "scenario" in given else ()
+    told = shlex.join(["adarena", "bench", suite, "--policies", "pid", policy, *market])
+    console.print(f"compare it: {told}", soft_wrap=True, markup=False, highlight=False)

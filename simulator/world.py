@@ -50,7 +50,8 @@ class World:
         policies: who sits in which seat of `seats.SEATS`; {"bidding": policy} or {"bidding": {campaign: policy}}. Campaigns
             without a policy bid their target.
         seed: the days they live through: arrivals, weather, luck. Same seed, same luck, whatever the policies do.
-        engine: "compiled" plays requests in blocks, "events" makes each request a SimPy process.
+        engine: "compiled" plays requests in blocks, "events" makes each request a SimPy process; `shards.Sharded` splits users
+            over several places.
         journal: a folder for logs of requests, impressions and events (Parquet), or `Logs` for more of them; None: no log.
         record: a campaign for which to keep what a clairvoyant needs (see `agents.hindsight`); None: nobody.
 
@@ -63,13 +64,14 @@ class World:
         scenario: Scenario,
         policies: Mapping[str, Policies] | None = None,
         seed: int = 0,
-        engine: Literal["compiled", "events"] = "compiled",
+        engine: Literal["compiled", "events"] | Callable[[Clock, Exchange], Engine] = "compiled",
         journal: str | Path | Logs | None = None,
         record: int | str | None = None,
     ) -> None:
         if not isinstance(scenario, Scenario):
             raise MarketError(f"a world is made from a Scenario, not from {scenario!r}")
-        if engine not in ENGINES:
+        make = ENGINES.get(engine) if isinstance(engine, str) else engine
+        if not callable(make):
             raise MarketError(f"there is no engine {engine!r}; known are {' and '.join(ENGINES)}")
         if (given := whole(seed)) is None or given < 0:
             raise MarketError(f"a seed is a whole number from 0 up, not {seed!r}")
@@ -103,7 +105,7 @@ class World:
         self._round: OpenRound | None = None  # of an open seat that must be decided
         self.calls_others = any(not holding.is_open for roster in self._rosters for holding in roster.holdings)
         self._over: simpy.Event | None = None  # the end of the last day, once it has been waited for
-        self._engine: Engine = ENGINES[engine](self.env, self._exchange)
+        self._engine = make(self.env, self._exchange)
 
     # What is read
 

@@ -16,8 +16,8 @@ FOLDERS = ("simulator", "agents", "envs", "benchmarks")
 # The floors of each folder, from the ground up, folders and files: none imports of a later one.
 FLOORS = {
     "simulator": (
-        "core", "scenario", "population", "requests", "response", "delivery", "market", "engine", "books", "seats", "replay",
-        "world",
+        "core", "scenario", "population", "requests", "response", "delivery", "market", "engine", "shards", "books", "seats",
+        "replay", "world",
     ),
     "agents": ("splits", "parameters", "objectives", "provenance", "bidding", "compute", "hindsight", "learning", "catalogue"),
     "envs": ("frames", "figure", "window", "shell", "together", "base", "bid_frame", "bidding", "compute", "vector"),

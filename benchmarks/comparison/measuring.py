@@ -1,4 +1,4 @@
-"""Plays what a suite compares: rows are measured, kept in a store, and found again; in one process or in several."""
+"""Plays what a suite compares: rows are measured, kept in a store, and found again; by whatever crew."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ...simulator.core.errors import MarketError
 from ...simulator.scenario.tree import Scenario
 from .store import Store, code_version, reads, source_digest
 from .suite import Case, Results, Run, Suite, Yardstick
-from .workers import results
+from .workers import HERE, Crew
 
 
 class Trial(NamedTuple):
@@ -106,7 +106,7 @@ def perform(task: Task) -> Measured:
     return Measured(outcome, reads(policy) | late)
 
 
-def measure(tasks: Sequence[Task], store: Store, jobs: int, advance: Callable[[], None]) -> list[Outcome]:
+def measure(tasks: Sequence[Task], store: Store, crew: Crew, advance: Callable[[], None]) -> list[Outcome]:
     """What every task gives, from the store where it is known; what is new is stored as soon as it is known."""
     _policy.cache_clear()  # a policy that was made for an earlier comparison may hold what a file held then
     found: dict[int, Outcome] = {}
@@ -115,7 +115,7 @@ def measure(tasks: Sequence[Task], store: Store, jobs: int, advance: Callable[[]
             found[place] = known
             advance()
     missing = [place for place in range(len(tasks)) if place not in found]
-    for number, measured in results(perform, [tasks[place] for place in missing], jobs):
+    for number, measured in crew.results(perform, [tasks[place] for place in missing]):
         found[missing[number]] = measured.outcome
         write(store, tasks[missing[number]], measured)
         advance()
@@ -153,7 +153,7 @@ def run(
     split: Split = "test",
     skip: int = 0,
     mix: str | None = None,
-    jobs: int = 1,
+    crew: Crew = HERE,
     store: Store | None = None,
 ) -> Results:
     """Plays every policy on every case, and finds static hindsight. Calls `advance` after each of `steps(...)` steps.
@@ -166,7 +166,7 @@ def run(
         split: whose days.
         skip: how many of them to leave out first.
         mix: who the rivals are, of the suite's mixes; None: its first.
-        jobs: processes that share the work; the results are the same.
+        crew: who does the work; the results are the same.
         store: where rows are kept and looked for.
 
     Raises:
@@ -176,7 +176,7 @@ def run(
     chosen = suite.cases(scenario, seeds, split, skip)
     members = {label: joined(suite.seat, text) for label, text in policies.items()}
     everyone = [spec for specs in members.values() for spec in specs]
-    by_spec, yardsticks = _measured(suite, scenario, "run", everyone, chosen, advance, mix, jobs, store)
+    by_spec, yardsticks = _measured(suite, scenario, "run", everyone, chosen, advance, mix, crew, store)
     runs = {
         label: [_average(of_case) for of_case in zip(*(by_spec[spec] for spec in specs), strict=True)]
         for label, specs in members.items()
@@ -210,19 +210,19 @@ def shares(
     advance: Callable[[], None] = lambda: None,
     *,
     mix: str | None = None,
-    jobs: int = 1,
+    crew: Crew = HERE,
     store: Store | None = None,
 ) -> dict[str, float]:
     """The mean share of static hindsight of each policy, as the catalogue reads it, for a search; the rest as in `run`."""
     chosen, mix = suite.cases(scenario, days, split), chosen_mix(suite, mix)
-    by_spec, yardsticks = _measured(suite, scenario, "trial", policies, chosen, advance, mix, jobs, store)
+    by_spec, yardsticks = _measured(suite, scenario, "trial", policies, chosen, advance, mix, crew, store)
     best = np.array([y.score for y in yardsticks])
     return {spec: float(np.mean(np.array([trial.score for trial in trials]) / best)) for spec, trials in by_spec.items()}
 
 
 def _measured(
     suite: Suite[Any], scenario: Scenario, kind: str, policies: Iterable[str], chosen: Sequence[Case],
-    advance: Callable[[], None], mix: str, jobs: int, store: Store | None,
+    advance: Callable[[], None], mix: str, crew: Crew, store: Store | None,
 ) -> tuple[dict[str, list[Any]], list[Yardstick]]:  # fmt: skip
     """The rows of each policy, and static hindsight, in the order of the cases."""
     sources = {spec: source_digest(make_policy(suite.seat, spec)) for spec in dict.fromkeys(policies)}
@@ -230,7 +230,7 @@ def _measured(
     for case in chosen:
         tasks += [Task(suite, scenario, mix, case, spec, source, kind) for spec, source in sources.items()]
         tasks.append(Task(suite, scenario, mix, case, None, "", "hindsight"))
-    outcomes = measure(tasks, Store() if store is None else store, jobs, advance)
+    outcomes = measure(tasks, Store() if store is None else store, crew, advance)
     by_spec: dict[str | None, list[Any]] = {}
     for task, outcome in zip(tasks, outcomes, strict=True):
         by_spec.setdefault(task.policy, []).append(outcome)

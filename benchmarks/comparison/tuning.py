@@ -23,6 +23,7 @@ from ...simulator.scenario.tree import Scenario
 from . import measuring
 from .store import Store, code_version
 from .suite import Suite
+from .workers import HERE, Crew
 
 FINALISTS = 6  # configurations that meet again on validation days, beside the policy as given
 MOST = 100_000  # configurations of a policy
@@ -91,7 +92,7 @@ def tune(
     store: Store,
     *,
     mix: str | None = None,
-    jobs: int = 1,
+    crew: Crew = HERE,
     advance: Callable[[], None] = lambda: None,
 ) -> dict[str, Tuned]:
     """Searches the space of each policy, on `days` training days and as many validation days.
@@ -101,7 +102,7 @@ def tune(
     """
 
     def scores(tried: Sequence[str], split: Split) -> dict[str, float]:
-        return measuring.shares(suite, scenario, tried, days, split, advance, mix=mix, jobs=jobs, store=store)
+        return measuring.shares(suite, scenario, tried, days, split, advance, mix=mix, crew=crew, store=store)
 
     out = {}
     for spec in specs:

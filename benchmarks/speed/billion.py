@@ -19,7 +19,7 @@ from ...simulator.core.errors import InvariantError, MarketError
 from ...simulator.requests.traffic import Intensity
 from ...simulator.scenario.tree import Scenario
 from ...simulator.world import World
-from ..comparison.workers import results
+from ..comparison.workers import Crew
 from .footprint import peak_of_this_process
 from .stopwatch import Measure, processor_seconds
 
@@ -114,11 +114,11 @@ def digest(ledger: Ledger) -> str:
     return state.hexdigest()
 
 
-def play_side_by_side(tasks: Sequence[Task], jobs: int, advance: Callable[[], None] | None = None) -> Run:
-    """Plays days in so many processes; `advance()` is called after each."""
-    begun = time.perf_counter()
-    days = list(_told(results(play, tasks, jobs), advance))
-    return Run(sorted(days), time.perf_counter() - begun, jobs)
+def play_side_by_side(tasks: Sequence[Task], crew: Crew, advance: Callable[[], None] | None = None) -> Run:
+    """Has a crew play days; `advance()` is called after each."""
+    size, begun = crew.size, time.perf_counter()
+    days = list(_told(crew.results(play, tasks), advance))
+    return Run(sorted(days), time.perf_counter() - begun, size)
 
 
 def _told(days: Iterator[tuple[int, Day]], advance: Callable[[], None] | None) -> Iterator[Day]:
@@ -167,13 +167,13 @@ def tasks_to_check(tasks: Sequence[Task]) -> Sequence[Task]:
 
 
 def measured(
-    tasks: Sequence[Task], again: Sequence[Task], jobs: int, advance: Callable[[], None] | None = None
+    tasks: Sequence[Task], again: Sequence[Task], crew: Crew, advance: Callable[[], None] | None = None
 ) -> list[Measure]:
-    """Plays all days in so many processes, then some of them again, and tells of it; `advance()` is called after each.
+    """Has a crew play all days, then plays some of them again, and tells of it; `advance()` is called after each.
 
     Before the clock starts a short day is played here, so that what it takes is compiled once, and found by all.
     """
     play(Task(tasks[0].scenario.override({"traffic.requests_per_day": 1_000}), 0))
-    run = play_side_by_side(tasks, jobs, advance)
+    run = play_side_by_side(tasks, crew, advance)
     check(run, again, advance)
     return measures(run, len(again))

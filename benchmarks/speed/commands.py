@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -13,18 +14,20 @@ from ...simulator.scenario.tree import Scenario
 from ..output.progress import progress
 
 
-def command(console: Console, asked: dict[str, bool], as_json: bool, out: Path) -> None:
+def command(console: Console, asked: dict[str, bool], as_json: bool, out: Path, ray: str | None) -> None:
     """Measures what is asked for, by its flag; with none, everything that is held against a figure.
 
     Raises:
-        MarketError: if more than one is asked for.
+        MarketError: if more than one is asked for, or Ray for anything but a thousand million auctions.
     """
     chosen = [flag for flag, given in asked.items() if given]
     if len(chosen) > 1:
         together = " and ".join(f"--{flag}" for flag in chosen)
         raise MarketError(f"{together} are measurements of their own, which would disturb each other: ask for one")
+    if ray is not None and chosen != ["billion"]:
+        raise MarketError("--ray shares the work of --billion; other measurements are of this machine")
     kinds: dict[str, Callable[[Console, bool, Path], None]] = {
-        "quick": _quick, "stages": _stages, "billion": _billion, "curves": _curves,
+        "quick": _quick, "stages": _stages, "billion": partial(_billion, ray=ray), "curves": _curves,
     }  # fmt: skip
     kinds.get(chosen[0] if chosen else "", _all)(console, as_json, out)
 
@@ -48,13 +51,15 @@ def _throughput(console: Console, as_json: bool, quick: bool) -> None:
         console.print(throughput.table(found, "Speed: processor time, best of several"))
 
 
-def _billion(console: Console, as_json: bool, out: Path) -> None:
+def _billion(console: Console, as_json: bool, out: Path, ray: str | None) -> None:
+    from ..comparison.workers import hired
     from . import billion, throughput
 
     days = billion.days_for(Scenario.preset("bidding"), billion.AUCTIONS)
     again = billion.tasks_to_check(days)
-    with progress("days, then some of them again", len(days) + len(again)) as advance:
-        found = billion.measured(days, again, billion.cores(), advance)
+    jobs = billion.cores() if ray is None else 1  # Ray has its own number
+    with hired(jobs, ray) as crew, progress("days, then some of them again", len(days) + len(again)) as advance:
+        found = billion.measured(days, again, crew, advance)
     if as_json:
         print(json.dumps(throughput.to_json(found), indent=2))
     else:

@@ -13,9 +13,9 @@ from .errors import MarketError
 HOUR_US = 3_600_000_000
 
 # Priorities at one instant: the answer of an open seat, the end of a tick, SimPy's own events (0 and 1: control), the funnel's
-# index, which takes in what control has changed, the end of a run, arrivals. Ticks end before control, so that what a process does
-# when a tick or day begins belongs to that one, however long ago it was scheduled. Before arrivals come free servers for those who
-# wait, requests that complete, and others that leave.
+# index, which takes in what control has changed, the end of a run, arrivals. Ticks end before control, so that what a process
+# does when a tick or day begins belongs to that one, however long ago it was scheduled. Before arrivals come free servers for
+# those who wait, requests that complete, and others that leave.
 ANSWER, TICK, INDEX, END, GRANT, DONE, LEAVE, ARRIVAL = -2, -1, 500, 1_000, 2_000, 3_000, 4_000, 1_000_000
 
 

@@ -19,7 +19,7 @@ from ..market.market import Market
 from ..population.rates import Context, best_ads, new_rates
 from ..requests.sessions import Planner, ticks_before
 from ..requests.surfaces import Contexts
-from ..requests.traffic import Intensity, arrive, place_anew
+from ..requests.traffic import WHOLE, Intensity, Share, arrive, place_anew
 from ..requests.worth import TierLifts
 from ..response.memory import with_room_for_exposures
 from ..response.visits import new_visits, with_evening_before, with_room_for_sessions
@@ -47,10 +47,10 @@ class Blocks:
     block's first request and the places from and up to which they are.
     """
 
-    def __init__(self, scenario: Scenario, market: Market, seed: int) -> None:
+    def __init__(self, scenario: Scenario, market: Market, seed: int, share: Share = WHOLE) -> None:
         self.scenario, self.market, keys = scenario, market, stream_keys(seed)
         before = 0 if scenario.sessions is None else ticks_before(scenario.sessions, scenario.tick_us)
-        self._intensity = Intensity.of(scenario, seed, before)
+        self._intensity = Intensity.of(scenario, seed, before, share)
         self._planner: Planner | None = None
         visits = new_visits(scenario.sessions, len(market.users.segment))
         if scenario.sessions is not None:
@@ -81,10 +81,11 @@ class Blocks:
         self._epochs, self._draws = np.zeros(CHUNK), np.zeros((3, CHUNK))
         self._draw: Callable[..., float] | None = None  # `arrive`, compiled
         self._sum = 0.0
-        self._counted = 0  # requests whose rates are added up
+        self._first = self._counted = share.first  # requests whose rates are added up
+        self.state.control[[NEXT, BASE, SCORED]] = share.first
         self.on_block: list[Callable[[], None]] = []
         self.on_fill: list[Callable[[int, int, int], None]] = []
-        self._drawn = 0  # requests drawn: the end of the block under way
+        self._drawn = share.first  # the end of the block under way
 
     @property
     def state(self) -> State:
@@ -95,6 +96,11 @@ class Blocks:
     def queue(self) -> Queue | None:
         """Requests that wait for servers or are served; None where there are no servers."""
         return None if self.line is None else self.line.value
+
+    @property
+    def drawn(self) -> bool:
+        """Whether there has been a block."""
+        return self._drawn > self._first
 
     def rate_next(self) -> None:
         """Rates more requests, those of the next block when this one is rated; called when the last rated one is played."""
@@ -118,7 +124,7 @@ class Blocks:
             before()
         state, control = self.state, self.state.control
         first = self._drawn
-        now = int(state.block.times[CHUNK - 1]) if first else 0
+        now = int(state.block.times[CHUNK - 1]) if self.drawn else 0
         if self._planner is not None:
             oldest = self._oldest_session(self._planner)
             self._planner.next_block(self._intensity, now, *self._plan())
@@ -246,7 +252,7 @@ class Blocks:
         self._intensity = self._intensity.scaled(now, times)
         block, control = self.state.block, self.state.control
         base, start = int(control[BASE]), int(control[NEXT] - control[BASE])
-        if not control[SCORED]:
+        if not self.drawn:
             return None
         if self._planner is None:
             place_anew(now, self._epochs[start:], block.times[start:CHUNK], *self._intensity)

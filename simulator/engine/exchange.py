@@ -21,6 +21,7 @@ from ..delivery.queue import Queue
 from ..delivery.rotation import find_ad, set_shares
 from ..market.market import Market
 from ..population.campaigns import demand_weather
+from ..requests.traffic import WHOLE, Share
 from ..scenario.delivery import Quotas
 from ..scenario.forecast import day_ahead
 from ..scenario.tree import Scenario
@@ -36,12 +37,12 @@ class Exchange:
     """One market under way: `state` is what the kernels see; the rest is what Python needs between two calls.
 
     `on_scores` asks for offers, from a place of the block on; `on_fault` may say why a campaign's rule bid what is not allowed,
-    and raises. K campaigns.
+    and raises; `on_surge` is told of time and factor. K campaigns.
     """
 
-    def __init__(self, scenario: Scenario, market: Market, seed: int) -> None:
+    def __init__(self, scenario: Scenario, market: Market, seed: int, share: Share = WHOLE) -> None:
         self.scenario, self.market, self.seed = scenario, market, seed
-        self.blocks = Blocks(scenario, market, seed)
+        self.blocks = Blocks(scenario, market, seed, share)
         self.addressed, self.line = self.blocks.addressed, self.blocks.line
         self.forecast = day_ahead(scenario)
         table = market.campaigns
@@ -56,6 +57,7 @@ class Exchange:
         self.fleet: Fleet | None = None  # where there are servers
         self.on_scores: list[Callable[[int], None]] = []
         self.on_fault: list[Callable[[int], None]] = []
+        self.on_surge: list[Callable[[int, float], None]] = []
         self.presence = Presence(self.state.terms.active, self.forecast.shares, scenario.tick_us)
         self._refresh = entry(refresh, self.multiplier, self.target, self.offer_bound, self.blocks.rate_bound, self.addressed)
         self._cap_all = entry(cap_all, self.addressed)
@@ -88,7 +90,10 @@ class Exchange:
 
     def surge(self, now: int, factor: float) -> None:
         """Multiplies all traffic from now on; see `Blocks.surge`."""
-        if (start := self.blocks.surge(now, factor)) is None:
+        start = self.blocks.surge(now, factor)
+        for told in self.on_surge:
+            told(now, factor)
+        if start is None:
             return
         for ask in self.on_scores if len(self.state.bids.offer) else ():
             ask(start)

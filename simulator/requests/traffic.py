@@ -38,6 +38,16 @@ def traffic_weather(scenario: Scenario, seed: int, day: int) -> NDArray[np.float
     return factors
 
 
+class Share(NamedTuple):
+    """The part of a market's traffic that is played in one place."""
+
+    of: NDArray[np.float64]  # (ticks,) of the requests of each tick of the day; or (1,) of all
+    first: int  # number of its first request
+
+
+WHOLE = Share(np.ones(1), 0)
+
+
 class Intensity(NamedTuple):
     """A piecewise constant intensity: from time[j] on, rate[j] requests a microsecond; `total[j]` expected before it."""
 
@@ -46,12 +56,16 @@ class Intensity(NamedTuple):
     rate: NDArray[np.float64]
 
     @classmethod
-    def of(cls, scenario: Scenario, seed: int, before: int = 0) -> Intensity:
-        """The intensity of every tick of the horizon, and of so many ticks `before` it, without weather; after it, none."""
+    def of(cls, scenario: Scenario, seed: int, before: int = 0, share: Share = WHOLE) -> Intensity:
+        """The intensity of every tick of the horizon, and of so many ticks `before` it, without weather; after it, none.
+
+        Of all requests, or of a `share` of them, which the same weather has.
+        """
         shares = day_shares(scenario.traffic.curve, scenario.ticks_per_day)
         earlier = shares[np.arange(-before, 0) % shares.size]
         of_days = [shares * traffic_weather(scenario, seed, day) for day in range(scenario.days)]
         expected = scenario.traffic.requests_per_day * np.concatenate([earlier, *of_days])
+        expected *= share.of[np.arange(-before, expected.size - before) % share.of.size]
         rate = np.append(expected / scenario.tick_us, 0.0)
         time = np.arange(-before, rate.size - before, dtype=np.int64) * scenario.tick_us
         return cls(time, _totals(time, rate, 0.0), rate)

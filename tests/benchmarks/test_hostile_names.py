@@ -163,6 +163,13 @@ def test_quotas(command, tmp_path, texts):
     assert any(MARKET in text for text in texts)
 
 
+def test_scale(command, tmp_path, texts):
+    market().save(tmp_path / "m.yaml")
+    out = command("scale", "--scenario", "m.yaml", "--days", "3", "--shards", "2", "--out", OUT)
+    assert f"figure: {OUT}/scale.png" in out
+    assert any(MARKET in text for text in texts)
+
+
 def test_replay(command, tmp_path):
     dice = np.random.default_rng(0)
     rows = zip(dice.random(300) < 0.2, dice.integers(1, 300, 300), dice.random(300) * 0.2, strict=True)
@@ -181,5 +188,5 @@ def test_train(command, tmp_path):
 
 def test_every_command_is_here():
     """What is left out takes no names; realism takes a folder alone, and prints it as all others do."""
-    tested = {"simulate", "bench", "tune", "quotas", "replay", "train"}
+    tested = {"simulate", "bench", "tune", "quotas", "scale", "replay", "train"}
     assert set(COMMANDS) - tested == {"speed", "theory", "realism", "warm", "demo"}

@@ -16,6 +16,7 @@ from adarena.benchmarks.comparison import measuring
 from adarena.benchmarks.comparison import store as stores
 from adarena.benchmarks.comparison.store import Store, source_digest
 from adarena.benchmarks.comparison.suite import Case
+from adarena.benchmarks.comparison.workers import HERE, Processes
 from adarena.benchmarks.suites.bidding import BIDDING
 from adarena.simulator import MarketError, Scenario
 
@@ -54,7 +55,7 @@ def score(spec: str, kept: Store, jobs: int = 1, case: Case = CASE) -> float:
     """What the suite says of a policy on a case, measured or found."""
     task = measuring.Task(BIDDING, TINY, "mixed", case, spec, source_digest(make_policy("bidding", spec)), "trial")
     tasks = [task] if jobs == 1 else [task, task._replace(policy="fixed", source="")]
-    return measuring.measure(tasks, kept, jobs, lambda: None)[0].score
+    return measuring.measure(tasks, kept, Processes(jobs), lambda: None)[0].score
 
 
 def elsewhere(spec: str) -> float:
@@ -64,11 +65,12 @@ from adarena.agents.catalogue import make_policy
 from adarena.benchmarks.comparison import measuring
 from adarena.benchmarks.comparison.store import Store, source_digest
 from adarena.benchmarks.comparison.suite import Case
+from adarena.benchmarks.comparison.workers import HERE
 from adarena.benchmarks.suites.bidding import BIDDING
 from adarena.simulator import Scenario
 source = source_digest(make_policy("bidding", {spec!r}))
 task = measuring.Task(BIDDING, Scenario.named("tiny"), "mixed", Case{tuple(CASE)}, {spec!r}, source, "trial")
-print(repr(measuring.measure([task], Store(), 1, lambda: None)[0].score))
+print(repr(measuring.measure([task], Store(), HERE, lambda: None)[0].score))
 """
     environment = {**os.environ, "PYTHONPATH": str(ROOT / ".typings")}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
@@ -397,7 +399,7 @@ def test_a_source_that_changes_between_hashing_and_loading_ends_the_comparison(f
     task = measuring.Task(BIDDING, TINY, "mixed", CASE, spec, source_digest(make_policy("bidding", spec)), "trial")
     write(edit)
     with pytest.raises(MarketError, match=r"mine\.py:Mine has changed on disk while it was being compared"):
-        measuring.measure([task], Store(), 1, lambda: None)
+        measuring.measure([task], Store(), HERE, lambda: None)
 
 
 def test_policies_of_this_package_depend_on_nothing_else(folder):

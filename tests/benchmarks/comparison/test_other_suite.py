@@ -16,6 +16,7 @@ from adarena.benchmarks import commands, suites
 from adarena.benchmarks.comparison import measuring, page, plots, report, tuning
 from adarena.benchmarks.comparison.store import Store
 from adarena.benchmarks.comparison.suite import Case, Yardstick
+from adarena.benchmarks.comparison.workers import HERE
 from adarena.simulator import MarketError, PolicyError, Scenario
 
 TINY = Scenario.named("tiny")
@@ -100,7 +101,7 @@ def test_the_commands_take_it_with_its_own_defaults(toy: Toy, tmp_path: Path):  
     assert suite is toy
     out, folder = tmp_path / "t.yaml", tmp_path / "b"
     folder.mkdir()
-    terms = commands.Terms(rivals=None, jobs=1, command="adarena tune toy")
+    terms = commands.Terms(rivals=None, crew=HERE, command="adarena tune toy")
     commands.tune(console, suite, TINY, (), 20, 4, out, terms)
     content = yaml.safe_load(out.read_text())
     assert (content["suite"], content["rivals"]) == ("toy", "alone")

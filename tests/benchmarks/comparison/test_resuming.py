@@ -15,7 +15,7 @@ from adarena.agents.catalogue import make_policy
 from adarena.benchmarks.comparison import measuring, report
 from adarena.benchmarks.comparison import store as stores
 from adarena.benchmarks.comparison.store import Store, source_digest
-from adarena.benchmarks.comparison.workers import results
+from adarena.benchmarks.comparison.workers import HERE, Processes
 from adarena.benchmarks.suites.bidding import BIDDING
 from adarena.simulator import MarketError, PolicyError, Scenario
 from adarena.simulator.core.disk import write
@@ -29,6 +29,7 @@ import sys
 from pathlib import Path
 from adarena.benchmarks.comparison import measuring, report
 from adarena.benchmarks.comparison.store import Store
+from adarena.benchmarks.comparison.workers import Processes
 from adarena.simulator.core.disk import write
 from adarena.benchmarks.suites.bidding import BIDDING
 from adarena.simulator import Scenario
@@ -37,7 +38,7 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1])
     scenario = Scenario.preset("bidding-small").override({SMALL})
     with Store(folder / "results.sqlite") as store:
-        found = measuring.run(BIDDING, scenario, {LABELS}, 6, jobs=int(sys.argv[2]), store=store)
+        found = measuring.run(BIDDING, scenario, {LABELS}, 6, crew=Processes(int(sys.argv[2])), store=store)
     write(folder / "summary.json", report.as_json(report.summary(found, report.estimates(found, "fixed"), "fixed")))
 """
 
@@ -114,7 +115,7 @@ def test_a_row_is_found_only_by_what_made_it(scenario, monkeypatch):
     case = BIDDING.cases(scenario, 1)[0]
     task = measuring.Task(BIDDING, scenario, "mixed", case, "pid", "", "run")
     kept = Store()
-    measuring.measure([task], kept, 1, lambda: None)
+    measuring.measure([task], kept, HERE, lambda: None)
     others = [
         task._replace(scenario=scenario.override(["auction.slots=2"])),
         task._replace(rivals="pid"),
@@ -186,7 +187,7 @@ def test_a_file_that_holds_something_else_is_refused(tmp_path, content):
 def test_an_error_of_a_worker_is_the_errors_sentence(scenario):
     task = measuring.Task(BIDDING, scenario, "mixed", BIDDING.cases(scenario, 1)[0], "pid:kq=1", "", "run")
     with pytest.raises(PolicyError, match="kq"):
-        list(results(measuring.perform, [task, task], jobs=2))
+        list(Processes(2).results(measuring.perform, [task, task]))
 
 
 def test_a_row_is_written_once(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from adarena.agents.bidding.pid import PID
+from adarena.benchmarks.comparison.workers import HERE, Processes
 from adarena.benchmarks.speed import billion
 from adarena.simulator import InvariantError, MarketError, Scenario, World
 
@@ -13,7 +14,7 @@ TINY = Scenario.preset("tiny")
 
 def test_days_side_by_side_have_the_bytes_of_days_one_by_one() -> None:
     tasks = billion.days_for(TINY, 40_000)
-    alone, together = (billion.play_side_by_side(tasks, jobs) for jobs in (1, 2))
+    alone, together = (billion.play_side_by_side(tasks, Processes(jobs)) for jobs in (1, 2))
     assert [day.seed for day in together.days] == list(range(len(tasks)))
     assert [(day.seed, day.auctions, day.digest) for day in together.days] == [
         (day.seed, day.auctions, day.digest) for day in alone.days
@@ -26,7 +27,7 @@ def test_days_side_by_side_have_the_bytes_of_days_one_by_one() -> None:
 
 def test_as_many_auctions_as_asked_for_and_hardly_more() -> None:
     tasks = billion.days_for(TINY, 40_000)
-    run = billion.play_side_by_side(tasks, 1)
+    run = billion.play_side_by_side(tasks, HERE)
     assert run.auctions >= 40_000
     assert sum(day.auctions for day in run.days[:-1]) < 40_000 + 2 * billion.SLACK * 200
     with pytest.raises(MarketError, match="at least one auction is played, not 0"):
@@ -35,7 +36,7 @@ def test_as_many_auctions_as_asked_for_and_hardly_more() -> None:
 
 def test_a_ledger_that_differs_by_a_bit_is_found() -> None:
     tasks = billion.days_for(TINY, 5_000)
-    run = billion.play_side_by_side(tasks, 1)
+    run = billion.play_side_by_side(tasks, HERE)
     world = World(TINY, {"bidding": PID()}, seed=1)
     world.run()
     assert billion.digest(world.ledger) == run.days[1].digest
@@ -51,7 +52,7 @@ def test_a_ledger_that_differs_by_a_bit_is_found() -> None:
 def test_what_is_told() -> None:
     tasks, advanced = billion.days_for(TINY, 5_000), []
     again = billion.tasks_to_check(tasks)
-    found = {m.name: m for m in billion.measured(tasks, again, 1, lambda: advanced.append(1))}
+    found = {m.name: m for m in billion.measured(tasks, again, HERE, lambda: advanced.append(1))}
     assert len(advanced) == len(tasks) + len(again)
     assert [task.seed for task in again] == [0, len(tasks) - 1]
     by_clock, by_processor = (found[f"auctions by {what}"].value for what in ("the clock", "processor time"))
