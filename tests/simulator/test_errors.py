@@ -119,7 +119,10 @@ def test_settings_that_are_wrong(change: dict[str, Any], words: tuple[str, ...])
         (lambda: Flight(first_day=-1, end_day=2), ("first_day", "-1")),
         (lambda: Scenario(dayz=3), ("scenario", "'dayz'", "did you mean 'days'")),  # type: ignore[call-arg]
         (lambda: Scenario.preset("tiney"), ("'tiney'", "did you mean 'tiny'")),
-        (lambda: Scenario.preset("zzz"), ("'zzz'", "known are bidding, bidding-small, bidding-tcpa, coldstart, feed", "queue")),
+        (
+            lambda: Scenario.preset("zzz"),
+            ("'zzz'", "known are bidding, bidding-small, bidding-tcpa, coldstart, compute-small, feed", "queue"),
+        ),
         (lambda: Scenario.preset("uniform", bidders=0), ("bidders", "0", "from 1 up")),
         (lambda: Scenario.preset("uniform", bidders="two"), ("bidders", "'two'")),  # type: ignore[arg-type]
         (lambda: Scenario.preset("tiny", bidders=3), ("'tiny'", "'bidders'")),
