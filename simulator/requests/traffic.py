@@ -106,6 +106,28 @@ def pick(segment_draw: Any, user_draw: Any, share: Any, segment_start: Any, alia
 
 
 @inlined
+def pick_all(
+    segment_draw: Any, user_draw: Any, share: Any, segment_start: Any, alias_share: Any, alias_user: Any, users: Any
+) -> None:
+    """The users whom `pick` finds for the draws of one tick, (n,) each; what is left in `user_draw` are Walker's coins.
+
+    No place depends on a branch: half of those were mispredicted, after waiting for what they depended on.
+    """
+    users[:] = 0
+    for s in range(share.size - 1):
+        edge = share[s]
+        for j in range(users.size):
+            users[j] += np.int64(segment_draw[j] >= edge)
+    for j in range(users.size):
+        low, high = segment_start[users[j]], segment_start[users[j] + 1]
+        at = user_draw[j] * (high - low)
+        users[j], user_draw[j] = low + np.int64(at), at - np.int64(at)
+    for j in range(users.size):
+        place, other = users[j], alias_user[users[j]]
+        users[j] = other + np.int64(user_draw[j] < alias_share[place]) * (place - other)
+
+
+@inlined
 def user_of(
     keys: Any, number: Any, tick: Any, segment_share: Any, segment_start: Any, alias_share: Any, alias_user: Any
 ) -> Any:
@@ -138,14 +160,17 @@ def arrive(
     knot = 0
     for j in range(epochs.size):
         times[j], knot = place(epochs[j], now, knot, time, total, rate)
-    tick, tick_end = 0, np.int64(-1)
-    ticks = segment_share.shape[0]
-    for j in range(epochs.size):
-        if times[j] >= tick_end and times[j] != NEVER:
-            tick = times[j] // tick_us % ticks
-            tick_end = (times[j] // tick_us + 1) * tick_us
-        who = segment_share[tick], segment_start, alias_share, alias_user
-        users[j] = pick(segment_draw[j], user_draw[j], *who)
+    tick, first_of_tick, ticks = np.int64(0), 0, segment_share.shape[0]
+    while first_of_tick < epochs.size:  # behind them are columns of requests that wait
+        came, end = times[first_of_tick], first_of_tick + 1
+        tick_end = NEVER
+        if came != NEVER:
+            tick, tick_end = came // tick_us % ticks, (came // tick_us + 1) * tick_us
+        while end < epochs.size and (times[end] < tick_end or times[end] == came):
+            end += 1
+        its = slice(first_of_tick, end)
+        pick_all(segment_draw[its], user_draw[its], segment_share[tick], segment_start, alias_share, alias_user, users[its])
+        first_of_tick = end
     return sum_before
 
 

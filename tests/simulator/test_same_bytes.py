@@ -157,10 +157,10 @@ KINDS = {**{name: lambda name=name: market(name) for name in CHANGES}, "by reque
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_what_it_was(kind: str) -> None:
-    kept = json.loads(KEPT.read_text())
-    if MACHINE not in kept:
-        pytest.skip("no digests are kept of this processor with these versions of NumPy and Numba")
-    assert KINDS[kind]() == kept[MACHINE][kind]
+    kept = json.loads(KEPT.read_text()).get(MACHINE, {})
+    if kind not in kept:
+        pytest.skip("no digest is kept of this kind, on this processor with these versions of NumPy and Numba")
+    assert KINDS[kind]() == kept[kind]
 
 
 if __name__ == "__main__":
