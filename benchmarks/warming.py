@@ -55,9 +55,10 @@ def step_environment(name: str) -> None:
 
 def decide(name: str) -> None:
     """The first decisions of the policies that a suite compares."""
-    scenario = Scenario.preset("tiny")
-    for policy in suite(name).compared:
-        World(scenario, {suite(name).seat: make_policy(suite(name).seat, policy)}).run(2 * scenario.tick_us)
+    compared = suite(name)
+    scenario = Scenario.named(compared.scenario).override({"traffic.requests_per_day": REQUESTS})
+    for policy in compared.compared:
+        World(scenario, {compared.seat: make_policy(compared.seat, policy)}).run(2 * scenario.tick_us)
 
 
 def bid_on_a_log() -> None:

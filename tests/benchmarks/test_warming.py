@@ -11,6 +11,9 @@ import numba
 import pytest
 from places import ROOT
 
+from adarena import ENVIRONMENTS
+from adarena.benchmarks import warming
+from adarena.benchmarks.suites import SUITES
 from adarena.simulator import Scenario, World
 from adarena.simulator.scenario.tree import PRESETS
 
@@ -82,3 +85,13 @@ def test_the_first_step_compiles_few_kernels(tmp_path: Path) -> None:
     """Each once: sixteen, of which none is for arguments of a second kind."""
     made, kinds = map(int, fresh(FIRST_STEP, tmp_path))
     assert made == kinds <= 16
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_policies_of_every_suite_are_warmed_on_its_own_market(name: str) -> None:
+    warming.decide(name)
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_every_environment_is_warmed(name: str) -> None:
+    warming.step_environment(name)
