@@ -106,10 +106,17 @@ def _number(axes: Axes, panel: Panel, low: float, high: float, hours: float) -> 
         axes.yaxis.set_minor_formatter(NullFormatter())
     else:
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:.0%}" if panel.form.endswith("%}") else f"{y:.3g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _written(y, panel)))
     axes.tick_params(labelleft=panel.scaled)
     room = (high / low) ** 0.04 if panel.logarithmic else 0.0
     axes.set_ylim(low / room if room else low, high * room if room else high)
+
+
+def _written(y: float, panel: Panel) -> str:
+    """A number along an axis; large ones in thousands, so that they leave room for what they are of."""
+    if panel.form.endswith("%}"):
+        return f"{y:.0%}"
+    return f"{y / 1000:,.3g}k" if abs(y) >= 1000 else f"{y:.3g}"
 
 
 def _line(numbers: Floats, hours: Floats) -> tuple[Floats, Floats]:
