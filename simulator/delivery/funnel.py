@@ -27,7 +27,7 @@ from .index import Lists
 from .stages import StageView, channels
 from .winnow import winnow
 
-BATCH = 64  # the most requests in a batch, a divisor of every block
+BATCH = 64  # requests whose candidates are found together, in one batch or in several; a divisor of every block
 CACHED_DEPTH = 32  # so many ads for each that is cached are looked at
 BATCH_BYTES = 1 << 22  # of scores that are looked through together: they should stay in the cache
 
@@ -150,7 +150,7 @@ class Winnow:
         """Candidates of the requests of a block from place `start` on; rows of `rate`, `ad` and `who`, columns by place.
 
         `users` are those of the whole block, `context` what comes with them, `seen` what they have seen (None: nothing). `end`
-        is a multiple of `batch` at which to stop; None: the block's.
+        is a multiple of BATCH at which to stop; None: the block's.
         """
         for low in range(start // self.batch * self.batch, users.size if end is None else end, self.batch):
             batch = slice(low, low + self.batch)

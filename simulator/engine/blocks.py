@@ -13,7 +13,7 @@ from ..core.chance import stream_keys
 from ..core.compiled import entry
 from ..core.errors import MarketError
 from ..core.numeric import real
-from ..delivery.funnel import Seen, Trace, Winnow
+from ..delivery.funnel import BATCH, Seen, Trace, Winnow
 from ..delivery.queue import Demands, Queue, moved, new_queue, price, widened, with_columns
 from ..market.market import Market
 from ..population.rates import Context, best_ads, new_rates
@@ -69,6 +69,7 @@ class Blocks:
             tiers = int(market.users.tier.max()) + 1
             self.line = Addressed(new_queue(scenario.serving, scenario.funnel, tiers, rows))
             self._demands = Demands(scenario.serving, market.users, keys)
+        self._context: Context | None = None  # what requests of the block bring beside their users
         self._contexts: Contexts | None = None
         if scenario.asks:
             self._contexts = Contexts(self.state.surfaces, market.language, market.users.interests.shape[1], keys)
@@ -168,6 +169,7 @@ class Blocks:
             self._contexts.draw(first, block.surface[:CHUNK], block.query[:CHUNK])
         if self.queue is not None and self._demands is not None:
             self._demands.fill(first, block.users[:CHUNK], self.queue)
+        self._context = self._new_context(start)
         end = self._fill(first, start)
         if self.queue is not None and self.state.truth.block.size:
             self.state.truth.block[:, :CHUNK] = self._rates.truth.block
@@ -178,9 +180,9 @@ class Blocks:
 
         Returns the place up to which they are.
         """
-        end = CHUNK if self._winnow is None else min((start // self._winnow.batch + 1) * self._winnow.batch, CHUNK)
+        end = CHUNK if self._winnow is None else min((start // BATCH + 1) * BATCH, CHUNK)
         state, bids, rest = self.state, self.state.bids, slice(start, end)
-        drawn, context = state.block.users[:CHUNK], self._context(start)
+        drawn, context = state.block.users[:CHUNK], self._context
         if self.queue is not None:
             price(self.queue, rest)
         if self._winnow is not None:
@@ -199,8 +201,8 @@ class Blocks:
             filled(first, start, end)
         return end
 
-    def _context(self, start: int) -> Context | None:
-        """What requests of the block bring beside their users, their lift by tier being looked up from place `start` on."""
+    def _new_context(self, start: int) -> Context | None:
+        """See `_context`; lifts by tier are looked up from place `start` on, and as they were before it."""
         block, context = self.state.block, None
         if self._contexts is not None:
             context = self._contexts.of(block.surface[:CHUNK], block.query[:CHUNK])
@@ -258,7 +260,8 @@ class Blocks:
             place_anew(now, self._epochs[start:], block.times[start:CHUNK], *self._intensity)
             if self._lifts is None or start == CHUNK:
                 return None
-            self._rate_rest()  # they come at other hours, at which they are worth more or less
+            self._context = self._new_context(start)  # they come at other hours, and are worth more or less
+            self._rate_rest()
             control[GROUP] = -1
             return start
         oldest = min(self._oldest_session(self._planner), int(block.session[:CHUNK].min()))
