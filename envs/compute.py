@@ -9,8 +9,7 @@ import numpy as np
 
 from ..simulator.core.clock import HOUR_US
 from ..simulator.core.errors import MarketError
-from ..simulator.core.money import MICRO
-from ..simulator.delivery.queue import Served
+from ..simulator.delivery.queue import Served, revenue_of
 from ..simulator.delivery.quotas import tiers_of
 from ..simulator.scenario.tree import Scenario
 from ..simulator.seats import SEATS
@@ -122,8 +121,8 @@ class ComputeEnv(SeatEnv):
 
     def begin(self, case: Case, world: World, view: ComputeView) -> Info:
         """See `SeatEnv.begin`."""
-        earned = [np.interp(USUAL_DEPTH, view.earnings.depths, row) for row in view.earnings.revenue]
-        self._scale = max(float((view.forecast * view.usual @ np.array(earned)).mean()), 1e-9)
+        earned = view.earnings.revenue_at(np.full(len(view.tiers), USUAL_DEPTH))
+        self._scale = max(float((view.forecast * view.usual @ earned).mean()), 1e-9)
         self._day, self._revenue, self._cost = case.day, 0.0, 0.0
         self._requests = self._lost = 0
         return self._info(world, 0.0, 0.0, 0, 0)
@@ -132,7 +131,7 @@ class ComputeEnv(SeatEnv):
         """See `SeatEnv.judge`."""
         assert world.serving is not None
         books = world.serving.so_far.sum(axis=0)
-        revenue = float(books[Served.CHARGED] + books[Served.OWED]) / MICRO
+        revenue = float(revenue_of(books))
         cost, requests = servers_cost(world), int(books[Served.ARRIVED])
         lost = int(books[Served.LATE] + books[Served.GAVE_UP])
         gained, paid = revenue - self._revenue, cost - self._cost
@@ -160,7 +159,7 @@ class ComputeEnv(SeatEnv):
         books = world.serving.by_tier[:closed].sum(axis=1)
         begun = books[:, Served.WORK_US] / np.maximum(world.serving.capacity[:closed] * scenario.tick_us, 1)
         lost = (books[:, Served.LATE] + books[:, Served.GAVE_UP]) / np.maximum(books[:, Served.ARRIVED], 1)
-        earned = np.append(0.0, np.cumsum(books[:, Served.CHARGED] + books[:, Served.OWED])) / MICRO
+        earned = np.append(0.0, np.cumsum(revenue_of(books)))
         rest = np.full(ticks - closed, np.nan)
         return Frame(
             headline=f"{scenario.name}, day {world.seed}",

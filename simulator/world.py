@@ -26,7 +26,7 @@ from .core.numeric import real, whole
 from .core.threads import one_blas_thread
 from .delivery.fleet import Fleet, drawn_outages
 from .delivery.queue import Served, ServingBooks
-from .delivery.quotas import checked_levels
+from .delivery.quotas import read_levels
 from .delivery.rotation import CreativeBooks
 from .engine.engines import ENGINES, Engine
 from .engine.exchange import Exchange
@@ -365,9 +365,10 @@ class World:
             MarketError: if there is no funnel or tier, or there are not as many levels as the scenario has, none with more
                 candidates than there.
         """
-        self._exchange.set_quotas(tier, checked_levels(self.scenario, tier, levels))
+        place, quotas, after_us = read_levels(self.scenario, tier, levels)
+        self._exchange.blocks.set_quotas(place, quotas, after_us)
         self._reindex()
-        self._note("set_quotas", None, tier)
+        self._note("set_quotas", None, place)
 
     def set_servers(self, servers: int) -> None:
         """How many servers there are from now on, failed ones among them; those too many end the work they have begun."""

@@ -10,9 +10,10 @@ from typing import ClassVar
 import numpy as np
 
 from ...simulator.seats.compute.decisions import ComputePolicy, Depth
+from ...simulator.seats.compute.lately import Following
 from ...simulator.seats.compute.view import ComputeView
 from ..parameters import Range, Uniform, check_number
-from .plan import Following, depths_at
+from .plan import depths_at
 
 REACH = 2.0  # of an error, in logs
 LOWEST, HIGHEST = -8.0, 4.0  # of the log of the price over the largest worth of a request per second of it
@@ -54,8 +55,7 @@ class DCAF(ComputePolicy):
     def decide(self, view: ComputeView) -> Depth:
         self._following.see(view)
         if view.number:
-            each = [np.interp(d, view.earnings.depths, row) for d, row in zip(view.depth, view.earnings.work_s, strict=True)]
-            load = float(view.arrived @ np.array(each)) / max(view.capacity_s, 1e-9)
+            load = float(view.arrived @ view.earnings.work_at(view.depth)) / max(view.capacity_s, 1e-9)
             error = min(max(math.log(max(load, 1e-3) / self.target), -REACH), REACH)
             moved = self._log + self.ki * error + self.kp * (error - self._before)
             self._log = min(max(moved, self._usual + LOWEST), self._usual + HIGHEST)

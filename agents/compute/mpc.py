@@ -11,9 +11,10 @@ import numpy as np
 
 from ...simulator.core.arrays import Floats
 from ...simulator.seats.compute.decisions import ComputePolicy, Depth
+from ...simulator.seats.compute.lately import Ahead, Following
 from ...simulator.seats.compute.view import ComputeView
 from ..parameters import Range, Uniform, check_number
-from .plan import Ahead, Following, depths_within
+from .plan import depths_within
 
 
 @dataclass

@@ -8,7 +8,7 @@ from ...simulator.core.arrays import Floats
 from ...simulator.core.errors import MarketError
 from ...simulator.delivery.queue import Served
 from ...simulator.requests.worth import worth
-from ...simulator.seats.compute.seat import known
+from ...simulator.seats.compute.known import known
 from ...simulator.world import World
 
 PRICES: Floats = np.exp(

@@ -14,8 +14,7 @@ from ...agents.compute.static import Static
 from ...agents.hindsight.compute import one_price_bound
 from ...envs.compute import servers_cost
 from ...simulator.core.errors import MarketError
-from ...simulator.core.money import MICRO
-from ...simulator.delivery.queue import Served
+from ...simulator.delivery.queue import Served, revenue_of
 from ...simulator.scenario.tree import Scenario
 from ...simulator.seats import SEATS
 from ...simulator.world import World
@@ -117,8 +116,7 @@ class Compute(Suite[World]):
 
 def _revenue(world: World) -> float:
     assert world.serving is not None
-    counts = world.serving.counts.sum(axis=0)
-    return float(counts[Served.CHARGED] + counts[Served.OWED]) / MICRO
+    return float(revenue_of(world.serving.counts.sum(axis=0)))
 
 
 COMPUTE = Compute()

@@ -24,6 +24,7 @@ from ..response.memory import Memory, no_memory
 from ..scenario.delivery import Funnel
 from .best import BINS, NOBODY
 from .index import Lists
+from .quotas import Ladders
 from .stages import StageView, channels
 from .winnow import winnow
 
@@ -73,17 +74,15 @@ class Winnow:
         self._offset = np.empty(count, np.float32)  # its log
         self._fresh = np.flatnonzero(ads.new) if ads.new.any() else np.arange(count)
         self._tier = users.tier
-        levels = [settings.levels_of(tier) for tier in range(int(users.tier.max()) + 1)]
-        self._quotas = np.zeros((len(levels), max(map(len, levels)), 3), np.int64)  # levels that a tier lacks pass nothing
-        for tier, its in enumerate(levels):
-            self._quotas[tier, : len(its)] = [(q.recall, q.rough, q.fine) for q in its]
+        ladders = Ladders.of(settings, int(users.tier.max()) + 1)
+        self._quotas = ladders.quotas  # levels that a tier lacks pass nothing
         self._full = self._quotas[:, :1].copy()
         rows = self._quotas[:, :, 2].max(axis=0)
         rows[0] = max(rows[0], 1)  # a block without rows is one of a market without a funnel
         self.first_row = np.concatenate([[0], np.cumsum(rows)])
-        self._most, most = self._quotas.copy(), np.minimum(self._quotas[:, 0, 0], count)
+        most = np.minimum(self._quotas[:, 0, 0], count)
         self._channels = np.array([channels(settings, int(full)) for full in most], np.int64)
-        self._popular = np.empty((len(levels), int(self._channels[:, 1].max())), np.int64)
+        self._popular = np.empty((len(most), int(self._channels[:, 1].max())), np.int64)
         self._lists: Lists | None = None
         if settings.index is not None:
             self._lists = Lists(settings.index, self._recall.ads, users.interests[:, :d])
@@ -99,7 +98,7 @@ class Winnow:
             owner_best=np.empty(int(owner.max()) + 1, np.int64), serial=np.zeros(1, np.int64),
         )  # fmt: skip
         segments = len(users.segment_start) - 1
-        cached = int(self._quotas[:, :, 2].max(where=self._quotas[:, :, 0] == 0, initial=0))
+        cached = ladders.cached
         self._cached_ad, self._cached_rate = np.zeros((segments, cached), np.int64), np.zeros((segments, cached), np.float32)
         if cached:
             sums = np.add.reduceat(users.interests, users.segment_start[:-1], axis=0, dtype=np.float64)
@@ -123,8 +122,7 @@ class Winnow:
             self._cache()
 
     def set_quotas(self, tier: int, quotas: Integers) -> None:
-        """Other quotas (levels, 3) of a tier, for candidates that are found after the next `refresh`."""
-        assert (quotas <= self._most[tier, : len(quotas)]).all()  # else there is no room for them
+        """Other quotas (levels, 3) of a tier, no larger than the settings', for candidates found after the next `refresh`."""
         self._quotas[tier, : len(quotas)], self._full[tier, 0] = quotas, quotas[0]
         self._channels[tier] = channels(self._settings, min(int(quotas[0, 0]), len(self._owner)))
 

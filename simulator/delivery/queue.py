@@ -29,6 +29,7 @@ from ..core.money import MICRO
 from ..population.users import People
 from ..requests.traffic import NEVER
 from ..scenario.delivery import Funnel, Serving
+from .quotas import Ladders, service_s
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,11 +96,8 @@ def new_queue(settings: Serving, funnel: Funnel | None, tiers: int, rows: Intege
     service, after = np.full((tiers, levels), settings.service_s), np.full((tiers, levels), NEVER)
     after[:, 0] = 0
     if funnel is not None:
-        for tier, level in np.ndindex(tiers, levels):
-            if level < len(funnel.levels_of(tier)):
-                quotas = funnel.levels_of(tier)[level]
-                service[tier, level] += funnel.service_s(quotas)
-                after[tier, level] = round(quotas.after_wait_s * 1e6)
+        ladders = Ladders.of(funnel, tiers)
+        service, after = service_s(settings, funnel, ladders.quotas), ladders.after_us
     control = np.zeros(len(Servers), np.int64)
     control[Servers.CAPACITY] = settings.servers
     control[Servers.DEADLINE] = NEVER if settings.deadline_s is None else round(settings.deadline_s * 1e6)
@@ -202,6 +200,12 @@ def next_of(tier: Any, queue: Any) -> Any:
     return queue.waiting[tier, place]
 
 
+def revenue_of(books: Integers) -> NDArray[np.float64]:
+    """Currency that books (..., len(Served)) say was charged, or is owed for conversions; (...)."""
+    revenue: NDArray[np.float64] = (books[..., Served.CHARGED] + books[..., Served.OWED]) / MICRO
+    return revenue
+
+
 class ServingBooks(Books):
     """What the servers did in each closed tick; read it with `to_frame`, or through its arrays (ticks, ...); T tiers.
 
@@ -292,7 +296,7 @@ class ServingBooks(Books):
                 "waited": counts[:, Served.WAITED] / begun,
                 "stepped_down": counts[:, Served.STEPPED_DOWN] / begun,
                 "wait_ms": counts[:, Served.WAIT_US] / begun / 1000,
-                "revenue": (counts[:, Served.CHARGED] + counts[:, Served.OWED]) / MICRO,
+                "revenue": revenue_of(counts),
             }
         )
         for name, share in (("p50_ms", 0.5), ("p95_ms", 0.95), ("p99_ms", 0.99)):

@@ -15,6 +15,7 @@ from ..core.errors import MarketError
 from ..core.numeric import real
 from ..delivery.funnel import BATCH, Seen, Trace, Winnow
 from ..delivery.queue import Demands, Queue, moved, new_queue, price, widened, with_columns
+from ..delivery.quotas import service_s
 from ..market.market import Market
 from ..population.rates import Context, best_ads, new_rates
 from ..requests.sessions import Planner, ticks_before
@@ -241,7 +242,7 @@ class Blocks:
         if (queue := self.queue) is not None and self.scenario.serving is not None:
             levels = len(quotas)
             queue.after[tier, :levels] = after_us
-            queue.service[tier, :levels] = (self.scenario.serving.service_s + self.scenario.funnel.work_s(quotas)) * 1e6
+            queue.service[tier, :levels] = service_s(self.scenario.serving, self.scenario.funnel, quotas) * 1e6
 
     def surge(self, now: int, factor: float) -> int | None:
         """Multiplies all traffic from now on; requests that have arrived stay, the others are placed anew.

@@ -6,7 +6,7 @@ and ends with `refresh`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,6 @@ from ..delivery.rotation import find_ad, set_shares
 from ..market.market import Market
 from ..population.campaigns import demand_weather
 from ..requests.traffic import WHOLE, Share
-from ..scenario.delivery import Quotas
 from ..scenario.forecast import day_ahead
 from ..scenario.tree import Scenario
 from .bids import cap_all, refresh
@@ -190,11 +189,6 @@ class Exchange:
         number = find_ad(self.market.campaigns, self.find(campaign), ad)
         set_shares(self.state.rotation, number, shares)
         return number
-
-    def set_quotas(self, tier: int, levels: Sequence[Quotas]) -> None:
-        """Quotas of a traffic tier from now on; see `World.set_quotas`. `Blocks.reindex` follows."""
-        quotas = np.array([[q.recall, q.rough, q.fine] for q in levels], np.int64)
-        self.blocks.set_quotas(tier, quotas, np.array([round(q.after_wait_s * 1e6) for q in levels], np.int64))
 
     def replace(self, part: str = "", /, **arrays: Any) -> None:
         """Puts other arrays into a part of the state, or other parts, for what changes size; see `Addressed.replace`."""

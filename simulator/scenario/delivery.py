@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from itertools import accumulate, pairwise
 from operator import mul
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from .part import LogOdds, NonNegative, Part, Positive, Range, Share
@@ -265,12 +263,12 @@ class Funnel(Part):
         full = self.levels[0]
         return Quotas(**{name: min(max(1, round(share * getattr(full, name))), Quotas.MOST[name]) for name in Quotas.STAGES})
 
-    def work_s(self, quotas: NDArray[Any]) -> NDArray[np.float64]:
-        """What candidates under quotas (..., 3), recall, rough and fine, cost a server on average, seconds, (...)."""
-        each = np.array([self.recall_cost_s + self.rough_cost_s, self.fine_cost_s])
-        work: NDArray[np.float64] = quotas[..., :2] @ each
-        return work
+    @property
+    def candidate_s(self) -> tuple[float, float]:
+        """What a server takes for a candidate that is recalled and roughly sorted, and for one that is finely sorted."""
+        return self.recall_cost_s + self.rough_cost_s, self.fine_cost_s
 
     def service_s(self, quotas: Quotas) -> float:
         """What the candidates of a request cost a server on average, seconds."""
-        return quotas.recall * (self.recall_cost_s + self.rough_cost_s) + quotas.rough * self.fine_cost_s
+        recalled, sorted_finely = self.candidate_s
+        return quotas.recall * recalled + quotas.rough * sorted_finely

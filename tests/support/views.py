@@ -8,7 +8,7 @@ import numpy as np
 
 from adarena.simulator import BidPolicy, BidView, Multiplier, RequestRule, Scenario
 from adarena.simulator.seats.bidding.view import History, Told
-from adarena.simulator.seats.compute.view import ComputeView, Earnings
+from adarena.simulator.seats.compute.view import ComputeView, Earnings, Others
 
 DICE = np.random.default_rng(0)
 
@@ -51,7 +51,7 @@ def compute_view(**changes: Any) -> ComputeView:
         forecast=np.full((4, 3), 20.0), usual=np.ones((4, 3)), earnings=earnings, most=most, cached=8, deadline_s=8.0,
         autoscaling=None, servers=2, planned=2, quotas=most.copy(), after_s=np.tile([0.0, 1.5, 3.0], (3, 1)), depth=np.ones(3),
         arrived=none, served=none, lost=none, begun=none, work_s=zero, wait_s=zero, stepped_down=zero, revenue=zero,
-        believed=zero, waiting=none, others=zero,
+        believed=zero, waiting=none, others=Others(0, 0.0, 0),
     )  # fmt: skip
     return plain._replace(**changes)
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from ...core.arrays import Floats
 from .decisions import Depth
-from .view import ComputeView, depth_of
+from .lately import Ahead, Following
+from .view import ComputeView
 
 FEATURES = (
     "sin_time", "cos_time", "forecast", "room", "servers", "traffic_last", "traffic_lately", "load",
@@ -22,7 +23,7 @@ FEATURES = (
 BOUND = 5.0  # observations lie from -BOUND to BOUND
 REACH = math.log(4.0)  # of an action of 1, in logs of the work a request
 MEMORY, FOLLOW = 0.5, 0.3  # weights of the last interval in what traffic and worth have lately been
-FEW, SERVED = 5.0, 10.0  # requests that are added to either side of a ratio; that count for half of `FOLLOW`
+SERVED = 10.0  # requests of an interval that count for half of `FOLLOW`
 
 
 class ComputeVectors:
@@ -36,25 +37,24 @@ class ComputeVectors:
         """The observation at the start of an interval, (held, 17); `view.number == view.intervals` is the close of the day."""
         held = len(view.tiers)
         if view.number == 0:
-            self._last = self._lately = 0.0
-            self._worth = np.zeros(held)
-        else:
-            self._see(view)
+            self._ahead, self._following = Ahead(MEMORY), Following(held, FOLLOW, SERVED)
+        self._ahead.see(view)
+        self._following.see(view)
         now, coming = min(view.number, view.intervals - 1), view.coming
         arrived = np.maximum(view.arrived, 1.0) if view.number else coming
         capacity, time = max(view.servers, 0.5) * view.interval_s, 2 * math.pi * now / view.intervals
         deadline = min(view.deadline_s, 60.0)
         of_all = (
             math.sin(time), math.cos(time), math.log(max(coming.sum() / max(view.forecast.sum(axis=1).mean(), 1e-9), 1e-9)),
-            math.log(capacity / max(self._expected(view), 1e-9)), view.servers / view.planned, self._last, self._lately,
-            (view.work_s.sum() + view.others[1]) / capacity,
+            math.log(capacity / max(self._expected(view), 1e-9)), view.servers / view.planned, self._ahead.last,
+            self._ahead.log, (view.work_s.sum() + view.others.work_s) / capacity,
         )  # fmt: skip
         out = np.empty((held, len(FEATURES)))
         out[:, : len(of_all)] = of_all
         out[:, 8] = np.linspace(-1, 1, held) if held > 1 else 0.0
         out[:, 9] = held * coming / max(coming.sum(), 1e-9) - 1
         out[:, 10] = held * arrived / max(arrived.sum(), 1e-9) - 1
-        out[:, 11] = self._worth + np.log(view.usual[now])
+        out[:, 11] = self._following.log + np.log(view.usual[now])
         out[:, 12] = view.lost / np.maximum(view.arrived, 1)
         out[:, 13], out[:, 14] = view.stepped_down, view.wait_s / deadline
         out[:, 15], out[:, 16] = 10 * view.waiting / max(coming.sum(), 1.0), 2 * view.depth - 1
@@ -63,18 +63,9 @@ class ComputeVectors:
     def decide(self, view: ComputeView, actions: Floats) -> Depth:
         """See `Vectors.decide`."""
         each = max(view.servers, 0.5) * view.interval_s / max(self._expected(view), 1e-9) * np.exp(REACH * actions[:, 0])
-        return Depth(depth_of(each, view.earnings))
+        return Depth(view.earnings.depth_of(each))
 
     def _expected(self, view: ComputeView) -> float:
         """Requests of the interval that begins, by the forecast and what traffic has lately been over it, and the queue."""
-        return float(view.coming.sum() * math.exp(self._lately) + view.waiting.sum() + view.others[0] + view.others[2])
-
-    def _see(self, view: ComputeView) -> None:
-        """Takes the interval that has ended into account."""
-        forecast, usual = view.forecast[view.number - 1], view.usual[view.number - 1]
-        self._last = math.log((view.arrived.sum() + FEW) / (forecast.sum() + FEW))
-        self._lately += MEMORY * (self._last - self._lately)
-        depths = view.earnings.depths
-        earned = np.array([np.interp(d, depths, row) for d, row in zip(view.depth, view.earnings.revenue, strict=True)])
-        weight = FOLLOW * view.served / (view.served + SERVED)
-        self._worth += weight * (np.log((view.revenue + 1) / (view.served * earned * usual + 1)) - self._worth)
+        own = view.coming.sum() * math.exp(self._ahead.log) + view.waiting.sum()
+        return float(own + view.others.arrived + view.others.waiting)

@@ -16,6 +16,26 @@ class Earnings(NamedTuple):
     revenue: Floats  # (held, D) currency a request
     work_s: Floats  # (held, D) server seconds a request
 
+    def revenue_at(self, depth: Floats) -> Floats:
+        """What a request earns at depths (held,)."""
+        return np.array([np.interp(x, self.depths, row) for x, row in zip(depth, self.revenue, strict=True)])
+
+    def work_at(self, depth: Floats) -> Floats:
+        """What a request costs at depths (held,), server seconds."""
+        return np.array([np.interp(x, self.depths, row) for x, row in zip(depth, self.work_s, strict=True)])
+
+    def depth_of(self, work_s: Floats) -> Floats:
+        """The depths (held,) at which requests cost so many server seconds."""
+        return np.array([np.interp(x, row, self.depths) for x, row in zip(work_s, self.work_s, strict=True)])
+
+
+class Others(NamedTuple):
+    """Tiers that others hold, together."""
+
+    arrived: int
+    work_s: float  # begun, server seconds
+    waiting: int  # now
+
 
 class ComputeView(NamedTuple):
     """What a policy sees at the start of an interval; arrays have shape (held,), a tier each, unless said otherwise.
@@ -52,7 +72,7 @@ class ComputeView(NamedTuple):
     revenue: Floats  # charged, and owed for conversions
     believed: Floats  # value of what was shown, by the platform's estimate
     waiting: Integers  # requests that wait now
-    others: Floats  # (3,) of tiers held by others: arrived, server seconds begun, waiting now
+    others: Others
 
     @property
     def capacity_s(self) -> float:
@@ -70,8 +90,3 @@ class ComputeView(NamedTuple):
         """What a request of the interval that begins usually earns at each depth of `earnings`, (held, D)."""
         usual: Floats = self.earnings.revenue * self.usual[min(self.number, self.intervals - 1)][:, None]
         return usual
-
-
-def depth_of(work_s: Floats, earnings: Earnings) -> Floats:
-    """The depths (held,) at which requests cost so many server seconds."""
-    return np.array([np.interp(one, row, earnings.depths) for one, row in zip(work_s, earnings.work_s, strict=True)])

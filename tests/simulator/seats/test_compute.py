@@ -15,11 +15,12 @@ from adarena.agents.hindsight.compute import one_price_bound
 from adarena.simulator import MarketError, Open, PolicyError, Scenario, World
 from adarena.simulator.core.money import MICRO
 from adarena.simulator.delivery.queue import Served
+from adarena.simulator.engine.state import Count
 from adarena.simulator.requests.worth import greatest_worth, usual_worth, worth
 from adarena.simulator.scenario.delivery import Quotas
 from adarena.simulator.seats.compute.decisions import ComputePolicy, Depth, Levels
 from adarena.simulator.seats.compute.depths import quotas_at
-from adarena.simulator.seats.compute.seat import known
+from adarena.simulator.seats.compute.known import known
 from adarena.simulator.seats.compute.view import ComputeView, Earnings
 
 SMALL = Scenario.preset("compute-small").override({"traffic.requests_per_day": 4_000, "ticks_per_day": 24})
@@ -116,7 +117,7 @@ def test_what_is_charged_by_conversion_is_revenue_when_it_is_owed() -> None:
     assert counts[Served.CHARGED] == 0
     assert counts[Served.OWED] > 0
     total = world.ledger.counts.sum(axis=(0, 2))
-    assert counts[Served.OWED] >= total[5] + total[6]  # spend and what was written off; some is reported after the day
+    assert counts[Served.OWED] >= total[Count.SPEND] + total[Count.WRITTEN_OFF]  # some is reported after the day
 
 
 def test_views_add_up_to_the_books() -> None:
@@ -148,7 +149,8 @@ def test_a_view_does_not_know_what_is_to_come() -> None:
             self.seen.append(view)
 
     def watched(late: float) -> list[ComputeView]:
-        world, policy = World(SMALL, {"compute": (policy := Watches())}, seed=5), policy
+        policy = Watches()
+        world = World(SMALL, {"compute": policy}, seed=5)
 
         def change() -> Iterator[Any]:
             yield world.at(minutes=40)
@@ -319,6 +321,22 @@ class Says(ComputePolicy):
 def test_what_is_not_allowed_is_said_in_a_sentence(decision: Any, message: str) -> None:
     with pytest.raises(PolicyError, match=message):
         World(SMALL, {"compute": Says(decision)}).run()
+
+
+def test_a_tier_with_fewer_levels_ends_its_ladder_at_its_own_last_one() -> None:
+    short = {"tier": 1, "levels": [{"recall": 300, "rough": 100, "fine": 20}, {"recall": 40, "rough": 9, "fine": 9,
+                                                                              "after_wait_s": 2.0}]}  # fmt: skip
+    world = World(SMALL.override({"funnel.tiers": [short]}), {"compute": Says(Depth(1.0))})
+    world.run(0)
+    queue = world._exchange.queue
+    assert queue is not None
+    assert world._exchange.blocks._winnow is not None
+    quotas = world._exchange.blocks._winnow._quotas
+    assert quotas[1].tolist() == [[300, 100, 20], [40, 9, 9], [0, 0, 0]]
+    assert quotas[0].tolist() == [[300, 100, 20], [0, 0, 8], [0, 0, 8]]
+    assert queue.after[1, :2].tolist() == [0, 2_000_000]
+    assert queue.after[1, 2] > 1e15  # never
+    world.run()
 
 
 def test_quotas_by_hand_are_checked_too() -> None:
