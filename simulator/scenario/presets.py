@@ -155,7 +155,7 @@ def overload() -> Scenario:
 
 
 def compute_small() -> Scenario:
-    """A day in an hour on four servers that could give a quarter of its requests the full quotas: depth is to be allocated.
+    """A day in an hour on four servers that could give a third of its requests the full quotas: depth is to be allocated.
 
     Three traffic tiers differ fivefold in what a request is worth, each at its own time of the day, under weather; traffic
     surges every day, and on seven days in ten one to three servers fail. At full quotas a request costs 3.7 server seconds.
