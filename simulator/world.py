@@ -6,27 +6,26 @@ servers' outages and scaling, a user's own. Between two of their events one of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import simpy
-from numpy.typing import ArrayLike
 from simpy.events import NORMAL
 
 from .books.all import other_books
 from .books.journal import Journal, Logs
 from .books.ledger import Ledger
+from .controls import Controls
 from .core.arrays import Floats
 from .core.books import Books, Tick
-from .core.clock import END, INDEX, TICK, Clock, Own
+from .core.clock import END, TICK, Clock, Own
 from .core.errors import MarketError, PolicyError
 from .core.interrupts import held_interrupts
 from .core.numeric import real, whole
 from .core.threads import one_blas_thread
 from .delivery.fleet import Fleet, drawn_outages
 from .delivery.queue import Served, ServingBooks
-from .delivery.quotas import read_levels
 from .delivery.rotation import CreativeBooks
 from .engine.engines import ENGINES, Engine
 from .engine.exchange import Exchange
@@ -36,13 +35,12 @@ from .population.campaigns import Campaigns
 from .requests.surfaces import SurfaceBooks
 from .response.memory import FatigueBooks
 from .response.visits import VisitBooks
-from .scenario.delivery import Quotas
 from .scenario.tree import LONGEST_US, Scenario
 from .seats.roster import Asked, OpenRound, Roster, rosters
 from .seats.seat import Cadence, Moment, Policies
 
 
-class World:
+class World(Controls):
     """A market that runs.
 
     Args:
@@ -85,20 +83,18 @@ class World:
         self._rosters = rosters(policies or {}, self._exchange, self.ledger)
         self._recorder = Recorder(self._exchange.blocks, None if record is None else self._exchange.find(record))
         self.journal = Journal(journal, self._exchange) if journal is not None else None
-        self._fleet: Fleet | None = None
+        fleet = None
         if scenario.serving is not None:
             assert self._exchange.line is not None
             drawn = drawn_outages(scenario, self.seed)
-            self._fleet = Fleet(self.env, scenario.serving, self._exchange.line, self._resized, drawn)
-            self._exchange.fleet = self._fleet
-        server_us = None if self._fleet is None else self._fleet.server_us
-        self.books: dict[str, Books] = {"ledger": self.ledger, **other_books(self._exchange, server_us)}
+            self._exchange.fleet = fleet = Fleet(self.env, scenario.serving, self._exchange.line, self._resized, drawn)
+        other = other_books(self._exchange, None if fleet is None else fleet.server_us)
+        self.books: dict[str, Books] = {"ledger": self.ledger, **other}
         self._exchange.open_day(0)  # here, so that what is done before the first run lasts
         self.env.own(self._clock())
         for roster in self._rosters:
             if roster.seat.cadence is Cadence.INTERVAL:
                 self.env.own(self._control(roster))
-        self._to_index = False  # whether the funnel is to look anew at the end of this instant
         self._auctioned = 0  # requests, in a market with servers
         self._in_event = False
         self._stopped_by: BaseException | None = None
@@ -137,11 +133,6 @@ class World:
     def recorded(self) -> Recorded:
         """What a clairvoyant could know of the recorded campaign's requests so far. For judges only."""
         return self._recorder.recorded()
-
-    @property
-    def now(self) -> int:
-        """Time in microseconds."""
-        return int(self.env.now)
 
     @property
     def campaigns(self) -> Campaigns:
@@ -318,87 +309,6 @@ class World:
             "changed by then is not known, so it cannot go on: make a new World"
         )
 
-    def top_up(self, campaign: int | str, amount: float) -> None:
-        """Adds currency to what a campaign may still spend today."""
-        self._exchange.top_up(campaign, amount)
-        self._note("top_up", campaign, amount)
-
-    def set_budget(self, campaign: int | str, amount: float | None) -> None:
-        """A new daily budget in currency, from today on; None: unlimited."""
-        self._exchange.set_budget(campaign, amount)
-        self._note("set_budget", campaign, amount)
-
-    def set_multiplier(self, campaign: int | str, multiplier: float) -> None:
-        """What a campaign bids, as a multiple of its target, until its policy decides again."""
-        self._exchange.set_multiplier(campaign, multiplier)
-        self._note("set_multiplier", campaign, multiplier)
-
-    def scale_value(self, campaign: int | str, factor: float) -> None:
-        """Multiplies what a conversion is worth to a campaign, and with it its target: a price shock."""
-        self._exchange.scale_value(campaign, factor, self.now // self.scenario.tick_us % self.scenario.ticks_per_day)
-        self._note("scale_value", campaign, factor)
-
-    def launch(self, campaign: int | str) -> None:
-        """Starts a campaign, until its flights say otherwise on another day; ends a pause."""
-        self._exchange.launch(campaign, self.now)
-        self._note("launch", campaign, None)
-
-    def pause(self, campaign: int | str) -> None:
-        """Stops a campaign until it is launched again, however many days that takes."""
-        self._exchange.pause(campaign, self.now)
-        self._note("pause", campaign, None)
-
-    def set_creative_shares(self, campaign: int | str, shares: ArrayLike, ad: int | str = 0) -> None:
-        """How an ad shows its creatives from now on: with these probabilities, one for each, in their order, summing to 1.
-
-        `ad` is its name or its place among the campaign's ads. The log notes its number in the market.
-        """
-        number = self._exchange.set_creative_shares(campaign, shares, ad)
-        self._note("set_creative_shares", campaign, number)
-
-    def set_quotas(self, tier: int, levels: Sequence[Quotas]) -> None:
-        """How many candidates of a traffic tier leave each stage of the funnel from now on, in full and in steps down.
-
-        Who has come keeps the candidates found for him; how many of them he gets goes by the new waits.
-
-        Raises:
-            MarketError: if there is no funnel or tier, or there are not as many levels as the scenario has, none with more
-                candidates than there.
-        """
-        place, quotas, after_us = read_levels(self.scenario, tier, levels)
-        self._exchange.blocks.set_quotas(place, quotas, after_us)
-        self._reindex()
-        self._note("set_quotas", None, place)
-
-    def set_servers(self, servers: int) -> None:
-        """How many servers there are from now on, failed ones among them; those too many end the work they have begun."""
-        self._servers("set_servers").own(servers)
-        self._note("set_servers", None, servers)
-
-    def fail_servers(self, servers: int) -> None:
-        """An outage: so many servers end the work they have begun and take up no other."""
-        self._servers("fail_servers").fail(servers)
-        self._note("fail_servers", None, servers)
-
-    def repair_servers(self, servers: int) -> None:
-        """Brings back servers that have failed."""
-        self._servers("repair_servers").repair(servers)
-        self._note("repair_servers", None, servers)
-
-    def _servers(self, what: str) -> Fleet:
-        if self._fleet is None:
-            raise MarketError(f"{what} needs a market with servers, and scenario {self.scenario.name!r} has none")
-        return self._fleet
-
-    def surge(self, factor: float) -> None:
-        """Multiplies all traffic from now on; call it again with the inverse to end the surge. 0 ends traffic for good.
-
-        In a market with sessions it multiplies those that begin: whoever is in one goes on.
-        """
-        self._exchange.surge(self.now, factor)
-        self._engine.placed_anew()
-        self._note("surge", None, factor)
-
     # Processes
 
     def _resized(self, servers: int) -> None:
@@ -423,18 +333,6 @@ class World:
             first = self.played
             yield self.env.at(now + self.scenario.tick_us, TICK)
             self._close_tick(number, self.played - first)
-
-    def _reindex(self) -> None:
-        """Has the funnel look anew at bids and quotas, when all that this instant brings has been decided."""
-        if self.scenario.funnel is None or self._to_index:
-            return
-        self._to_index = True
-
-        def index(event: simpy.Event) -> None:
-            self._to_index = False
-            self._exchange.blocks.reindex()
-
-        cast(Any, self.env.at(self.now, INDEX).callbacks).append(index)
 
     def _close_tick(self, number: int, made: int) -> None:
         self._exchange.blocks.count_offered()
@@ -464,12 +362,3 @@ class World:
         answered = simpy.Event(self.env)
         self._round = OpenRound(roster, moment, views, answered)
         return cast("list[Any]", (yield answered))
-
-    def _note(self, what: str, campaign: int | str | None, amount: float | None) -> None:
-        if self.journal is not None:
-            self.journal.note(
-                self.now,
-                what,
-                -1 if campaign is None else self._exchange.find(campaign),
-                None if amount is None else float(amount),
-            )

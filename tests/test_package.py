@@ -17,7 +17,7 @@ FOLDERS = ("simulator", "agents", "envs", "benchmarks")
 FLOORS = {
     "simulator": (
         "core", "scenario", "population", "requests", "response", "delivery", "market", "engine", "shards", "books", "seats",
-        "replay", "world",
+        "replay", "controls", "world",
     ),
     "agents": ("splits", "parameters", "objectives", "provenance", "bidding", "compute", "hindsight", "learning", "catalogue"),
     "envs": ("frames", "figure", "window", "shell", "together", "base", "bid_frame", "bidding", "compute", "vector"),

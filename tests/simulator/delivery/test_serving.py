@@ -203,7 +203,7 @@ def test_an_outage_takes_the_servers_that_are_there_and_brings_back_those_alone(
     """Fifty fail of two: those ordered meanwhile work. One of them is repaired by hand: the other comes back by itself."""
     outage = {"start_s": 60.0, "duration_s": 600.0, "servers": 50}
     world = World(market(servers=2, service_s=0.01, outages=[outage]))
-    fleet = world._fleet
+    fleet = world._exchange.fleet
     assert fleet is not None
     seen = []
     for minute, deed in ((2, lambda: world.set_servers(10)), (5, lambda: world.repair_servers(1)), (12, lambda: None)):
