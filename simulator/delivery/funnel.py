@@ -48,6 +48,7 @@ class Winnow:
     """Fills blocks with the candidates of each request's auction; one of an exchange, since its index follows the bids.
 
     Rows of a block are candidates: for each level of quotas as many as its fine sort passes, in the tier where it passes most.
+    `quotas` (T, levels, 3) are those in force.
     """
 
     def __init__(
@@ -75,12 +76,11 @@ class Winnow:
         self._fresh = np.flatnonzero(ads.new) if ads.new.any() else np.arange(count)
         self._tier = users.tier
         ladders = Ladders.of(settings, int(users.tier.max()) + 1)
-        self._quotas = ladders.quotas  # levels that a tier lacks pass nothing
-        self._full = self._quotas[:, :1].copy()
-        rows = self._quotas[:, :, 2].max(axis=0)
+        self.quotas = ladders.quotas  # levels that a tier lacks pass nothing
+        rows = self.quotas[:, :, 2].max(axis=0)
         rows[0] = max(rows[0], 1)  # a block without rows is one of a market without a funnel
         self.first_row = np.concatenate([[0], np.cumsum(rows)])
-        most = np.minimum(self._quotas[:, 0, 0], count)
+        most = np.minimum(self.quotas[:, 0, 0], count)
         self._channels = np.array([channels(settings, int(full)) for full in most], np.int64)
         self._popular = np.empty((len(most), int(self._channels[:, 1].max())), np.int64)
         self._lists: Lists | None = None
@@ -103,7 +103,7 @@ class Winnow:
         if cached:
             sums = np.add.reduceat(users.interests, users.segment_start[:-1], axis=0, dtype=np.float64)
             self._typical = (sums / np.diff(users.segment_start)[:, None]).astype(np.float32)
-        self._passed = np.zeros((self._quotas.shape[1], 3), np.int64)
+        self._passed = np.zeros((self.quotas.shape[1], 3), np.int64)
         self.refresh(np.zeros(int(owner.max()) + 1, np.float32))  # nobody has bid yet
 
     def refresh(self, live: Floats32) -> None:
@@ -123,7 +123,7 @@ class Winnow:
 
     def set_quotas(self, tier: int, quotas: Integers) -> None:
         """Other quotas (levels, 3) of a tier, no larger than the settings', for candidates found after the next `refresh`."""
-        self._quotas[tier, : len(quotas)], self._full[tier, 0] = quotas, quotas[0]
+        self.quotas[tier, : len(quotas)] = quotas
         self._channels[tier] = channels(self._settings, min(int(quotas[0, 0]), len(self._owner)))
 
     def _cache(self) -> None:
@@ -154,7 +154,7 @@ class Winnow:
             batch = slice(low, low + self.batch)
             about, remembers = None if context is None else context.part(batch), None if seen is None else seen.part(batch)
             skip, block = max(start - low, 0), (rate, ad, who)
-            self._pass(first + low, skip, low, users[batch], about, remembers, self._quotas, *block, self._passed)
+            self._pass(first + low, skip, low, users[batch], about, remembers, self.quotas, *block, self._passed)
 
     def trace(self, number: int, user: int, context: Context | None = None, seen: Seen | None = None) -> Trace:
         """The way of one request through the full quotas of its tier, with the index as it is; for judges.
@@ -163,7 +163,7 @@ class Winnow:
         """
         rows, scratch, passed = int(self.first_row[1]), self._scratch, np.zeros((1, 3), np.int64)
         rate, ad, who = np.zeros((rows, 1), np.float32), np.zeros((rows, 1), np.int64), np.zeros((rows, 1), np.int64)
-        self._pass(number, 0, 0, np.array([user]), context, seen, self._full, rate, ad, who, passed)
+        self._pass(number, 0, 0, np.array([user]), context, seen, self.quotas[:, :1].copy(), rate, ad, who, passed)
         recalled, kept, shown = passed[0]
         scores = self._scores[0] if self._lists is None else self._wanted[0] @ self._index
         return Trace(

@@ -231,6 +231,12 @@ class Blocks:
         if control[NEXT] < self._drawn:
             self._rate_rest()
 
+    @property
+    def quotas(self) -> Integers:
+        """Those in force behind a funnel, (T, levels, 3); `queue.after` has the waits from which on they hold."""
+        assert self._winnow is not None
+        return self._winnow.quotas
+
     def set_quotas(self, tier: int, quotas: Integers, after_us: Integers) -> None:
         """Other quotas (levels, 3) of a tier and the waits (levels,) from which on they hold; `reindex` follows.
 

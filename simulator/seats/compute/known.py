@@ -44,6 +44,11 @@ def interval_us(scenario: Scenario) -> int:
     return scenario.tick_us if every is None else round(every * 1e6)
 
 
+def seconds(after_us: Integers) -> Floats:
+    """Waits in microseconds as policies see them; inf where a tier lacks the level."""
+    return np.where(after_us == NEVER, np.inf, after_us / 1e6)
+
+
 @lru_cache(maxsize=16)
 def known(scenario: Scenario) -> Known:
     """Of all tiers; worlds of one scenario share it, and nothing of it can be written to."""
@@ -61,7 +66,7 @@ def known(scenario: Scenario) -> Known:
         usual=spans @ usual / spans.sum(axis=1, keepdims=True),
         earnings=_earnings(scenario, ladders),
         most=ladders.quotas,
-        after_s=np.where(ladders.after_us == NEVER, np.inf, ladders.after_us / 1e6),
+        after_s=seconds(ladders.after_us),
         last=ladders.levels - 1,
     )
     for array in (found.forecast, found.usual, *found.earnings, found.most, found.after_s, found.last):

@@ -18,7 +18,7 @@ from ...scenario.tree import Scenario
 from ..seat import Cadence, Holding, Moment, Policy, Seat
 from .decisions import ComputePolicy, Depth, Levels
 from .depths import quotas_at
-from .known import Known, interval_us, known
+from .known import Known, interval_us, known, seconds
 from .view import ComputeView, Others
 
 
@@ -64,7 +64,6 @@ class ComputeSeat(Seat[ComputeView, Checked, ComputeHolding]):
         self.every_us = interval_us(scenario)
         self._room, self._known = Ladders.of(scenario.funnel, len(self.units)), known(scenario)
         self._cached = self._room.cached
-        self._quotas, self._after_s = self._known.most.copy(), self._known.after_s.copy()  # in force
 
     def holding(self, policy: Policy[ComputeView, Checked], held: list[int]) -> ComputeHolding:
         """See `Seat.holding`."""
@@ -85,7 +84,7 @@ class ComputeSeat(Seat[ComputeView, Checked, ComputeHolding]):
         books, worth = queue.books - holding.books, queue.worth - holding.worth
         holding.books, holding.worth, holding.seen_us = queue.books.copy(), queue.worth.copy(), moment.now_us
         waiting = queue.books[:, Served.ARRIVED] - queue.books[:, Served.BEGUN] - queue.books[:, Served.GAVE_UP]
-        own, begun, quotas = books[held], np.maximum(books[held, Served.BEGUN], 1), self._quotas[held]
+        own, begun, quotas = books[held], np.maximum(books[held, Served.BEGUN], 1), self._exchange.blocks.quotas[held]
         others, scale = np.delete(np.arange(len(self.units)), held), self._serving.autoscaling
         intervals = len(facts.forecast)
         return ComputeView(
@@ -106,7 +105,7 @@ class ComputeSeat(Seat[ComputeView, Checked, ComputeHolding]):
             servers=fleet.working,
             planned=self._serving.servers,
             quotas=quotas,
-            after_s=self._after_s[held],
+            after_s=seconds(queue.after[held]),
             depth=facts.earnings.depth_of(service_s(self._serving, self._funnel, quotas[:, 0])),
             arrived=own[:, Served.ARRIVED],
             served=own[:, Served.AUCTIONED],
@@ -182,7 +181,6 @@ class ComputeSeat(Seat[ComputeView, Checked, ComputeHolding]):
 
     def apply(self, holding: ComputeHolding, decision: Checked) -> None:
         """See `Seat.apply`."""
-        self._quotas[holding.held], self._after_s[holding.held] = decision.quotas, decision.after_s
         for t, its, waits in zip(holding.held.tolist(), decision.quotas, decision.after_s, strict=True):
             own = slice(self._room.levels[t])
             self._exchange.blocks.set_quotas(t, its[own], np.rint(waits[own] * 1e6).astype(np.int64))

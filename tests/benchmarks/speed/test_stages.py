@@ -130,7 +130,7 @@ def test_what_is_done_again_of_a_funnel_is_what_was_done() -> None:
     users = np.arange(its.batch)
     state = world._exchange.state
     rate, ad, who = (np.zeros_like(array) for array in (state.bids.rate, state.bids.ad, state.bids.who))
-    block = its._quotas, rate, ad, who, np.zeros_like(its._passed)
+    block = its.quotas, rate, ad, who, np.zeros_like(its._passed)
     its._pass(0, 0, 0, users, None, None, *block)
     traced = its.trace(its.batch - 1, int(users[-1]))
     its._pass(0, 0, 0, users, None, None, *block)
@@ -139,5 +139,5 @@ def test_what_is_done_again_of_a_funnel_is_what_was_done() -> None:
     assert set(pieces.seconds) == {"gather", "product", "recall", "rough", "fine"}
     assert pieces.requests["product"] == 3 * its.batch
     its._scratch.ad[:] = -1
-    funnel_stages.recalled_alone(*funnel_stages.recall_of(its, 0, users, its._plain, its._quotas))
+    funnel_stages.recalled_alone(*funnel_stages.recall_of(its, 0, users, its._plain, its.quotas))
     assert set(traced.recalled.tolist()) == set(its._scratch.ad[: traced.recalled.size].tolist())

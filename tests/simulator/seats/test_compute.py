@@ -330,13 +330,26 @@ def test_a_tier_with_fewer_levels_ends_its_ladder_at_its_own_last_one() -> None:
     world.run(0)
     queue = world._exchange.queue
     assert queue is not None
-    assert world._exchange.blocks._winnow is not None
-    quotas = world._exchange.blocks._winnow._quotas
+    quotas = world._exchange.blocks.quotas
     assert quotas[1].tolist() == [[300, 100, 20], [40, 9, 9], [0, 0, 0]]
     assert quotas[0].tolist() == [[300, 100, 20], [0, 0, 8], [0, 0, 8]]
     assert queue.after[1, :2].tolist() == [0, 2_000_000]
     assert queue.after[1, 2] > 1e15  # never
     world.run()
+
+
+def test_what_is_set_by_hand_is_seen_to_be_in_force() -> None:
+    policy, low = Erratic(), Quotas(recall=0, rough=0, fine=8, after_wait_s=2.5)
+    world = World(SMALL, {"compute": {0: policy}})
+
+    def by_hand() -> Iterator[Any]:
+        yield world.at(minutes=9)
+        world.set_quotas(0, [Quotas(recall=50, rough=20, fine=10), low, low])
+
+    world.process(by_hand())  # type: ignore[arg-type]
+    world.run(10 * 60_000_000)
+    assert policy.seen[-1].quotas.tolist() == [[[50, 20, 10], [0, 0, 8], [0, 0, 8]]]
+    assert policy.seen[-1].after_s.tolist() == [[0.0, 2.5, 2.5]]
 
 
 def test_quotas_by_hand_are_checked_too() -> None:
