@@ -17,14 +17,12 @@ from .simulator.core.errors import AdArenaError, MarketError
 
 if TYPE_CHECKING:
     from .simulator.scenario.tree import Scenario
-    from .simulator.world import World
 
 SuiteName = Annotated[Literal[*SUITES], tyro.conf.Positional]
 Ray = Annotated[str | None, tyro.conf.arg(metavar="ADDRESS|local")]
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="FIELD=VALUE ...")]
 console = plain_console()
 
-TRACED = 200  # requests through a funnel, against the truth
 DEMO_STEPS = 100_000  # a minute or two of training; what it takes to beat every classic is in the README
 
 
@@ -53,51 +51,12 @@ def simulate(
         settings: fields of the scenario to change, e.g. auction.slots=1.
     """
     from .agents.catalogue import make_policy
-    from .benchmarks.audits.funnel import audit
-    from .benchmarks.output.progress import progress
-    from .benchmarks.pictures import all as pictures
-    from .benchmarks.pictures import delivery
-    from .simulator.books.journal import Logs
-    from .simulator.core.disk import remove
-    from .simulator.world import World
+    from .benchmarks import simulating
 
     market = _scenario(scenario, settings, days)
     policy = make_policy("bidding", bidder)
     folder = _folder(out) if figure or journal else out
-    if figure and not journal and any(path.suffix == ".parquet" for path in (folder / "journal").glob("*")):
-        held = f"{str(folder / 'journal')!r} holds the journal of an earlier run"
-        raise MarketError(f"{held}: write it anew with --journal, remove it, or choose another --out")
-    logs = None
-    if journal:  # with a training set, and candidates where there is a funnel
-        logs = Logs(folder / "journal", features=True, candidates=1e-3 if market.funnel is not None else 0.0)
-    world = World(market, {"bidding": policy}, seed=seed, engine=engine, journal=logs)
-    if journal:  # whose files have their names before any picture is drawn
-        remove(folder / name for name in pictures.NAMES)
-    ticks = market.days * market.ticks_per_day
-    with progress(f"{market.name}, {engine}", ticks) as advance:
-        for tick in range(ticks):
-            world.run((tick + 1) * market.tick_us)
-            advance()
-    for table in pictures.tables(world):
-        console.print(table)
-    if market.funnel is not None:
-        console.print(delivery.funnel_table(audit(market, TRACED, seed)))
-    if journal:
-        console.print(f"journal: {folder / 'journal'}", soft_wrap=True)
-    if figure:
-        _draw(world, folder)
-
-
-def _draw(world: World, folder: Path) -> None:
-    """Writes the pictures of a world, and removes those of an earlier one that it does not have."""
-    from .benchmarks.output.figures import encoded
-    from .benchmarks.pictures.all import NAMES, figures
-    from .simulator.core.disk import write_together
-
-    files = {folder / name: encoded(figure, "png") for name, figure in figures(world).items()}
-    write_together(files, stale=[folder / name for name in NAMES])
-    for path in files:
-        console.print(f"figure: {path}", soft_wrap=True)
+    simulating.command(console, market, policy, seed, engine, folder, figure, journal)
 
 
 def bench(

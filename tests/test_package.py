@@ -22,7 +22,8 @@ FLOORS = {
     "agents": ("splits", "parameters", "objectives", "provenance", "bidding", "compute", "hindsight", "learning", "catalogue"),
     "envs": ("frames", "figure", "window", "shell", "together", "base", "bid_frame", "bidding", "compute", "vector"),
     "benchmarks": (
-        "output", "audits", "pictures", "comparison", "suites", "speed", "theory", "training", "commands", "warming",
+        "output", "audits", "pictures", "comparison", "suites", "speed", "theory", "simulating", "training", "commands",
+        "warming",
     ),
 }  # fmt: skip
 HEAVY = ("torch", "matplotlib", "seaborn", "pandas", "stable_baselines3", "tyro", "rich", "pyarrow.dataset")

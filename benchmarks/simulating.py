@@ -1,0 +1,64 @@
+"""What `adarena simulate` does: a market is run under one bidder, its day told in tables and drawn, perhaps logged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from ..simulator.books.journal import Logs
+from ..simulator.core.disk import remove, write_together
+from ..simulator.core.errors import MarketError
+from ..simulator.scenario.tree import Scenario
+from ..simulator.seats.bidding.decisions import BidPolicy
+from ..simulator.world import World
+from .audits.funnel import audit
+from .output.progress import progress
+from .pictures import all as pictures
+from .pictures import delivery
+
+TRACED = 200  # requests through a funnel, against the truth
+
+
+def command(
+    console: Console, market: Scenario, policy: BidPolicy, seed: int, engine: Literal["compiled", "events"], folder: Path,
+    figure: bool, journal: bool,
+) -> None:  # fmt: skip
+    """Runs the market and prints its day; draws it and logs it into the folder, if that is wanted.
+
+    Raises:
+        MarketError: if pictures would stand beside the journal of an earlier run.
+    """
+    if figure and not journal and any(path.suffix == ".parquet" for path in (folder / "journal").glob("*")):
+        held = f"{str(folder / 'journal')!r} holds the journal of an earlier run"
+        raise MarketError(f"{held}: write it anew with --journal, remove it, or choose another --out")
+    logs = None
+    if journal:  # with a training set, and candidates where there is a funnel
+        logs = Logs(folder / "journal", features=True, candidates=1e-3 if market.funnel is not None else 0.0)
+    world = World(market, {"bidding": policy}, seed=seed, engine=engine, journal=logs)
+    if journal:  # whose files have their names before any picture is drawn
+        remove(folder / name for name in pictures.NAMES)
+    ticks = market.days * market.ticks_per_day
+    with progress(f"{market.name}, {engine}", ticks) as advance:
+        for tick in range(ticks):
+            world.run((tick + 1) * market.tick_us)
+            advance()
+    for table in pictures.tables(world):
+        console.print(table)
+    if market.funnel is not None:
+        console.print(delivery.funnel_table(audit(market, TRACED, seed)))
+    if journal:
+        console.print(f"journal: {folder / 'journal'}", soft_wrap=True)
+    if figure:
+        _draw(console, world, folder)
+
+
+def _draw(console: Console, world: World, folder: Path) -> None:
+    """Writes the pictures of a world, and removes those of an earlier one that it does not have."""
+    from .output.figures import encoded
+
+    files = {folder / name: encoded(figure, "png") for name, figure in pictures.figures(world).items()}
+    write_together(files, stale=[folder / name for name in pictures.NAMES])
+    for path in files:
+        console.print(f"figure: {path}", soft_wrap=True)
