@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import pickle
 import signal
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ... import __version__
 from ...simulator.core.errors import AdArenaError, MarketError
+from ...simulator.shards.actors import installed
 from .store import code_version, surroundings
 
 T = TypeVar("T")
@@ -131,16 +131,6 @@ class Cluster:
                 f"the worker of a task died {RETRIES + 1} times ({type(error).__name__}); run the same command again to go on "
                 "from there"
             ) from None
-
-
-def installed() -> Any:
-    """The module `ray`. Raises `MarketError` if there is none."""
-    try:
-        return importlib.import_module("ray")
-    except ModuleNotFoundError as error:
-        if error.name != "ray":
-            raise
-        raise MarketError("work on other machines needs the package ray: pip install 'adarena[ray]'") from None
 
 
 def start(workers: int | None, **quiet: Any) -> None:

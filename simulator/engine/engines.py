@@ -6,7 +6,7 @@ for the time of the next event, has the kernel play everything before it, and sl
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, Protocol, cast
 
 import simpy
@@ -39,6 +39,14 @@ class Engine(Protocol):
         """So many servers work from now on."""
 
 
+def between_events(env: Clock, play: Callable[[int], None]) -> Generator[simpy.Event, Any, None]:
+    """Traffic as one process: plays everything up to the next event, then sleeps until all of that instant have acted."""
+    yield env.at(0, ARRIVAL)
+    while (until := env.next_event()) is not None:
+        play(until)
+        yield env.at(until, ARRIVAL)
+
+
 class Compiled:
     """Blocks of requests in one compiled call."""
 
@@ -48,7 +56,7 @@ class Compiled:
             self._walk = entry(walk, 0, 0, exchange.addressed)
         else:
             self._serve = entry(serve, 0, 0, exchange.addressed, exchange.line)
-        env.own(self._traffic())
+        env.own(between_events(env, self._play_all))
 
     def placed_anew(self) -> None:
         """It looks at times whenever it goes on."""
@@ -56,15 +64,11 @@ class Compiled:
     def resized(self, servers: int) -> None:
         """It looks at the servers whenever it goes on."""
 
-    def _traffic(self) -> Generator[simpy.Event, Any, None]:
-        """Plays everything up to the next event, then sleeps until all of that instant have acted."""
-        yield self._env.at(0, ARRIVAL)
-        while (until := self._env.next_event()) is not None:
-            while (status := self._play(until)) != REACHED:
-                if status == FAULTY:
-                    blame(self._exchange)
-                self._exchange.score()
-            yield self._env.at(until, ARRIVAL)
+    def _play_all(self, until: int) -> None:
+        while (status := self._play(until)) != REACHED:
+            if status == FAULTY:
+                blame(self._exchange)
+            self._exchange.score()
 
     def _play(self, until: int) -> int:
         exchange = self._exchange

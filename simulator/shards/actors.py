@@ -11,6 +11,16 @@ from ..scenario.tree import Scenario
 from .shard import Orders, Report, Shard, code
 
 
+def installed() -> Any:
+    """The module `ray`. Raises `MarketError` if there is none."""
+    try:
+        return importlib.import_module("ray")
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise MarketError("work on other machines needs the package ray: pip install 'adarena[ray]'") from None
+
+
 class Actors:
     """Shards on the Ray that this process has started or joined; `Sharded(8, places=Actors)`.
 
@@ -21,12 +31,7 @@ class Actors:
     """
 
     def __init__(self, scenario: Scenario, seed: int, shards: int) -> None:
-        try:
-            self._ray: Any = importlib.import_module("ray")
-        except ModuleNotFoundError as error:
-            if error.name != "ray":
-                raise
-            raise MarketError("shards on other machines need the package ray: pip install 'adarena[ray]'") from None
+        self._ray = installed()
         if not self._ray.is_initialized():
             raise MarketError("shards on Ray need it started or joined first: ray.init()")
         made = self._ray.remote(Shard)

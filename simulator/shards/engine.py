@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import simpy
 
 from ..core.arrays import Floats
-from ..core.clock import ARRIVAL, Clock
+from ..core.clock import Clock
 from ..core.errors import MarketError
 from ..core.numeric import whole
 from ..engine.blocks import NEXT
+from ..engine.engines import between_events
 from ..engine.exchange import Exchange
 from ..engine.state import Control, Count
 from ..population.campaigns import Billing
@@ -81,7 +80,7 @@ class ShardedTraffic:
         self._turn = 0
         self._surges: list[float] = []  # since the last stretch
         exchange.on_surge.append(lambda now, factor: self._surges.append(factor))
-        env.own(self._traffic())
+        env.own(between_events(env, self._stretch))
 
     def placed_anew(self) -> None:
         """Shards are told of a surge before they go on."""
@@ -89,20 +88,14 @@ class ShardedTraffic:
     def resized(self, servers: int) -> None:
         """There are no servers."""
 
-    def _traffic(self) -> Generator[simpy.Event, Any, None]:
-        """Plays everything up to the next event, then sleeps until all of that instant have acted."""
-        yield self._env.at(0, ARRIVAL)
-        while (until := self._env.next_event()) is not None:
-            self._stretch(int(self._env.now), until, self._exchange.scenario.tick_us)
-            yield self._env.at(until, ARRIVAL)
-
     def _unit(self) -> Floats:
         """About the most that each campaign pays at once, (K,), millionths: a click, or some impressions at its mean price."""
         bids, by_impression = self._exchange.state.bids, self._exchange.state.terms.billing == Billing.CPM
         return np.where(by_impression & (self._shown > 0), IMPRESSIONS * self._paid / np.maximum(self._shown, 1), bids.watch)
 
-    def _stretch(self, now: int, until: int, tick_us: int) -> None:
-        """Has all shards play a stretch, and adds up what they report."""
+    def _stretch(self, until: int) -> None:
+        """Has all shards play up to a time, and adds up what they report."""
+        now, tick_us = int(self._env.now), self._exchange.scenario.tick_us
         exchange, state, terms = self._exchange, self._exchange.state, self._exchange.state.terms
         if state.rules.campaign.size or state.bids.offer.size:
             raise MarketError("a campaign of a market split over shards decides a multiplier: no shard sees all requests")
