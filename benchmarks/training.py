@@ -19,6 +19,7 @@ from ..simulator.core.errors import MarketError
 from .comparison.workers import Crew
 from .output.progress import progress, training
 from .output.stopping import Terminated
+from .suites import suite
 
 
 class Terms(NamedTuple):
@@ -110,7 +111,7 @@ def _compare(console: Console, plan: Training, folder: str, policy: str) -> None
     """Names the command that compares an agent with others, where there is a suite for it."""
     if plan.environment not in ENVIRONMENTS:
         return
-    suite, given = environment_class(plan.environment, folder).seat, plan.environment_settings
+    seat, given = environment_class(plan.environment, folder).seat, plan.environment_settings
     market = ("--scenario", str(given["scenario"])) if "scenario" in given else ()
-    told = shlex.join(["adarena", "bench", suite, "--policies", "pid", policy, *market])
+    told = shlex.join(["adarena", "bench", seat, "--policies", suite(seat).tuned[0], policy, *market])
     console.print(f"compare it: {told}", soft_wrap=True, markup=False, highlight=False)
