@@ -74,7 +74,7 @@ def generator(seed: int, stream: Stream, *whose: int) -> np.random.Generator:
 
 def autoregression(correlation: float, innovations: NDArray[np.float64]) -> NDArray[np.float64]:
     """The process x[t] = correlation x[t - 1] + innovations[t] from x[-1] = 0, along the first axis."""
-    out = np.array(innovations, np.float64)
+    out = np.array(innovations, np.float64, order="C")
     _carry_over(correlation, out.reshape(len(out), -1))
     return out
 
