@@ -18,9 +18,8 @@ from ...agents.bidding.pid import PID
 from ...simulator.core.addressed import Addressed
 from ...simulator.core.compiled import entry, kernel
 from ...simulator.core.threads import one_blas_thread
-from ...simulator.delivery.best import product
 from ...simulator.delivery.stages import Channel
-from ...simulator.delivery.winnow import merge_channels, rough_sort, winnow
+from ...simulator.delivery.winnow import merge_channels, rough_scores, rough_sort, winnow
 from ...simulator.engine.engines import Compiled
 from ...simulator.engine.serve import serve
 from ...simulator.engine.state import Control, State
@@ -144,81 +143,53 @@ def batch_again(
     who: Any, passed: Any,
 ) -> None:  # fmt: skip
     """The steps of `Winnow._pass` alone, on a batch of users that has just been through it."""
-    n, people = users.size, its._people
+    n, people, wanted = users.size, its._its.people, its._wanted
     about, remembers = context or its._plain, seen or its._unseen
     rate, ad, who, passed = (np.zeros_like(array) for array in (rate, ad, who, passed))
-    recall = recall_of(its, first, users, about, quotas)
-    whole = (
-        first, 0, column, users, people, about, remembers, its._matches, its._keys, its._scores, its._nearest, its._popular,
-        its._fresh, its._channels, quotas, its.first_row, its._recall, its._rough, its._fine, its._offset, its._owner,
-        its._users.segment, its._tier, its._cached_ad, its._cached_rate, its._scratch, rate, ad, who, passed,
-    )  # fmt: skip
+    recall = first, users, about, quotas, its._desk
+    whole = first, 0, column, users, about, remembers, quotas, its._desk, rate, ad, who, passed
 
     def gather() -> None:
         people[:n] = its._users.interests[users]
-        its._wanted[:, :-1] = people[:, : its._recall.dimensions]
+        wanted[:, :-1] = people[:, : wanted.shape[1] - 1]
 
-    recalled_alone(*recall), sorted_alone(*recall, its._rough)  # compiled
     pieces.add("gather", processor_seconds(gather), n)
-    for name, work in (
-        ("recall", partial(recalled_alone, *recall)), ("rough", partial(sorted_alone, *recall, its._rough)),
-        ("fine", partial(winnow, *whole)),
-    ):  # fmt: skip
-        product_again = partial(np.matmul, its._wanted, its._index, out=its._scores)
+    steps = ("recall", recalled_alone, recall), ("rough", sorted_alone, recall), ("fine", winnow, whole)
+    for name, step, arguments in steps:
+        work = partial(entry(step, *arguments), *arguments)
+        product_again = partial(np.matmul, wanted, its._index, out=its._its.scores)
         pieces.add("product", processor_seconds(product_again), n)  # each finds scores as fresh as they come
         pieces.add(name, processor_seconds(work), n)
 
 
-def recall_of(its: Any, first: int, users: Any, context: Any, quotas: Any) -> tuple[Any, ...]:
-    """What `recalled_alone` and `sorted_alone` are given of a funnel, for the batch that it has just scored."""
-    return (
-        first, users, its._people, context, its._matches, its._keys, its._scores, its._nearest, its._popular, its._fresh,
-        its._channels, quotas, its._recall, its._offset, its._users.segment, its._tier, its._scratch,
-    )  # fmt: skip
-
-
 @kernel(fastmath={"contract", "reassoc"})
-def recalled_alone(
-    first: Any, users: Any, people: Any, context: Any, matches: Any, keys: Any, scores: Any, nearest: Any, popular: Any,
-    fresh: Any, channels: Any, quotas: Any, recall: Any, offset: Any, segment: Any, tiers: Any, scratch: Any,
-) -> None:  # fmt: skip
-    """The first stage of `winnow`."""
+def recalled_alone(first: Any, users: Any, context: Any, quotas: Any, desk: Any) -> None:
+    """The first stage of `winnow`, of a batch that has been scored."""
     for j in range(users.size):
-        tier = tiers[segment[users[j]]]
+        tier = desk.tier[desk.segment[users[j]]]
         if quotas[tier, 0, 0] > 0:
-            merge_channels(
-                first + j, scores[j], nearest[j], people[j], context.query[j], matches, recall, popular[tier], fresh,
-                channels[tier], keys, offset, scratch,
-            )  # fmt: skip
+            merge_channels(first + j, j, context.query[j], tier, desk)
 
 
 @kernel(fastmath={"contract", "reassoc"})
-def sorted_alone(
-    first: Any, users: Any, people: Any, context: Any, matches: Any, keys: Any, scores: Any, nearest: Any, popular: Any,
-    fresh: Any, channels: Any, quotas: Any, recall: Any, offset: Any, segment: Any, tiers: Any, scratch: Any, rough: Any,
-) -> None:  # fmt: skip
+def sorted_alone(first: Any, users: Any, context: Any, quotas: Any, desk: Any) -> None:
     """The first two stages of `winnow`, at all levels of quotas."""
     for j in range(users.size):
-        person, tier = people[j], tiers[segment[users[j]]]
+        tier = desk.tier[desk.segment[users[j]]]
         if quotas[tier, 0, 0] == 0:
             continue
-        recalled = merge_channels(
-            first + j, scores[j], nearest[j], person, context.query[j], matches, recall, popular[tier], fresh,
-            channels[tier], keys, offset, scratch,
-        )  # fmt: skip
-        for i in range(recalled):
-            a = scratch.ad[i]
-            scratch.rough[i] = product(person, rough.ads[a]) + rough.bias[a] + offset[a]
+        recalled = merge_channels(first + j, j, context.query[j], tier, desk)
+        rough_scores(recalled, j, desk)
         for level in range(quotas.shape[1]):
             if quotas[tier, level, 0] > 0:
-                rough_sort(recalled, level, quotas[tier], scratch)
+                rough_sort(recalled, level, quotas[tier], desk.scratch)
 
 
 def recall_roofline(world: World) -> dict[str, float]:
     """Microseconds a request for recall's product by BLAS, and for NumPy's partial selection of as many of its scores."""
     its = world._exchange.blocks._winnow
     assert its is not None
-    scores, kept = its._scores.copy(), int(its._channels[0, Channel.INDEX])
+    scores, kept = its._its.scores.copy(), int(its._its.channels[0, Channel.INDEX])
     with one_blas_thread():
         by_blas = best(lambda k: processor_seconds(lambda: np.matmul(its._wanted, its._index, out=scores)))
         by_numpy = best(lambda k: processor_seconds(lambda: np.argpartition(scores, -kept, axis=1)))

@@ -10,12 +10,15 @@ the auction looks again.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.addressed import Addressed
 from ..core.arrays import Floats32, Integers
+from ..core.compiled import entry
 from ..population.ads import AdVectors
 from ..population.rates import Context
 from ..population.users import People
@@ -25,11 +28,10 @@ from ..scenario.delivery import Funnel
 from .best import BINS, NOBODY
 from .index import Lists
 from .quotas import Ladders
-from .stages import StageView, channels
-from .winnow import winnow
+from .stages import Channel, StageView, channels
+from .winnow import most_worth, winnow
 
 BATCH = 64  # requests whose candidates are found together, in one batch or in several; a divisor of every block
-CACHED_DEPTH = 32  # so many ads for each that is cached are looked at
 BATCH_BYTES = 1 << 22  # of scores that are looked through together: they should stay in the cache
 
 
@@ -55,91 +57,85 @@ class Winnow:
         self, settings: Funnel, stages: tuple[StageView, StageView], ads: AdVectors, users: People, owner: Integers,
         keys: NDArray[np.uint64], matches: Matches | None = None,
     ) -> None:  # fmt: skip
-        self._settings, self._users, self._keys, self._owner = settings, users, keys, owner
-        none = np.zeros(0, np.int32)
-        self._matches = Matches(np.zeros(1, np.int64), none, none) if matches is None else matches
-        self._recall, self._rough = stages
-        self._fine = StageView(ads.believed_vectors.shape[1], ads.believed_vectors, ads.believed_bias)
-        count = len(owner)
+        self._settings, self._users = settings, users
+        none, count, campaigns = np.zeros(0, np.int32), len(owner), int(owner.max()) + 1
+        recall, rough = stages
+        fine = StageView(ads.believed_vectors.shape[1], ads.believed_vectors, ads.believed_bias)
         self.batch = 1 << max(8, min(BATCH, BATCH_BYTES // 4 // count)).bit_length() - 1 if settings.index is None else BATCH
-        d = self._recall.dimensions
+        d = recall.dimensions
         self._index = np.empty((d + 1, count), np.float32)  # the last row: bias and log bid
-        self._index[:d] = self._recall.ads.T
+        self._index[:d] = recall.ads.T
         self._wanted = np.ones((self.batch, d + 1), np.float32)
-        self._people = np.zeros((self.batch, users.interests.shape[1]), np.float32)
-        nothing, alike = np.full(self.batch, -1), np.zeros(self.batch, np.float32)
-        self._unseen = Seen(no_memory(int(owner.max()) + 1), np.zeros(self.batch, np.int64))
-        self._plain = Context(nothing, np.zeros((0, 0), np.float32), alike, alike + 1)
-        self._scores = np.empty((self.batch, count if settings.index is None else 0), np.float32)
+        self._plain, self._unseen = Context.plain(self.batch, 0), Seen(no_memory(campaigns), np.zeros(self.batch, np.int64))
         self._worth = np.zeros(count, np.float32)  # bid per click at the last tick
-        self._offset = np.empty(count, np.float32)  # its log
-        self._fresh = np.flatnonzero(ads.new) if ads.new.any() else np.arange(count)
-        self._tier = users.tier
         ladders = Ladders.of(settings, int(users.tier.max()) + 1)
         self.quotas = ladders.quotas  # levels that a tier lacks pass nothing
         rows = self.quotas[:, :, 2].max(axis=0)
         rows[0] = max(rows[0], 1)  # a block without rows is one of a market without a funnel
         self.first_row = np.concatenate([[0], np.cumsum(rows)])
         most = np.minimum(self.quotas[:, 0, 0], count)
-        self._channels = np.array([channels(settings, int(full)) for full in most], np.int64)
-        self._popular = np.empty((len(most), int(self._channels[:, 1].max())), np.int64)
-        self._lists: Lists | None = None
-        if settings.index is not None:
-            self._lists = Lists(settings.index, self._recall.ads, users.interests[:, :d])
-        self._nearest = np.empty((self.batch, 0 if self._lists is None else int(self._channels[:, 0].max())), np.int64)
-        full = int(most.max())
-        room = 2 * count + 8
-        self._scratch = Scratch(
+        shared = np.array([channels(settings, int(full)) for full in most], np.int64)
+        self._lists = None if settings.index is None else Lists(settings.index, recall.ads, users.interests[:, :d])
+        full, room, segments, cached = int(most.max()), 2 * count + 8, len(users.segment_start) - 1, ladders.cached
+        matches = Matches(np.zeros(1, np.int64), none, none) if matches is None else matches
+        scratch = Scratch(
             place=np.empty(room, np.int32), value=np.empty(room, np.float32), bins=np.zeros(BINS, np.int32),
             ad=np.empty(full + 8, np.int64), recall=np.empty(full + 8, np.float32), rough=np.empty(full + 8, np.float32),
             chosen=np.empty(full + 8, np.int64), score=np.empty(full + 8, np.float32), click=np.empty(full + 8, np.float32),
-            matched=np.empty(int(np.diff(self._matches.first).max(initial=0)) + 8, np.float32),
-            stamp=np.full(count, -1, np.int64), owner_stamp=np.full(int(owner.max()) + 1, -1, np.int64),
-            owner_best=np.empty(int(owner.max()) + 1, np.int64), serial=np.zeros(1, np.int64),
+            matched=np.empty(int(np.diff(matches.first).max(initial=0)) + 8, np.float32),
+            stamp=np.full(count, -1, np.int64), owner_stamp=np.full(campaigns, -1, np.int64),
+            owner_best=np.empty(campaigns, np.int64), serial=np.zeros(1, np.int64),
         )  # fmt: skip
-        segments = len(users.segment_start) - 1
-        cached = ladders.cached
-        self._cached_ad, self._cached_rate = np.zeros((segments, cached), np.int64), np.zeros((segments, cached), np.float32)
+        self._its = Desk(
+            keys, matches, recall, rough, fine, owner, users.segment, users.tier, self.first_row,
+            fresh=np.flatnonzero(ads.new) if ads.new.any() else np.arange(count),
+            offset=np.empty(count, np.float32), popular=np.empty((len(most), int(shared[:, 1].max())), np.int64),
+            channels=shared, cached_ad=np.zeros((segments, cached), np.int64),
+            cached_rate=np.zeros((segments, cached), np.float32),
+            people=np.zeros((self.batch, users.interests.shape[1]), np.float32),
+            scores=np.empty((self.batch, count if self._lists is None else 0), np.float32),
+            nearest=np.empty((self.batch, 0 if self._lists is None else int(shared[:, 0].max())), np.int64), scratch=scratch,
+        )  # fmt: skip
+        self._desk = Addressed(self._its)
+        self._winnow: Callable[..., Any] | None = None  # compiled for the batches that come
+        self._most_worth: Callable[..., Any] | None = None
         if cached:
             sums = np.add.reduceat(users.interests, users.segment_start[:-1], axis=0, dtype=np.float64)
             self._typical = (sums / np.diff(users.segment_start)[:, None]).astype(np.float32)
+            self._cached = np.zeros(segments, np.int64)  # ads found for each segment
         self._passed = np.zeros((self.quotas.shape[1], 3), np.int64)
-        self.refresh(np.zeros(int(owner.max()) + 1, np.float32))  # nobody has bid yet
+        self.refresh(np.zeros(campaigns, np.float32))  # nobody has bid yet
 
     def refresh(self, live: Floats32) -> None:
         """Takes over what campaigns bid for a click now, (campaigns,); 0 takes no part."""
-        np.take(live, self._owner, out=self._worth)
-        self._offset[:] = NOBODY
-        np.log(self._worth, out=self._offset, where=self._worth > 0)
-        np.add(self._recall.bias, self._offset, out=self._index[-1])
+        its = self._its
+        np.take(live, its.owner, out=self._worth)
+        its.offset[:] = NOBODY
+        np.log(self._worth, out=its.offset, where=self._worth > 0)
+        np.add(its.recall.bias, its.offset, out=self._index[-1])
         if self._lists is not None:
             self._lists.refresh(self._index[-1], self._worth > 0)
-        for popular, size in zip(self._popular, self._channels[:, 1], strict=True):
+        for popular, size in zip(its.popular, its.channels[:, Channel.POPULAR], strict=True):
             if size:
-                best = np.argpartition(-(self._fine.bias + self._offset), size - 1)[:size]
+                best = np.argpartition(-(its.fine.bias + its.offset), size - 1)[:size]
                 popular[:size] = np.sort(best)
-        if self._cached_ad.size:
+        if its.cached_ad.size:
             self._cache()
 
     def set_quotas(self, tier: int, quotas: Integers) -> None:
         """Other quotas (levels, 3) of a tier, no larger than the settings', for candidates found after the next `refresh`."""
         self.quotas[tier, : len(quotas)] = quotas
-        self._channels[tier] = channels(self._settings, min(int(quotas[0, 0]), len(self._owner)))
+        self._its.channels[tier] = channels(self._settings, min(int(quotas[0, 0]), len(self._worth)))
 
     def _cache(self) -> None:
         """What a typical user of each segment would be shown."""
-        odds = self._typical @ self._fine.ads.T + self._fine.bias
-        for segment, (row, worth) in enumerate(zip(odds, odds + self._offset, strict=True)):
-            # Of campaigns with many ads more than one may lie among the best, and only one is shown.
-            most = min(CACHED_DEPTH * self._cached_ad.shape[1], worth.size)
-            order = np.argpartition(-worth, most - 1)[:most] if most < worth.size else np.arange(worth.size)
-            order = order[np.lexsort((order, -worth[order]))]
-            order = order[worth[order] > NOBODY / 2]
-            _, first = np.unique(self._owner[order], return_index=True)  # one ad of each campaign
-            best = order[np.sort(first)][: self._cached_ad.shape[1]]
-            self._cached_ad[segment, : best.size] = best
-            self._cached_rate[segment] = 0
-            self._cached_rate[segment, : best.size] = 1 / (1 + np.exp(-row[best]))
+        its, found = self._its, self._cached
+        odds = self._typical @ its.fine.ads.T + its.fine.bias
+        if self._most_worth is None:
+            self._most_worth = entry(most_worth, odds, self._desk, found)
+        self._most_worth(odds, self._desk, found)
+        rate = 1 / (1 + np.exp(-np.take_along_axis(odds, its.cached_ad, axis=1)))
+        its.cached_rate[:] = np.where(np.arange(rate.shape[1]) < found[:, None], rate, np.float32(0))
 
     def fill(
         self, first: int, start: int, users: Integers, context: Context | None, rate: Floats32, ad: Integers, who: Integers,
@@ -161,11 +157,11 @@ class Winnow:
 
         `context` and `seen` are of this one request.
         """
-        rows, scratch, passed = int(self.first_row[1]), self._scratch, np.zeros((1, 3), np.int64)
+        rows, scratch, passed = int(self.first_row[1]), self._its.scratch, np.zeros((1, 3), np.int64)
         rate, ad, who = np.zeros((rows, 1), np.float32), np.zeros((rows, 1), np.int64), np.zeros((rows, 1), np.int64)
         self._pass(number, 0, 0, np.array([user]), context, seen, self.quotas[:, :1].copy(), rate, ad, who, passed)
         recalled, kept, shown = passed[0]
-        scores = self._scores[0] if self._lists is None else self._wanted[0] @ self._index
+        scores = self._its.scores[0] if self._lists is None else self._wanted[0] @ self._index
         return Trace(
             scores.copy(), scratch.ad[:recalled].copy(), scratch.rough[:recalled].copy(), scratch.chosen[:kept].copy(),
             ad[:shown, 0],
@@ -176,21 +172,20 @@ class Winnow:
         rate: Floats32, ad: Integers, who: Integers, passed: Integers,
     ) -> None:  # fmt: skip
         """Scores one batch of users, or a single user, against the index and winnows; see `winnow`."""
-        people = self._people
+        people, wanted = self._its.people, self._wanted
         people[: users.size] = self._users.interests[users]
         if context is not None:
             people[: users.size] += context.vectors
-        self._wanted[:, :-1] = people[:, : self._recall.dimensions]
+        wanted[:, :-1] = people[:, : wanted.shape[1] - 1]
         if self._lists is None:
-            np.matmul(self._wanted, self._index, out=self._scores)
+            np.matmul(wanted, self._index, out=self._its.scores)
         else:
-            self._lists.search(self._wanted[:, :-1], self._nearest)
-        winnow(
-            first, skip, column, users, people, context or self._plain, seen or self._unseen, self._matches, self._keys,
-            self._scores, self._nearest, self._popular, self._fresh, self._channels, quotas, self.first_row, self._recall,
-            self._rough, self._fine, self._offset, self._owner,
-            self._users.segment, self._tier, self._cached_ad, self._cached_rate, self._scratch, rate, ad, who, passed,
-        )  # fmt: skip
+            self._lists.search(wanted[:, :-1], self._its.nearest)
+        batch = first, skip, column, users, context or self._plain, seen or self._unseen, quotas
+        arguments = *batch, self._desk, rate, ad, who, passed
+        if self._winnow is None:
+            self._winnow = entry(winnow, *arguments)
+        self._winnow(*arguments)
 
 
 class Trace(NamedTuple):
@@ -201,6 +196,33 @@ class Trace(NamedTuple):
     rough_score: Floats32  # of those, by the rough sort
     sorted: Integers  # ads that left the rough sort
     shown: Integers  # ads that left the fine sort
+
+
+class Desk(NamedTuple):
+    """All that the compiled funnel works with; n requests of a batch, T traffic tiers.
+
+    Where an index finds the nearest ads, -1 behind them, there are no scores: shape (n, 0).
+    """
+
+    keys: NDArray[np.uint64]
+    matches: Matches
+    recall: StageView
+    rough: StageView
+    fine: StageView
+    owner: Integers  # (ads,) campaigns
+    segment: Integers  # (users,)
+    tier: Integers  # (segments,)
+    first_row: Integers  # (levels + 1,)
+    fresh: Integers  # ads that recall tries, whoever asks
+    offset: Floats32  # (ads,) log bid per click at the last tick
+    popular: Integers  # (T, most) ads
+    channels: Integers  # (T, 4) see `Channel`
+    cached_ad: Integers  # (segments, cached)
+    cached_rate: Floats32  # (segments, cached) 0: there is none
+    people: Floats32  # (n, dimensions) users' interests and what they ask
+    scores: Floats32  # (n, ads) by recall
+    nearest: Integers  # (n, recalled)
+    scratch: Scratch
 
 
 class Scratch(NamedTuple):

@@ -28,86 +28,86 @@ def campaign_in_row(row: Any, j: Any, state: Any) -> Any:
 
 
 @inlined
-def merge_channels(
-    number: Any, scores: Any, nearest: Any, person: Any, query: Any, matches: Any, recall: Any, popular: Any, fresh: Any,
-    channels: Any, keys: Any, offset: Any, scratch: Any,
-) -> Any:  # fmt: skip
+def merge_channels(number: Any, j: Any, query: Any, tier: Any, desk: Any) -> Any:
     """Recall: the ads of all channels under their quotas, each once; returns how many.
 
     The best by all scores first, or where there are none the nearest by the index; then those whose keywords match the query;
     popular ones, whoever asks; and some drawn among the new (or all, if none is).
     """
+    scratch, channels, matches = desk.scratch, desk.channels[tier], desk.matches
+    scores, nearest = desk.scores[j], desk.nearest[j]
     scratch.serial[0] += 1
-    serial, found = scratch.serial[0], np.int64(0)
+    found = np.int64(0)
     if scores.size > 0:
         found = best_of(scores, scores.size, channels[Channel.INDEX], scratch.place, scratch.value, scratch.bins)
         for i in range(found):
             a = np.int64(scratch.place[i])
-            scratch.ad[i], scratch.recall[i], scratch.stamp[a] = a, scratch.value[i], serial
+            scratch.ad[i], scratch.recall[i], scratch.stamp[a] = a, scratch.value[i], scratch.serial[0]
     else:
         for i in range(min(channels[Channel.INDEX], nearest.size)):
             if nearest[i] >= 0:
-                found = add_recalled(nearest[i], serial, scores, person, recall, offset, scratch, found)
+                found = add_recalled(nearest[i], j, desk, found)
     if query >= 0 and channels[Channel.KEYWORDS] > 0:
         low = matches.first[query]
         size = matches.first[query + 1] - low
         for i in range(size):
-            a = np.int64(matches.ad[low + i])
-            scratch.matched[i] = score_of(a, scores, person, recall, offset)
+            scratch.matched[i] = score_of(np.int64(matches.ad[low + i]), j, desk)
         kept = best_of(scratch.matched, size, channels[Channel.KEYWORDS], scratch.place, scratch.value, scratch.bins)
         for i in range(kept):
-            a = np.int64(matches.ad[low + scratch.place[i]])
-            found = add_recalled(a, serial, scores, person, recall, offset, scratch, found)
+            found = add_recalled(np.int64(matches.ad[low + scratch.place[i]]), j, desk, found)
     for i in range(channels[Channel.POPULAR]):
-        found = add_recalled(popular[i], serial, scores, person, recall, offset, scratch, found)
+        found = add_recalled(desk.popular[tier, i], j, desk, found)
     for i in range(channels[Channel.EXPLORING]):
-        drawn = fresh[np.int64(uniform(keys[Stream.EXPLORE], number, i) * fresh.size)]
-        found = add_recalled(drawn, serial, scores, person, recall, offset, scratch, found)
+        drawn = desk.fresh[np.int64(uniform(desk.keys[Stream.EXPLORE], number, i) * desk.fresh.size)]
+        found = add_recalled(drawn, j, desk, found)
     return found
 
 
 @inlined
-def score_of(a: Any, scores: Any, person: Any, recall: Any, offset: Any) -> Any:
+def score_of(a: Any, j: Any, desk: Any) -> Any:
     """What recall makes of an ad."""
-    return scores[a] if scores.size > 0 else product(person, recall.ads[a]) + recall.bias[a] + offset[a]
+    if desk.scores.shape[1] > 0:
+        return desk.scores[j, a]
+    return product(desk.people[j], desk.recall.ads[a]) + desk.recall.bias[a] + desk.offset[a]
 
 
 @inlined
-def add_recalled(a: Any, serial: Any, scores: Any, person: Any, recall: Any, offset: Any, scratch: Any, found: Any) -> Any:
+def add_recalled(a: Any, j: Any, desk: Any, found: Any) -> Any:
     """One more recalled ad, unless it is there already or takes no part."""
-    if scratch.stamp[a] == serial or offset[a] <= NOBODY:
+    scratch = desk.scratch
+    if scratch.stamp[a] == scratch.serial[0] or desk.offset[a] <= NOBODY:
         return found
-    score = score_of(a, scores, person, recall, offset)
-    scratch.ad[found], scratch.recall[found], scratch.stamp[a] = a, score, serial
+    scratch.ad[found], scratch.recall[found], scratch.stamp[a] = a, score_of(a, j, desk), scratch.serial[0]
     return found + 1
+
+
+@inlined
+def rough_scores(recalled: Any, j: Any, desk: Any) -> None:
+    """What the rough sort makes of all that is recalled."""
+    scratch, rough, person = desk.scratch, desk.rough, desk.people[j]
+    for i in range(recalled):
+        a = scratch.ad[i]
+        scratch.rough[i] = product(person, rough.ads[a]) + rough.bias[a] + desk.offset[a]
 
 
 @kernel(nogil=True, fastmath={"contract", "reassoc"})
 def winnow(
-    first: Any, skip: Any, column: Any, users: Any, people: Any, context: Any, seen: Any, matches: Any, keys: Any, scores: Any,
-    nearest: Any, popular: Any, fresh: Any, channels: Any, quotas: Any, first_row: Any, recall: Any, rough: Any, fine: Any,
-    offset: Any, owner: Any, segment: Any, tiers: Any, cached_ad: Any, cached_rate: Any, scratch: Any, rate: Any, ad: Any,
+    first: Any, skip: Any, column: Any, users: Any, context: Any, seen: Any, quotas: Any, desk: Any, rate: Any, ad: Any,
     who: Any, passed: Any,
 ) -> None:  # fmt: skip
-    """The funnel of a batch of requests, from their recall scores (requests, ads) to the rows of their auctions.
+    """The funnel of a batch of requests, from their recall scores on the `desk` to the rows of their auctions; see `Desk`.
 
-    Where an index has found the `nearest` ads (requests, recalled), -1 behind them, there are no scores: shape (requests, 0).
-    `people` are users' interests and what they ask. The first `skip` requests are left as they are. Lower levels of quotas are
-    given what the full one recalled. `popular`, `channels` (T, 4) and `quotas` (T, levels, 3) differ between traffic tiers;
-    `tiers` are those of user segments.
+    The first `skip` requests are left as they are. Lower levels of `quotas` (T, levels, 3) are given what the full one
+    recalled.
     """
+    scratch, first_row, owner = desk.scratch, desk.first_row, desk.owner
     for j in range(skip, users.size):
-        person, home, lift = people[j], segment[users[j]], context.lift[j]
-        tier = tiers[home]
+        home, lift = desk.segment[users[j]], context.lift[j]
+        tier = desk.tier[home]
         quota, recalled = quotas[tier], 0
         if quota[0, 0] > 0:
-            recalled = merge_channels(
-                first + j, scores[j], nearest[j], person, context.query[j], matches, recall, popular[tier], fresh,
-                channels[tier], keys, offset, scratch,
-            )  # fmt: skip
-        for i in range(recalled):
-            a = scratch.ad[i]
-            scratch.rough[i] = product(person, rough.ads[a]) + rough.bias[a] + offset[a]
+            recalled = merge_channels(first + j, j, context.query[j], tier, desk)
+            rough_scores(recalled, j, desk)
         for level in range(quota.shape[0]):
             rows = first_row[level + 1] - first_row[level]
             if quota[level, 0] == 0:
@@ -115,14 +115,14 @@ def winnow(
                     row = first_row[level] + i
                     rate[row, column + j] = 0
                     if i < quota[level, 2]:
-                        a, click = cached_ad[home, i], np.float64(cached_rate[home, i])
+                        a, click = desk.cached_ad[home, i], np.float64(desk.cached_rate[home, i])
                         likelier = click * math.exp(context.odds[j])
                         rate[row, column + j] = np.float32(likelier / (1.0 - click + likelier)) * lift
                         ad[row, column + j], who[row, column + j] = a, owner[a]
-                        passed[level, 2] += cached_rate[home, i] > 0
+                        passed[level, 2] += click > 0
                 continue
             kept = rough_sort(recalled, level, quota, scratch)
-            shown = fine_sort(kept, person, users[j], j, context.odds[j], seen, fine, offset, owner, quota[level, 2], scratch)
+            shown = fine_sort(kept, users[j], j, context.odds[j], seen, quota[level, 2], desk)
             passed[level, 0] += min(recalled, quota[level, 0])
             passed[level, 1] += kept
             passed[level, 2] += shown
@@ -158,18 +158,16 @@ def rough_sort(recalled: Any, level: Any, quotas: Any, scratch: Any) -> Any:
 
 
 @inlined
-def fine_sort(
-    kept: Any, person: Any, user: Any, j: Any, odds: Any, seen: Any, fine: Any, offset: Any, owner: Any, quota: Any,
-    scratch: Any,
-) -> Any:  # fmt: skip
+def fine_sort(kept: Any, user: Any, j: Any, odds: Any, seen: Any, quota: Any, desk: Any) -> Any:
     """Leaves in `place` where among `chosen` the best stand, one of each campaign, `click` being their rates."""
+    scratch, fine, person = desk.scratch, desk.fine, desk.people[j]
     scratch.serial[0] += 1
     serial, campaigns = scratch.serial[0], scratch.owner_stamp.size
     for i in range(kept):
         a = scratch.chosen[i]
         click = np.float32(sigmoid(product(person, fine.ads[a]) + fine.bias[a] + odds))
-        scratch.click[i], scratch.score[i] = click, math.log(click) + offset[a]
-        k = owner[a]
+        scratch.click[i], scratch.score[i] = click, math.log(click) + desk.offset[a]
+        k = desk.owner[a]
         if scratch.owner_stamp[k] != serial:
             enough = has_seen_enough(user, k, campaigns, seen.times[j], seen.memory)
             scratch.owner_stamp[k], scratch.owner_best[k] = serial, -1 if enough else i
@@ -185,3 +183,37 @@ def fine_sort(
         if better:
             scratch.owner_best[k] = i
     return best_of(scratch.score, kept, quota, scratch.place, scratch.value, scratch.bins)
+
+
+@kernel()
+def most_worth(odds: Any, desk: Any, found: Any) -> None:
+    """Finds for each segment the ads that its typical user would be shown, from their log `odds` (segments, ads).
+
+    The best of each campaign, by worth; of those the best, as many as are cached, the first first. `found` says how many.
+    """
+    offset, owner, best, cached = desk.offset, desk.owner, desk.scratch.owner_best, desk.cached_ad
+    for s in range(odds.shape[0]):
+        best[:] = -1
+        for a in range(odds.shape[1]):
+            if odds[s, a] + offset[a] > NOBODY / 2:
+                leader = best[owner[a]]
+                if leader < 0 or odds[s, a] + offset[a] > odds[s, leader] + offset[leader]:
+                    best[owner[a]] = a
+        size = 0
+        for k in range(best.size):
+            a = best[k]
+            if a < 0:
+                continue
+            worth, place = odds[s, a] + offset[a], size
+            while place > 0:
+                other = cached[s, place - 1]
+                its = odds[s, other] + offset[other]
+                if its > worth or (its == worth and other < a):
+                    break
+                if place < cached.shape[1]:
+                    cached[s, place] = other
+                place -= 1
+            if place < cached.shape[1]:
+                cached[s, place] = a
+                size = min(size + 1, cached.shape[1])
+        found[s] = size
