@@ -157,8 +157,9 @@ def overload() -> Scenario:
 def compute_small() -> Scenario:
     """A day in an hour on four servers that could give a third of its requests the full quotas: depth is to be allocated.
 
-    Three traffic tiers differ fivefold in what a request is worth, each at its own time of the day, under weather; traffic
-    surges every day, and on seven days in ten one to three servers fail. At full quotas a request costs 3.7 server seconds.
+    Requests of each of three traffic tiers are worth seven times as much at one time of the day as at another, each at its own,
+    under weather; traffic surges every day, and on seven days in ten one to three servers fail. At full quotas a request costs
+    3.7 server seconds.
     """
     return feed().override(
         {
@@ -176,7 +177,7 @@ def compute_small() -> Scenario:
             # What moves worth is the tiers'; the weather of bids is kept small.
             "weather.day_sigma": 0.2, "weather.common_sigma": 0.1, "weather.tick_sigma": 0.05, "weather.drift_sigma": 0.2,
             "weather.tiers": {
-                "level": [0.7, 0.0, -0.7], "amplitude": 0.7, "peak": [0.85, 0.5, 0.2], "tick_sigma": 0.2,
+                "level": [0.3, 0.0, -0.3], "amplitude": 1.0, "peak": [0.85, 0.5, 0.2], "tick_sigma": 0.2,
                 "tick_correlation": 0.95,
             },
             "sessions": None, "fatigue": None,

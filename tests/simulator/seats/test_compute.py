@@ -245,7 +245,7 @@ def test_worth_has_a_course_and_weather_and_stays_below_the_largest() -> None:
     assert days.max() <= greatest_worth(SMALL)
     usual = usual_worth(settings, 96)
     assert np.log(usual).mean(axis=0) == pytest.approx(settings.level, abs=1e-9)
-    assert np.ptp(np.log(usual), axis=0) == pytest.approx([1.4] * 3, rel=0.01)
+    assert np.ptp(np.log(usual), axis=0) == pytest.approx([2 * settings.amplitude] * 3, rel=0.01)
     mean, spread = (days / usual).mean(axis=0), (days / usual).std(axis=0) / 20
     assert (np.abs(mean - 1) <= 4.5 * spread + 0.01).all()  # cutting what is rare takes a hair off the mean
     assert (worth(settings, 96, 1, 0) != worth(settings, 96, 1, 1)).all()
