@@ -121,7 +121,7 @@ def test_settings_that_are_wrong(change: dict[str, Any], words: tuple[str, ...])
         (lambda: Scenario.preset("tiney"), ("'tiney'", "did you mean 'tiny'")),
         (
             lambda: Scenario.preset("zzz"),
-            ("'zzz'", "known are bidding, bidding-small, bidding-tcpa, coldstart, compute-small, feed", "queue"),
+            ("'zzz'", "known are bidding, bidding-small, bidding-tcpa, coldstart, compute, compute-small", "queue"),
         ),
         (lambda: Scenario.preset("uniform", bidders=0), ("bidders", "0", "from 1 up")),
         (lambda: Scenario.preset("uniform", bidders="two"), ("bidders", "'two'")),  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,8 @@ from markets import scenarios
 from pydantic import ValidationError
 
 from adarena.simulator import Scenario, ScenarioError, World
+from adarena.simulator.delivery.quotas import service_s
+from adarena.simulator.requests.worth import usual_worth
 from adarena.simulator.scenario.delivery import Auction
 from adarena.simulator.scenario.demand import Campaign, Flight
 from adarena.simulator.scenario.presets import PRESETS
@@ -42,7 +45,7 @@ def test_any_scenario_survives_yaml(scenario: Scenario) -> None:
 
 def test_presets_are_the_named_markets() -> None:
     names = {"tiny", "bidding", "bidding-small", "bidding-tcpa", "uniform", "queue", "feed", "overload", "coldstart"}
-    names |= {"search", "leads", "compute-small"}
+    names |= {"search", "leads", "compute", "compute-small"}
     assert set(PRESETS) == names
     for name in PRESETS:
         assert Scenario.preset(name).name == name
@@ -55,6 +58,21 @@ def test_presets_are_the_named_markets() -> None:
     uniform = Scenario.preset("uniform", bidders=7, requests=99)
     assert len(uniform.demand.advertisers) == 7  # type: ignore[union-attr]
     assert uniform.traffic.requests_per_day == 99
+
+
+@pytest.mark.parametrize(("name", "costs", "share", "moves"), [("compute", 0.76, 0.4, 4.0), ("compute-small", 3.7, 1 / 3, 7.4)])
+def test_servers_of_a_compute_market_are_as_short_as_it_says(name: str, costs: float, share: float, moves: float) -> None:
+    scenario = Scenario.preset(name)
+    serving, funnel, settings = scenario.serving, scenario.funnel, scenario.weather.tiers
+    assert serving is not None
+    assert funnel is not None
+    assert settings is not None
+    full = np.array([(q.recall, q.rough, q.fine) for q in funnel.levels[:1]])
+    each = float(service_s(serving, funnel, full)[0])
+    assert each == pytest.approx(costs)
+    assert serving.servers * scenario.day_s / each == pytest.approx(share * scenario.traffic.requests_per_day, rel=0.05)
+    usual = usual_worth(settings, scenario.ticks_per_day)
+    assert usual.max(axis=0) / usual.min(axis=0) == pytest.approx([moves] * 3, rel=0.02)
 
 
 def test_feed_is_as_large_and_as_busy_as_it_says() -> None:
