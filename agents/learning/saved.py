@@ -17,7 +17,8 @@ from gymnasium import spaces
 from ...simulator.core.arrays import Floats32
 from ...simulator.core.disk import write
 from ...simulator.core.errors import PolicyError
-from .settings import ALGORITHMS, PPOSettings, Settings, make_settings
+from .algorithms import networks
+from .settings import ALGORITHMS, make_settings
 
 FORMAT = 1
 CARD, WEIGHTS = "agent.json", "policy.pt"
@@ -129,21 +130,10 @@ def _policy(card: Card, weights: bytes, file: Path) -> Any:
     done = spaces.Box(-1.0, 1.0, (card.actions,), np.float32)
     if card.algorithm not in ALGORITHMS:
         raise PolicyError(f"the agent in {str(file)!r} was trained with {card.algorithm!r}, which is not known here")
-    policy = _networks(make_settings(card.algorithm, card.settings), seen, done)
+    policy = networks(make_settings(card.algorithm, card.settings), seen, done, card.units)
     try:
         policy.load_state_dict(torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True))
     except (RuntimeError, pickle.UnpicklingError, EOFError):
         raise PolicyError(f"the weights in {str(file)!r} do not fit its own description") from None
     policy.set_training_mode(False)
     return policy
-
-
-def _networks(settings: Settings, seen: spaces.Box, done: spaces.Box) -> Any:
-    layers = [settings.width] * 2
-    if isinstance(settings, PPOSettings):
-        from stable_baselines3.common.policies import ActorCriticPolicy
-
-        return ActorCriticPolicy(seen, done, lambda _: settings.learning_rate, net_arch=layers)
-    from stable_baselines3.sac.policies import SACPolicy
-
-    return SACPolicy(seen, done, lambda _: settings.learning_rate, net_arch=layers)

@@ -32,6 +32,7 @@ class PPOSettings:
     log_std_init: float  # exploration at first; then it shrinks in a straight line
     log_std_end: float  # to this
     width: int  # of each of two hidden layers
+    shared: bool  # one network for all units, each by its own row, not one for all together
 
     def __post_init__(self) -> None:
         _check(self, may_be_zero=("gae_lambda", "ent_coef", "log_std_init", "log_std_end"))
@@ -64,8 +65,26 @@ class SACSettings:
         _check(self, may_be_zero=("learning_starts", "ent_coef"))
 
 
-Settings = PPOSettings | SACSettings
-ALGORITHMS: dict[str, type[PPOSettings] | type[SACSettings]] = {kind.name: kind for kind in (PPOSettings, SACSettings)}
+@dataclass(frozen=True)
+class ESSettings:
+    """Evolution strategies (Salimans et al. 2017) over policies that are shared between units; see `evolution`."""
+
+    name: ClassVar[str] = "es"
+
+    envs: int  # members of a generation, two and two alike but for their sign; all live through the same days
+    episodes: int  # days of a generation
+    sigma: float  # of the perturbations, by which members differ from the policy
+    learning_rate: float  # at first; it falls in a straight line to 0 at the last step
+    width: int  # of each of two hidden layers; 0: none, what is done is linear in what is seen, up to a tanh
+
+    def __post_init__(self) -> None:
+        _check(self, may_be_zero=("width",))
+        if self.envs % 2:
+            raise PolicyError(f"es needs an even number of envs, since members come in pairs, not {self.envs}")
+
+
+Settings = PPOSettings | SACSettings | ESSettings
+ALGORITHMS: dict[str, type[Settings]] = {kind.name: kind for kind in (PPOSettings, SACSettings, ESSettings)}
 DEFAULT = "default"  # the entry of every environment
 SHARES = ("gamma", "gae_lambda", "tau")
 
@@ -105,6 +124,10 @@ def _check(settings: Settings, may_be_zero: Sequence[str]) -> None:
     """Raises `PolicyError` for a field that is not a number of its type, or out of its range."""
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
+        if field.type == "bool":
+            if not isinstance(value, bool):
+                raise PolicyError(f"{settings.name} needs true or false as {field.name}, not {value!r}")
+            continue
         whole = field.type == "int"
         number = isinstance(value, int if whole else int | float) and not isinstance(value, bool) and math.isfinite(value)
         low = -math.inf if field.name.startswith("log_std") else 0

@@ -22,6 +22,7 @@ from gymnasium import spaces
 from ... import __version__
 from ...simulator.core.errors import PolicyError
 from ..splits import SPLITS
+from .algorithms import new_model
 from .checkpoint import Retraced, read_checkpoint, restore, save_checkpoint
 from .saved import Agent, Card, load_agent, save_agent
 from .settings import PPOSettings, Settings
@@ -164,33 +165,26 @@ def _one_thread() -> Iterator[None]:
 
 
 def _model(settings: Settings, environment: str, arguments: Mapping[str, Any], seed: int) -> Any:
-    from stable_baselines3 import PPO, SAC
     from stable_baselines3.common.monitor import Monitor
-
-    from .groups import GroupedEnvs, GroupedRollouts
 
     def one() -> gym.Env[Any, Any]:
         return Retraced(Monitor(_made(environment, arguments)))
 
-    values = dataclasses.asdict(settings)
-    makers = [one] * values.pop("envs")
-    shape: dict[str, Any] = {"net_arch": [values.pop("width")] * 2}
-    if isinstance(settings, PPOSettings):
-        group, fastest = values.pop("group"), values.pop("learning_rate")
-        shape["log_std_init"] = values.pop("log_std_init")
-        del values["log_std_end"]  # see `_callbacks`
-        return PPO(
-            "MlpPolicy",
-            GroupedEnvs(makers, group),
-            seed=seed,
-            device="cpu",
-            policy_kwargs=shape,
-            learning_rate=lambda left: fastest * max(left, 0.0),  # the last rollout may go beyond the last step
-            rollout_buffer_class=GroupedRollouts,
-            rollout_buffer_kwargs={"group": group},
-            **values,
-        )
-    return SAC("MlpPolicy", GroupedEnvs(makers, group=1), seed=seed, device="cpu", policy_kwargs=shape, **values)
+    first = _made(environment, arguments)
+    units = _size(first) // len(_features(first))
+    first.close()
+    return new_model(settings, one, units, seed)
+
+
+def _size(env: gym.Env[Any, Any]) -> int:
+    """Of a flat observation."""
+    return int(np.prod(env.observation_space.shape or ()))
+
+
+def _features(env: gym.Env[Any, Any]) -> tuple[str, ...]:
+    """Names of the numbers of which an observation has a row for each unit."""
+    names = env.unwrapped.metadata.get("features")
+    return tuple(names or (f"observation_{i}" for i in range(_size(env))))
 
 
 def _made(environment: str, arguments: Mapping[str, Any]) -> gym.Env[Any, Any]:
@@ -217,10 +211,10 @@ def _made(environment: str, arguments: Mapping[str, Any]) -> gym.Env[Any, Any]:
 def _card(run: Mapping[str, Any], model: Any) -> Card:
     env = model.get_env().envs[0]
     seen = env.observation_space
-    names = env.unwrapped.metadata.get("features") or tuple(f"observation_{i}" for i in range(seen.shape[0]))
+    names = _features(env)
     return Card(
         **run,
-        features=tuple(names),
+        features=names,
         units=seen.shape[0] // len(names),
         observation_bounds=(float(seen.low.min()), float(seen.high.max())),
         actions=env.action_space.shape[0],
