@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
-from views import compute_view, history, view
 
 from adarena.agents.catalogue import SEATS, base, describe, make_policy, policies
 from adarena.agents.parameters import space_of
+from adarena.benchmarks.suites import suite
+from adarena.simulator import Scenario, World
+from adarena.simulator.seats.seat import Open
 
-# The first view of a day, in each seat.
-VIEWS: dict[str, Callable[[], Any]] = {
-    "bidding": lambda: view(history=history(prices=np.ones((2, 50)), price_unit=np.array([0.01, 0.01]))),
-    "compute": compute_view,
-}
+
+@cache
+def first_world(seat: str) -> World:
+    """The market of a seat's suite, before anything is decided in it."""
+    world = World(Scenario.preset(suite(seat).scenario), {seat: Open()})
+    world.until_asked()
+    return world
+
+
+def first_view(seat: str) -> Any:
+    """What a policy that holds all of a seat sees at first, as a copy of its own."""
+    return copy.deepcopy(first_world(seat).look(seat))
+
+
 every_policy = pytest.mark.parametrize(("seat", "name"), [(seat, name) for seat in SEATS for name in sorted(policies(seat))])
 
 
@@ -31,8 +44,7 @@ def arrays(thing: Any) -> Iterator[np.ndarray]:
             yield from arrays(part)
 
 
-def test_every_seat_has_policies_and_a_view_to_show_them() -> None:
-    assert set(VIEWS) == set(SEATS)
+def test_every_seat_has_policies() -> None:
     assert all(policies(seat) for seat in SEATS)
 
 
@@ -59,7 +71,7 @@ def test_every_corner_of_its_space_is_allowed_and_described(seat: str, name: str
 def test_it_decides_the_same_from_the_same_view_and_leaves_the_view_alone(seat: str, name: str) -> None:
     decisions = []
     for policy in (make_policy(seat, name),) * 2 + (make_policy(seat, name),):  # again, and another
-        seen = VIEWS[seat]()
+        seen = first_view(seat)
         before = [array.tobytes() for array in arrays(seen)]
         policy.start(seen, np.random.default_rng(0))
         decision = policy.decide(seen)

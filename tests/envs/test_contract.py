@@ -20,12 +20,11 @@ from adarena.envs.base import SeatEnv
 from adarena.simulator import MarketError, PolicyError
 from adarena.simulator.seats import SEATS
 
-MARKETS = {"AdArena/Bidding-v0": "tiny", "AdArena/Compute-v0": "compute-small"}  # a small one for each
 every_environment = pytest.mark.parametrize("name", ENVIRONMENTS)
 
 
 def made(name: str, **settings: Any) -> SeatEnv:
-    env = gym.make(name, scenario=MARKETS[name], **settings).unwrapped
+    env = gym.make(name, **settings).unwrapped
     assert isinstance(env, SeatEnv)
     return env
 
@@ -54,7 +53,6 @@ def test_it_is_of_a_seat_that_is_compared(name: str) -> None:
     assert issubclass(found, SeatEnv)
     assert found.seat in SEATS
     assert found.seat in SUITES
-    assert name in MARKETS
     env = made(name)
     assert env.metadata["features"] == found.vectors.features
     assert env.observation_space.shape[0] % len(found.vectors.features) == 0
@@ -67,7 +65,7 @@ def test_checkers_have_nothing_to_say(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_env(made(name), skip_render_check=True)
-        sb3_check_env(gym.make(name, scenario=MARKETS[name], render_mode=None))
+        sb3_check_env(gym.make(name, render_mode=None))
 
 
 @every_environment
@@ -81,7 +79,7 @@ def test_a_seed_is_a_run_of_days_whichever_engine_plays_them(name: str) -> None:
 
 @every_environment
 def test_its_spec_makes_it_again(name: str) -> None:
-    env = gym.make(name, scenario=MARKETS[name])
+    env = gym.make(name)
     assert env.spec is not None
     again = gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))
     assert digest(again.unwrapped, 1) == digest(env.unwrapped, 1)  # type: ignore[arg-type]

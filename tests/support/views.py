@@ -8,7 +8,6 @@ import numpy as np
 
 from adarena.simulator import BidPolicy, BidView, Multiplier, RequestRule, Scenario
 from adarena.simulator.seats.bidding.view import History, Told
-from adarena.simulator.seats.compute.view import ComputeView, Earnings, Others
 
 DICE = np.random.default_rng(0)
 
@@ -39,21 +38,6 @@ def view(**changes: Any) -> BidView:
     seen = plain._replace(**changes)
     share = np.divide(seen.today.spend, seen.budget, out=np.ones(2), where=seen.budget > 0)
     return seen._replace(elapsed=float(seen.forecast[: seen.tick].sum()), spent_share=share)
-
-
-def compute_view(**changes: Any) -> ComputeView:
-    """The view of three tiers at the start of a day of four intervals, at the beginning of which nobody has come yet."""
-    depths, none, zero = np.linspace(0, 1, 5), np.zeros(3, np.int64), np.zeros(3)
-    earnings = Earnings(depths, np.outer([1.5, 1.0, 0.5], 0.2 + depths), np.tile(0.1 + 2 * depths**2, (3, 1)))
-    most = np.tile([[300, 100, 20], [121, 45, 20], [0, 0, 8]], (3, 1, 1))
-    plain = ComputeView(
-        day=0, tick=0, ticks=4, number=0, intervals=4, interval_s=30.0, tiers=("tier 0", "tier 1", "tier 2"),
-        forecast=np.full((4, 3), 20.0), usual=np.ones((4, 3)), earnings=earnings, most=most, cached=8, deadline_s=8.0,
-        autoscaling=None, servers=2, planned=2, quotas=most.copy(), after_s=np.tile([0.0, 1.5, 3.0], (3, 1)), depth=np.ones(3),
-        arrived=none, served=none, lost=none, begun=none, work_s=zero, wait_s=zero, stepped_down=zero, revenue=zero,
-        believed=zero, waiting=none, others=Others(0, 0.0, 0),
-    )  # fmt: skip
-    return plain._replace(**changes)
 
 
 def decided(policy: BidPolicy, *views: BidView) -> np.ndarray:
