@@ -1,22 +1,26 @@
 """The compute suite: the serving layer is handed to each policy in turn, on the same days, with the same requests and outages.
 
-Yardsticks: the best constant depth of that very day (static hindsight), and what one price for all its server seconds bounds.
+Yardsticks, each of that very day: the best constant depth (static hindsight), the best ladder by wait, an oracle of arrivals,
+a hindsight plan, all three played in the market, and what one price for all server seconds bounds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ...agents.compute.static import Static
 from ...agents.hindsight.compute import one_price_bound
+from ...agents.hindsight.compute_plans import best_ladder, hindsight_plan, oracle_of_arrivals
 from ...envs.compute import servers_cost
 from ...simulator.core.errors import MarketError
 from ...simulator.delivery.queue import Served, revenue_of
 from ...simulator.scenario.tree import Scenario
 from ...simulator.seats import SEATS
+from ...simulator.seats.compute.decisions import ComputePolicy
 from ...simulator.world import World
 from ..comparison.suite import Case, Metric, Panel, Shown, Suite, against_hindsight
 
@@ -42,6 +46,9 @@ class Compute(Suite[World]):
         "over_utilisation": "mean over ticks of what was asked beyond that",
         "p99_ms": "time in which 99% of the answers came",
         "bound": "on expected revenue, given requests, servers and worth of the day",
+        "best_ladder": "score of the day's best ladder by wait",
+        "oracle": "score of who knows the requests and servers of each interval as it begins",
+        "plan": "score of a plan laid down in knowledge of the day's requests, servers and worth",
     }
     metrics = (
         *against_hindsight("depth", "score", f"score ({SCORE})"),
@@ -54,23 +61,44 @@ class Compute(Suite[World]):
             "work moved freely over the day: the least, over a price of a server second, of what requests are worth beyond it "
             "and all seconds at that price.",
         ),
+        Metric(
+            "share_of_hindsight_plan", "ratio", "score", "plan", Shown("plan"), Shown("of hindsight plan", interval=True),
+            "plan: score over that of a plan that knows all requests, servers and worth of the day.",
+            "Hindsight plan",
+            "A depth for each interval and tier, searched in knowledge of the day's very requests, of what each asks of a "
+            "server, of outages and of what requests are worth (not of who clicks), and then played in the market. No search "
+            "is exhaustive, so it is a lower bound of what such knowledge could earn.",
+        ),
+        Metric(
+            "share_of_oracle_of_arrivals", "ratio", "score", "oracle", Shown("oracle"), Shown("of oracle of arrivals"),
+            "oracle: over who knows the requests and servers of each interval as it begins.",
+            "Oracle of arrivals",
+            "Knows how many requests of each tier come in the interval that begins and how many servers work, but not what "
+            "requests are worth, and plans that interval by itself: what a perfect forecast is worth to who looks no further.",
+        ),
+        Metric(
+            "share_of_best_ladder", "ratio", "score", "best_ladder", Shown("ladder"), Shown("of best ladder"),
+            "ladder: over the day's best ladder by wait.",
+            "Best ladder",
+            "The best of that very day of many ladders, which give less to requests that have waited, in two steps: searched "
+            "by average earnings, the first few of them played in the market. Like static hindsight it knows the day and "
+            "decides once.",
+        ),
         Metric("revenue", "mean", "revenue", page=Shown("revenue a day", ",.0f")),
         Metric(
-            "share_lost", "ratio", "lost", "requests", Shown("lost", ".1%"), Shown("requests lost", ".1%"),
+            "share_lost", "ratio", "lost", "requests", Shown("lost", ".0%"), Shown("requests lost", ".1%"),
             "lost: share of requests answered too late or not at all.",
             "Requests lost", "Answered after the deadline, or given up after a wait as long as that.",
             Panel("Requests lost", "share of requests answered too late or not at all", True),
         ),
         Metric("p99_ms", "mean", "p99_ms", page=Shown("p99 [ms]", ",.0f")),
         Metric(
-            "utilisation", "mean", "utilisation", None, Shown("used", ".1%"), Shown("utilisation", ".1%"),
-            "used: what was asked of the servers, as far as they could.",
+            "utilisation", "mean", "utilisation", None, None, Shown("utilisation", ".1%"), "",
             "Utilisation and over-utilisation",
             "Means over ticks of min(C, M) / M and of max(C - M, 0) / M, C the server seconds that requests asked for under "
             "the quotas they met, M those there were (as in MaRCA, arXiv 2512.24325).",
         ),
-        Metric("over_utilisation", "mean", "over_utilisation", None, Shown("over", ".1%"), Shown("over-utilisation", ".1%"),
-            "over: what was asked beyond that."),
+        Metric("over_utilisation", "mean", "over_utilisation", page=Shown("over-utilisation", ".1%")),
         Metric("revenue_per_server_second", "ratio", "revenue", "server_s", page=Shown("revenue a server second", ".3f")),
     )  # fmt: skip
 
@@ -83,7 +111,7 @@ class Compute(Suite[World]):
         return World(scenario, {"compute": policy}, seed=case.seed)
 
     def score(self, world: World, case: Case) -> float:
-        return _revenue(world) - servers_cost(world)
+        return _score(world)
 
     def measure(self, world: World, case: Case) -> dict[str, float]:
         assert world.serving is not None
@@ -99,6 +127,7 @@ class Compute(Suite[World]):
             "over_utilisation": over,
             "p99_ms": world.serving.quantiles(0.99),
             "bound": one_price_bound(world),
+            **knowing(world.scenario, case.seed),
         }
 
     def constants(self, scenario: Scenario, case: Case) -> Sequence[Static]:
@@ -112,6 +141,26 @@ class Compute(Suite[World]):
 
     def label(self, scenario: Scenario, unit: int) -> str:
         return scenario.name
+
+
+@lru_cache(maxsize=4)
+def knowing(scenario: Scenario, seed: int) -> Mapping[str, float]:
+    """The scores of those who know more of the days of a seed than policies do, as `Compute.numbers` has them."""
+
+    def scored(policy: ComputePolicy) -> float:
+        world = World(scenario, {"compute": policy}, seed=seed)
+        world.run()
+        return _score(world)
+
+    return {
+        "best_ladder": best_ladder(scenario, seed, scored).score,
+        "oracle": scored(oracle_of_arrivals(scenario, seed)),
+        "plan": scored(hindsight_plan(scenario, seed)),
+    }
+
+
+def _score(world: World) -> float:
+    return _revenue(world) - servers_cost(world)
 
 
 def _revenue(world: World) -> float:

@@ -1,7 +1,7 @@
 """The market against theory: textbook results measured on the real kernel, through the public face of the simulator.
 
 Each function of `CHECKS` returns one or more `Check`s: expected, measured, standard error, verdict. `run` makes them all in
-under a minute on one core. A seed is the number of its check, or 0 to R - 1 where seeds are samples; none was chosen. Each
+under two minutes on one core. A seed is the number of its check, or 0 to R - 1 where seeds are samples; none was chosen. Each
 market is a `Scenario`, played by a `World` under bidders of the checks' own, and read from its ledger and journal.
 """
 
@@ -40,6 +40,8 @@ CHECKS: dict[str, Callable[[float], list[Check]]] = {
     "11 pacing equilibrium, learned": budgets.learned_equilibrium,
     "12 delayed feedback": delays.delayed_feedback,
     "14 compute": compute.allocation,
+    "14 seat": compute.seat,
+    "14 one price": compute.bounded,
     "16 winner's curse": sampling.winners_curse,
     "17 cascade": cascade.survivors,
     "19 interference": sampling.interference,

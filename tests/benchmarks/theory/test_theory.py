@@ -15,7 +15,9 @@ from adarena.benchmarks.theory import auctions, budgets, cascade, compute, delay
 from adarena.benchmarks.theory.check import Check, equal, ratio, sampled
 
 # A share of the full effort where a check takes longer than a second or two.
-EFFORT = {"7 arrivals": 0.5, "10 dual descent": 0.3, "11 pacing equilibrium, learned": 0.4, "14 compute": 0.5}
+EFFORT = {
+    "7 arrivals": 0.5, "10 dual descent": 0.3, "11 pacing equilibrium, learned": 0.4, "14 compute": 0.5, "14 one price": 0.2,
+}  # fmt: skip
 CAUGHT = 6.0  # standard errors by which a wrong market must be found out
 
 
@@ -203,6 +205,8 @@ def mostly_caught(wrong: list[Check], share: float) -> bool:
         (lambda: [c for c in budgets.shading(1.0, wrong=1.05) if "a request: spend" in c.name], 1.0),
         (lambda: [c for c in cascade.survivors(0.6, wrong=0.7) if "0.6" in c.name], 1.0),
         (lambda: [c for c in compute.allocation(0.4, wrong=3.0) if "one quota" not in c.name], 0.75),
+        (lambda: compute.seat(0.2, wrong=1.25), 1.0),
+        (lambda: compute.bounded(0.05, wrong=0.8), 1.0),
         (lambda: queues.fixed_service(0.2, service="exponential"), 1.0),
         (lambda: [c for c in sampling.arrivals(0.25, kind="even") if "variance" in c.name or "KS" in c.name], 0.6),
         (lambda: [c for c in sampling.arrivals(0.25, wrong=1.05) if "requests" in c.name and not c.exact], 1.0),
@@ -214,7 +218,8 @@ def mostly_caught(wrong: list[Check], share: float) -> bool:
         "first price for second", "second price for first", "first price at a reserve", "VCG for GSP", "first price for GSP",
         "a cap of 3 for 2", "exposures that fade 5% later", "users who leave sooner", "ads that annoy more", "delays 5% longer",
         "leads 20% better", "lead delays half as long again", "more who convert anyway",
-        "multiplier 5% off", "recall too blurred", "compute for the worthiest only", "random service", "even arrivals",
+        "multiplier 5% off", "recall too blurred", "compute for the worthiest only",
+        "closed forms 25% off", "a bound 20% too low", "random service", "even arrivals",
         "surge 5% too strong", "noise misjudged",
         "step ten times too long",
         "budgets that do not bind",
