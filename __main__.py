@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SuiteName = Annotated[Literal[*SUITES], tyro.conf.Positional]
 Ray = Annotated[str | None, tyro.conf.arg(metavar="ADDRESS|local")]
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="FIELD=VALUE ...")]
+Seated = Annotated[tuple[str, ...], tyro.conf.arg(name="policy", metavar="SEAT=POLICY ...")]
 console = plain_console()
 
 DEMO_STEPS = 100_000  # a minute or two of training; what it takes to beat every classic is in the README
@@ -29,6 +30,7 @@ DEMO_STEPS = 100_000  # a minute or two of training; what it takes to beat every
 def simulate(
     scenario: str = "bidding",
     bidder: str = "pid",
+    policies: Seated = (),
     engine: Literal["compiled", "events"] = "compiled",
     seed: int = 0,
     days: int | None = None,
@@ -42,21 +44,20 @@ def simulate(
     Args:
         scenario: a preset (bidding, bidding-small, bidding-tcpa, feed, overload, coldstart, search, leads, ...) or a YAML file.
         bidder: who bids for all campaigns, e.g. pid, dual:step=0.05 or mymodule:MyBidder.
+        policies: who decides in other seats, e.g. compute=mpc or compute=mymodule:MyPolicy; by default nobody.
         engine: blocks in compiled code, or each request as a SimPy process.
         seed: the days that are lived through.
         days: how many; by default as the scenario says.
         out: folder for the pictures and the journal.
-        figure: draw the day, and what else the market has: delivery, users, leads.
+        figure: draw the day, and what else the market has: delivery, traffic tiers, users, leads.
         journal: log requests, impressions, events, features and candidates as Parquet (docs/journal.md).
         settings: fields of the scenario to change, e.g. auction.slots=1.
     """
-    from .agents.catalogue import make_policy
     from .benchmarks import simulating
 
-    market = _scenario(scenario, settings, days)
-    policy = make_policy("bidding", bidder)
+    market, seated = _scenario(scenario, settings, days), simulating.seated(bidder, policies)
     folder = _folder(out) if figure or journal else out
-    simulating.command(console, market, policy, seed, engine, folder, figure, journal)
+    simulating.command(console, market, seated, seed, engine, folder, figure, journal)
 
 
 def bench(
@@ -151,7 +152,7 @@ def tune(
 
 def train(
     environment: Annotated[str, tyro.conf.Positional] = "AdArena/Bidding-v0",
-    algo: Literal["ppo", "sac"] = "ppo",
+    algo: Literal["ppo", "sac", "es"] = "ppo",
     timesteps: int = 200_000,
     seed: int = 0,
     seeds: tuple[int, ...] = (),
@@ -330,6 +331,49 @@ def scale(
     console.print(f"figure: {save(split.picture(found), folder / 'scale.png')}", soft_wrap=True)
 
 
+def servers(
+    policies: tuple[str, ...] = (),
+    scenario: str | None = None,
+    servers: tuple[int, ...] = (),
+    seeds: int = 20,
+    skip: int = 0,
+    reference: str | None = None,
+    jobs: int = 1,
+    ray: Ray = None,
+    fresh: bool = False,
+    out: Path = Path("out/servers"),
+    settings: Settings = (),
+) -> None:
+    """Plays policies of the compute seat with fewer and more servers: revenue, and how many servers do for the same.
+
+    Of fewer or more servers as large a share fails as the scenario has it, in whole servers. Run again after it was stopped,
+    it goes on where it was: out/results.sqlite keeps what has been measured.
+
+    Args:
+        policies: as `adarena bench` takes them; by default those of the compute suite.
+        scenario: a preset with servers and a funnel or a YAML file; by default the compute suite's.
+        servers: how many, rising, the scenario's own number among them; by default from half to twice that.
+        seeds: how many days.
+        skip: how many test days to leave out before them, such as those that an earlier comparison has looked at.
+        reference: the policy whose revenue with the planned servers others are to earn; by default the suite's.
+        jobs: processes that share the work.
+        ray: share it on a Ray cluster instead, at HOST:PORT, or "local" on this machine.
+        fresh: measure anew what an earlier run has measured.
+        out: folder for the files.
+        settings: fields of the scenario to change, e.g. traffic.requests_per_day=24000.
+    """
+    from .benchmarks import servers_report
+    from .benchmarks.commands import Terms
+    from .benchmarks.comparison.workers import hired
+    from .benchmarks.suites import suite as named
+
+    market = _scenario(named("compute").scenario if scenario is None else scenario, settings)
+    folder = _folder(out)
+    with hired(jobs, ray) as crew:
+        terms = Terms(None, crew, _command(), skip, fresh)
+        servers_report.command(console, market, policies, servers, seeds, reference, folder, terms)
+
+
 def realism(out: Path = Path("out/realism")) -> None:
     """Holds the presets against published figures of real markets: a table, and a picture.
 
@@ -384,6 +428,7 @@ COMMANDS = {
     "theory": theory,
     "quotas": quotas,
     "scale": scale,
+    "servers": servers,
     "realism": realism,
     "warm": warm,
     "demo": demo,

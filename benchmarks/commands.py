@@ -37,7 +37,7 @@ class Terms(NamedTuple):
 
 
 @contextmanager
-def _kept(console: Console, path: Path, fresh: bool) -> Iterator[Store]:
+def kept(console: Console, path: Path, fresh: bool) -> Iterator[Store]:
     """The store of a command. Says how many rows it reused; or, when it is stopped, that what it measured is kept."""
     with Store(path, fresh=fresh) as store:
         try:
@@ -83,7 +83,7 @@ def compare(
     for spec in (one for text in labels.values() for one in catalogue.joined(seat, text)):
         catalogue.make_policy(seat, spec)
     with (
-        _kept(console, folder / "results.sqlite", terms.fresh) as store,
+        kept(console, folder / "results.sqlite", terms.fresh) as store,
         progress(f"{seat} on {scenario.name}", measuring.steps(suite, labels, seeds)) as advance,
     ):
         results = measuring.run(suite, scenario, labels, seeds, advance, skip=terms.skip, mix=mix, crew=terms.crew, store=store)
@@ -117,7 +117,7 @@ def tune(
         raise MarketError(f"cannot write to {str(out)!r}")
     specs, mix = tuple(dict.fromkeys(policies or suite.tuned)), measuring.chosen_mix(suite, terms.rivals)
     with (
-        _kept(console, out.with_name(out.name + ".sqlite"), terms.fresh) as store,
+        kept(console, out.with_name(out.name + ".sqlite"), terms.fresh) as store,
         progress(f"tuning on {scenario.name}", tuning.steps(suite.seat, specs, configurations, days)) as advance,
     ):
         found = tuning.tune(suite, scenario, specs, configurations, days, store, mix=mix, crew=terms.crew, advance=advance)

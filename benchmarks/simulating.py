@@ -1,17 +1,18 @@
-"""What `adarena simulate` does: a market is run under one bidder, its day told in tables and drawn, perhaps logged."""
+"""What `adarena simulate` does: a market is run under some policies, its day told in tables and drawn, perhaps logged."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rich.console import Console
 
+from ..agents.catalogue import make_policy
 from ..simulator.books.journal import Logs
 from ..simulator.core.disk import remove, write_together
-from ..simulator.core.errors import MarketError
+from ..simulator.core.errors import MarketError, PolicyError
 from ..simulator.scenario.tree import Scenario
-from ..simulator.seats.bidding.decisions import BidPolicy
 from ..simulator.world import World
 from .audits.funnel import audit
 from .output.progress import progress
@@ -21,9 +22,27 @@ from .pictures import delivery
 TRACED = 200  # requests through a funnel, against the truth
 
 
+def seated(bidder: str, texts: Sequence[str]) -> dict[str, Any]:
+    """Who sits where: the bidder, and who decides in other seats by texts SEAT=POLICY, all as the catalogue reads them.
+
+    Raises:
+        PolicyError: if a text is none, names a seat or a policy that there is not, or a seat is named twice.
+    """
+    found = {"bidding": bidder}
+    for text in texts:
+        seat, equals, spec = text.partition("=")
+        if not equals:
+            raise PolicyError(f"who decides in a seat is written SEAT=POLICY, for example compute=mpc, and not {text!r}")
+        if seat in found:
+            by = "--bidder" if seat == "bidding" else f"{seat}={found[seat]}"
+            raise PolicyError(f"the {seat} seat is taken, by {by}, when {text!r} comes")
+        found[seat] = spec
+    return {seat: make_policy(seat, spec) for seat, spec in found.items()}
+
+
 def command(
-    console: Console, market: Scenario, policy: BidPolicy, seed: int, engine: Literal["compiled", "events"], folder: Path,
-    figure: bool, journal: bool,
+    console: Console, market: Scenario, policies: Mapping[str, Any], seed: int, engine: Literal["compiled", "events"],
+    folder: Path, figure: bool, journal: bool,
 ) -> None:  # fmt: skip
     """Runs the market and prints its day; draws it and logs it into the folder, if that is wanted.
 
@@ -36,7 +55,7 @@ def command(
     logs = None
     if journal:  # with a training set, and candidates where there is a funnel
         logs = Logs(folder / "journal", features=True, candidates=1e-3 if market.funnel is not None else 0.0)
-    world = World(market, {"bidding": policy}, seed=seed, engine=engine, journal=logs)
+    world = World(market, policies, seed=seed, engine=engine, journal=logs)
     if journal:  # whose files have their names before any picture is drawn
         remove(folder / name for name in pictures.NAMES)
     ticks = market.days * market.ticks_per_day

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..simulator.core.arrays import Floats
 from ..simulator.core.clock import HOUR_US
 from ..simulator.core.errors import MarketError
 from ..simulator.delivery.queue import Served, revenue_of
@@ -18,7 +19,7 @@ from ..simulator.seats.compute.view import ComputeView
 from ..simulator.seats.seat import Open
 from ..simulator.world import World
 from .base import DAYS, Case, Info, SeatEnv
-from .frames import Frame, Panel
+from .frames import Frame, Line, Panel
 from .shell import scenario_of
 
 USUAL_DEPTH = 0.6  # at which an expected day's revenue is the scale of rewards
@@ -125,6 +126,7 @@ class ComputeEnv(SeatEnv):
         self._scale = max(float((view.forecast * view.usual @ earned).mean()), 1e-9)
         self._day, self._revenue, self._cost = case.day, 0.0, 0.0
         self._requests = self._lost = 0
+        self._depths: list[tuple[int, Floats]] = []  # of each interval so far: its end, microseconds, and depths in force (T,)
         return self._info(world, 0.0, 0.0, 0, 0)
 
     def judge(self, world: World) -> tuple[float, Info]:
@@ -137,6 +139,7 @@ class ComputeEnv(SeatEnv):
         gained, paid = revenue - self._revenue, cost - self._cost
         came, gone = requests - self._requests, lost - self._lost
         self._revenue, self._cost, self._requests, self._lost = revenue, cost, requests, lost
+        self._depths.append((world.now, world.look(self.seat).depth))
         return (gained - paid) / self._scale, self._info(world, gained, paid, came, gone)
 
     def _info(self, world: World, revenue: float, cost: float, requests: int, lost: int) -> Info:
@@ -150,28 +153,60 @@ class ComputeEnv(SeatEnv):
         }  # fmt: skip
 
     def frame(self) -> Frame:
-        """The day so far: revenue, requests lost and load, and what they have come to."""
+        """The day so far: depth in force and revenue by tier, servers that work and their work that was asked for."""
         if not self.is_under_way:
             raise MarketError("there is nothing to see before a day has begun; call reset")
         world, scenario = self.world, self.scenario
         assert world.serving is not None
-        ticks, closed = scenario.ticks_per_day, world.serving.closed
-        books = world.serving.by_tier[:closed].sum(axis=1)
-        begun = books[:, Served.WORK_US] / np.maximum(world.serving.capacity[:closed] * scenario.tick_us, 1)
-        lost = (books[:, Served.LATE] + books[:, Served.GAVE_UP]) / np.maximum(books[:, Served.ARRIVED], 1)
-        earned = np.append(0.0, np.cumsum(revenue_of(books)))
+        ticks, closed, books = scenario.ticks_per_day, world.serving.closed, world.serving.by_tier[: world.serving.closed]
         rest = np.full(ticks - closed, np.nan)
+        asked = books[..., Served.ASKED_US].sum(axis=1) / scenario.tick_us
+        earned = np.vstack([np.zeros(books.shape[1]), np.cumsum(revenue_of(books), axis=0)])
+        tiers = range(books.shape[1])
+        depth, *depths = (Line(f"tier {t}", np.append(self._depth(closed, t), rest)) for t in tiers)
+        revenue, *revenues = (Line(f"tier {t}", np.append(earned[:, t], rest)) for t in tiers)
         return Frame(
             headline=f"{scenario.name}, day {world.seed}",
             facts=f"tick {closed} of {ticks}: revenue {self._revenue:,.0f}, {self._lost / max(self._requests, 1):.1%} lost",
             tick=closed,
             hours=np.arange(ticks + 1) * scenario.tick_us / HOUR_US,
             panels=(
-                Panel("revenue", "Revenue", "currency", np.append(earned, rest), "so far", "{:,.0f}"),
-                Panel("lost", "Requests lost", "share of those that came", np.append(lost, rest), "lost", "{:.1%}", high=1.0),
-                Panel("load", "Work begun", "share of the servers' time", np.append(begun, rest), "begun", "{:.0%}"),
+                Panel(
+                    name="depth",
+                    title="Depth in force",
+                    unit="0: cached ads, 1: full quotas",
+                    course=depth.course,
+                    label=depth.label,
+                    form="{:.2f}",
+                    high=1.02,
+                    others=tuple(depths),
+                ),
+                Panel(
+                    name="revenue",
+                    title="Revenue",
+                    unit="currency so far",
+                    course=revenue.course,
+                    label=revenue.label,
+                    form="{:,.0f}",
+                    others=tuple(revenues),
+                ),
+                Panel(
+                    name="servers",
+                    title="Servers",
+                    unit="servers",
+                    course=np.append(asked, rest),
+                    label="asked for",
+                    form="{:.1f}",
+                    others=(Line("working", np.append(world.serving.capacity[:closed], rest)),),
+                ),
             ),
         )
+
+    def _depth(self, closed: int, tier: int) -> Floats:
+        """The depth in force at the end of each closed tick, (closed,), of a tier."""
+        ends = [end for end, _ in self._depths]
+        places = np.searchsorted(ends, np.arange(1, closed + 1) * self.scenario.tick_us)
+        return np.array([self._depths[place][1][tier] for place in places])
 
 
 def servers_cost(world: World) -> float:

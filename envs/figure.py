@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from ..simulator.core.arrays import Floats
 from ..simulator.core.look import IDEAL, INK, style
-from .frames import Frame, Panel
+from .frames import Frame, Line, Panel
 
 WIDTH, HEIGHT = 960, 540  # pixels; even, as encoders of video need them
 DPI = 100
-OWN = "#4c72b0"
+OWN = "#4c72b0"  # of a panel's own course, the first colour of the look; the others take those that follow
 PLACES = (0.085, 0.115, 0.46, 0.665), (0.645, 0.495, 0.335, 0.285), (0.645, 0.115, 0.335, 0.275)  # left, bottom, width, height
 
 
@@ -42,7 +42,8 @@ class Screen:
             self._facts.set_text(_cut(frame.facts, 110))
             self._figure.draw_artist(self._facts)
             for axes, panel, moving in zip(self._axes, frame.panels, self._moving, strict=True):
-                _move(axes, moving, panel, frame)
+                for line, its in zip(panel.lines, moving, strict=True):
+                    _move(axes, its, line, frame)
             return np.asarray(self._canvas.buffer_rgba())[..., :3].copy()
 
     def _lay_out(self, frame: Frame) -> None:
@@ -63,9 +64,10 @@ class Screen:
 def _still(frame: Frame) -> Any:
     """All of a frame that does not move: two frames for which it is equal differ in their courses and lines of text only."""
     ideals = (None if panel.ideal is None else (panel.ideal.shape, panel.ideal.tobytes()) for panel in frame.panels)
-    panels = [panel._replace(course=None, ideal=None, high=panel.top) for panel in frame.panels]  # type: ignore[arg-type]
+    panels = [panel._replace(course=None, ideal=None, others=(), high=panel.top) for panel in frame.panels]  # type: ignore[arg-type]
+    labels = [[line.label for line in panel.others] for panel in frame.panels]
     scaled = [panel.scaled for panel in frame.panels]
-    return frame.headline, panels, scaled, list(ideals), frame.hours.tobytes()
+    return frame.headline, panels, labels, scaled, list(ideals), frame.hours.tobytes()
 
 
 def _cut(line: str, letters: int) -> str:
@@ -73,8 +75,8 @@ def _cut(line: str, letters: int) -> str:
     return line if len(line) <= letters else f"{line[: letters - 1]}…"
 
 
-def _panel(axes: Axes, panel: Panel, frame: Frame) -> tuple[Any, Any]:
-    """What stays of a panel; gives back its course and the mark at the course's end, which move."""
+def _panel(axes: Axes, panel: Panel, frame: Frame) -> list[tuple[Any, Any]]:
+    """What stays of a panel; gives back each of its courses and the mark at its end, which move."""
     axes.set_title(panel.title, fontsize=11, color=INK, pad=8)
     axes.set_ylabel(panel.unit, fontsize=9)
     low, high = panel.low, panel.top
@@ -82,22 +84,28 @@ def _panel(axes: Axes, panel: Panel, frame: Frame) -> tuple[Any, Any]:
     _number(axes, panel, low, high, float(frame.hours[-1]))
     if panel.ideal is not None:
         axes.plot(*_line(panel.ideal, frame.hours), color=IDEAL, linewidth=1.6, label=panel.ideal_label)
-    (course,) = axes.plot([], [], color=OWN, linewidth=2.0, label=panel.label, animated=True, solid_joinstyle="round")
-    (mark,) = axes.plot([], [], color=OWN, marker="o", markersize=5, linestyle="none", animated=True, clip_on=False)
+    moving = []
+    for number, line in enumerate(panel.lines):
+        colour = f"C{number}" if number else OWN
+        (course,) = axes.plot([], [], color=colour, linewidth=2.0, label=line.label, animated=True, solid_joinstyle="round")
+        (mark,) = axes.plot([], [], color=colour, marker="o", markersize=5, linestyle="none", animated=True, clip_on=False)
+        moving.append((course, mark))
     if panel.note:
         axes.text(0.5, 0.5, panel.note, transform=axes.transAxes, ha="center", va="center", color=INK)
-    if panel.ideal is not None:
+    if panel.ideal is not None or panel.others:
         handles, labels = axes.get_legend_handles_labels()
+        if panel.ideal is not None:  # drawn below, named last
+            handles, labels = [*handles[1:], handles[0]], [*labels[1:], labels[0]]
         axes.legend(
-            handles[::-1], labels[::-1], loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=2, frameon=False, fontsize=8.5,
+            handles, labels, loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=len(labels), frameon=False, fontsize=8.5,
             handlelength=1.4, columnspacing=1.0, borderaxespad=0.1,
         )  # fmt: skip
-    return course, mark
+    return moving
 
 
 def _number(axes: Axes, panel: Panel, low: float, high: float, hours: float) -> None:
     """Few round numbers along both axes."""
-    step = next((step for step in (1, 2, 4, 6, 12, 24) if hours / step <= 6), None)
+    step = next((step for step in (1, 2, 4, 6, 12, 24) if 2 < hours / step <= 6), None)
     axes.xaxis.set_major_locator(MaxNLocator(6) if step is None else FixedLocator(np.arange(0.0, hours + 1e-9, step).tolist()))
     if panel.logarithmic:
         axes.set_yscale("log")
@@ -126,9 +134,9 @@ def _line(numbers: Floats, hours: Floats) -> tuple[Floats, Floats]:
     return np.repeat(hours, 2)[1:-1], np.repeat(numbers, 2)
 
 
-def _move(axes: Axes, moving: tuple[Any, Any], panel: Panel, frame: Frame) -> None:
+def _move(axes: Axes, moving: tuple[Any, Any], line: Line, frame: Frame) -> None:
     course, mark = moving
-    places, heights = _line(panel.course, frame.hours)
+    places, heights = _line(line.course, frame.hours)
     course.set_data(places, heights)
     axes.draw_artist(course)
     known = np.flatnonzero(~np.isnan(heights))

@@ -15,13 +15,20 @@ BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 48  # characters of a course in text, at most
 
 
+class Line(NamedTuple):
+    """A course through the ticks of a day."""
+
+    label: str
+    course: Floats  # (ticks,) of each tick, or (ticks + 1,) from the day's beginning to its end; NaN: not told, or not yet
+
+
 class Panel(NamedTuple):
-    """One course through the ticks of a day, beside what it is measured by."""
+    """A course through the ticks of a day, perhaps with others of its kind, beside what it is measured by."""
 
     name: str  # a word or two
     title: str
     unit: str  # along the axis
-    course: Floats  # (ticks,) of each tick, or (ticks + 1,) from the day's beginning to its end; NaN: not told, or not yet
+    course: Floats  # as in `Line`
     label: str  # of the course
     form: str  # of one of its numbers, as in "{:.1%}"
     ideal: Floats | None = None  # of the same shape, or of the other
@@ -30,11 +37,21 @@ class Panel(NamedTuple):
     high: float | None = None  # None: as high as the course and its ideal need
     logarithmic: bool = False
     note: str = ""  # why there is no course, and will be none
+    others: tuple[Line, ...] = ()  # of the same kind and form, such as those of other tiers
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """All courses, the panel's own first."""
+        return Line(self.label, self.course), *self.others
 
     @property
     def latest(self) -> str:
-        """The last number that is known."""
-        known = self.course[~np.isnan(self.course)]
+        """The last number that is known of the panel's own course."""
+        return self.told(self.course)
+
+    def told(self, course: Floats) -> str:
+        """The last number that is known of a course, as it is written."""
+        known = course[~np.isnan(course)]
         return self.form.format(known[-1]) if known.size else self.note or "not yet"
 
     @property
@@ -54,7 +71,7 @@ class Panel(NamedTuple):
 
     @property
     def _most(self) -> float:
-        drawn = np.concatenate([self.course, np.empty(0) if self.ideal is None else self.ideal])
+        drawn = np.concatenate([*(line.course for line in self.lines), np.empty(0) if self.ideal is None else self.ideal])
         return float(np.nanmax(drawn, initial=0.0))
 
 
@@ -70,14 +87,18 @@ class Frame(NamedTuple):
 
 def text(frame: Frame) -> str:
     """A frame as lines of text: what is played, what it has come to, and a line for each course."""
-    broad = max(len(panel.name) for panel in frame.panels)
-    courses = [f"{panel.name:<{broad}} {_bars(panel)} {panel.latest}" for panel in frame.panels]
-    return "\n".join([frame.headline, frame.facts, *courses])
+    courses = [
+        (f"{panel.name}, {line.label}" if panel.others else panel.name, _bars(panel, line.course), panel.told(line.course))
+        for panel in frame.panels
+        for line in panel.lines
+    ]
+    broad = max(len(name) for name, _, _ in courses)
+    return "\n".join([frame.headline, frame.facts, *(f"{name:<{broad}} {bars} {latest}" for name, bars, latest in courses)])
 
 
-def _bars(panel: Panel) -> str:
+def _bars(panel: Panel, course: Floats) -> str:
     """A course as a row of bars: its last tick of each of at most `WIDTH` pieces of the day; a dot where nothing is known."""
-    course, low, high = panel.course, panel.low, panel.top
+    low, high = panel.low, panel.top
     if panel.logarithmic:
         course, low, high = np.log(course), np.log(low), np.log(high)
     pieces = np.array_split(course, min(course.size, WIDTH))

@@ -23,7 +23,7 @@ FLOORS = {
     "envs": ("frames", "figure", "window", "shell", "together", "base", "bid_frame", "bidding", "compute", "vector"),
     "benchmarks": (
         "output", "audits", "pictures", "comparison", "suites", "speed", "theory", "simulating", "training", "commands",
-        "warming",
+        "servers", "servers_report", "warming",
     ),
 }  # fmt: skip
 HEAVY = ("torch", "matplotlib", "seaborn", "pandas", "stable_baselines3", "tyro", "rich", "pyarrow.dataset")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from ...simulator.world import World
-from . import day, delivery, leads, users
+from . import day, delivery, leads, tiers, users
 from .tables import day_table
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ TABLES: dict[str, Callable[[World], Table]] = {
     "visits": users.sessions_table,
     "fatigue": users.fatigue_table,
 }
-NAMES = ("day.png", "delivery.png", "users.png", "leads.png")  # of pictures
+NAMES = ("day.png", "delivery.png", "tiers.png", "users.png", "leads.png")  # of pictures
 
 
 def tables(world: World) -> Iterator[Table]:
@@ -39,6 +39,8 @@ def figures(world: World) -> dict[str, Figure]:
     found = {"day.png": day.day(world)}
     if "serving" in world.books or world.scenario.funnel is not None:
         found["delivery.png"] = delivery.picture(world, world.seed)
+    if tiers.has_tiers(world):
+        found["tiers.png"] = tiers.picture(world)
     if "visits" in world.books or "fatigue" in world.books:
         found["users.png"] = users.picture(world)
     if world.ledger.leads is not None:

@@ -83,6 +83,20 @@ def test_simulate_shows_the_chain_of_leads(command, tmp_path):
     assert height > 400
 
 
+def test_simulate_seats_policies_beside_the_bidder(command, tmp_path):
+    small = ("--scenario", "compute-small", "--set", "traffic.requests_per_day=2000", "users.count=1000")
+    printed = {}
+    for out, depth in (("full", "1.0"), ("cached", "0.0")):
+        policy = f"compute=static:first={depth},last={depth}"
+        status, printed[out], _ = command("simulate", *small, "--policy", policy, "--bidder", "truthful", "--out", out)
+        assert status == 0
+        width, height = png_size(tmp_path / out / "tiers.png")
+        assert width > 1000
+        assert height > 600
+    used = {out: next(line for line in text.splitlines() if line.split()[:1] == ["all"]) for out, text in printed.items()}
+    assert int(used["full"].split()[3].rstrip("%")) > 10 * int(used["cached"].split()[3].rstrip("%"))
+
+
 def test_engines_print_the_same(command):
     _, compiled, _ = command("simulate", "--scenario", "tiny", "--no-figure")
     _, events, _ = command("simulate", "--scenario", "tiny", "--no-figure", "--engine", "events")
@@ -175,6 +189,15 @@ MISTAKES = {
     "negative seed": (["simulate", "--scenario", "tiny", "--seed", "-1"], "-1"),
     "unknown bidder": (["simulate", "--scenario", "tiny", "--bidder", "pidd"], "did you mean 'pid'"),
     "unknown gain": (["simulate", "--scenario", "tiny", "--bidder", "pid:kq=1"], "kq"),
+    "seat without a policy": (["simulate", "--scenario", "tiny", "--policy", "compute"], "SEAT=POLICY"),
+    "unknown seat": (["simulate", "--scenario", "tiny", "--policy", "comput=mpc"], "did you mean 'compute'"),
+    "two bidders": (["simulate", "--scenario", "tiny", "--policy", "bidding=dual"], "taken, by --bidder"),
+    "seat taken twice": (["simulate", "--policy", "compute=mpc", "compute=dcaf"], "taken, by compute=mpc"),
+    "seat that a market lacks": (["simulate", "--scenario", "tiny", "--policy", "compute=mpc", "--no-figure"], "needs servers"),
+    "servers that fall": (["servers", "--servers", "8", "4"], "rise from 1 or more"),
+    "servers without those planned": (["servers", "--servers", "2", "3"], "the scenario's 4: not 2 3"),
+    "servers of a market without": (["servers", "--scenario", "tiny"], "'tiny' has no servers"),
+    "servers on one day": (["servers", "--seeds", "1"], "at least 2 seeds, not 1"),
     "bad gain": (["simulate", "--scenario", "tiny", "--bidder", "pid:kp=fast"], "fast"),
     "module that is not there": (["simulate", "--scenario", "tiny", "--bidder", "nowhere:Bidder"], "nowhere"),
     "class that is not there": (["simulate", "--scenario", "tiny", "--bidder", "mine:Quarter"], "Quarter"),

@@ -170,6 +170,16 @@ def test_scale(command, tmp_path, texts):
     assert any(MARKET in text for text in texts)
 
 
+def test_servers(command, tmp_path, texts):
+    small = {"traffic.requests_per_day": 500, "users.count": 500, "demand.campaigns": 20, "ticks_per_day": 12}
+    Scenario.preset("compute-small").override({"name": MARKET, **small}).save(tmp_path / "m.yaml")
+    words = ("servers", "--scenario", "m.yaml", "--seeds", "2", "--servers", "2", "4", "--policies", f"{LABEL}=mpc")
+    out = command(*words, "--out", OUT)
+    for name in (MARKET, LABEL, f"{OUT}/servers.png"):
+        assert name in out
+    assert {LABEL, f"{MARKET}: 2 days"} <= texts
+
+
 def test_replay(command, tmp_path):
     dice = np.random.default_rng(0)
     rows = zip(dice.random(300) < 0.2, dice.integers(1, 300, 300), dice.random(300) * 0.2, strict=True)
@@ -188,5 +198,5 @@ def test_train(command, tmp_path):
 
 def test_every_command_is_here():
     """What is left out takes no names; realism takes a folder alone, and prints it as all others do."""
-    tested = {"simulate", "bench", "tune", "quotas", "scale", "replay", "train"}
+    tested = {"simulate", "bench", "tune", "quotas", "scale", "servers", "replay", "train"}
     assert set(COMMANDS) - tested == {"speed", "theory", "realism", "warm", "demo"}

@@ -21,7 +21,7 @@ from places import ROOT
 from adarena.envs.bid_frame import bid_frame
 from adarena.envs.bidding import BiddingEnv
 from adarena.envs.figure import HEIGHT, OWN, WIDTH, Screen
-from adarena.envs.frames import BARS, Frame, Panel, text
+from adarena.envs.frames import BARS, Frame, Line, Panel, text
 from adarena.simulator import MarketError, Scenario
 
 ID = "AdArena/Bidding-v0"
@@ -165,6 +165,51 @@ def test_bars_are_as_high_as_numbers() -> None:
     assert bars(panel([-1.0, 9.0, np.nan], high=1.0)) == BARS[0] + BARS[-1] + "·"
     assert bars(panel([0.25, 1.0, 3.99], low=0.25, high=4.0, logarithmic=True)) == BARS[0] + BARS[4] + BARS[-1]
     assert len(bars(panel(list(np.arange(300.0))))) == 48
+
+
+def several(ticks: int, **changes: Any) -> Frame:
+    """A frame of two courses a panel, of which the second rises above the first."""
+    told = np.append(np.linspace(0.1, 0.4, ticks), np.full(8 - ticks, np.nan))
+    other = Line("of others", 2.0 * told)
+    one = panel(list(told), others=(other._replace(**changes),))
+    return Frame("h", "f", ticks, np.arange(9.0), (one, one, one))
+
+
+def test_several_courses_have_a_line_each() -> None:
+    lines = text(several(8)).splitlines()
+    assert [line.split()[:2] for line in lines[2:4]] == [["x,", "x"], ["x,", "of"]]
+    assert [line.split()[-1] for line in lines[2:4]] == ["0.40", "0.80"]
+    assert len(lines) == 2 + 2 * 3
+    assert several(8).panels[0].top == pytest.approx(1.0)  # for the higher one too
+    assert several(8, course=np.full(8, 3.0)).panels[0].top == pytest.approx(5.0)
+
+
+def test_several_courses_are_drawn_where_their_numbers_are() -> None:
+    """The marks at their ends, in pixels found from the axes alone, are of two colours."""
+    screen, frame = Screen(), several(5)
+    picture = screen.draw(frame)
+    for axes, its in zip(screen._axes, frame.panels, strict=True):
+        seen = []
+        for line in its.lines:
+            x, y = axes.transData.transform((frame.hours[5], line.course[4]))
+            row, column = HEIGHT - 1 - int(y), int(x)
+            spot = picture[row - 1 : row + 2, column - 1 : column + 2].reshape(-1, 3)
+            assert (spot == spot[0]).all()
+            seen.append(tuple(spot[0]))
+        assert len(set(seen)) == 2
+        assert (255, 255, 255) not in seen
+        legend = axes.get_legend()
+        assert legend is not None
+        assert [told.get_text() for told in legend.get_texts()] == ["x", "of others"]
+
+
+def test_frames_of_several_courses_are_the_same_pixels_whatever_was_drawn_before() -> None:
+    frames = [several(3), several(7), several(7, label="of all"), played(3).frame()]
+    alone = [Screen().draw(frame) for frame in frames]
+    screen = Screen()
+    for number in (3, 0, 1, 2, 1, 3, 0):
+        np.testing.assert_array_equal(screen.draw(frames[number]), alone[number])
+    assert not np.array_equal(alone[1], alone[2])
 
 
 @pytest.mark.parametrize(("most", "top"), [(0.9, 1), (0.95, 2), (1.0, 2), (3e-4, 5e-4), (46, 100), (0.0, 1), (np.nan, 1)])

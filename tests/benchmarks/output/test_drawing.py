@@ -72,7 +72,8 @@ from adarena.benchmarks.audits import quotas, realism
 from adarena.benchmarks.comparison import measuring, page, report
 from adarena.benchmarks.comparison.plots import comparison, curves
 from adarena.benchmarks.output import figures as drawing
-from adarena.benchmarks.pictures import day as plots, delivery, leads as chain, users
+from adarena.benchmarks import servers, servers_report
+from adarena.benchmarks.pictures import day as plots, delivery, leads as chain, tiers, users
 from adarena.benchmarks.suites.bidding import BIDDING
 from adarena.simulator import Scenario, World
 
@@ -89,11 +90,15 @@ tiny = played("tiny", **small, serving=serving, sessions={"mean_requests": 6.0, 
 results = measuring.run(BIDDING, Scenario.preset("tiny"), {"pid": "pid", "fixed": "fixed"}, 2)
 spend = np.random.default_rng(0).random((2, 10))
 bought = quotas.Bought("x", np.array([25, 50]), 10, np.array([0.3, 0.5]), spend, np.full(10, 9))
+few = {"traffic__requests_per_day": 500, "users__count": 500, "demand__campaigns": 20, "ticks_per_day": 12}
+queued = played("compute-small", **few)
+numbers = {name: spend[:, :2] for name in servers.NUMBERS}
+curves_ = servers.Curves(queued.scenario, (2, 4), "x", {"x": "x", "y": "y"}, [None, None], {"x": numbers, "y": numbers})
 facts = realism.Realism([], np.ones(24), np.arange(1.0, 9), np.arange(1.0, 9), {1: 1.0, 2: 0.8})
 figures = [
     plots.day(tiny), plots.day(played("uniform", **small)), delivery.picture(tiny, 0, 5), users.picture(tiny),
     chain.picture(played("leads", **small, days=1, users__count=500)),
-    quotas.picture(bought), realism.picture(facts),
+    tiers.picture(queued), servers_report.picture(curves_), quotas.picture(bought), realism.picture(facts),
     *(comparison(results, narrow) for narrow in (False, True)),
     *(curves(results, BIDDING.curve, narrow=narrow) for narrow in (False, True)),
 ]
