@@ -17,6 +17,7 @@ from .books.all import other_books
 from .books.journal import Journal, Logs
 from .books.ledger import Ledger
 from .controls import Controls
+from .core import garbage
 from .core.arrays import Floats
 from .core.books import Books, Tick
 from .core.clock import END, TICK, Clock, Own
@@ -102,6 +103,7 @@ class World(Controls):
         self.calls_others = any(not holding.is_open for roster in self._rosters for holding in roster.holdings)
         self._over: simpy.Event | None = None  # the end of the last day, once it has been waited for
         self._engine = make(self.env, self._exchange)
+        garbage.count(self._exchange.addressed.size)
 
     # What is read
 

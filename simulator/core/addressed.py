@@ -46,6 +46,12 @@ class Addressed(Generic[T]):
         self._room = np.array([word for item in _leaves(value) for word in _words(item)], np.int64)
         self.address = self._room.ctypes.data
 
+    @property
+    def size(self) -> int:
+        """Bytes of its arrays, but for those that nobody may write to, which others share."""
+        arrays = (item for item in _leaves(self.value) if isinstance(item, np.ndarray))
+        return sum(array.nbytes for array in arrays if array.flags.writeable)
+
     def replace(self, part: str = "", /, **items: Any) -> None:
         """Puts other values into the tuple, or into one that is a `part` of it, of the types of those that they replace.
 
