@@ -10,7 +10,7 @@ import hashlib
 import json
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ import simpy
 
 from adarena.agents.bidding import PID
 from adarena.benchmarks.comparison.store import surroundings
+from adarena.envs.base import SeatEnv
 from adarena.envs.bidding import BiddingEnv
+from adarena.envs.compute import ComputeEnv
 from adarena.simulator import BidPolicy, ChunkBids, Logs, RequestRule, Scenario, World, rule
 
 KEPT = Path(__file__).with_name("digests.json")
@@ -137,22 +139,26 @@ def by_request() -> str:
     return digest.hexdigest()
 
 
-def environment() -> str:
-    """Observations, rewards and infos of three days."""
+def lived(env: SeatEnv, options: Mapping[str, Any] | None = None) -> str:
+    """Observations, rewards and infos of three days of random actions; options hold from the second on."""
     digest, dice = hashlib.blake2b(digest_size=8), np.random.default_rng(0)
-    env = BiddingEnv("tiny", reward="tcpa")
     for seed in range(3):
-        observation, _ = env.reset(seed=seed, options={"budget_scale": 0.5} if seed else None)
+        observation, _ = env.reset(seed=seed, options=dict(options) if options and seed else None)
         add(digest, observation)
         over = False
         while not over:
-            observation, reward, over, _, info = env.step(dice.uniform(-1, 1, 1).astype(np.float32))
+            action = dice.uniform(-1, 1, env.action_space.shape).astype(np.float32)
+            observation, reward, over, _, info = env.step(action)
             for value in (observation, float(reward), sorted(info.items())):
                 add(digest, value)
     return digest.hexdigest()
 
 
-KINDS = {**{name: lambda name=name: market(name) for name in CHANGES}, "by request": by_request, "environment": environment}
+KINDS = {
+    **{name: lambda name=name: market(name) for name in CHANGES}, "by request": by_request,
+    "environment": lambda: lived(BiddingEnv("tiny", reward="tcpa"), {"budget_scale": 0.5}),
+    "compute": lambda: lived(ComputeEnv(Scenario.preset("compute-small").override({"traffic.requests_per_day": 4000}))),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", KINDS)
