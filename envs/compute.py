@@ -149,7 +149,7 @@ class ComputeEnv(SeatEnv):
             "day": self._day, "revenue": revenue, "servers_cost": cost, "requests": requests, "lost": lost,
             "total_revenue": self._revenue, "total_cost": self._cost, "share_lost": self._lost / max(self._requests, 1),
             "utilisation": used, "over_utilisation": over,
-            "p99_ms": world.serving.quantiles(0.99) if world.serving.latency[: world.serving.closed].any() else 0.0,
+            "p99_ms": float(np.nan_to_num(world.serving.quantiles(0.99))),
         }  # fmt: skip
 
     def frame(self) -> Frame:

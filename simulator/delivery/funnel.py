@@ -115,10 +115,10 @@ class Winnow:
         np.add(its.recall.bias, its.offset, out=self._index[-1])
         if self._lists is not None:
             self._lists.refresh(self._index[-1], self._worth > 0)
+        misfit = -(its.fine.bias + its.offset)
         for popular, size in zip(its.popular, its.channels[:, Channel.POPULAR], strict=True):
             if size:
-                best = np.argpartition(-(its.fine.bias + its.offset), size - 1)[:size]
-                popular[:size] = np.sort(best)
+                popular[:size] = np.sort(np.argpartition(misfit, size - 1)[:size])
         if its.cached_ad.size:
             self._cache()
 

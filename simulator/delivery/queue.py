@@ -223,6 +223,7 @@ class ServingBooks(Books):
         self._books, self._worth = np.zeros_like(line.value.books), np.zeros_like(line.value.worth)  # at the last tick's end
         self.worth = np.zeros((ticks, tiers, 2))  # believed and true, of impressions to campaigns, currency
         self.latency = np.zeros((ticks, BINS), np.int32)
+        self._latency = np.zeros(BINS, np.int64)  # of all closed ticks
         self.capacity = np.zeros(ticks)  # servers that worked or could have, mean over a tick
         self.under_way = np.zeros(ticks, np.int64)  # requests that wait or are served at the end of a tick
 
@@ -242,6 +243,7 @@ class ServingBooks(Books):
         gone = books[Served.AUCTIONED] + books[Served.LATE] + books[Served.GAVE_UP]
         if before + books[Served.ARRIVED] - gone != self.under_way[row]:
             raise InvariantError("requests that came, went and are under way do not add up")
+        self._latency += queue.latency
         queue.latency[:] = 0
         self.closed += 1
 
@@ -264,9 +266,10 @@ class ServingBooks(Books):
         share = asked[there] / could[there]
         return float(np.minimum(share, 1.0).mean()), float(np.maximum(share - 1.0, 0.0).mean())
 
-    def quantiles(self, share: float, ticks: slice = slice(None)) -> float:
-        """Milliseconds that a share of the answers of some ticks took at most, to 2%; NaN if there was none."""
-        return quantile_us(self.latency[: self.closed][ticks].sum(axis=0), share) / 1000
+    def quantiles(self, share: float, ticks: slice | None = None) -> float:
+        """Milliseconds that a share of the answers of some ticks, by default of all, took at most, to 2%; NaN if none was."""
+        cases = self._latency if ticks is None else self.latency[: self.closed][ticks].sum(axis=0)
+        return quantile_us(cases, share) / 1000
 
     def to_frame(self) -> pd.DataFrame:
         """A row per tick; `by_tier` has what it counts for each traffic tier.

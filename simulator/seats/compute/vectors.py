@@ -38,6 +38,8 @@ class ComputeVectors:
         held = len(view.tiers)
         if view.number == 0:
             self._ahead, self._following = Ahead(MEMORY), Following(held, FOLLOW, SERVED)
+            self._even = max(view.forecast.sum(axis=1).mean(), 1e-9)  # requests of an interval, over the day
+            self._place = np.linspace(-1, 1, held) if held > 1 else np.zeros(1)
         self._ahead.see(view)
         self._following.see(view)
         now, coming = min(view.number, view.intervals - 1), view.coming
@@ -45,13 +47,13 @@ class ComputeVectors:
         capacity, time = max(view.servers, 0.5) * view.interval_s, 2 * math.pi * now / view.intervals
         deadline = min(view.deadline_s, 60.0)
         of_all = (
-            math.sin(time), math.cos(time), math.log(max(coming.sum() / max(view.forecast.sum(axis=1).mean(), 1e-9), 1e-9)),
+            math.sin(time), math.cos(time), math.log(max(coming.sum() / self._even, 1e-9)),
             math.log(capacity / max(self._expected(view), 1e-9)), view.servers / view.planned, self._ahead.last,
             self._ahead.log, (view.work_s.sum() + view.others.work_s) / capacity,
         )  # fmt: skip
         out = np.empty((held, len(FEATURES)))
         out[:, : len(of_all)] = of_all
-        out[:, 8] = np.linspace(-1, 1, held) if held > 1 else 0.0
+        out[:, 8] = self._place
         out[:, 9] = held * coming / max(coming.sum(), 1e-9) - 1
         out[:, 10] = held * arrived / max(arrived.sum(), 1e-9) - 1
         out[:, 11] = self._following.log + np.log(view.usual[now])
