@@ -200,7 +200,7 @@ class Results(NamedTuple):
 
 
 def against_hindsight(
-    constant: str, word: str = "score", meaning: str = "score", aside: str = ""
+    constant: str, word: str = "score", meaning: str = "score", aside: str = "", rivals: bool = True
 ) -> tuple[Metric, Metric, Metric]:
     """The three metrics with which every suite begins: the score over that of the best constant, in the ways it is told.
 
@@ -209,17 +209,18 @@ def against_hindsight(
         word: what the score is called.
         meaning: that, and what it is if that does not go without saying.
         aside: what the report adds to `score`, from a comma on.
+        rivals: whether there are any, who react.
     """
     says = (
-        f"The best constant {constant} of that very day, found by playing the day again and again with the rivals reacting: "
-        f"that with the best score{aside}. It knows the future but cannot adapt, so it is a yardstick and no bound: an "
-        "adaptive policy may exceed it."
+        f"The best constant {constant} of that very day, found by playing the day again and again"
+        f"{' with the rivals reacting' * rivals}: that with the best score{aside}. It knows the future but cannot adapt, so it is "
+        "a yardstick and no bound: an adaptive policy may exceed it."
     )
     first = Metric(
         "share_of_static_hindsight", "mean", "score", HINDSIGHT,
         Shown("of hindsight", interval=True), Shown("of static hindsight", interval=True),
-        f"of hindsight: {meaning} over that of the day's best constant {constant}, rivals reacting (adaptive policies may "
-        "exceed it).",
+        f"of hindsight: {meaning} over that of the day's best constant {constant}{', rivals reacting' * rivals} (adaptive "
+        "policies may exceed it).",
         "Static hindsight", says,
         Panel(
             f"{word.capitalize()} as a share of static hindsight", f"share of the day's best constant {constant} (red)", True

@@ -51,7 +51,7 @@ class Compute(Suite[World]):
         "plan": "score of a plan laid down in knowledge of the day's requests, servers and worth",
     }
     metrics = (
-        *against_hindsight("depth", "score", f"score ({SCORE})"),
+        *against_hindsight("depth", "score", f"score ({SCORE})", rivals=False),
         Metric(
             "share_of_one_price_bound", "ratio", "revenue", "bound",
             Shown("bound"), Shown("of the day's bound", interval=True),
