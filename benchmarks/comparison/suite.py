@@ -213,8 +213,8 @@ def against_hindsight(
     """
     says = (
         f"The best constant {constant} of that very day, found by playing the day again and again"
-        f"{' with the rivals reacting' * rivals}: that with the best score{aside}. It knows the future but cannot adapt, so it is "
-        "a yardstick and no bound: an adaptive policy may exceed it."
+        f"{' with the rivals reacting' * rivals}: that with the best score{aside}. It knows the future but cannot adapt, so "
+        "it is a yardstick and no bound: an adaptive policy may exceed it."
     )
     first = Metric(
         "share_of_static_hindsight", "mean", "score", HINDSIGHT,
