@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -150,11 +151,14 @@ class ComputeSeat(Seat[ComputeView, Checked, ComputeHolding]):
             quotas[:, 1:, 2] = most[end][:, None, 2]
             after_s[:, 1:] = facts.after_s[end][:, None]
             return quotas, after_s
-        given = _numbers(who, steps, (len(steps), 2), "steps as pairs of depth and wait", 0.0, np.inf)
+        if not isinstance(steps, Sequence | np.ndarray):
+            raise PolicyError(f"{who} must decide steps as pairs of depth and wait, not {steps!r}")
+        shape, what = (len(steps), 2), "steps as pairs of depth and wait"
+        given = _numbers(who, steps, shape, what, 0.0, np.inf) if len(steps) else np.zeros(shape)
         if len(steps) >= most.shape[1]:
             raise PolicyError(f"{who} decided {len(steps)} steps down, and there is room for {most.shape[1] - 1}")
         for level in range(1, most.shape[1]):
-            lower, wait_s = given[min(level, len(steps)) - 1] if steps else (1.0, 1e9)
+            lower, wait_s = given[min(level, len(given)) - 1] if len(given) else (1.0, 1e9)
             quotas[:, level] = np.minimum(quotas_at(np.minimum(depth, lower), most[:, 0], self._cached), most[:, level])
             after_s[:, level] = wait_s
         return quotas, after_s

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from adarena.agents.compute import POLICIES
+from adarena.agents.compute.ladder import Ladder
 from adarena.agents.compute.plan import depths_at, depths_within
 from adarena.agents.compute.static import Static
 from adarena.agents.hindsight.compute import one_price_bound
@@ -312,6 +313,8 @@ class Says(ComputePolicy):
         (Depth("deep"), r"^Says must decide a depth for each of its 3 tiers, not 'deep'$"),
         (Depth([0.5, 1.5, 0]), r"^Says decided 1\.5, and a depth for each of its 3 tiers lie from 0 to 1$"),
         (Depth(float("nan")), r"^Says decided nan, and"),
+        (Depth(0.5, 3.0), r"^Says must decide steps as pairs of depth and wait, not 3\.0$"),  # type: ignore[arg-type]
+        (Depth(0.5, (0.1, 1.0)), r"^Says must decide steps as pairs of depth and wait, not \(0\.1, 1\.0\)$"),  # type: ignore[arg-type]
         (Depth(0.5, ((0.1, 1.0),) * 3), r"^Says decided 3 steps down, and there is room for 2$"),
         (Levels(np.zeros((3, 3))), r"^Says must decide quotas of shape \(3, 3, 3\), tiers by levels by stages, not"),
         (Levels(np.full((3, 3, 3), 2.5)), r"^Says must decide whole numbers of candidates, not 2\.5$"),
@@ -372,3 +375,16 @@ def test_quotas_by_hand_are_checked_too() -> None:
 def test_a_market_without_funnel_or_servers_has_no_such_seat(name: str, lacks: str) -> None:
     with pytest.raises(PolicyError, match=rf"^the compute seat needs {lacks}, and scenario '{name}' has none$"):
         World(Scenario.preset(name), {"compute": Static()})
+
+
+def test_no_steps_are_no_steps_down() -> None:
+    """However long a request has waited, it gets the depth decided; a ladder has no step where there is one level."""
+    world = World(SMALL, {"compute": Says(Depth(0.5, ()))})
+    world.run(world.scenario.tick_us * 6)
+    assert world.serving is not None
+    assert world.serving.counts[:6, Served.STEPPED_DOWN].sum() == 0
+    alone = SMALL.override({"funnel.levels": [{"recall": 300, "rough": 100, "fine": 20}]})
+    world = World(alone, {"compute": Ladder()})
+    world.run()
+    assert world.serving is not None
+    assert world.serving.counts[:, Served.STEPPED_DOWN].sum() == 0
