@@ -1,52 +1,66 @@
-"""Steps of an environment, alone and many side by side."""
+"""Steps of environments, alone and many side by side."""
 
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import gymnasium
 import numpy as np
 
-from ...envs.bidding import BiddingEnv
+from ... import ENVIRONMENTS
 from .stopwatch import REPEATS, Measure, best, processor_seconds
+
+LEAST = {"AdArena/Bidding-v0": 1500.0, "AdArena/Compute-v0": 600.0}  # steps a second that are wanted
+STEPS = 200  # at least, of a run
 
 
 def environment_measures() -> list[Measure]:
-    """Steps of `AdArena/Bidding-v0` under a constant action, resets included, one rival mix of three policies.
+    """Steps of each environment under the action 0, resets included, on the market that it has by default.
 
-    One environment in processor time; many on all processors by the clock.
+    One environment in processor time; many of `AdArena/Bidding-v0` on all processors by the clock.
     """
-    env, days = BiddingEnv(), 5
-    stay = np.zeros(1, np.float32)
-
-    def play() -> None:
-        for _ in range(days):
-            env.reset()
-            while not env.step(stay)[2]:
-                pass
-
-    env.reset(seed=0)
-    play()
-    seconds = best(lambda k: processor_seconds(play), 2 * REPEATS)
-    ticks = env.scenario.ticks_per_day
+    side_by_side = "AdArena/Bidding-v0"
+    name, unit = side_by_side.rpartition("/")[2], "steps/s, wall-clock"
     return [
-        Measure("Bidding-v0", days * ticks / seconds, "steps/s", least=1500.0),
-        Measure("Bidding-v0, 16 side by side", 16 * ticks / _vector_day(16), "steps/s, wall-clock"),
-        Measure("Bidding-v0, 16 in gymnasium's processes", 16 * ticks / _vector_day(16, "async"), "steps/s, wall-clock"),
+        *(Measure(each.rpartition("/")[2], _alone(each), "steps/s", least=LEAST.get(each)) for each in ENVIRONMENTS),
+        Measure(f"{name}, 16 side by side", _together(side_by_side, 16), unit),
+        Measure(f"{name}, 16 in gymnasium's processes", _together(side_by_side, 16, "async"), unit),
     ]
 
 
-def _vector_day(count: int, mode: str | None = None) -> float:
-    """Wall-clock seconds in which so many environments of `make_vec` live through a day, reset included; the best."""
-    envs = gymnasium.make_vec("AdArena/Bidding-v0", num_envs=count, vectorization_mode=mode)
-    stay = np.zeros((count, 1), np.float32)
+def _alone(name: str) -> float:
+    """Steps a second of processor time, the best of several runs of whole days, fresh ones each."""
+    env: gymnasium.Env[Any, Any] = gymnasium.make(name, disable_env_checker=True).unwrapped
+    stay = np.zeros(env.action_space.shape or (), np.float32)
+
+    def play() -> int:
+        steps = 0
+        while steps < STEPS:
+            env.reset()
+            over = False
+            while not over:
+                over = bool(env.step(stay)[2])
+                steps += 1
+        return steps
+
+    env.reset(seed=0)
+    steps = play()
+    return steps / best(lambda k: processor_seconds(play), 2 * REPEATS)
+
+
+def _together(name: str, count: int, mode: str | None = None) -> float:
+    """Steps a second by the clock of so many environments of `make_vec`, resets included; the best day."""
+    envs = gymnasium.make_vec(name, num_envs=count, vectorization_mode=mode)
+    stay = np.zeros(envs.action_space.shape or (), np.float32)
     envs.reset(seed=0)
-    seconds = []
+    rates = []
     for _ in range(2 * REPEATS):
-        begun, over = time.perf_counter(), False
+        begun, over, steps = time.perf_counter(), False, 0
         while not over:
             over = bool(envs.step(stay)[2].all())
+            steps += count
         envs.step(stay)  # the reset
-        seconds.append(time.perf_counter() - begun)
+        rates.append(steps / (time.perf_counter() - begun))
     envs.close()
-    return min(seconds)
+    return max(rates)
