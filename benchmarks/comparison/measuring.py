@@ -16,7 +16,7 @@ from ...agents.splits import Split
 from ...simulator.core.errors import MarketError
 from ...simulator.scenario.tree import Scenario
 from .store import Store, code_version, reads, source_digest
-from .suite import Case, Results, Run, Suite, Yardstick
+from .suite import Case, Knowing, Results, Run, Suite, Yardstick
 from .workers import HERE, Crew
 
 
@@ -26,11 +26,12 @@ class Trial(NamedTuple):
     score: float
 
 
-Outcome = Run | Trial | Yardstick
+Outcome = Run | Trial | Yardstick | Knowing
+OF_A_CASE = {"hindsight": "static hindsight", "knowing": "who knows more"}  # what such rows have as their policy
 
 
 class Task(NamedTuple):
-    """A row to be measured: a policy on a case, or static hindsight of the case where `policy` is None."""
+    """A row to be measured: a policy on a case, or one of `OF_A_CASE` where `policy` is None."""
 
     suite: Suite[Any]
     scenario: Scenario
@@ -38,7 +39,7 @@ class Task(NamedTuple):
     case: Case
     policy: str | None  # as the catalogue reads it
     source: str  # digest of the policy's own sources
-    kind: str  # run, trial or hindsight
+    kind: str  # run, trial, or one of `OF_A_CASE`
 
     @property
     def key(self) -> dict[str, Any]:
@@ -48,7 +49,7 @@ class Task(NamedTuple):
             "code": code_version(),
             "scenario": self.scenario.digest,
             "rivals": self.rivals,
-            "policy": "static hindsight" if self.policy is None else self.policy,
+            "policy": OF_A_CASE[self.kind] if self.policy is None else self.policy,
             "source": self.source,
             "case": self.suite.named(self.case),
             "kind": self.kind,
@@ -96,6 +97,8 @@ class Measured(NamedTuple):
 
 def perform(task: Task) -> Measured:
     """Measures one row; in whatever process, with the same result."""
+    if task.kind == "knowing":
+        return Measured(Knowing(dict(task.suite.knowing(task.scenario, task.case))), {})
     if task.policy is None:
         return Measured(hindsight(task.suite, task.scenario, task.case, task.rivals), {})
     policy = _policy(task.suite.seat, task.policy, task.source)
@@ -130,6 +133,8 @@ def read(store: Store, task: Task) -> Outcome | None:
     if task.kind == "run":
         curve, seconds = np.array(row.pop("curve"), np.float64), row.pop("seconds")
         return Run(row, curve, seconds)
+    if task.kind == "knowing":
+        return Knowing(row)
     return Yardstick(**row) if task.kind == "hindsight" else Trial(**row)
 
 
@@ -138,6 +143,8 @@ def write(store: Store, task: Task, measured: Measured) -> None:
     outcome = measured.outcome
     if isinstance(outcome, Run):
         row = {**outcome.numbers, "seconds": outcome.seconds, "curve": outcome.curve.tolist()}
+    elif isinstance(outcome, Knowing):
+        row = dict(outcome.numbers)
     else:
         row = outcome._asdict()
     store.add(task.key, row, measured.read)
@@ -176,9 +183,12 @@ def run(
     chosen = suite.cases(scenario, seeds, split, skip)
     members = {label: joined(suite.seat, text) for label, text in policies.items()}
     everyone = [spec for specs in members.values() for spec in specs]
-    by_spec, yardsticks = _measured(suite, scenario, "run", everyone, chosen, advance, mix, crew, store)
+    by_spec, yardsticks, known = _measured(suite, scenario, "run", everyone, chosen, advance, mix, crew, store)
     runs = {
-        label: [_average(of_case) for of_case in zip(*(by_spec[spec] for spec in specs), strict=True)]
+        label: [
+            _average([run._replace(numbers={**run.numbers, **more.numbers}) for run in of_case])
+            for more, *of_case in zip(known, *(by_spec[spec] for spec in specs), strict=True)
+        ]
         for label, specs in members.items()
     }
     return Results(suite, scenario, mix, chosen, dict(policies), runs, yardsticks)
@@ -215,7 +225,7 @@ def shares(
 ) -> dict[str, float]:
     """The mean share of static hindsight of each policy, as the catalogue reads it, for a search; the rest as in `run`."""
     chosen, mix = suite.cases(scenario, days, split), chosen_mix(suite, mix)
-    by_spec, yardsticks = _measured(suite, scenario, "trial", policies, chosen, advance, mix, crew, store)
+    by_spec, yardsticks, _ = _measured(suite, scenario, "trial", policies, chosen, advance, mix, crew, store)
     best = np.array([y.score for y in yardsticks])
     return {spec: float(np.mean(np.array([trial.score for trial in trials]) / best)) for spec, trials in by_spec.items()}
 
@@ -223,24 +233,28 @@ def shares(
 def _measured(
     suite: Suite[Any], scenario: Scenario, kind: str, policies: Iterable[str], chosen: Sequence[Case],
     advance: Callable[[], None], mix: str, crew: Crew, store: Store | None,
-) -> tuple[dict[str, list[Any]], list[Yardstick]]:  # fmt: skip
-    """The rows of each policy, and static hindsight, in the order of the cases."""
+) -> tuple[dict[str, list[Any]], list[Yardstick], list[Knowing]]:  # fmt: skip
+    """The rows of each policy, static hindsight, and what is known where runs are compared, in the order of the cases."""
     sources = {spec: source_digest(make_policy(suite.seat, spec)) for spec in dict.fromkeys(policies)}
     tasks = []
     for case in chosen:
         tasks += [Task(suite, scenario, mix, case, spec, source, kind) for spec, source in sources.items()]
         tasks.append(Task(suite, scenario, mix, case, None, "", "hindsight"))
+        if kind == "run" and suite.known:
+            tasks.append(Task(suite, scenario, mix, case, None, "", "knowing"))
     outcomes = measure(tasks, Store() if store is None else store, crew, advance)
-    by_spec: dict[str | None, list[Any]] = {}
+    rows: dict[tuple[str | None, str], list[Any]] = {}
     for task, outcome in zip(tasks, outcomes, strict=True):
-        by_spec.setdefault(task.policy, []).append(outcome)
-    yardsticks: list[Yardstick] = by_spec.pop(None)
+        rows.setdefault((task.policy, task.kind), []).append(outcome)
+    yardsticks: list[Yardstick] = rows[None, "hindsight"]
     for case, best in zip(chosen, yardsticks, strict=True):
         if not best.score > 0:
             raise MarketError(suite.worthless(scenario, case))
-    return {spec: rows for spec, rows in by_spec.items() if spec is not None}, yardsticks
+    known = rows.get((None, "knowing"), [Knowing({})] * len(chosen))
+    return {spec: rows[spec, kind] for spec in sources}, yardsticks, known
 
 
 def steps(suite: Suite[Any], policies: Mapping[str, str], seeds: int) -> int:
     """How many steps `run` takes."""
-    return (len({spec for text in policies.values() for spec in joined(suite.seat, text)}) + 1) * seeds
+    of_a_case = len(OF_A_CASE) if suite.known else 1
+    return (len({spec for text in policies.values() for spec in joined(suite.seat, text)}) + of_a_case) * seeds

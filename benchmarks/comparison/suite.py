@@ -91,6 +91,12 @@ class Yardstick(NamedTuple):
     constant: float | str  # the number on a scale, or what the catalogue reads
 
 
+class Knowing(NamedTuple):
+    """What those made of a case who know more of it than policies do."""
+
+    numbers: dict[str, float]  # as the suite names them
+
+
 class Playable(Protocol):
     """A world of any kind."""
 
@@ -110,6 +116,7 @@ class Suite(ABC, Generic[W]):
     constant: ClassVar[str]  # what static hindsight searches, e.g. multiplier
     mixes: ClassVar[Mapping[str, str]]  # who may have the other units or seats: names of mixes and what they mean
     numbers: ClassVar[Mapping[str, str]]  # what is measured of a run, and what it means; `score` is among them
+    known: ClassVar[tuple[str, ...]] = ()  # of those, what `knowing` says of a case, whoever has played it
     metrics: ClassVar[tuple[Metric, ...]]
     curve: ClassVar[Curve | None] = None
 
@@ -133,7 +140,11 @@ class Suite(ABC, Generic[W]):
 
     @abstractmethod
     def measure(self, world: W, case: Case) -> Mapping[str, float]:
-        """All `numbers` but the score, of a finished run that is judged."""
+        """All `numbers` but the score and those that are `known`, of a finished run that is judged."""
+
+    def knowing(self, scenario: Scenario, case: Case) -> Mapping[str, float]:
+        """The numbers that are `known` of a case; found once, and told with every run of it."""
+        return {}
 
     @abstractmethod
     def constants(self, scenario: Scenario, case: Case) -> Scale[Any] | Sequence[Any]:

@@ -7,7 +7,6 @@ a hindsight plan, all three played in the market, and what one price for all ser
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -50,6 +49,7 @@ class Compute(Suite[World]):
         "oracle": "score of who knows the requests and servers of each interval as it begins",
         "plan": "score of a plan laid down in knowledge of the day's requests, servers and worth",
     }
+    known = ("best_ladder", "oracle", "plan")
     metrics = (
         *against_hindsight("depth", "score", f"score ({SCORE})", rivals=False),
         Metric(
@@ -127,7 +127,18 @@ class Compute(Suite[World]):
             "over_utilisation": over,
             "p99_ms": world.serving.quantiles(0.99),
             "bound": one_price_bound(world),
-            **knowing(world.scenario, case.seed),
+        }
+
+    def knowing(self, scenario: Scenario, case: Case) -> Mapping[str, float]:
+        def scored(policy: ComputePolicy) -> float:
+            world = World(scenario, {"compute": policy}, seed=case.seed)
+            world.run()
+            return _score(world)
+
+        return {
+            "best_ladder": best_ladder(scenario, case.seed, scored).score,
+            "oracle": scored(oracle_of_arrivals(scenario, case.seed)),
+            "plan": scored(hindsight_plan(scenario, case.seed)),
         }
 
     def constants(self, scenario: Scenario, case: Case) -> Sequence[Static]:
@@ -141,22 +152,6 @@ class Compute(Suite[World]):
 
     def label(self, scenario: Scenario, unit: int) -> str:
         return scenario.name
-
-
-@lru_cache(maxsize=4)
-def knowing(scenario: Scenario, seed: int) -> Mapping[str, float]:
-    """The scores of those who know more of the days of a seed than policies do, as `Compute.numbers` has them."""
-
-    def scored(policy: ComputePolicy) -> float:
-        world = World(scenario, {"compute": policy}, seed=seed)
-        world.run()
-        return _score(world)
-
-    return {
-        "best_ladder": best_ladder(scenario, seed, scored).score,
-        "oracle": scored(oracle_of_arrivals(scenario, seed)),
-        "plan": scored(hindsight_plan(scenario, seed)),
-    }
 
 
 def _score(world: World) -> float:

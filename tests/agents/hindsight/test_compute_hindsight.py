@@ -25,7 +25,8 @@ from adarena.agents.hindsight.compute_plans import (
     searched,
 )
 from adarena.agents.hindsight.compute_queue import Day, Options, improve, new_line, play
-from adarena.benchmarks.suites.compute import COMPUTE, knowing
+from adarena.benchmarks.comparison import measuring
+from adarena.benchmarks.suites.compute import COMPUTE
 from adarena.simulator import MarketError, Scenario, World
 from adarena.simulator.core.arrays import Integers
 from adarena.simulator.core.money import MICRO
@@ -224,11 +225,11 @@ def test_ladders_are_played_in_the_order_of_the_stand_in(monkeypatch: pytest.Mon
 
 def test_the_suite_measures_what_yardsticks_earn() -> None:
     case = COMPUTE.cases(SMALL, 1, "train")[0]
-    numbers = knowing(SMALL, case.seed)
+    numbers = COMPUTE.knowing(SMALL, case)
     plan = played(SMALL, hindsight_plan(SMALL, case.seed), case.seed)
     assert numbers["plan"] == COMPUTE.score(plan, case)
-    measured = COMPUTE.measure(played(SMALL, Static(), case.seed), case)
-    assert {name: measured[name] for name in numbers} == dict(numbers)
+    results = measuring.run(COMPUTE, SMALL, {"static": "static"}, 1, split="train")
+    assert {name: results.numbers("static", name)[0] for name in numbers} == dict(numbers)
     assert set(numbers) <= {metric.over for metric in COMPUTE.metrics}
     assert numbers["plan"] < 1.3 * one_price_bound(plan)  # luck aside
 

@@ -67,8 +67,11 @@ def test_a_case_is_measured_whole_and_the_same_whoever_looks(name: str) -> None:
     one, scenario = suite(name), market(name)
     (case,), mix = one.cases(scenario, 1), next(iter(one.mixes))
     run = measuring.play(one, scenario, case, make_policy(name, one.reference), mix)
-    assert set(run.numbers) == set(one.numbers)
-    assert all(np.isfinite(number) for number in run.numbers.values())
+    known = one.knowing(scenario, case)
+    assert set(known) == set(one.known)
+    assert {*run.numbers, *known} == set(one.numbers)
+    assert not run.numbers.keys() & known.keys()
+    assert all(np.isfinite(number) for number in (*run.numbers.values(), *known.values()))
     assert measuring.attempt(one, scenario, case, make_policy(name, one.reference), mix).score == run.numbers["score"]
     assert (
         run.curve.shape == one.ideal(scenario).shape == ((scenario.days * scenario.ticks_per_day + 1,) if one.curve else (0,))
