@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -65,6 +65,28 @@ def labelled(seat: str, policies: tuple[str, ...], reference: str) -> dict[str, 
     return found if reference in found else found | {reference: reference}
 
 
+def agreed(suite: Suite[Any], policies: tuple[str, ...], reference: str | None, seeds: int) -> tuple[dict[str, str], str]:
+    """Who is compared, by label, and the label of the reference; by default the suite's, on days enough to tell of a spread.
+
+    Raises:
+        MarketError: if there are fewer days than `FEWEST`.
+        PolicyError: if a policy cannot be made: sooner than when its turn comes.
+    """
+    if seeds < FEWEST:
+        raise MarketError(f"a comparison needs at least {FEWEST} seeds, not {seeds}")
+    reference = suite.reference if reference is None else reference
+    labels = labelled(suite.seat, policies or suite.compared, reference)
+    for spec in (one for text in labels.values() for one in catalogue.joined(suite.seat, text)):
+        catalogue.make_policy(suite.seat, spec)
+    return labels, reference
+
+
+def publish(console: Console, folder: Path, files: Mapping[Path, bytes | str]) -> None:
+    """Writes what was found, at once or not at all, and names it, the store with it."""
+    write_together(files)
+    console.print("written: " + ", ".join(str(path) for path in (folder / "results.sqlite", *files)), soft_wrap=True)
+
+
 def compare(
     console: Console,
     suite: Suite[Any],
@@ -76,15 +98,11 @@ def compare(
     terms: Terms,
 ) -> None:
     """Plays the comparison on test days, prints its table, and writes results.sqlite, summary.json, figures, report.html."""
-    if seeds < FEWEST:
-        raise MarketError(f"a comparison needs at least {FEWEST} seeds, not {seeds}")
-    seat, reference = suite.seat, suite.reference if reference is None else reference
-    labels, mix = labelled(seat, policies or suite.compared, reference), measuring.chosen_mix(suite, terms.rivals)
-    for spec in (one for text in labels.values() for one in catalogue.joined(seat, text)):
-        catalogue.make_policy(seat, spec)
+    labels, reference = agreed(suite, policies, reference, seeds)
+    mix = measuring.chosen_mix(suite, terms.rivals)
     with (
         kept(console, folder / "results.sqlite", terms.fresh) as store,
-        progress(f"{seat} on {scenario.name}", measuring.steps(suite, labels, seeds)) as advance,
+        progress(f"{suite.seat} on {scenario.name}", measuring.steps(suite, labels, seeds)) as advance,
     ):
         results = measuring.run(suite, scenario, labels, seeds, advance, skip=terms.skip, mix=mix, crew=terms.crew, store=store)
     found = report.estimates(results, reference)
@@ -95,8 +113,7 @@ def compare(
         if suite.curve is not None:
             files[folder / f"{suite.curve.name}.{kind}"] = encoded(plots.curves(results, suite.curve), kind)
     files[folder / "report.html"] = page(results, found, reference, terms.command)
-    write_together(files)
-    console.print("written: " + ", ".join(str(path) for path in (folder / "results.sqlite", *files)), soft_wrap=True)
+    publish(console, folder, files)
 
 
 def tune(

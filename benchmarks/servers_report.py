@@ -10,11 +10,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from ..simulator.core.disk import write_together
-from ..simulator.core.errors import MarketError
 from ..simulator.scenario.tree import Scenario
 from . import servers
-from .commands import FEWEST, Terms, kept, labelled
+from .commands import Terms, agreed, kept, publish
 from .comparison import statistics
 from .comparison.report import as_json, written
 from .comparison.statistics import Estimate
@@ -42,11 +40,8 @@ def command(
     terms: Terms,
 ) -> None:
     """Plays the policies on test days with each number of servers, prints tables, and writes rows, estimates and a picture."""
-    if seeds < FEWEST:
-        raise MarketError(f"a comparison needs at least {FEWEST} seeds, not {seeds}")
     seat, ladder = suite("compute"), servers.ladder_of(scenario, numbers)
-    reference = seat.reference if reference is None else reference
-    labels = labelled(seat.seat, policies or seat.compared, reference)
+    labels, reference = agreed(seat, policies, reference, seeds)
     with (
         kept(console, folder / "results.sqlite", terms.fresh) as store,
         progress(f"{scenario.name}, servers", servers.steps(seat, labels, ladder, seeds)) as advance,
@@ -59,8 +54,7 @@ def command(
     files: dict[Path, bytes | str] = {folder / "servers.json": as_json(content(found))}
     for kind in ("png", "svg"):
         files[folder / f"servers.{kind}"] = encoded(picture(found), kind)
-    write_together(files)
-    console.print("written: " + ", ".join(str(path) for path in (folder / "results.sqlite", *files)), soft_wrap=True)
+    publish(console, folder, files)
 
 
 def ranked(found: Curves) -> list[str]:
