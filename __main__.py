@@ -289,14 +289,8 @@ def quotas(
         settings: fields of the scenario to change, e.g. users.count=50000.
     """
     from .benchmarks.audits import quotas as bought
-    from .benchmarks.output.figures import save
-    from .benchmarks.output.progress import progress
 
-    market, folder, ladder = _scenario(scenario, settings), _folder(out), ladder or bought.LADDER
-    with progress(f"{market.name}, quotas", len(ladder)) as advance:
-        found = bought.sweep(market, ladder, requests, seed=seed, advance=advance)
-    console.print(bought.table(found))
-    console.print(f"figure: {save(bought.picture(found), folder / 'quotas.png')}", soft_wrap=True)
+    bought.command(console, _scenario(scenario, settings), ladder or bought.LADDER, requests, seed, _folder(out))
 
 
 def scale(
@@ -319,16 +313,9 @@ def scale(
         out: folder for the picture.
         settings: fields of the scenario to change, e.g. traffic.requests_per_day=500000.
     """
-    from .benchmarks.output.figures import save
-    from .benchmarks.output.progress import progress
     from .benchmarks.speed import scale as split
 
-    market, folder, ladder = _scenario(scenario, settings), _folder(out), shards or split.LADDER
-    with progress(f"{market.name}, shards", split.steps(days, ladder)) as advance:
-        found = split.measure(market, bidder, days, ladder, ray, advance)
-    for table in split.tables(found):
-        console.print(table)
-    console.print(f"figure: {save(split.picture(found), folder / 'scale.png')}", soft_wrap=True)
+    split.command(console, _scenario(scenario, settings), bidder, days, shards or split.LADDER, ray, _folder(out))
 
 
 def servers(
@@ -381,14 +368,8 @@ def realism(out: Path = Path("out/realism")) -> None:
         out: folder for the picture.
     """
     from .benchmarks.audits import realism as facts
-    from .benchmarks.output.figures import save
-    from .benchmarks.output.progress import progress
 
-    folder = _folder(out)
-    with progress("presets", facts.STEPS) as advance:
-        found = facts.measure(advance)
-    console.print(facts.table(found))
-    console.print(f"figure: {save(facts.picture(found), folder / 'realism.png')}", soft_wrap=True)
+    facts.command(console, _folder(out))
 
 
 def warm(scenario: tuple[str, ...] = (), jobs: int | None = None) -> None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.table import Table
 
 from ...simulator.core.arrays import Floats
@@ -20,6 +22,8 @@ from ...simulator.core.errors import MarketError
 from ...simulator.scenario.delivery import Quotas
 from ...simulator.scenario.tree import Scenario
 from ...simulator.world import World
+from ..output.figures import save
+from ..output.progress import progress
 from ..output.tables import plain_table
 from .funnel import audit
 
@@ -53,6 +57,14 @@ class Bought(NamedTuple):
         off = step - np.outer(step.sum(axis=1) / self.requests.sum(), self.requests)
         error: Floats = 1000 * off.std(axis=1, ddof=1) * np.sqrt(self.requests.size) / self.requests.sum()
         return error
+
+
+def command(console: Console, market: Scenario, ladder: Sequence[int], requests: int, seed: int, folder: Path) -> None:
+    """Plays a day under each of the quotas, prints a table and draws it into the folder."""
+    with progress(f"{market.name}, quotas", len(ladder)) as advance:
+        found = sweep(market, ladder, requests, seed=seed, advance=advance)
+    console.print(table(found))
+    console.print(f"figure: {save(picture(found), folder / 'quotas.png')}", soft_wrap=True)
 
 
 def sweep(

@@ -12,11 +12,14 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from rich.console import Console
 from rich.table import Table
 
 from ...agents.bidding.pid import PID
 from ...simulator import Scenario, World
 from ...simulator.core.arrays import Floats
+from ..output.figures import save
+from ..output.progress import progress
 from ..output.tables import plain_table, verdict
 
 if TYPE_CHECKING:
@@ -61,6 +64,14 @@ class Realism(NamedTuple):
     delays_h: Floats  # delays of conversions, hours
     price: Floats  # prices over their campaign's median
     tired: dict[int, float]  # true click rate by exposure, over the first
+
+
+def command(console: Console, folder: Path) -> None:
+    """Measures, prints a table and draws it into the folder."""
+    with progress("presets", STEPS) as advance:
+        found = measure(advance)
+    console.print(table(found))
+    console.print(f"figure: {save(picture(found), folder / 'realism.png')}", soft_wrap=True)
 
 
 def measure(advance: Callable[[], None] | None = None) -> Realism:

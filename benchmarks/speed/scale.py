@@ -6,9 +6,11 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
@@ -22,6 +24,8 @@ from ...simulator.shards.actors import Actors
 from ...simulator.shards.shard import Orders, Report, Shard
 from ...simulator.world import World
 from ..comparison.cluster import Cluster
+from ..output.figures import save
+from ..output.progress import progress
 from ..output.tables import plain_table
 
 if TYPE_CHECKING:
@@ -75,6 +79,17 @@ class Scale(NamedTuple):
     whole: float  # seconds of a stretch without requests there
     day: float  # of a day there, by the clock, the median
     costs: tuple[Cost, ...]
+
+
+def command(
+    console: Console, market: Scenario, bidder: str, days: int, ladder: tuple[int, ...], ray: str | None, folder: Path
+) -> None:
+    """Plays days split and whole, prints tables and draws them into the folder."""
+    with progress(f"{market.name}, shards", steps(days, ladder)) as advance:
+        found = measure(market, bidder, days, ladder, ray, advance)
+    for table in tables(found):
+        console.print(table)
+    console.print(f"figure: {save(picture(found), folder / 'scale.png')}", soft_wrap=True)
 
 
 def steps(days: int, ladder: Sequence[int]) -> int:
