@@ -10,6 +10,7 @@ import numpy as np
 
 from ...simulator.core.arrays import CHUNK, Floats, Integers
 from ...simulator.core.errors import MarketError
+from ...simulator.delivery.queue import Servers
 from ...simulator.delivery.quotas import Ladders, service_s, tiers_of
 from ...simulator.engine.state import Control
 from ...simulator.requests.traffic import NEVER
@@ -56,21 +57,16 @@ class Watched(World):
             return
         number = int(self._exchange.state.control[Control.BASE]) + np.arange(CHUNK)
         came = np.flatnonzero((queue.request[:CHUNK] == number) & (block.times[:CHUNK] < self.scenario.horizon_us))
-        limit = np.full(came.size, self.deadline_us)
+        limit = np.full(came.size, queue.control[Servers.DEADLINE])
         if block.surface.size:
             limit = self._exchange.state.surfaces.deadline[block.surface[came]]
         self._noted.append([block.times[came], queue.tier[came], queue.draw[came], queue.network[came], limit])
 
-    @property
-    def deadline_us(self) -> int:
-        """The longest that requests wait."""
-        serving = self.scenario.serving
-        assert serving is not None
-        return int(NEVER) if serving.deadline_s is None else round(serving.deadline_s * 1e6)
-
     def day(self) -> Day:
         """What has been noted of the run, which is over."""
         self._keep()
+        assert self._exchange.queue is not None
+        deadline_us = int(self._exchange.queue.control[Servers.DEADLINE])  # the longest that requests wait
         scenario, every = self.scenario, interval_us(self.scenario)
         times, tier, draw, network, limit = (np.concatenate(column) for column in zip(*self._noted, strict=True))
         factors, tiers = worth_by_tick(scenario, self.seed), tiers_of(scenario)
@@ -79,7 +75,7 @@ class Watched(World):
         noted = Day(
             times, tier, draw, network, limit, factors[times // scenario.tick_us, tier], times // every, order,
             np.searchsorted(tier[order], np.arange(tiers + 1)), changes[:, 0].copy(), changes[:, 1].copy(), every,
-            scenario.horizon_us, self.deadline_us,
+            scenario.horizon_us, deadline_us,
         )  # fmt: skip
         return read_only(noted)
 
