@@ -143,7 +143,7 @@ def batch_again(
     who: Any, passed: Any,
 ) -> None:  # fmt: skip
     """The steps of `Winnow._pass` alone, on a batch of users that has just been through it."""
-    n, people, wanted = users.size, its._its.people, its._wanted
+    n, people, wanted = users.size, its._desk.value.people, its._wanted
     about, remembers = context or its._plain, seen or its._unseen
     rate, ad, who, passed = (np.zeros_like(array) for array in (rate, ad, who, passed))
     recall = first, users, about, quotas, its._desk
@@ -157,7 +157,7 @@ def batch_again(
     steps = ("recall", recalled_alone, recall), ("rough", sorted_alone, recall), ("fine", winnow, whole)
     for name, step, arguments in steps:
         work = partial(entry(step, *arguments), *arguments)
-        product_again = partial(np.matmul, wanted, its._index, out=its._its.scores)
+        product_again = partial(np.matmul, wanted, its._index, out=its._desk.value.scores)
         pieces.add("product", processor_seconds(product_again), n)  # each finds scores as fresh as they come
         pieces.add(name, processor_seconds(work), n)
 
@@ -189,7 +189,7 @@ def recall_roofline(world: World) -> dict[str, float]:
     """Microseconds a request for recall's product by BLAS, and for NumPy's partial selection of as many of its scores."""
     its = world._exchange.blocks._winnow
     assert its is not None
-    scores, kept = its._its.scores.copy(), int(its._its.channels[0, Channel.INDEX])
+    scores, kept = its._desk.value.scores.copy(), int(its._desk.value.channels[0, Channel.INDEX])
     with one_blas_thread():
         by_blas = best(lambda k: processor_seconds(lambda: np.matmul(its._wanted, its._index, out=scores)))
         by_numpy = best(lambda k: processor_seconds(lambda: np.argpartition(scores, -kept, axis=1)))

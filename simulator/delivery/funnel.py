@@ -86,7 +86,7 @@ class Winnow:
             stamp=np.full(count, -1, np.int64), owner_stamp=np.full(campaigns, -1, np.int64),
             owner_best=np.empty(campaigns, np.int64), serial=np.zeros(1, np.int64),
         )  # fmt: skip
-        self._its = Desk(
+        desk = Desk(
             keys, matches, recall, rough, fine, owner, users.segment, users.tier, self.first_row,
             fresh=np.flatnonzero(ads.new) if ads.new.any() else np.arange(count),
             offset=np.empty(count, np.float32), popular=np.empty((len(most), int(shared[:, 1].max())), np.int64),
@@ -96,7 +96,7 @@ class Winnow:
             scores=np.empty((self.batch, count if self._lists is None else 0), np.float32),
             nearest=np.empty((self.batch, 0 if self._lists is None else int(shared[:, 0].max())), np.int64), scratch=scratch,
         )  # fmt: skip
-        self._desk = Addressed(self._its)
+        self._desk = Addressed(desk)
         self._winnow: Callable[..., Any] | None = None  # compiled for the batches that come
         self._most_worth: Callable[..., Any] | None = None
         if cached:
@@ -108,7 +108,7 @@ class Winnow:
 
     def refresh(self, live: Floats32) -> None:
         """Takes over what campaigns bid for a click now, (campaigns,); 0 takes no part."""
-        its = self._its
+        its = self._desk.value
         np.take(live, its.owner, out=self._worth)
         its.offset[:] = NOBODY
         np.log(self._worth, out=its.offset, where=self._worth > 0)
@@ -125,11 +125,11 @@ class Winnow:
     def set_quotas(self, tier: int, quotas: Integers) -> None:
         """Other quotas (levels, 3) of a tier, no larger than the settings', for candidates found after the next `refresh`."""
         self.quotas[tier, : len(quotas)] = quotas
-        self._its.channels[tier] = channels(self._settings, min(int(quotas[0, 0]), len(self._worth)))
+        self._desk.value.channels[tier] = channels(self._settings, min(int(quotas[0, 0]), len(self._worth)))
 
     def _cache(self) -> None:
         """What a typical user of each segment would be shown."""
-        its, found = self._its, self._cached
+        its, found = self._desk.value, self._cached
         odds = self._typical @ its.fine.ads.T + its.fine.bias
         if self._most_worth is None:
             self._most_worth = entry(most_worth, odds, self._desk, found)
@@ -157,11 +157,11 @@ class Winnow:
 
         `context` and `seen` are of this one request.
         """
-        rows, scratch, passed = int(self.first_row[1]), self._its.scratch, np.zeros((1, 3), np.int64)
+        rows, scratch, passed = int(self.first_row[1]), self._desk.value.scratch, np.zeros((1, 3), np.int64)
         rate, ad, who = np.zeros((rows, 1), np.float32), np.zeros((rows, 1), np.int64), np.zeros((rows, 1), np.int64)
         self._pass(number, 0, 0, np.array([user]), context, seen, self.quotas[:, :1].copy(), rate, ad, who, passed)
         recalled, kept, shown = passed[0]
-        scores = self._its.scores[0] if self._lists is None else self._wanted[0] @ self._index
+        scores = self._desk.value.scores[0] if self._lists is None else self._wanted[0] @ self._index
         return Trace(
             scores.copy(), scratch.ad[:recalled].copy(), scratch.rough[:recalled].copy(), scratch.chosen[:kept].copy(),
             ad[:shown, 0],
@@ -172,15 +172,15 @@ class Winnow:
         rate: Floats32, ad: Integers, who: Integers, passed: Integers,
     ) -> None:  # fmt: skip
         """Scores one batch of users, or a single user, against the index and winnows; see `winnow`."""
-        people, wanted = self._its.people, self._wanted
+        people, wanted = self._desk.value.people, self._wanted
         people[: users.size] = self._users.interests[users]
         if context is not None:
             people[: users.size] += context.vectors
         wanted[:, :-1] = people[:, : wanted.shape[1] - 1]
         if self._lists is None:
-            np.matmul(wanted, self._index, out=self._its.scores)
+            np.matmul(wanted, self._index, out=self._desk.value.scores)
         else:
-            self._lists.search(wanted[:, :-1], self._its.nearest)
+            self._lists.search(wanted[:, :-1], self._desk.value.nearest)
         batch = first, skip, column, users, context or self._plain, seen or self._unseen, quotas
         arguments = *batch, self._desk, rate, ad, who, passed
         if self._winnow is None:

@@ -138,6 +138,6 @@ def test_what_is_done_again_of_a_funnel_is_what_was_done() -> None:
     funnel_stages.batch_again(pieces, its, 0, 0, users, None, None, *block)
     assert set(pieces.seconds) == {"gather", "product", "recall", "rough", "fine"}
     assert pieces.requests["product"] == 3 * its.batch
-    its._its.scratch.ad[:] = -1
+    its._desk.value.scratch.ad[:] = -1
     funnel_stages.recalled_alone(0, users, its._plain, its.quotas, its._desk)
-    assert set(traced.recalled.tolist()) == set(its._its.scratch.ad[: traced.recalled.size].tolist())
+    assert set(traced.recalled.tolist()) == set(its._desk.value.scratch.ad[: traced.recalled.size].tolist())
