@@ -214,5 +214,7 @@ def servers_cost(world: World) -> float:
     serving = world.scenario.serving
     assert serving is not None
     assert world.serving is not None
+    if serving.server_cost_per_hour is None:
+        return 0.0
     hours = float(world.serving.capacity[: world.serving.closed].sum()) * world.scenario.tick_us / HOUR_US
-    return hours * (serving.server_cost_per_hour or 0.0)
+    return hours * serving.server_cost_per_hour

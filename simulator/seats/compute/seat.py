@@ -36,6 +36,7 @@ class ComputeHolding(Holding):
 
     def __init__(self, policy: Policy[Any, Any], held: list[int], known: Known, books: Integers, worth: Floats) -> None:
         super().__init__(policy, held)
+        self.others = np.delete(np.arange(len(books)), held)  # tiers that are not its own
         self.known, self.books, self.worth, self.seen_us = known, books, worth, 0
         self.shown: ComputeView | None = None
 
@@ -86,7 +87,7 @@ class ComputeSeat(Seat[ComputeView, Checked, ComputeHolding]):
         holding.books, holding.worth, holding.seen_us = queue.books.copy(), queue.worth.copy(), moment.now_us
         waiting = queue.books[:, Served.ARRIVED] - queue.books[:, Served.BEGUN] - queue.books[:, Served.GAVE_UP]
         own, begun, quotas = books[held], np.maximum(books[held, Served.BEGUN], 1), self._exchange.blocks.quotas[held]
-        others, scale = np.delete(np.arange(len(self.units)), held), self._serving.autoscaling
+        others, scale = holding.others, self._serving.autoscaling
         intervals = len(facts.forecast)
         return ComputeView(
             day=moment.day,
