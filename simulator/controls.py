@@ -54,6 +54,21 @@ class Controls:
         self._exchange.scale_value(campaign, factor, self.now // self.scenario.tick_us % self.scenario.ticks_per_day)
         self._note("scale_value", campaign, factor)
 
+    def set_pace(self, campaign: int | str, factor: float = 1.0, participation: float = 1.0) -> None:
+        """Paces a campaign: the factor, up to 1, on its bids, and the share of auctions in which it may take part."""
+        self._exchange.set_pace(campaign, factor, participation)
+        self._note("set_pace", campaign, factor * participation)
+
+    def set_reserve(self, reserve: float, campaign: int | str | None = None) -> None:
+        """The least price of an impression, currency, for a campaign or, with None, for all."""
+        self._exchange.set_reserve(reserve, campaign)
+        self._note("set_reserve", campaign, reserve)
+
+    def set_squashing(self, squashing: float) -> None:
+        """Rank score = bid per click x believed click rate ^ squashing, from now on."""
+        self._exchange.set_squashing(squashing)
+        self._note("set_squashing", None, squashing)
+
     def launch(self, campaign: int | str) -> None:
         """Starts a campaign, until its flights say otherwise on another day; ends a pause."""
         self._exchange.launch(campaign, self.now)

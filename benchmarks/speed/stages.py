@@ -20,7 +20,7 @@ from ...simulator.core.addressed import Addressed
 from ...simulator.core.arrays import CHUNK
 from ...simulator.core.compiled import entry
 from ...simulator.engine.engines import ALL, Compiled
-from ...simulator.engine.state import Control, State
+from ...simulator.engine.state import State
 from ...simulator.engine.walk import walk
 from ...simulator.population.campaigns import Billing
 from ...simulator.population.rates import InterestRates, add_bias_and_squash
@@ -111,7 +111,7 @@ def nobody_bids(state: State) -> State:
 
 def nobody_reaches_the_reserve(state: State) -> State:
     """All campaigns are looked at, and none is good enough."""
-    state.control[Control.RESERVE] = 1 << 60
+    state.bids.floor[:] = np.inf
     return state
 
 

@@ -43,6 +43,8 @@ class Ledger(Books):
         self.left = np.zeros((ticks, listed), np.int64)
         self.multiplier = np.zeros((ticks, listed))
         self.market_price = np.zeros((ticks, listed))
+        self.pace = np.ones((ticks, listed))
+        self.taking = np.ones((ticks, listed))
         self.today_counts = np.zeros((len(Count), listed), np.int64)
         self.today_sums = np.zeros((len(Sum), listed))
         self.leads = LeadBooks(ticks, state.chain) if state.chain.form_open.size else None
@@ -71,6 +73,8 @@ class Ledger(Books):
         if fault:
             raise InvariantError(FAULTS[fault])
         counts = self.counts[row]
+        np.copyto(self.pace[row], state.bids.pace)
+        np.copyto(self.taking[row], state.bids.taking)
         if self.leads is not None:
             self.leads.close_tick(row, state.chain, counts[Count.CLICKS], counts[Count.CONVERSIONS], counts[Count.REPORTED])
         if self.increments is not None:
@@ -104,6 +108,11 @@ class Ledger(Books):
         """Requests of each closed tick."""
         return self.counts[: self.closed, Count.REQUESTS, 0]
 
+    @property
+    def is_paced(self) -> bool:
+        """Whether the platform has lowered a bid or kept somebody out of auctions."""
+        return bool((self.pace[: self.closed] < 1).any() or (self.taking[: self.closed] < 1).any())
+
     def to_frame(self) -> pd.DataFrame:
         """A row per campaign and tick.
 
@@ -112,6 +121,9 @@ class Ledger(Books):
         tick); in currency: spend, written_off, value (true expected value of the impressions, of conversions that are
         attributed), believed_value, price (mean of an impression), market_price (mean least
         winning cost of a slot), budget_left; multiplier (NaN where bids came by request).
+
+        Where the platform has paced anybody also factor (on the bid) and participation (share of auctions in which the
+        campaign may take part).
 
         With lead campaigns also form_opens, qualified (leads) and sales, all of this tick's impressions, where conversions
         are submits; qualified_reported (in this tick). With organic conversions also incremental (conversions of this
@@ -143,6 +155,8 @@ class Ledger(Books):
         frame["market_price"] = self.market_price[:ticks].ravel()
         frame["budget_left"] = (self.left[:ticks] / MICRO).ravel()
         frame["multiplier"] = self.multiplier[:ticks].ravel()
+        if self.is_paced:
+            frame["factor"], frame["participation"] = self.pace[:ticks].ravel(), self.taking[:ticks].ravel()
         if self.leads is not None:
             rows = {
                 "form_opens": LeadCount.FORM_OPENS, "qualified": LeadCount.QUALIFIED, "sales": LeadCount.SALES,

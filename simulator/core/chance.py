@@ -59,6 +59,7 @@ class Stream(IntEnum):
     LOG = 35  # of which requests the candidates are logged
     WORTH = 36  # the weather of what requests of a tier are worth
     OUTAGE = 37  # which servers fail, and when
+    PARTICIPATION = 38  # which requests a throttled campaign sits out
 
 
 def stream_keys(seed: int) -> NDArray[np.uint64]:

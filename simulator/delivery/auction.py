@@ -48,36 +48,38 @@ def insert(top: Any, lane: Any, word: Any) -> None:
 @inlined
 def select(
     start: Any, lanes: Any, rate: Any, weight: Any, offer: Any, offer_row: Any,
-    live: Any, cap: Any, click_cap: Any, floor: Any, places: Any, top: Any,
+    live: Any, cap: Any, click_cap: Any, floor: Any, taking: Any, draw: Any, places: Any, top: Any,
 ) -> None:  # fmt: skip
     """Finds the best `places` campaigns of `lanes` requests from `start` on, branch-free over the lanes.
 
-    top[place, lane] receives their words, best first. A campaign bids rate x live (or its offer), at most its cap; below
-    `floor` it does not take part. Where it is called, `places` should be a constant, so that the inner loop is unrolled, and
-    `lanes`, so that the loop over them becomes vector instructions.
+    top[place, lane] receives their words, best first. A campaign bids rate x live (or its offer), at most its cap; below its
+    `floor`, or where it is drawn to sit out, it does not take part. Where it is called, `places` should be a constant, so that
+    the inner loop is unrolled, and `lanes`, so that the loop over them becomes vector instructions.
     """
     top[:] = 0
     nobody = np.int64(0)
     for k in range(rate.shape[0]):
-        scale, most = live[k], cap[k]
+        scale, most, least = live[k], cap[k], floor[k]
         if scale <= 0:
             continue
         r = rate[k, start : start + lanes]
-        row = offer_row[k]
-        if row >= 0 or weight.size > 0:
+        row, throttled = offer_row[k], taking[k] < 1
+        if row >= 0 or weight.size > 0 or throttled:
             asked = offer[max(row, 0), start : start + lanes] if row >= 0 else r
             w = weight[k, start : start + lanes] if weight.size > 0 else r
+            drawn = draw[k, start : start + lanes] if throttled else r
             per_click = click_cap[k]
             for lane in range(lanes):
                 bid = min(asked[lane] if row >= 0 else r[lane] * scale, most)
                 if per_click < ENDLESS:  # else 0 x infinity, where a believed rate is 0
                     bid = min(bid, per_click * r[lane])
-                x = word(bid * w[lane] if weight.size > 0 else bid, k) if bid >= floor else nobody
+                comes = bid >= least and (not throttled or drawn[lane] < taking[k])
+                x = word(bid * w[lane] if weight.size > 0 else bid, k) if comes else nobody
                 insert(top, lane, x)
             continue
         for lane in range(lanes):
             bid = min(r[lane] * scale, most)
-            x = word(bid, k) if bid >= floor else nobody
+            x = word(bid, k) if bid >= least else nobody
             for place in range(places):
                 other = top[place, lane]
                 top[place, lane] = max(other, x)
@@ -86,8 +88,8 @@ def select(
 
 @inlined
 def select_among(
-    j: Any, low: Any, high: Any, rate: Any, who: Any, weight: Any, live: Any, cap: Any, click_cap: Any, floor: Any, top: Any,
-    lane: Any,
+    j: Any, low: Any, high: Any, rate: Any, who: Any, weight: Any, live: Any, cap: Any, click_cap: Any, floor: Any,
+    taking: Any, draw: Any, top: Any, lane: Any,
 ) -> None:  # fmt: skip
     """Finds the best candidates of one request, rows `low` up to `high` of column j; words name rows, not campaigns."""
     top[:, lane] = 0
@@ -98,7 +100,7 @@ def select_among(
         bid = min(r * live[k], cap[k])
         if click_cap[k] < ENDLESS:
             bid = min(bid, click_cap[k] * r)
-        if bid >= floor:
+        if bid >= floor[k] and (taking[k] >= 1 or draw[row, j] < taking[k]):
             insert(top, lane, word(bid * weight[row, j] if weight.size > 0 else bid, row))
 
 

@@ -12,7 +12,8 @@ from numba.extending import intrinsic
 
 from ..core.addressed import Addressed
 from ..core.arrays import LANES, Floats, Floats32, Integers
-from ..core.compiled import address, kernel
+from ..core.chance import uniform
+from ..core.compiled import address, inlined, kernel
 from .auction import select
 
 
@@ -29,8 +30,30 @@ class Bids(NamedTuple):
     live: Floats32  # (K,) bid for a click; 0 takes no part
     cap: Floats32  # (K,) most it can pay for an impression
     click_cap: Floats32  # (K,) most it can pay for a click
+    pace: Floats  # (K,) the platform's factor on what it bids, above 0, up to 1
+    taking: Floats32  # (K,) share of requests in whose auctions the platform lets it take part
+    draw: Floats32  # (rows, n) it takes part where this is below that share; (0, 0) while nobody sits out
+    floor: Floats32  # (K,) its reserve: least price of an impression
     watch: Floats  # (K,) with less budget left than this, caps must be exact after each charge
     selector: int  # address of the kernel `selector` that finds them
+
+
+@inlined
+def sits_out(k: Any, j: Any, bids: Any) -> Any:
+    """Whether campaign k is drawn to sit out the request in column j."""
+    return bids.taking[k] < 1 and bids.draw[k, j] >= bids.taking[k]
+
+
+@kernel()
+def draw_participation(key: Any, request: Any, first: Any, end: Any, who: Any, draw: Any) -> None:
+    """Draws for columns from `first` to `end`, of requests (end - first,), which of them throttled campaigns sit out.
+
+    A draw is of request and campaign, so that other shares of the same day leave out more of the same requests, or fewer.
+    """
+    for row in range(draw.shape[0]):
+        for j in range(first, end):
+            k = who[row, j] if who.size > 0 else row
+            draw[row, j] = np.float32(uniform(key, request[j - first], k))
 
 
 @cache
@@ -39,16 +62,16 @@ def selector(slots: int) -> Any:
     places = slots + 1
 
     @kernel()
-    def select_best(j: Any, alone: Any, floor: Any, bids: Any) -> None:
+    def select_best(j: Any, alone: Any, bids: Any) -> None:
         """Fills `top` for the request in column j, for it `alone` or for its group at once; see `auction.select`."""
         lane = j % LANES
         rate, weight, offer, offer_row, top = bids.rate, bids.weight, bids.offer, bids.offer_row, bids.top
-        live, cap, click_cap = bids.live, bids.cap, bids.click_cap
+        live, cap, click_cap, floor, taking, draw = bids.live, bids.cap, bids.click_cap, bids.floor, bids.taking, bids.draw
         if alone:
             one = top[:, lane : lane + 1]
-            select(j, 1, rate, weight, offer, offer_row, live, cap, click_cap, floor, places, one)
+            select(j, 1, rate, weight, offer, offer_row, live, cap, click_cap, floor, taking, draw, places, one)
         else:
-            select(j - lane, LANES, rate, weight, offer, offer_row, live, cap, click_cap, floor, places, top)
+            select(j - lane, LANES, rate, weight, offer, offer_row, live, cap, click_cap, floor, taking, draw, places, top)
 
     return select_best
 
@@ -56,12 +79,12 @@ def selector(slots: int) -> Any:
 def with_selector(bids: Bids, slots: int) -> Addressed[Bids]:
     """The same bids for so many slots, as `call_selector` takes them."""
     addressed = Addressed(bids)
-    addressed.replace(selector=address(selector(slots), 0, False, np.float32(0), addressed))
+    addressed.replace(selector=address(selector(slots), 0, False, addressed))
     return addressed
 
 
 @intrinsic
-def call_selector(typing: Any, address: Any, j: Any, alone: Any, floor: Any, bids: Any) -> Any:
+def call_selector(typing: Any, address: Any, j: Any, alone: Any, bids: Any) -> Any:
     """Calls the kernel at an address."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
@@ -70,4 +93,4 @@ def call_selector(typing: Any, address: Any, j: Any, alone: Any, floor: Any, bid
         builder.call(builder.inttoptr(values[0], function.as_pointer()), values[1:])
         return context.get_dummy_value()
 
-    return types.none(types.int64, types.int64, types.boolean, types.float32, bids), generate
+    return types.none(types.int64, types.int64, types.boolean, bids), generate

@@ -47,7 +47,7 @@ def refresh(multiplier: Any, target: Any, offer_bound: Any, rate_bound: Any, sta
         if not terms.active[k]:
             bids.live[k] = 0
         elif multiplier[k] >= 0:
-            per_click = multiplier[k] * target[k] * 1e6 * terms.believed_conversion[k]
+            per_click = multiplier[k] * target[k] * 1e6 * terms.believed_conversion[k] * bids.pace[k]
             bids.live[k] = per_click
             # No charge exceeds the bid for a click (CPC) or that at the largest rate (CPM), rounding included.
             bids.watch[k] = per_click * max(1.0, rate_bound) * ROUNDING + 1

@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 
 from ..core.addressed import Addressed
 from ..core.arrays import CHUNK, Integers, Keys
-from ..core.chance import stream_keys
+from ..core.chance import Stream, stream_keys
 from ..core.compiled import entry
 from ..core.errors import MarketError
 from ..core.numeric import real
 from ..delivery.funnel import BATCH, Seen, Trace, Winnow
 from ..delivery.queue import Demands, Queue, moved, new_queue, price, widened, with_columns
 from ..delivery.quotas import service_s
+from ..delivery.ranking import Ranking
+from ..delivery.selection import draw_participation
 from ..market.market import Market
 from ..population.rates import Context, best_ads, new_rates
 from ..requests.sessions import Planner, ticks_before
@@ -30,7 +32,8 @@ from .state import Control, State, Sum
 
 # What `State` keeps of a request in its column, for as long as it is under way.
 COLUMNS = {
-    "block": ("times", "users", "session", "surface", "query", "lift"), "bids": ("rate", "ad", "who", "weight", "offer"),
+    "block": ("times", "users", "session", "surface", "query", "lift"),
+    "bids": ("rate", "ad", "who", "weight", "draw", "offer"),
     "truth": ("block",),
 }  # fmt: skip
 
@@ -76,7 +79,7 @@ class Blocks:
             self._contexts = Contexts(self.state.surfaces, market.language, market.users.interests.shape[1], keys)
         moves = scenario.weather.tiers
         self._lifts = None if moves is None else TierLifts(scenario, moves, market.users, seed)
-        self._squashing = np.float32(scenario.auction.squashing - 1)
+        self.ranking = Ranking(scenario.auction.squashing, np.ones(campaigns, np.float32))
         # Believed rates of all ads: the very bids, where each campaign has one ad and nobody waits in other columns.
         ready = self._winnow is None and self.line is None and ads == campaigns
         self._block = self.state.bids.rate if ready else np.zeros((0 if self._winnow else ads, CHUNK), np.float32)
@@ -196,11 +199,42 @@ class Blocks:
             elif bids.rate is not self._block:
                 bids.rate[:, :CHUNK] = self._block
         if bids.weight.size:
-            rate = bids.rate[:, rest]
-            np.power(rate, self._squashing, out=bids.weight[:, rest], where=rate > 0)
+            self._weigh(rest)
+        if bids.draw.size:
+            self._draw_participation(np.arange(first + start, first + end), start)
         for filled in self.on_fill:
             filled(first, start, end)
         return end
+
+    def _draw_participation(self, requests: Integers, start: int) -> None:
+        """Draws who sits out requests, by number, in columns from `start` on."""
+        bids, key = self.state.bids, self.state.keys[Stream.PARTICIPATION]
+        draw_participation(key, requests, start, start + len(requests), bids.who, bids.draw)
+
+    def throttle(self) -> None:
+        """Draws which requests a throttled campaign sits out, from now on; nobody has been throttled before."""
+        self.addressed.replace("bids", draw=np.zeros(self.state.bids.rate.shape, np.float32))
+        if self.drawn:
+            self._draw_participation(self._requests(), 0)
+
+    def rank(self, ranking: Ranking) -> None:
+        """Weights of ranks from now on, those of requests that have come and wait among them."""
+        if ranking.is_as(self.ranking):
+            return
+        if not self.state.bids.weight.size:
+            self.addressed.replace("bids", weight=np.ones(self.state.bids.rate.shape, np.float32))
+        self.ranking = ranking
+        self._weigh(slice(None))
+
+    def _weigh(self, columns: slice) -> None:
+        """Fills in the weights of ranks in columns."""
+        bids = self.state.bids
+        self.ranking.weigh(bids.rate[:, columns], bids.who[:, columns], bids.weight[:, columns])
+
+    def _requests(self) -> Integers:
+        """The requests in all columns, by number."""
+        block = np.arange(CHUNK) + int(self.state.control[BASE])
+        return block if self.queue is None else np.concatenate([block, self.queue.request[CHUNK:]])
 
     def _new_context(self, start: int) -> Context | None:
         """See `_context`; lifts by tier are looked up from place `start` on, and as they were before it."""
@@ -227,7 +261,7 @@ class Blocks:
         if self._winnow is None:
             return
         bids, control = self.state.bids, self.state.control
-        self._winnow.refresh(np.where(bids.cap >= control[Control.RESERVE], bids.live, np.float32(0)))
+        self._winnow.refresh(np.where(bids.cap >= bids.floor, bids.live, np.float32(0)))
         if control[NEXT] < self._drawn:
             self._rate_rest()
 

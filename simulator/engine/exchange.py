@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..core.arrays import Floats, Integers
 from ..core.compiled import entry
 from ..core.errors import MarketError, suggest
 from ..core.money import LARGEST, UNLIMITED, micros
 from ..core.numeric import real
 from ..delivery.fleet import Fleet
 from ..delivery.queue import Queue
+from ..delivery.ranking import Ranking
 from ..delivery.rotation import find_ad, set_shares
 from ..market.market import Market
 from ..population.campaigns import demand_weather
@@ -26,9 +28,11 @@ from ..scenario.forecast import day_ahead
 from ..scenario.tree import Scenario
 from .bids import cap_all, refresh
 from .blocks import NEXT, Blocks
+from .new_state import at_least
 from .presence import Presence
 from .state import Control, State
 
+LARGEST_SQUASHING = 100.0
 UNMADE, FORECAST_END = int(Control.UNMADE), int(Control.FORECAST_END)  # plain numbers, as in `blocks`
 
 
@@ -168,6 +172,66 @@ class Exchange:
             )
         self.value_factor[k] *= times
         self._revalue(tick)
+        self.refresh()
+
+    # What the platform makes of bids
+
+    def pace(self, held: Integers, factor: Floats, participation: Floats) -> None:
+        """By what factors the bids of held campaigns are multiplied, and in what share of auctions they take part.
+
+        `refresh` follows, and whoever bids by request is asked anew.
+        """
+        bids = self.state.bids
+        bids.pace[held] = factor
+        bids.taking[held] = participation
+        if not bids.draw.size and (bids.taking < 1).any():
+            self.blocks.throttle()
+
+    def set_pace(self, campaign: int | str, factor: float, participation: float) -> None:
+        """Paces one campaign; see `pace`."""
+        k, numbers = self.find(campaign), [real(number) for number in (factor, participation)]
+        if None in numbers or not 0 < factor <= 1 or not 0 <= participation <= 1:
+            raise MarketError(
+                f"a campaign is paced by a factor above 0, up to 1, and a share of auctions from 0 to 1, not {factor!r} and "
+                f"{participation!r}"
+            )
+        self.pace(np.array([k]), np.array(numbers[:1], np.float64), np.array(numbers[1:], np.float64))
+        self._ask_anew()
+
+    def sell(self, held: Integers, reserve: Floats, quality: Floats, squashing: float | None) -> None:
+        """At what least price of an impression, currency, and with what quality held campaigns are ranked, and how all are.
+
+        None: squashing stays as it was. `refresh` follows.
+        """
+        bids, ranking = self.state.bids, self.blocks.ranking
+        bids.floor[held] = [at_least(money) for money in reserve]
+        self.state.control[Control.RESERVE] = int(bids.floor.min())
+        weights = ranking.quality.copy()
+        weights[held] = quality
+        self.blocks.rank(Ranking(ranking.squashing if squashing is None else squashing, weights))
+
+    def set_reserve(self, reserve: float, campaign: int | str | None) -> None:
+        """The least price of an impression, currency, for a campaign or for all."""
+        held = np.arange(self.multiplier.size) if campaign is None else np.array([self.find(campaign)])
+        number = real(reserve)
+        if number is None or not 1e-6 <= number < 1e9:
+            raise MarketError(f"a reserve is an amount of money from 1e-6 to 1e9, not {reserve!r}")
+        self.sell(held, np.full(held.size, number), self.blocks.ranking.quality[held], None)
+        self.refresh()
+
+    def set_squashing(self, squashing: float) -> None:
+        """The exponent of the believed click rate in the rank of a bid for a click."""
+        number = real(squashing)
+        if number is None or not 0 <= number <= LARGEST_SQUASHING:
+            raise MarketError(f"squashing is a number from 0 to {LARGEST_SQUASHING:g}, not {squashing!r}")
+        self.sell(np.array([], np.int64), np.array([]), np.array([], np.float32), number)
+        self.refresh()
+
+    def _ask_anew(self) -> None:
+        """Has whoever bids by request do so for what has not come, and all bids worked out."""
+        start = int(self.state.control[NEXT] - self.state.control[Control.BASE])
+        for ask in self.on_scores if len(self.state.bids.offer) else ():
+            ask(start)
         self.refresh()
 
     def launch(self, campaign: int | str, now: int) -> None:

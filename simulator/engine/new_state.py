@@ -92,7 +92,7 @@ def new_state(scenario: Scenario, market: Market, keys: Keys, truth: ClickTruth,
 def _control(scenario: Scenario, ticks: int) -> NDArray[np.int64]:
     control = np.zeros(len(Control), np.int64)
     control[Control.PRICING] = PRICING[scenario.auction.pricing]
-    control[Control.RESERVE] = _at_least(round(scenario.auction.reserve * MICRO))
+    control[Control.RESERVE] = at_least(scenario.auction.reserve)
     control[Control.TICK_US], control[Control.LAST_TICK] = scenario.tick_us, ticks
     control[Control.RECORD_OF] = -1
     return control
@@ -126,6 +126,10 @@ def _bids(scenario: Scenario, table: Campaigns, rows: int) -> Bids:
         live=np.zeros(campaigns, np.float32),
         cap=np.zeros(campaigns, np.float32),
         click_cap=np.zeros(campaigns, np.float32),
+        pace=np.ones(campaigns),
+        taking=np.ones(campaigns, np.float32),
+        draw=np.zeros(none, np.float32),
+        floor=np.full(campaigns, at_least(scenario.auction.reserve), np.float32),
         watch=np.zeros(campaigns),
         selector=0,
     )
@@ -149,7 +153,8 @@ def _terms(scenario: Scenario, table: Campaigns, ticks: int) -> Terms:
     )
 
 
-def _at_least(money: int) -> int:
-    """The least amount that is not below this one and that a float32 can hold, as bids are."""
+def at_least(reserve: float) -> int:
+    """A reserve in currency as the least amount in millionths that is not below it and that a float32 can hold, as bids are."""
+    money = round(reserve * MICRO)
     near = np.float32(money)
     return int(near) if int(near) >= money else int(np.nextafter(near, np.float32(np.inf)))

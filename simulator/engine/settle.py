@@ -77,9 +77,9 @@ def is_seen(i: Any, slot: Any, place: Any, state: Any) -> Any:
 
 
 @spelt_out
-def sell(i: Any, j: Any, slot: Any, row: Any, k: Any, depth: Any, marginal: Any, reserve: Any, state: Any) -> Any:
+def sell(i: Any, j: Any, slot: Any, row: Any, k: Any, depth: Any, marginal: Any, state: Any) -> Any:
     """The sale of a slot of request i, in column j, to campaign k, which stands in a row of the bids."""
-    lane, top = j % LANES, state.bids.top
+    lane, top, reserve = j % LANES, state.bids.top, np.float64(state.bids.floor[k])
     floor = reserve * state.bids.weight[row, j] if is_weighted(state) else reserve
     bid, price = rank_of(top[slot, lane]), price_rank(state.control[Control.PRICING], top, lane, slot, depth, marginal, floor)
     if is_weighted(state):
@@ -213,7 +213,7 @@ def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
         exposed = exposed and is_seen(i, slot, place, state)
         if not exposed:
             continue
-        sale = sell(i, j, slot, row, k, depth, marginal, reserve, state)
+        sale = sell(i, j, slot, row, k, depth, marginal, state)
         answered = answer(i, j, now, sale, lift, state)
         boring += not answered.clicked
         billed = bill(i, now, sale, answered, lift, state)

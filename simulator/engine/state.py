@@ -33,7 +33,7 @@ class Control(IntEnum):
     GROUP = 3  # the group of LANES requests that `top` is of; -1: none
     STALE = 4  # a bit for each of its lanes that is to be selected anew
     PRICING = 5
-    RESERVE = 6  # millionths
+    RESERVE = 6  # the lowest of all campaigns, millionths
     TICK_US = 7
     LAST_TICK = 8
     FORECAST_END = 9  # the request before which the day's forecast ends

@@ -10,7 +10,7 @@ from ..core.arrays import LANES
 from ..core.compiled import inlined, kernel
 from ..core.rules import call_rule, pointer_to
 from ..delivery.auction import ENDLESS, campaign_of, insert, select_among, word
-from ..delivery.selection import call_selector
+from ..delivery.selection import call_selector, sits_out
 from ..delivery.winnow import campaign_in_row, is_behind_a_funnel
 from ..population.rates import fetch_click_rate
 from ..requests.surfaces import SurfaceCount, count_request
@@ -33,14 +33,14 @@ def bid_by_rules(j: Any, lane: Any, requests_left: Any, state: Any) -> None:
     for n in range(rules.campaign.size):
         k = rules.campaign[n]
         rules.word[n] = 0
-        if not terms.active[k]:
+        if not terms.active[k] or sits_out(k, j, bids):
             continue
         left = terms.allowance[k] - terms.spent[k]
         first = rules.first[n]
         memory: Any = pointer_to(rules.state, first)
         width = rules.first[n + 1] - first
         rate = bids.rate[k, j] * terms.believed_conversion[k]
-        bid = call_rule(rules.address[n], rate, left, requests_left, memory, width)
+        bid = call_rule(rules.address[n], rate, left, requests_left, memory, width) * bids.pace[k]
         if not 0.0 <= bid < np.inf:
             state.control[Control.FAULT] = k + 1
             continue
@@ -48,7 +48,7 @@ def bid_by_rules(j: Any, lane: Any, requests_left: Any, state: Any) -> None:
         e = min(below(bid), bids.cap[k])
         if bids.click_cap[k] < ENDLESS:
             e = min(e, bids.click_cap[k] * bids.rate[k, j])
-        if e >= np.float32(state.control[Control.RESERVE]):
+        if e >= bids.floor[k]:
             rules.word[n] = word(e * bids.weight[k, j] if is_weighted(state) else e, k)
             insert(bids.top, lane, rules.word[n])
 
@@ -66,16 +66,17 @@ def fetch_ahead(j: Any, state: Any) -> None:
 def select_best(j: Any, alone: Any, low: Any, high: Any, state: Any) -> None:
     """Finds the best bids for the request in column j, for it `alone` or for its group at once; those of rules apart."""
     lane, control, bids = j % LANES, state.control, state.bids
-    floor, together = np.float32(control[Control.RESERVE]), control[Control.GROUP] == j // LANES
+    together = control[Control.GROUP] == j // LANES
     if is_behind_a_funnel(state):
         select_among(
-            j, low, high, bids.rate, bids.who, bids.weight, bids.live, bids.cap, bids.click_cap, floor, bids.top, lane
+            j, low, high, bids.rate, bids.who, bids.weight, bids.live, bids.cap, bids.click_cap, bids.floor, bids.taking,
+            bids.draw, bids.top, lane,
         )  # fmt: skip
     elif alone or (together and (control[Control.STALE] >> lane) & 1):
-        call_selector(bids.selector, j, True, floor, bids)
+        call_selector(bids.selector, j, True, bids)
     elif not together:
         control[Control.GROUP], control[Control.STALE] = j // LANES, 0
-        call_selector(bids.selector, j, False, floor, bids)
+        call_selector(bids.selector, j, False, bids)
         for other in range(AHEAD):
             fetch_ahead(j // LANES * LANES + other, state)
 

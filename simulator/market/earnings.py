@@ -7,7 +7,6 @@ looks at a day that is going to be played.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
@@ -70,7 +69,12 @@ def _earnings(scenario: Scenario, market: Market, quotas: tuple[tuple[int, int, 
         click, who = np.zeros(shape, np.float32), np.zeros(shape, np.int64)
         winnow.fill(0, 0, users, context, click, np.zeros(shape, np.int64), who)
         sample = Sample(
-            (click * market.believed_conversion[ticks, who]).astype(np.float32), who, squashed(scenario, click), surface
+            rate=(click * market.believed_conversion[ticks, who]).astype(np.float32),
+            click=click,
+            who=who,
+            weight=squashed(scenario, click),
+            surface=surface,
+            tick=ticks,
         )
         for t in range(tiers):
             found[t, number] = _revenue(scenario, sample, np.flatnonzero(tier == t), live, surfaces)
@@ -83,10 +87,9 @@ def _revenue(scenario: Scenario, sample: Sample, chosen: Integers, live: Floats3
         return 0.0
     # Filled up to whole groups, with requests for which nobody bids.
     padded = np.concatenate([chosen, np.zeros(-chosen.size % LANES, np.int64)])
-    arrays: list[Any] = [np.ascontiguousarray(array[..., padded]) if array.size else array for array in sample]
-    part = Sample(*arrays)
+    part = sample.at(padded)
     part.rate[:, chosen.size :] = 0
-    totals, reserve = np.zeros((3, live.size)), np.float32(scenario.auction.reserve * MICRO)
-    bids = sampled_bids(part, live, scenario.auction.slots)
-    expected_day(bids, part.surface, surfaces, reserve, PRICING[scenario.auction.pricing], totals)
+    totals = np.zeros((4, live.size))
+    bids = sampled_bids(part, live, scenario.auction)
+    expected_day(bids, part.click, part.surface, surfaces, PRICING[scenario.auction.pricing], totals)
     return float(totals[1].sum() / MICRO / chosen.size)

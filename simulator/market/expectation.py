@@ -27,7 +27,7 @@ from ..requests.surfaces import new_surfaces
 from ..scenario.demand import DrawnDemand
 from ..scenario.tree import Scenario
 from .expected_day import expected_day, least_winning_costs
-from .sample import Sample, _mean_rates, _sample, sampled_bids
+from .sample import Sample, mean_rates, new_sample, sampled_bids
 
 STEPS = 1000  # of a campaign's histogram of prices, from 0 to the largest of the sample
 ROUNDS = 200  # of the fixed point for prior multipliers, with falling steps: campaigns push each other's prices about
@@ -57,14 +57,14 @@ def expectation(
     priors are known, again.
     """
     requests, count = scenario.expected_requests, len(table.names)
-    reserve, pricing = np.float32(scenario.auction.reserve * MICRO), PRICING[scenario.auction.pricing]
+    pricing = PRICING[scenario.auction.pricing]
 
     def bids_of(sample: Sample, multiplier: NDArray[np.float64]) -> Addressed[Bids]:
-        return sampled_bids(sample, (multiplier * table.target * MICRO).astype(np.float32), scenario.auction.slots)
+        return sampled_bids(sample, (multiplier * table.target * MICRO).astype(np.float32), scenario.auction)
 
     def day(sample: Sample, multiplier: NDArray[np.float64]) -> NDArray[np.float64]:
-        totals = np.zeros((3, count))
-        expected_day(bids_of(sample, multiplier), sample.surface, surfaces, reserve, pricing, totals)
+        totals = np.zeros((4, count))
+        expected_day(bids_of(sample, multiplier), sample.click, sample.surface, surfaces, pricing, totals)
         totals *= requests / sample.rate.shape[1]
         return totals
 
@@ -76,7 +76,7 @@ def expectation(
         return prior
 
     surfaces = new_surfaces(scenario, language)
-    sample = _sample(scenario, table, people, ads, language, stages)
+    sample = new_sample(scenario, table, people, ads, language, stages)
     unconstrained = day(sample, np.ones(count))[1] / MICRO
     if isinstance(scenario.demand, DrawnDemand) and scenario.demand.budget_share is not None:
         dice = generator(scenario.market_seed, Stream.CAMPAIGNS, 2)
@@ -84,16 +84,16 @@ def expectation(
         budget = np.maximum(share * unconstrained, table.target)  # of one conversion at least
         table = table.with_budgets(budget, prior := priors(sample, budget, np.ones(count)))
         if stages is not None:
-            sample = _sample(scenario, table, people, ads, language, stages)
+            sample = new_sample(scenario, table, people, ads, language, stages)
             table = table.with_budgets(budget, priors(sample, budget, prior))
-    impressions, spend, conversions = day(sample, table.prior)
+    impressions, spend, conversions, _ = day(sample, table.prior)
     if isinstance(scenario.demand, DrawnDemand) and scenario.demand.target_cpa_share is not None:
         usual = np.divide(spend / MICRO, conversions, out=table.target.copy(), where=(spend > 0) & (conversions > 0))
         table = table.with_targets(scenario.demand.target_cpa_share * usual)
     prices = unit = None
     if stages is None:
         cost = np.empty_like(sample.rate)
-        least_winning_costs(bids_of(sample, table.prior), sample.surface, surfaces, reserve, cost)
+        least_winning_costs(bids_of(sample, table.prior), sample.surface, surfaces, cost)
         price_unit = np.maximum(cost.max(axis=1).astype(np.float64), 1.0) / STEPS
         steps = np.ceil(cost / price_unit[:, None] * (1 - 1e-12)).astype(np.int64)
         prices = np.array([np.bincount(row, minlength=STEPS + 1) for row in steps], np.float64)
@@ -102,7 +102,7 @@ def expectation(
         impressions=impressions,
         conversions=conversions,
         spend=spend / MICRO,
-        rate=sample.rate.mean(axis=1, dtype=np.float64) if stages is None else _mean_rates(sample, count),
+        rate=sample.rate.mean(axis=1, dtype=np.float64) if stages is None else mean_rates(sample, count),
         unconstrained_spend=unconstrained,
         prices=prices,
         price_unit=unit,

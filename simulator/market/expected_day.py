@@ -13,16 +13,21 @@ from ..delivery.selection import call_selector
 
 
 @kernel(nogil=True)
-def expected_day(bids: Any, surface: Any, surfaces: Any, reserve: Any, pricing: Any, totals: Any) -> None:
-    """Adds to totals (3, campaigns) the expected impressions, cost (millionths) and conversions of a block of requests."""
-    rate, who, weight, top, floor = bids.rate, bids.who, bids.weight, bids.top, np.float64(reserve)
+def expected_day(bids: Any, click: Any, surface: Any, surfaces: Any, pricing: Any, totals: Any) -> None:
+    """Adds to totals (4, campaigns) expected impressions, cost (millionths), conversions and clicks of a block of requests.
+
+    `click`, of the shape of `bids.rate`, are clicks per impression.
+    """
+    rate, who, weight, top = bids.rate, bids.who, bids.weight, bids.top
     for start in range(0, rate.shape[1], LANES):
         if who.size > 0:
             for lane in range(LANES):
-                live, cap, click_cap = bids.live, bids.cap, bids.click_cap
-                select_among(start + lane, 0, rate.shape[0], rate, who, weight, live, cap, click_cap, reserve, top, lane)
+                live, cap, click_cap, floor, taking = bids.live, bids.cap, bids.click_cap, bids.floor, bids.taking
+                select_among(
+                    start + lane, 0, rate.shape[0], rate, who, weight, live, cap, click_cap, floor, taking, bids.draw, top, lane
+                )
         else:
-            call_selector(bids.selector, start, False, reserve, bids)
+            call_selector(bids.selector, start, False, bids)
         for lane in range(LANES):
             place = surface[start + lane] if surface.size > 0 else 0
             depth, exposure = surfaces.slots[place], surfaces.marginal[place]
@@ -33,19 +38,21 @@ def expected_day(bids: Any, surface: Any, surfaces: Any, reserve: Any, pricing: 
                 row = campaign_of(winner)
                 k = who[row, start + lane] if who.size > 0 else row
                 w = np.float64(weight[row, start + lane]) if weight.size > 0 else 1.0
-                price = price_rank(pricing, top, lane, slot, depth, exposure, floor * w) / w
-                price = min(max(price, floor), rank_of(winner) / w)
+                least = np.float64(bids.floor[k])
+                price = price_rank(pricing, top, lane, slot, depth, exposure, least * w) / w
+                price = min(max(price, least), rank_of(winner) / w)
                 totals[0, k] += exposure[slot]
                 totals[1, k] += exposure[slot] * price
                 totals[2, k] += exposure[slot] * rate[row, start + lane]
+                totals[3, k] += exposure[slot] * click[row, start + lane]
 
 
 @kernel(nogil=True)
-def least_winning_costs(bids: Any, surface: Any, surfaces: Any, reserve: Any, cost: Any) -> None:
+def least_winning_costs(bids: Any, surface: Any, surfaces: Any, cost: Any) -> None:
     """Writes into cost (campaigns, requests) the bid, in millionths, that would win each campaign the last slot."""
     rate, weight, top = bids.rate, bids.weight, bids.top
     for start in range(0, rate.shape[1], LANES):
-        call_selector(bids.selector, start, False, reserve, bids)
+        call_selector(bids.selector, start, False, bids)
         for lane in range(LANES):
             # Who wins need only beat the best of those who do not; who does not, the last winner.
             last = surfaces.slots[surface[start + lane] if surface.size > 0 else 0] - 1
@@ -57,4 +64,4 @@ def least_winning_costs(bids: Any, surface: Any, surfaces: Any, reserve: Any, co
                     cost[campaign_of(top[slot, lane]), start + lane] = np.float32(insider)
             for k in range(rate.shape[0]):
                 w = weight[k, start + lane] if weight.size > 0 else np.float32(1)
-                cost[k, start + lane] = max(cost[k, start + lane] / w, reserve)
+                cost[k, start + lane] = max(cost[k, start + lane] / w, bids.floor[k])

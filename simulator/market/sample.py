@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,40 +22,49 @@ from ..requests.language import Language
 from ..requests.surfaces import Contexts, lifted, new_surfaces
 from ..requests.traffic import Intensity, arrive
 from ..requests.worth import usual_lifts
+from ..scenario.delivery import Auction
 from ..scenario.forecast import forecast
 from ..scenario.tree import Scenario
 
-SAMPLE = 8192  # requests; behind a funnel see `_sample`
+SAMPLE = 8192  # requests; behind a funnel see `new_sample`
 
 
 class Sample(NamedTuple):
     """Requests of an even day; R rows are campaigns, or behind a funnel candidates."""
 
     rate: Floats32  # (R, requests) believed conversions per impression of the campaign's best ad, or of the candidate
+    click: Floats32  # (R, requests) believed clicks per impression
     who: NDArray[np.int64]  # (R, requests) campaigns of candidates; (0, 0) without a funnel
     weight: Floats32  # (R, requests) of their ranks; (0, 0) where all are 1
     surface: NDArray[np.int64]  # (requests,), or (0,) where there is but one
+    tick: NDArray[np.int64]  # (requests,) of the day, rising
+
+    def at(self, columns: NDArray[np.int64]) -> Sample:
+        """Those of the requests."""
+        arrays: list[Any] = [np.ascontiguousarray(array[..., columns]) if array.size else array for array in self]
+        return Sample(*arrays)
 
 
-def sampled_bids(sample: Sample, live: Floats32, slots: int) -> Addressed[Bids]:
-    """What campaigns without budgets bid in its requests, `live` (campaigns,), in auctions of so many slots."""
+def sampled_bids(sample: Sample, live: Floats32, auction: Auction) -> Addressed[Bids]:
+    """What campaigns without budgets bid in its requests, `live` (campaigns,), in such auctions."""
     count, none = live.size, np.zeros((0, 0), np.float32)
     endless = np.full(count, np.inf, np.float32)
     bids = Bids(
         rate=sample.rate, ad=np.zeros((0, 0), np.int64), who=sample.who, weight=sample.weight, offer=none,
-        offer_row=np.full(count, -1), top=np.zeros((slots + 1, LANES), np.int64), live=live, cap=endless, click_cap=endless,
-        watch=np.zeros(count), selector=0,
+        offer_row=np.full(count, -1), top=np.zeros((auction.slots + 1, LANES), np.int64), live=live, cap=endless,
+        click_cap=endless, pace=np.ones(count), taking=np.ones(count, np.float32), draw=none,
+        floor=np.full(count, auction.reserve * MICRO, np.float32), watch=np.zeros(count), selector=0,
     )  # fmt: skip
-    return with_selector(bids, slots)
+    return with_selector(bids, auction.slots)
 
 
-def _mean_rates(sample: Sample, campaigns: int) -> NDArray[np.float64]:
+def mean_rates(sample: Sample, campaigns: int) -> NDArray[np.float64]:
     """Believed conversions per request of each campaign, where it is a candidate."""
     total = np.bincount(sample.who.ravel(), sample.rate.ravel(), minlength=campaigns).astype(np.float64)
     return total / np.float64(sample.rate.shape[1])
 
 
-def _sample(
+def new_sample(
     scenario: Scenario, table: Campaigns, people: People, ads: AdVectors | None, language: Language | None,
     stages: tuple[StageView, StageView] | None,
 ) -> Sample:  # fmt: skip
@@ -88,7 +97,8 @@ def _sample(
         click, who = np.zeros(shape, np.float32), np.zeros(shape, np.int64)
         winnow.fill(0, 0, users, asked, click, np.zeros(shape, np.int64), who)
         per_click = believed[ticks, who]
-    return Sample(np.ascontiguousarray(click * per_click, np.float32), who, squashed(scenario, click), surface)
+    rate = np.ascontiguousarray(click * per_click, np.float32)
+    return Sample(rate, np.ascontiguousarray(click), who, squashed(scenario, click), surface, ticks)
 
 
 def squashed(scenario: Scenario, click: Floats32) -> Floats32:

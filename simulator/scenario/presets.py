@@ -55,6 +55,30 @@ def bidding_tcpa() -> Scenario:
     return bidding_small().override({"name": "bidding-tcpa", "demand.objective": "target_cpa", "demand.target_cpa_share": 1.0})
 
 
+ROUGH = {
+    "weather.drift_sigma": 1.0, "weather.tick_sigma": 0.25, "traffic.tick_sigma": 0.35, "traffic.surge_probability": 0.6,
+}  # fmt: skip
+
+
+def pacing_small() -> Scenario:
+    """24 campaigns and 20,000 requests in 24 ticks, under rougher weather than `bidding-small`: for who paces all at once."""
+    few = {"ticks_per_day": 24, "traffic.requests_per_day": 20_000, "demand.campaigns": 24}
+    return bidding_small().override({"name": "pacing-small", **few, **ROUGH})
+
+
+def auction_small() -> Scenario:
+    """A thin market, in which the rules of the auction matter: six verticals of one campaign, one slot, no budgets.
+
+    Who wins has often no rival near, so that the reserve is the price; what conversions are worth moves widely from day to day
+    and over the day, so that no reserve is right for long.
+    """
+    thin = {
+        "demand.budget_share": None, "demand.campaigns": 6, "demand.verticals": 6, "demand.follows_demand": 1.0,
+        "weather.day_sigma": 1.0, "auction.slots": 1, "rates.affinity": 2.0,
+    }  # fmt: skip
+    return bidding_small().override({"name": "auction-small", **ROUGH, **thin})
+
+
 def tiny() -> Scenario:
     """Six campaigns, two slots, 2,000 requests in 24 ticks: a day in milliseconds, with everything switched on."""
     return bidding().override(
@@ -312,6 +336,8 @@ PRESETS.update(
         "bidding": bidding,
         "bidding-small": bidding_small,
         "bidding-tcpa": bidding_tcpa,
+        "pacing-small": pacing_small,
+        "auction-small": auction_small,
         "tiny": tiny,
         "uniform": uniform,
         "queue": queue,

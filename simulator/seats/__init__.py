@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from .auction.seat import AuctionSeat
 from .bidding.seat import BidSeat
 from .compute.seat import ComputeSeat
+from .pacing.seat import PacingSeat
 from .seat import Seat
 
-SEATS: dict[str, type[Seat[Any, Any, Any]]] = {seat.name: seat for seat in (ComputeSeat, BidSeat)}
+SEATS: dict[str, type[Seat[Any, Any, Any]]] = {seat.name: seat for seat in (AuctionSeat, ComputeSeat, PacingSeat, BidSeat)}
 
 __all__ = ["SEATS"]

@@ -100,9 +100,11 @@ class ShardedTraffic:
         if state.rules.campaign.size or state.bids.offer.size:
             raise MarketError("a campaign of a market split over shards decides a multiplier: no shard sees all requests")
         parts = allowances(terms.allowance - terms.spent, self._spent, self._unit(), terms.billing == Billing.CPA, self._turn)
+        bids = state.bids
         told = Orders(
             now, until, now % tick_us == 0, until % tick_us == 0, tuple(self._surges), terms.active, exchange.multiplier,
-            exchange.target, terms.value, terms.believed_conversion, state.truth.conversion, state.rotation.share, parts[0],
+            bids.pace, bids.taking, bids.floor, exchange.blocks.ranking, exchange.target, terms.value,
+            terms.believed_conversion, state.truth.conversion, state.rotation.share, parts[0],
         )  # fmt: skip
         self._surges.clear()
         reports = self._places.play([told._replace(allowance=part) for part in parts])

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import __version__
-from ..core.arrays import Floats, Integers
+from ..core.arrays import Floats, Floats32, Integers
 from ..core.compiled import cache_directory, entry
 from ..core.threads import one_blas_thread
+from ..delivery.ranking import Ranking
 from ..engine.exchange import Exchange
-from ..engine.state import State
+from ..engine.state import Control, State
 from ..engine.walk import REACHED, walk
 from ..market.market import build
 from ..scenario.tree import Scenario
@@ -43,6 +44,10 @@ class Orders(NamedTuple):
     surges: tuple[float, ...]  # factors on the traffic from now on
     active: NDArray[np.bool_]  # (K,)
     multiplier: Floats  # (K,)
+    pace: Floats  # (K,) the platform's factor on it
+    taking: Floats32  # (K,) share of auctions in which it may take part
+    floor: Floats32  # (K,) reserves, millionths
+    ranking: Ranking
     target: Floats  # (K,) currency
     value: Floats  # (K,) currency
     believed_conversion: Floats  # (K,)
@@ -101,12 +106,16 @@ class Shard:
             (terms.active, orders.active), (exchange.multiplier, orders.multiplier), (exchange.target, orders.target),
             (terms.value, orders.value), (terms.believed_conversion, orders.believed_conversion),
             (exchange.state.truth.conversion, orders.conversion), (exchange.state.rotation.share, orders.shares),
-            (terms.allowance, orders.allowance),
+            (terms.allowance, orders.allowance), (exchange.state.bids.floor, orders.floor),
         ):  # fmt: skip
             np.copyto(array, told)
+        exchange.state.control[Control.RESERVE] = int(orders.floor.min())
         terms.spent[:] = 0
         for factor in orders.surges:
             exchange.surge(orders.now, factor)
+        everybody = np.arange(orders.pace.size)
+        exchange.pace(everybody, orders.pace, orders.taking.astype(np.float64))
+        exchange.blocks.rank(orders.ranking)
         exchange.refresh()
 
     def _report(self) -> Report:

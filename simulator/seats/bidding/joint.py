@@ -25,11 +25,11 @@ class JointBids(Joint[BidView, Decision]):
 
     def view(self, moment: Moment) -> BidView:
         """See `Joint.view`."""
-        told = [seat.told_leads(holding.held, moment) for seat, holding in self._parts]
+        told = [seat.teller.leads(holding.held, moment) for seat, holding in self._parts]
         leads = None if told[0] is None else np.concatenate([part for part in told if part is not None], axis=1)
-        seen = [(holding.held, seat.facts()) for seat, holding in self._parts]
+        seen = [(holding.held, seat.teller.facts()) for seat, holding in self._parts]
         view: BidView
-        (view,) = self._parts[0][0].maker.views([self._known], moment, seen, leads)
+        (view,) = self._parts[0][0].teller.maker.views([self._known], moment, seen, leads)
         return view
 
     def checked(self, decision: Any) -> list[Decision]:

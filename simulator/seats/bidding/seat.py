@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ...books.ledger import Ledger
-from ...core.arrays import CHUNK, Floats, Integers
+from ...core.arrays import CHUNK
 from ...core.chance import Stream, generator
 from ...core.errors import PolicyError
 from ...core.money import MICRO
 from ...core.rules import PythonRule
 from ...engine.exchange import Exchange
 from ...engine.state import Control
-from ...market.market import build
-from ...response.leads import LEADS_TOLD
 from ...scenario.tree import Scenario
 from ..seat import Holding, Moment, Policy, Seat
 from .decisions import BidPolicy, ChunkBids, Decision, Multiplier, RequestRule, Requests, checked, checked_bids
 from .joint import JointBids
-from .view import BidView, Facts, History, Known, Views
+from .teller import Teller, known
+from .view import BidView, Known
 
 
 class BidHolding(Holding):
@@ -52,18 +50,10 @@ class BidSeat(Seat[BidView, Decision, BidHolding]):
         return None
 
     def __init__(self, exchange: Exchange, ledger: Ledger) -> None:
-        self._exchange, self._ledger = exchange, ledger
+        self._exchange = exchange
         self.units = exchange.market.campaigns.names
         self._holdings: list[BidHolding] = []
-        self._price_told = exchange.scenario.auction.price_told
-        self._nothing = (
-            np.zeros_like(exchange.state.tally.counts),
-            np.zeros_like(exchange.state.tally.sums),
-        )  # told before the first tick
-        self._no_price = np.full(len(self.units), np.nan)
-        expected = float(exchange.scenario.expected_requests)
-        self._facts, self._facts_at = self._look_up(), 0  # ticks closed when they were looked up
-        self.maker = Views(exchange.forecast.shares, exchange.forecast.elapsed, expected, MICRO, self._facts)
+        self.teller = Teller(exchange, ledger)
         exchange.on_scores.append(self._ask_for_offers)
         exchange.on_fault.append(self._raise)
 
@@ -77,7 +67,7 @@ class BidSeat(Seat[BidView, Decision, BidHolding]):
 
     def holding(self, policy: Policy[BidView, Decision], held: list[int]) -> BidHolding:
         """See `Seat.holding`."""
-        self._holdings.append(BidHolding(policy, held, _known(self._exchange.scenario, tuple(held))))
+        self._holdings.append(BidHolding(policy, held, known(self._exchange.scenario, tuple(held))))
         return self._holdings[-1]
 
     def view(self, holding: BidHolding, moment: Moment) -> BidView:
@@ -97,35 +87,7 @@ class BidSeat(Seat[BidView, Decision, BidHolding]):
             if isinstance(holding.decision, RequestRule):
                 span = self._exchange.state.rules.state[holding.state_span]
                 holding.decision.state[:] = span.reshape(holding.decision.state.shape)
-        held = holdings[0].held if len(holdings) == 1 else np.concatenate([holding.held for holding in holdings])
-        knowns = [holding.known for holding in holdings]
-        return self.maker.views(knowns, moment, [(held, self.facts())], self.told_leads(held, moment))
-
-    def facts(self) -> Facts:
-        """What there is to tell now; the same arrays until a tick closes, whatever is in them by then."""
-        if self._facts_at != self._ledger.closed:
-            self._facts, self._facts_at = self._look_up(), self._ledger.closed
-        return self._facts
-
-    def _look_up(self) -> Facts:
-        exchange, ledger, state, last = self._exchange, self._ledger, self._exchange.state, self._ledger.closed - 1
-        counts, sums = (ledger.counts[last], ledger.sums[last]) if last >= 0 else self._nothing
-        price = ledger.market_price[last] if last >= 0 and self._price_told else self._no_price
-        presence = exchange.presence
-        terms = state.terms
-        return Facts(
-            counts, sums, ledger.today_counts, ledger.today_sums, exchange.target, terms.value, exchange.multiplier,
-            terms.allowance, exchange.day_spent, terms.spent, price, terms.active, presence.could_bid, presence.reach,
-        )  # fmt: skip
-
-    def told_leads(self, held: Integers, moment: Moment) -> Integers | None:
-        """What held campaigns were told of their leads: `ToldLeads` of the last tick, then of today, (2 LEADS_TOLD, held)."""
-        books, closed = self._ledger.leads, self._ledger.closed
-        if books is None:
-            return None
-        spans = min(closed, 1), closed - moment.day * moment.ticks  # ticks that have closed
-        told = [books.counts[closed - ticks : closed, :LEADS_TOLD].sum(axis=0).take(held, axis=1) for ticks in spans]
-        return np.concatenate(told)
+        return self.teller.views([holding.known for holding in holdings], moment)
 
     def check(self, holding: BidHolding, decision: Any) -> Decision:
         """See `Seat.check`; multipliers become an array (held,)."""
@@ -214,29 +176,8 @@ class BidSeat(Seat[BidView, Decision, BidHolding]):
             )
             offers = state.bids.offer[holding.offer_rows]
             offers[:, rest] = checked_bids(holding.name, holding.decision, requests) * MICRO
+            if (pace := state.bids.pace[holding.held]).min() < 1:
+                offers[:, rest] *= pace[:, None]
             # Those of requests that have come and still wait count, too.
             asked = offers[:, rest] if self._exchange.queue is None else offers
             self._exchange.offer_bound[holding.held] = asked.max(axis=1)
-
-
-@lru_cache(maxsize=32)
-def _known(scenario: Scenario, held: tuple[int, ...]) -> Known:
-    """What never changes of held campaigns; worlds of one market share it."""
-    market = build(scenario)
-    table, expected, places = market.campaigns, market.expected, list(held)
-    history = History(
-        impressions=_frozen(expected.impressions[places]),
-        conversions=_frozen(expected.conversions[places]),
-        spend=_frozen(expected.spend[places]),
-        rate=_frozen(expected.rate[places]),
-        prices=None if expected.prices is None else _frozen(expected.prices[places]),
-        price_unit=None if expected.price_unit is None else _frozen(expected.price_unit[places]),
-    )
-    names = tuple(table.names[k] for k in places)
-    objectives = tuple(table.listed[k].objective for k in places)
-    return Known(np.array(places), names, objectives, _frozen(table.prior[places]), history)
-
-
-def _frozen(array: Floats) -> Floats:
-    array.flags.writeable = False
-    return array

@@ -29,8 +29,6 @@ from adarena.envs.frames import Frame, Panel
 from adarena.envs.vector import SeatVectorEnv
 from adarena.simulator import MarketError, PolicyError, Scenario, World
 from adarena.simulator.core.arrays import Floats
-from adarena.simulator.core.money import MICRO
-from adarena.simulator.engine.state import Control
 from adarena.simulator.seats import SEATS
 from adarena.simulator.seats.seat import Cadence, Holding, Moment, Open, Policy, Seat
 
@@ -82,7 +80,7 @@ class TollSeat(Seat[TollView, Toll, Holding]):
 
     def apply(self, holding: Holding, decision: Toll) -> None:
         self.toll = decision.price
-        self._exchange.state.control[Control.RESERVE] = int(np.float32(decision.price * MICRO))
+        self._exchange.set_reserve(max(decision.price, 1e-6), None)
 
 
 class EveryOtherHour(TollPolicy):
