@@ -5,8 +5,11 @@ from gymnasium.envs.registration import register, registry
 __version__ = "0.1.0"
 
 ENVIRONMENTS = {
+    "AdArena/Auction-v0": "adarena.envs.auction:AuctionEnv",
     "AdArena/Bidding-v0": "adarena.envs.bidding:BiddingEnv",
     "AdArena/Compute-v0": "adarena.envs.compute:ComputeEnv",
+    "AdArena/Market-v0": "adarena.envs.market:MarketEnv",
+    "AdArena/Pacing-v0": "adarena.envs.pacing:PacingEnv",
 }
 
 for _name, _entry in ENVIRONMENTS.items():

@@ -102,7 +102,7 @@ def compare(
     mix = measuring.chosen_mix(suite, terms.rivals)
     with (
         kept(console, folder / "results.sqlite", terms.fresh) as store,
-        progress(f"{suite.seat} on {scenario.name}", measuring.steps(suite, labels, seeds)) as advance,
+        progress(f"{suite.name} on {scenario.name}", measuring.steps(suite, labels, seeds)) as advance,
     ):
         results = measuring.run(suite, scenario, labels, seeds, advance, skip=terms.skip, mix=mix, crew=terms.crew, store=store)
     found = report.estimates(results, reference)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..agents.bidding.rivals import MIXES, contested, rivals
+from ..agents.bidding.rivals import MIXES, contested, drawn_rivals, rivals
 from ..agents.objectives import TARGETS, score
 from ..simulator.core.errors import MarketError
 from ..simulator.core.money import MICRO
@@ -27,6 +27,9 @@ from .frames import Frame
 
 # Plain numbers, for what is read at each step.
 SPEND, ATTRIBUTED, REPORTED, VALUE = int(Count.SPEND), int(Count.ATTRIBUTED), int(Count.REPORTED), int(Sum.VALUE)
+
+DRAWN = "drawn"  # rivals of kinds and tunings drawn for each episode
+SCALES = 0.01, 100.0  # of a budget, least and most
 
 REWARDS: dict[str, Objective] = {"value": "max_value", "tcpa": "target_cpa", "utility": "utility"}
 
@@ -93,8 +96,8 @@ class BiddingEnv(SeatEnv):
     exceeds the limit, 0 under it).
 
     ## Reset options
-    `campaign` (place in the market), `day` (seed of the world), `budget_scale` (0.01 to 100), `rivals` (mixed, pid, fixed or
-    dual). What is not given is drawn with `np_random`; the budget stays as it is.
+    `campaign` (place in the market), `day` (seed of the world), `budget_scale` (0.01 to 100), `rivals` (mixed, pid, fixed,
+    dual, mpc, adaptive, many or drawn). What is not given is drawn with `np_random`.
 
     ## Arguments
     - `scenario`: a `Scenario`, the name of a preset or YAML file, or a mapping as such a file holds it
@@ -104,7 +107,12 @@ class BiddingEnv(SeatEnv):
       conversion, or, where the scenario gives it one (`bidding-tcpa`), the target CPA.
     - `days`: range of the days drawn; by default those for training (`agents.splits`).
     - `engine`: "compiled" or "events"; the same to the last bit.
-    - `rivals`: a mix of `agents.bidding.rivals`, or several of which each episode draws one.
+    - `rivals`: a mix of `agents.bidding.rivals`, or several of which each episode draws one; or "drawn": one to three kinds of
+      classics, each tuned at random.
+    - `budgets`: range of the factor on the campaign's budget, drawn for each episode, evenly in its logarithm; by default the
+      budget stays as it is. Rewards are those of the expected day at the plain budget.
+    - `unspent`: taken off the last reward of a day times the share of the budget that is left: money left is a plan that
+      failed, which a learner may need to be told. What `adarena bench` judges by knows nothing of it.
     - `render_mode`: None, "rgb_array" (540 by 960 pixels), "ansi" (lines of text) or "human" (a window): the day so far.
 
     >>> import adarena, gymnasium
@@ -131,6 +139,8 @@ class BiddingEnv(SeatEnv):
         days: tuple[int, int] = DAYS,
         engine: Literal["compiled", "events"] = "compiled",
         rivals: str | Sequence[str] = "mixed",
+        budgets: tuple[float, float] = (1.0, 1.0),
+        unspent: float = 0.0,
         render_mode: Literal["human", "rgb_array", "ansi"] | None = None,
     ) -> None:
         if not isinstance(reward, str) or reward not in ("objective", *REWARDS):
@@ -138,10 +148,16 @@ class BiddingEnv(SeatEnv):
         if (limit := real(cpa_limit)) is None or not limit > 0:
             raise MarketError(f"the cpa_limit is a multiple of the target above 0, not {cpa_limit!r}")
         mixes = (rivals,) if isinstance(rivals, str) else tuple(rivals) if isinstance(rivals, Sequence) else ()
-        if not mixes or not all(isinstance(mix, str) and mix in MIXES for mix in mixes):
-            raise MarketError(f"the rivals are one or more of {', '.join(MIXES)}, not {rivals!r}")
+        if not mixes or not all(isinstance(mix, str) and mix in (*MIXES, DRAWN) for mix in mixes):
+            raise MarketError(f"the rivals are one or more of {', '.join(MIXES)} and {DRAWN}, not {rivals!r}")
+        low, high = [real(x) for x in budgets] if isinstance(budgets, tuple | list) and len(budgets) == 2 else (None, None)
+        if low is None or high is None or not SCALES[0] <= low <= high <= SCALES[1]:
+            raise MarketError(f"budgets are drawn from a range: two factors from 0.01 to 100, rising, not {budgets!r}")
+        if (penalty := real(unspent)) is None or not 0 <= penalty < math.inf:
+            raise MarketError(f"unspent is taken off for a whole budget that is left: a number from 0 up, not {unspent!r}")
         super().__init__(scenario, days, engine, render_mode)
-        self.reward_kind, self.cpa_limit, self.mixes = reward, limit, mixes
+        self.reward_kind, self.cpa_limit, self.mixes, self.budgets = reward, limit, mixes, (low, high)
+        self.unspent = penalty
         self.looks = {"cpa_limit": limit}
 
     @classmethod
@@ -157,17 +173,25 @@ class BiddingEnv(SeatEnv):
             "campaign": held[int(dice.integers(len(held)))],
             "day": int(dice.integers(*self.days)),
             "rivals": self.mixes[int(dice.integers(len(self.mixes)))] if len(self.mixes) > 1 else self.mixes[0],
-            "budget_scale": 1.0,
+            "budget_scale": self._drawn_scale(),
         }
         chosen = {**drawn, **options}
         campaign, scale = chosen["campaign"], real(chosen["budget_scale"])
         if isinstance(campaign, bool) or not isinstance(campaign, int | np.integer) or campaign not in held:
             known = ", ".join(map(str, held))
             raise MarketError(f"the campaign must be one whose budget binds, {known}, not {campaign!r}")
-        if scale is None or not 0.01 <= scale <= 100:
+        if scale is None or not SCALES[0] <= scale <= SCALES[1]:
             raise MarketError(f"the budget_scale is a number from 0.01 to 100, not {chosen['budget_scale']!r}")
-        seats = {**rivals(self.scenario, int(campaign), chosen["rivals"]), int(campaign): Open()}
+        if chosen["rivals"] == DRAWN:
+            others = drawn_rivals(self.scenario, int(campaign), dice)
+        else:
+            others = rivals(self.scenario, int(campaign), chosen["rivals"])
+        seats = {**others, int(campaign): Open()}
         return Case(int(chosen["day"]), {"bidding": seats}, {**chosen, "campaign": int(campaign), "budget_scale": scale})
+
+    def _drawn_scale(self) -> float:
+        low, high = self.budgets
+        return low if low == high else math.exp(self.np_random.uniform(math.log(low), math.log(high)))
 
     def prepare(self, case: Case, world: World) -> None:
         """See `SeatEnv.prepare`."""
@@ -197,7 +221,10 @@ class BiddingEnv(SeatEnv):
         self._value += value
         self._spend = ledger.today_counts.item(SPEND, k) / MICRO  # the whole, not a sum of rounded parts
         info = self._info(ledger.multiplier.item(last, k), value, spend, counts[ATTRIBUTED], counts[REPORTED])
-        return self._reward(value, spend), info
+        reward = self._reward(value, spend)
+        if self.unspent > 0 and last == self.scenario.ticks_per_day - 1:
+            reward -= self.unspent * (1 - self._spend / self._budget)
+        return reward, info
 
     def frame(self) -> Frame:
         """The day so far: spend, multiplier and price, and what they have come to."""

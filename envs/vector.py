@@ -11,9 +11,12 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from ..simulator.core.errors import MarketError
 from ..simulator.core.numeric import whole
+from .auction import AuctionEnv
 from .base import SeatEnv
 from .bidding import BiddingEnv
 from .compute import ComputeEnv
+from .market import MarketEnv
+from .pacing import PacingEnv
 
 
 class SeatVectorEnv(SyncVectorEnv):
@@ -81,3 +84,21 @@ class BiddingVectorEnv(SeatVectorEnv):
     """`AdArena/Bidding-v0` many times; what `gymnasium.make_vec` makes."""
 
     single = BiddingEnv
+
+
+class PacingVectorEnv(SeatVectorEnv):
+    """`AdArena/Pacing-v0` many times."""
+
+    single = PacingEnv
+
+
+class MarketVectorEnv(SeatVectorEnv):
+    """`AdArena/Market-v0` many times."""
+
+    single = MarketEnv
+
+
+class AuctionVectorEnv(SeatVectorEnv):
+    """`AdArena/Auction-v0` many times."""
+
+    single = AuctionEnv

@@ -57,7 +57,7 @@ class Controls:
     def set_pace(self, campaign: int | str, factor: float = 1.0, participation: float = 1.0) -> None:
         """Paces a campaign: the factor, up to 1, on its bids, and the share of auctions in which it may take part."""
         self._exchange.set_pace(campaign, factor, participation)
-        self._note("set_pace", campaign, factor * participation)
+        self._note("set_pace", campaign, float(factor) * float(participation))
 
     def set_reserve(self, reserve: float, campaign: int | str | None = None) -> None:
         """The least price of an impression, currency, for a campaign or, with None, for all."""

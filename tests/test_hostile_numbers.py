@@ -24,6 +24,8 @@ from adarena.simulator.core.numeric import real, whole
 from adarena.simulator.replay.history import PriceHistory
 from adarena.simulator.replay.log import Log
 from adarena.simulator.replay.replay import replay
+from adarena.simulator.seats.auction.decisions import AuctionPolicy, Sale
+from adarena.simulator.seats.pacing.decisions import Pace, PacingPolicy
 
 HOSTILE: tuple[Any, ...] = (
     2**31, 2**63, 2**64, 10**30, 10**400, -1, -(2**63), 0, 1, 1.5, 1.0, -0.0, 1e300, math.nan, math.inf, -math.inf, True, None,
@@ -47,6 +49,26 @@ def played(scenario: Scenario, folder: Path, act: Callable[[World], None]) -> No
     world.run()
 
 
+class Paces(PacingPolicy):
+    """One decision, whatever is seen."""
+
+    def __init__(self, decision: Pace) -> None:
+        self.decision = decision
+
+    def decide(self, view: Any) -> Pace:
+        return self.decision
+
+
+class Sells(AuctionPolicy):
+    """One decision, whatever is seen."""
+
+    def __init__(self, decision: Sale) -> None:
+        self.decision = decision
+
+    def decide(self, view: Any) -> Sale:
+        return self.decision
+
+
 def hindsight(tolerance: Any) -> None:
     """Asks for the search, but stops it at its first world: only the tolerance is of interest."""
 
@@ -67,6 +89,19 @@ CALLS: dict[str, Callable[[Any, Path], Any]] = {
     "set_budget": lambda v, p: played(TINY, p, lambda w: w.set_budget(0, v)),
     "set_multiplier": lambda v, p: played(TINY, p, lambda w: w.set_multiplier(0, v)),
     "scale_value": lambda v, p: played(TINY, p, lambda w: w.scale_value(0, v)),
+    "set_pace": lambda v, p: played(TINY, p, lambda w: w.set_pace(0, v)),
+    "participation of set_pace": lambda v, p: played(TINY, p, lambda w: w.set_pace(0, participation=v)),
+    "campaign of set_pace": lambda v, p: played(TINY, p, lambda w: w.set_pace(v, 0.5)),
+    "set_reserve": lambda v, p: played(TINY, p, lambda w: w.set_reserve(v)),
+    "campaign of set_reserve": lambda v, p: played(TINY, p, lambda w: w.set_reserve(0.1, v)),
+    "set_squashing": lambda v, p: played(TINY, p, lambda w: w.set_squashing(v)),
+    "factor": lambda v, p: World(TINY, {"pacing": Paces(Pace(v))}).run(),
+    "participation": lambda v, p: World(TINY, {"pacing": Paces(Pace(participation=v))}).run(),
+    "factor of one": lambda v, p: World(TINY, {"pacing": Paces(Pace([v, 1, 1, 1, 1, 1]))}).run(),
+    "reserve": lambda v, p: World(TINY, {"auction": Sells(Sale(v))}).run(),
+    "reserve of one": lambda v, p: World(TINY, {"auction": Sells(Sale([1, 1, 1, v, 1, 1]))}).run(),
+    "squashing": lambda v, p: World(TINY, {"auction": Sells(Sale(squashing=v))}).run(),
+    "quality": lambda v, p: World(TINY, {"auction": Sells(Sale(quality=v))}).run(),
     "launch": lambda v, p: played(TINY, p, lambda w: w.launch(v)),
     "pause": lambda v, p: played(TINY, p, lambda w: w.pause(v)),
     "set_servers": lambda v, p: played(QUEUE, p, lambda w: w.set_servers(v)),

@@ -19,8 +19,14 @@ FLOORS = {
         "core", "scenario", "population", "requests", "response", "delivery", "market", "engine", "shards", "books", "seats",
         "replay", "controls", "world",
     ),
-    "agents": ("splits", "parameters", "objectives", "provenance", "bidding", "compute", "hindsight", "learning", "catalogue"),
-    "envs": ("frames", "figure", "window", "shell", "together", "base", "bid_frame", "bidding", "compute", "vector"),
+    "agents": (
+        "splits", "parameters", "objectives", "provenance", "bidding", "auction", "pacing", "compute", "hindsight", "learning",
+        "catalogue", "crowds",
+    ),
+    "envs": (
+        "frames", "figure", "window", "shell", "together", "base", "auction", "bid_frame", "bidding", "compute", "parallel",
+        "market", "vector",
+    ),
     "benchmarks": (
         "output", "audits", "pictures", "comparison", "suites", "speed", "theory", "simulating", "training", "commands",
         "servers", "servers_report", "warming",

@@ -11,8 +11,14 @@ from ...simulator.core.money import MICRO
 from ...simulator.market.market import build
 from ...simulator.scenario.tree import Scenario
 from ...simulator.seats.bidding.decisions import BidPolicy
+from ..parameters import space_of
+from .adaptive_pacing import AdaptivePacing
+from .auctionnet_pid import AuctionNetPID
 from .dual import DualMirrorDescent
 from .fixed import Fixed
+from .mpc import RecedingHorizon
+from .multiplicative_pacing import MultiplicativePacing
+from .online_lp import OnlineLP
 from .pid import PID
 
 MOST = 8  # campaigns whose seats are handed round
@@ -22,7 +28,17 @@ MIXES: dict[str, tuple[type[BidPolicy], ...]] = {
     "pid": (PID,),
     "fixed": (Fixed,),
     "dual": (DualMirrorDescent,),
+    "mpc": (RecedingHorizon,),
+    "adaptive": (AdaptivePacing,),
+    "many": (RecedingHorizon, PID, AuctionNetPID, DualMirrorDescent, AdaptivePacing, OnlineLP),
 }
+
+
+# Those of whom `drawn_rivals` may draw: all keep to a budget in ways of their own.
+KINDS: tuple[type[BidPolicy], ...] = (
+    Fixed, PID, AuctionNetPID, DualMirrorDescent, AdaptivePacing, MultiplicativePacing, RecedingHorizon,
+)  # fmt: skip
+MOST_KINDS = 3  # in one drawn crowd
 
 
 def contested(scenario: Scenario, most: int = MOST) -> list[int]:
@@ -65,11 +81,24 @@ def rivals(scenario: Scenario, campaign: int, mix: str = "mixed") -> dict[int | 
         raise MarketError(f"there is no mix of rivals {mix!r}; known are {', '.join(MIXES)}")
     one = {kind: kind() for kind in MIXES[mix]}  # one policy holds all campaigns of its kind
     kinds = [one[kind] for kind in MIXES[mix]]
-    return {k: kinds[place % len(kinds)] for k, place in enumerate(_places(scenario)) if k != campaign}
+    return {k: kinds[place % len(kinds)] for k, place in enumerate(turns(scenario)) if k != campaign}
+
+
+def drawn_rivals(scenario: Scenario, campaign: int, dice: np.random.Generator) -> dict[int | str, BidPolicy]:
+    """Fresh policies for everybody but one campaign: one to three kinds of classics, each tuned at random within its `SPACE`.
+
+    Dealt as those of a mix are. Who learns among them meets markets that are paced well and badly, and no crowd twice.
+    """
+    chosen = dice.choice(len(KINDS), int(dice.integers(1, MOST_KINDS + 1)), replace=False)
+    kinds = []
+    for kind in (KINDS[place] for place in chosen):
+        space = space_of(kind())
+        kinds.append(kind(**{field: span.at(float(dice.random())) for field, span in space.items()}))
+    return {k: kinds[place % len(kinds)] for k, place in enumerate(turns(scenario)) if k != campaign}
 
 
 @lru_cache(maxsize=16)
-def _places(scenario: Scenario) -> tuple[int, ...]:
+def turns(scenario: Scenario) -> tuple[int, ...]:
     """Which campaign of its vertical each is, in their order."""
     vertical = build(scenario).campaigns.vertical
     return tuple(int((vertical[:k] == vertical[k]).sum()) for k in range(vertical.size))

@@ -11,6 +11,7 @@ from gymnasium import spaces
 
 from .settings import PPOSettings, SACSettings, Settings
 
+GROUPED = ("envs", "group", "relative")  # settings of PPO that are about groups
 Makers = Sequence[Callable[[], gym.Env[Any, Any]]]
 
 
@@ -23,7 +24,13 @@ def new_model(settings: Settings, make: Callable[[], gym.Env[Any, Any]], units: 
 
     makers = [make] * settings.envs
     if isinstance(settings, PPOSettings):
-        return _ppo(settings, GroupedEnvs(makers, settings.group), units, seed)
+        envs: Any = GroupedEnvs(makers, settings.group)
+        if settings.each:
+            from .units import UnitEnvs
+
+            settings.check_batches(units)
+            envs = UnitEnvs(envs, units, settings.group)
+        return _ppo(settings, envs, units, seed)
     if isinstance(settings, SACSettings):
         from stable_baselines3 import SAC
 
@@ -77,9 +84,9 @@ def _ppo(settings: PPOSettings, envs: Any, units: int, seed: int) -> Any:
         policy_kwargs=shape,
         learning_rate=_falling(settings.learning_rate),
         rollout_buffer_class=GroupedRollouts,
-        rollout_buffer_kwargs={"group": settings.group},
+        rollout_buffer_kwargs={"group": settings.group, "relative": settings.relative},
         # How exploration shrinks is told by a callback; see `training`.
-        **_own(settings, "envs", "group", "shared", "learning_rate", "log_std_init", "log_std_end", "width"),
+        **_own(settings, *GROUPED, "shared", "each", "learning_rate", "log_std_init", "log_std_end", "width"),
     )
 
 

@@ -104,7 +104,8 @@ def restore(state: dict[str, Any], model: Any) -> None:
     import torch
 
     observation = state["observation"].numpy()
-    for env, trace, seen in zip(_retraced(model), json.loads(state["traces"]), observation, strict=True):
+    by_environment = model.get_env().joined(observation)
+    for env, trace, seen in zip(_retraced(model), json.loads(state["traces"]), by_environment, strict=True):
         if not np.array_equal(env.retrace(trace), seen):
             raise PolicyError("the environment does not come back to where the checkpoint was written: has it changed since?")
     model.set_parameters(state["parameters"], exact_match=True)

@@ -8,6 +8,7 @@ day gave to all. It is taken off: a baseline from the group, as in GRPO (Shao et
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
+from ...simulator.core.arrays import Floats32
 from ...simulator.core.errors import PolicyError
 from .checkpoint import Retraced
 
@@ -41,6 +43,10 @@ class GroupedEnvs(DummyVecEnv):
         if self._together is not None:
             self._together.advance(self.actions, range(self.num_envs))
         return super().step_wait()
+
+    def joined(self, observations: NDArray[Any]) -> NDArray[Any]:
+        """Observations of all learners by environment: as they are, where each environment is one learner's."""
+        return observations
 
     def close(self) -> None:
         """See `VecEnv.close`."""
@@ -65,14 +71,18 @@ def _passes_on(env: Env[Any, Any]) -> bool:
 
 
 class GroupedRollouts(RolloutBuffer):
-    """A rollout buffer whose advantages are what an environment gained over the mean of its group at the same step."""
+    """A rollout buffer whose advantages are what an environment gained over the mean of its group at the same step.
 
-    def __init__(self, *arguments: Any, group: int, **more: Any) -> None:
+    With `relative` they are shares of what the group gained in that episode: else a policy learns from days that bring much,
+    and hardly from poor ones, which count as much where days are compared by ratios. Returns, which the critic learns, stay.
+    """
+
+    def __init__(self, *arguments: Any, group: int, relative: bool, **more: Any) -> None:
         super().__init__(*arguments, **more)
-        self._group = group
+        self._group, self._relative = group, relative
 
     def compute_returns_and_advantage(self, last_values: torch.Tensor, dones: NDArray[np.bool_]) -> None:
-        """See `RolloutBuffer`; returns, which the critic learns, stay as they are.
+        """See `RolloutBuffer`.
 
         Raises:
             PolicyError: if the members of a group are not at the same tick of a day.
@@ -83,4 +93,19 @@ class GroupedRollouts(RolloutBuffer):
         if (starts != starts[:, :, :1]).any():
             raise PolicyError("environments learn in groups only if all episodes have one length: set group=1")
         if self._group > 1:
-            self.advantages = (advantages - advantages.mean(axis=2, keepdims=True)).reshape(self.advantages.shape)
+            advantages = advantages - advantages.mean(axis=2, keepdims=True)
+        if self._relative:
+            gained = _by_episode(self.rewards.reshape(shape).mean(axis=2), starts[:, :, 0])
+            usual = gained.mean()  # an episode that brought nearly nothing has nothing to teach
+            advantages = advantages / np.maximum(gained, 0.1 * usual)[:, :, None] * usual
+        self.advantages = advantages.reshape(self.advantages.shape)
+
+
+def _by_episode(gained: Floats32, starts: Floats32) -> Floats32:
+    """What was gained a step, (steps, groups), as the mean over the steps of its episode, as far as they are in the buffer."""
+    mean = np.empty_like(gained)
+    for column in range(gained.shape[1]):
+        bounds = [0, *(np.flatnonzero(starts[1:, column]) + 1), len(gained)]
+        for first, end in pairwise(bounds):
+            mean[first:end, column] = gained[first:end, column].mean()
+    return mean

@@ -41,7 +41,7 @@ class Learned(Policy[Any, Any]):
         if len(observations) % units:
             raise PolicyError(f"the agent in {self.path!r} decides for {units} units at once, and holds {len(observations)}")
         rows = observations.reshape(-1, units * observations.shape[1])
-        actions = np.array([self._agent.act(row) for row in rows], np.float64)
+        actions = self._agent.act_on(rows).astype(np.float64)
         return self._vectors.decide(view, actions.reshape(len(observations), -1))
 
 

@@ -18,6 +18,7 @@ from ...simulator.core.arrays import Floats32
 from ...simulator.core.disk import write
 from ...simulator.core.errors import PolicyError
 from .algorithms import networks
+from .network import network_of
 from .settings import ALGORITHMS, make_settings
 
 FORMAT = 1
@@ -46,12 +47,15 @@ class Agent:
     """A trained policy at rest: the most likely action, no exploration."""
 
     def __init__(self, card: Card, policy: Any) -> None:
-        self.card, self._policy = card, policy
+        self.card, self._policy, self._network = card, policy, network_of(policy)
 
     def act(self, observation: Floats32) -> Floats32:
         """The action, shape (actions,), on one observation, shape (units x features,)."""
-        action: Floats32 = self._policy.predict(observation, deterministic=True)[0]
-        return action
+        return self.act_on(observation[None])[0]
+
+    def act_on(self, observations: Floats32) -> Floats32:
+        """The action on each of several observations, (n, units x features) to (n, actions); each as on it alone."""
+        return self._network(observations.reshape(-1, self._network.inputs)).reshape(len(observations), -1)
 
 
 def save_agent(path: Path, card: Card, policy: Any) -> None:

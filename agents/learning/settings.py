@@ -22,6 +22,7 @@ class PPOSettings:
 
     envs: int  # environments stepped in turn
     group: int  # of them live through the same days, and learn from what one gains over the others (see `groups`)
+    relative: bool  # what is gained counts as a share of what the group gains in that episode: poor days as much as rich ones
     n_steps: int  # of each environment between two updates
     batch_size: int
     n_epochs: int  # passes over what was collected
@@ -33,14 +34,22 @@ class PPOSettings:
     log_std_end: float  # to this
     width: int  # of each of two hidden layers
     shared: bool  # one network for all units, each by its own row, not one for all together
+    each: bool  # each unit is a learner of its own, by its own row and reward (see `units`); a step is that of one unit
 
     def __post_init__(self) -> None:
         _check(self, may_be_zero=("gae_lambda", "ent_coef", "log_std_init", "log_std_end"))
-        if self.envs * self.n_steps % self.batch_size:
-            rollout = self.envs * self.n_steps
-            raise PolicyError(f"ppo needs a batch_size that divides envs x n_steps = {rollout}, not {self.batch_size}")
+        if not self.each:
+            self.check_batches(1)
+        elif self.shared:
+            raise PolicyError("ppo learns for each unit by itself, or for all together by a shared network: not both")
         if self.envs % self.group:
             raise PolicyError(f"ppo needs a group that divides envs = {self.envs}, not {self.group}")
+
+    def check_batches(self, learners: int) -> None:
+        """Raises `PolicyError` unless whole batches make up what so many learners in each environment collect."""
+        rollout, times = self.envs * self.n_steps * learners, " x units" if self.each else ""
+        if rollout % self.batch_size:
+            raise PolicyError(f"ppo needs a batch_size that divides envs x n_steps{times} = {rollout}, not {self.batch_size}")
 
 
 @dataclass(frozen=True)

@@ -209,15 +209,14 @@ def _made(environment: str, arguments: Mapping[str, Any]) -> gym.Env[Any, Any]:
 
 
 def _card(run: Mapping[str, Any], model: Any) -> Card:
-    env = model.get_env().envs[0]
-    seen = env.observation_space
+    env, seen = model.get_env().envs[0], model.observation_space
     names = _features(env)
     return Card(
         **run,
         features=names,
         units=seen.shape[0] // len(names),
         observation_bounds=(float(seen.low.min()), float(seen.high.max())),
-        actions=env.action_space.shape[0],
+        actions=model.action_space.shape[0],
         timesteps=0,
     )
 

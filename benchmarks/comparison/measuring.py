@@ -45,7 +45,7 @@ class Task(NamedTuple):
     def key(self) -> dict[str, Any]:
         """What its row is found by, as `store.KEY` has it."""
         return {
-            "suite": self.suite.seat,
+            "suite": self.suite.name,
             "code": code_version(),
             "scenario": self.scenario.digest,
             "rivals": self.rivals,

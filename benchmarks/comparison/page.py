@@ -20,7 +20,7 @@ from .suite import Metric, Results, Shown
 def page(results: Results, found: Found, reference: str, command: str) -> str:
     """The whole page. No part of it is asked for over a network."""
     style = files(__package__).joinpath("page.css").read_text()
-    title = f"{results.suite.seat.capitalize()} on {results.scenario.name}"
+    title = f"{results.suite.name.capitalize()} on {results.scenario.name}"
     return f"""<!doctype html>
 <html lang="en">
 <head>

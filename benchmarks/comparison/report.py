@@ -73,7 +73,7 @@ def head(metric: Metric, shown: Shown, reference: str) -> str:
 def comparison_table(results: Results, found: Found, reference: str) -> Table:
     """Policies, best first, in the suite's metrics, and the time a day took; never a single score."""
     metrics = [(metric, metric.table) for metric in results.suite.shown(results) if metric.table is not None]
-    title = f"{results.suite.seat} on {results.scenario.name}: {len(results.cases)} days, mean"
+    title = f"{results.suite.name} on {results.scenario.name}: {len(results.cases)} days, mean"
     notes = [metric.note for metric, _ in metrics if metric.note]
     if not few(results):
         notes.append(f"Intervals are stratified by {results.suite.unit}.")
@@ -143,7 +143,7 @@ def summary(results: Results, found: Found, reference: str) -> dict[str, Any]:
             low, high = estimate.interval or (None, None)
             rows.append(
                 {
-                    "suite": results.suite.seat,
+                    "suite": results.suite.name,
                     "policy": name,
                     "metric": metric,
                     "mean": estimate.mean,

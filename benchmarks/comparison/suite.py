@@ -111,6 +111,7 @@ class Suite(ABC, Generic[W]):
     """What is compared in one seat. The first metric is what policies are ranked by."""
 
     seat: ClassVar[str]  # as `agents.catalogue` knows it
+    name: ClassVar[str]  # on the command line: that of the seat, unless it has another
     unit: ClassVar[str]  # what the seat is handed round over, e.g. campaign
     eligible: ClassVar[str]  # which of them, in a sentence: campaigns whose budgets bind
     constant: ClassVar[str]  # what static hindsight searches, e.g. multiplier
@@ -119,6 +120,9 @@ class Suite(ABC, Generic[W]):
     known: ClassVar[tuple[str, ...]] = ()  # of those, what `knowing` says of a case, whoever has played it
     metrics: ClassVar[tuple[Metric, ...]]
     curve: ClassVar[Curve | None] = None
+
+    def __init_subclass__(cls) -> None:
+        cls.name = vars(cls).get("name", cls.seat)
 
     # What the commands take if nothing else is said.
     scenario: ClassVar[str]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..output.progress import progress
 from ..output.tables import plain_table, verdict
-from . import auctions, budgets, cascade, compute, delays, leads, people, queues, sampling
+from . import auctions, budgets, cascade, compute, delays, leads, pacing, people, queues, sampling
 from .check import LIMIT, Check
 
 if TYPE_CHECKING:
@@ -25,9 +25,11 @@ __all__ = ["CHECKS", "COLUMNS", "LIMIT", "Check", "command", "run", "table", "to
 
 CHECKS: dict[str, Callable[[float], list[Check]]] = {
     "1 truthfulness": auctions.truthfulness,
+    "1 own factor": auctions.own_factor,
     "2 first-price equilibrium": auctions.first_price_equilibrium,
     "3 revenue": auctions.revenue,
     "4 reserve": auctions.best_reserve,
+    "4 reserve by law": auctions.reserve_by_law,
     "5 GSP and VCG": auctions.positions,
     "6 Markov queues": queues.markov,
     "6 fixed service": queues.fixed_service,
@@ -35,9 +37,14 @@ CHECKS: dict[str, Callable[[float], list[Check]]] = {
     "7 arrivals": sampling.arrivals,
     "8 budget": budgets.shading,
     "9 return target": budgets.return_target,
+    "9 first-price target": auctions.first_price_target,
     "10 dual descent": budgets.dual_descent,
+    "11 by hand": auctions.by_hand,
     "11 pacing equilibrium": budgets.pacing_equilibrium,
     "11 pacing equilibrium, learned": budgets.learned_equilibrium,
+    "11 pacing equilibrium of a day": pacing.closed_forms,
+    "11 Eisenberg and Gale": pacing.convex_programme,
+    "11 growing revenue": pacing.growing,
     "12 delayed feedback": delays.delayed_feedback,
     "14 compute": compute.allocation,
     "14 seat": compute.seat,
@@ -52,6 +59,7 @@ CHECKS: dict[str, Callable[[float], list[Check]]] = {
     "25 lead chain": leads.chain,
     "26 lead delays": leads.delays,
     "27 uplift": leads.uplift,
+    "28 squashing": auctions.squashing,
 }
 COLUMNS = ("check", "expected", "measured", "std error", "sigmas", "verdict", "source")
 

@@ -21,7 +21,8 @@ class Ranking(NamedTuple):
 
     def weigh(self, rate: Floats32, who: Integers, weight: Floats32) -> None:
         """Fills in the weights of ranks of campaigns `who` in these rows, or with (0, .) rows are campaigns, at click rates."""
-        found = rate > 0  # else a candidate's place is empty
+        found = rate > 0  # else a candidate's place is empty, or nothing is squashed
         np.power(rate, np.float32(self.squashing - 1), out=weight, where=found)
+        np.copyto(weight, np.float32(1), where=~found)
         if (self.quality != 1).any():
-            np.multiply(weight, self.quality[who] if who.size else self.quality[:, None], out=weight, where=found)
+            weight *= self.quality[who] if who.size else self.quality[:, None]

@@ -25,6 +25,7 @@ from ..market.market import Market
 from ..population.campaigns import demand_weather
 from ..requests.traffic import WHOLE, Share
 from ..scenario.forecast import day_ahead
+from ..scenario.response import Uniform
 from ..scenario.tree import Scenario
 from .bids import cap_all, refresh
 from .blocks import NEXT, Blocks
@@ -32,6 +33,8 @@ from .new_state import at_least
 from .presence import Presence
 from .state import Control, State
 
+LEAST_FACTOR = 1e-6  # of the platform on a bid
+LEAST_RESERVE, LARGEST_RESERVE = 1e-6, 1e9  # currency
 LARGEST_SQUASHING = 100.0
 UNMADE, FORECAST_END = int(Control.UNMADE), int(Control.FORECAST_END)  # plain numbers, as in `blocks`
 
@@ -190,10 +193,10 @@ class Exchange:
     def set_pace(self, campaign: int | str, factor: float, participation: float) -> None:
         """Paces one campaign; see `pace`."""
         k, numbers = self.find(campaign), [real(number) for number in (factor, participation)]
-        if None in numbers or not 0 < factor <= 1 or not 0 <= participation <= 1:
+        if None in numbers or not LEAST_FACTOR <= factor <= 1 or not 0 <= participation <= 1:
             raise MarketError(
-                f"a campaign is paced by a factor above 0, up to 1, and a share of auctions from 0 to 1, not {factor!r} and "
-                f"{participation!r}"
+                f"a campaign is paced by a factor from {LEAST_FACTOR:g} to 1 and a share of auctions from 0 to 1, not "
+                f"{factor!r} and {participation!r}"
             )
         self.pace(np.array([k]), np.array(numbers[:1], np.float64), np.array(numbers[1:], np.float64))
         self._ask_anew()
@@ -214,8 +217,9 @@ class Exchange:
         """The least price of an impression, currency, for a campaign or for all."""
         held = np.arange(self.multiplier.size) if campaign is None else np.array([self.find(campaign)])
         number = real(reserve)
-        if number is None or not 1e-6 <= number < 1e9:
-            raise MarketError(f"a reserve is an amount of money from 1e-6 to 1e9, not {reserve!r}")
+        if number is None or not LEAST_RESERVE <= number <= LARGEST_RESERVE:
+            span = f"from {LEAST_RESERVE:g} to {LARGEST_RESERVE:g}"
+            raise MarketError(f"a reserve is an amount of money {span}, not {reserve!r}")
         self.sell(held, np.full(held.size, number), self.blocks.ranking.quality[held], None)
         self.refresh()
 
@@ -224,8 +228,17 @@ class Exchange:
         number = real(squashing)
         if number is None or not 0 <= number <= LARGEST_SQUASHING:
             raise MarketError(f"squashing is a number from 0 to {LARGEST_SQUASHING:g}, not {squashing!r}")
+        if (why := self.keeps_from_squashing(number)) is not None:
+            raise MarketError(why)
         self.sell(np.array([], np.int64), np.array([]), np.array([], np.float32), number)
         self.refresh()
+
+    def keeps_from_squashing(self, squashing: float) -> str | None:
+        """Why ranks cannot have such an exponent in this market; None: they can."""
+        rates = self.scenario.rates
+        if squashing == 1 or not isinstance(rates, Uniform) or not rates.belief_noise:
+            return None
+        return f"squashing other than 1 needs believed rates above zero, and scenario {self.scenario.name!r} has a belief_noise"
 
     def _ask_anew(self) -> None:
         """Has whoever bids by request do so for what has not come, and all bids worked out."""

@@ -57,7 +57,7 @@ class Rehearsal:
     def __init__(self, scenario: Scenario, sample: Sample) -> None:
         self._scenario, self._sample = scenario, sample
         self.rate, self.click, self.who, self.tick = (_shown(x) for x in (sample.rate, sample.click, sample.who, sample.tick))
-        self.exposure = np.array(scenario.auction.marginal)
+        self.exposure = _shown(np.array(scenario.auction.marginal))
         self.campaigns = len(build(scenario).campaigns.names)
         self._surfaces = new_surfaces(scenario, build(scenario).language)
         self._pricing = PRICING[scenario.auction.pricing]
@@ -92,7 +92,7 @@ class Rehearsal:
         return weight
 
     def from_tick(self, tick: int, most: int) -> Rehearsal:
-        """At most `most` requests of a tick and those after it, evenly spread over them; the last ones if there are too few.
+        """About `most` requests of a tick and those after it, evenly spread over them; the last ones if there are too few.
 
         As many as a multiple of `LANES`. The same object again for the same arguments.
         """
@@ -106,7 +106,7 @@ class Rehearsal:
         return self._parts[key]
 
     def of_tick(self, tick: int, most: int) -> Rehearsal:
-        """At most `most` requests of a tick, or of those near it if it has too few; see `from_tick`."""
+        """About `most` requests of a tick, or of those near it if it has too few; see `from_tick`."""
         key = tick, most, tick
         if key not in self._parts:
             its = np.argsort(np.abs(self.tick - tick), kind="stable")

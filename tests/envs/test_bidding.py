@@ -351,7 +351,7 @@ def test_options_fix_the_case() -> None:
         ({"day": 1.5}, "not 1.5"),
         ({"budget_scale": 0}, "the budget_scale is a number from 0.01 to 100, not 0"),
         ({"budget_scale": math.nan}, "not nan"),
-        ({"rivals": "bots"}, "there is no mix of rivals 'bots'; known are mixed, pid, fixed, dual"),
+        ({"rivals": "bots"}, "there is no mix of rivals 'bots'; known are mixed, pid, fixed, dual, mpc, adaptive, many"),
     ],
 )
 def test_bad_options_are_one_sentence(options: dict[str, Any], words: str) -> None:
@@ -397,7 +397,7 @@ def after_one_step() -> np.ndarray:
         ({"days": (5, 5)}, "days are drawn from a range"),
         ({"days": 7}, "days are drawn from a range"),
         ({"days": (0.5, 3)}, "days are drawn from a range"),
-        ({"rivals": "nice"}, "the rivals are one or more of mixed, pid, fixed, dual, not 'nice'"),
+        ({"rivals": "nice"}, "the rivals are one or more of mixed, pid, fixed, dual, mpc, adaptive, many and drawn, not 'nice'"),
         ({"rivals": ()}, "the rivals are one or more of"),
         ({"rivals": 3}, "the rivals are one or more of"),
         ({"engine": "quick"}, "there is no engine 'quick'"),

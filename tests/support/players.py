@@ -1,11 +1,12 @@
-"""Bidders of all forms that react to whatever they are told, and deeds of users in mid-run, at the worst of moments.
+"""Bidders of all forms, and holders of the pacing and auction seats, that react to whatever they are told; deeds in mid-run.
 
-Everything is a function of what Hypothesis draws; `arrivals` reads the first block of a world that is thrown away.
+Everything is a function of what Hypothesis draws; `arrivals` reads the first block of a world that is thrown away. Deeds are
+those of users, at the worst of moments.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,28 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from adarena.simulator import BidPolicy, BidView, ChunkBids, Multiplier, RequestRule, Scenario, World, rule
+from adarena.simulator.market.rehearsal import Rehearsal
+from adarena.simulator.seats.auction.decisions import AuctionPolicy, Sale
+from adarena.simulator.seats.auction.view import AuctionView
+from adarena.simulator.seats.pacing.decisions import Pace, PacingPolicy
+from adarena.simulator.seats.pacing.view import PacingView
+
+
+def as_bytes(view: BidView, *more: Any) -> bytes:
+    """What campaigns are told, and whatever else is seen."""
+    told = (*view.last, *view.today, view.budget, view.budget_left, view.target, view.multiplier, view.market_price, *more)
+    return b"".join(np.asarray(a).tobytes() for a in told)
+
+
+def arrays_of(seen: Any) -> Iterator[NDArray[Any]]:
+    """All arrays in a view and in what it is made of."""
+    if isinstance(seen, np.ndarray):
+        yield seen
+    elif isinstance(seen, tuple):
+        for part in seen:
+            yield from arrays_of(part)
+    elif isinstance(seen, Rehearsal):
+        yield from (array for name, array in vars(seen).items() if not name.startswith("_") and isinstance(array, np.ndarray))
 
 
 class Reacting(BidPolicy):
@@ -27,8 +50,7 @@ class Reacting(BidPolicy):
 
     def note(self, view: BidView) -> None:
         """Keeps what it has seen, to be compared."""
-        told = (*view.last, *view.today, view.budget, view.budget_left, view.target, view.multiplier, view.market_price)
-        self.seen.append(b"".join(np.asarray(a).tobytes() for a in told))
+        self.seen.append(as_bytes(view))
 
     def decide(self, view: BidView) -> Any:
         self.note(view)
@@ -89,6 +111,44 @@ class Changing(ByChunk):
         return RequestRule(moving, np.column_stack([view.target, np.zeros_like(view.target), view.target * 1e6]))
 
 
+class Pacer(PacingPolicy):
+    """Paces by whatever it is told and by dice: now factors, now shares of auctions, some of them 0 or 1, now as before."""
+
+    def __init__(self) -> None:
+        self.seen: list[bytes] = []
+
+    def start(self, view: PacingView, dice: np.random.Generator) -> None:
+        self._dice = dice
+
+    def decide(self, view: PacingView) -> Pace | None:
+        self.seen.append(as_bytes(view.told, view.bid, view.factor, view.participation, view.others))
+        held = len(view.factor)
+        factor = np.where(view.told.spent_share > view.told.due, 0.5, 1.0) / (1 + 0.01 * view.told.last.wins)
+        taking = self._dice.choice([0.0, 0.2, 0.7, 1.0, 1.0], held)
+        decisions = [Pace(factor * self._dice.uniform(0.3, 1.0, held)), None, Pace(factor, taking), Pace(1.0, taking)]
+        return decisions[view.told.tick % 4]
+
+
+class Seller(AuctionPolicy):
+    """Sells by whatever it is told and by dice: now reserves, now quality, now squashing where that is `allowed`, now all."""
+
+    def __init__(self, allowed: bool = True) -> None:
+        self.seen: list[bytes] = []
+        self._allowed = allowed
+
+    def start(self, view: AuctionView, dice: np.random.Generator) -> None:
+        self._dice = dice
+
+    def decide(self, view: AuctionView) -> Sale | None:
+        self.seen.append(as_bytes(view.told, view.bid, *view.rules))
+        count = len(view.bid)
+        reserve = view.usual.reserve * self._dice.choice([1.0, 3.0, 100.0], count) + 1e-3 * (view.told.last.wins % 3)
+        quality = self._dice.choice([0.5, 1.0, 2.7], count)
+        squashing = float(self._dice.choice([0.0, 0.6, 1.0, 1.4])) if self._allowed else None
+        decisions = [Sale(reserve), Sale(squashing=squashing), Sale(quality=quality), Sale(reserve, squashing, quality), None]
+        return decisions[view.told.tick % 5]
+
+
 KINDS: dict[str, Callable[[], Reacting]] = {"m": Reacting, "c": ByChunk, "r": ByRule, "x": Changing}
 
 
@@ -142,6 +202,12 @@ class Action:
             world.fail_servers(int(self.amount * 4))
         elif self.what == "shares":
             self._turn(world)
+        elif self.what == "set_pace":
+            world.set_pace(self.campaign, 1 / (1 + self.amount), min(self.amount / 2, 1.0))
+        elif self.what == "set_reserve":
+            world.set_reserve(max(self.amount / 10, 1e-6), None if self.amount in (1.0, 9.0) else self.campaign)
+        elif self.what == "set_squashing":
+            world.set_squashing(self.amount / 2)
         elif self.what == "launch":
             world.launch(self.campaign)
         else:
@@ -162,7 +228,14 @@ class Action:
         world.surge(1e9)
 
 
-DEEDS = ["top_up", "set_budget", "set_multiplier", "scale_value", "surge", "outage", "launch", "pause"]
+DEEDS = [
+    "top_up", "set_budget", "set_multiplier", "scale_value", "surge", "outage", "launch", "pause", "set_pace", "set_reserve",
+]  # fmt: skip
+
+
+def may_squash(scenario: Scenario) -> bool:
+    """Whether believed rates are above zero, as squashing needs."""
+    return scenario.rates.kind != "uniform" or scenario.rates.belief_noise == 0
 
 
 def arrivals(scenario: Scenario, seed: int) -> list[int]:
@@ -180,6 +253,8 @@ def actions(draw: st.DrawFn, scenario: Scenario, instants: list[int]) -> list[Ac
     ticks = scenario.days * scenario.ticks_per_day
     deeds = DEEDS if scenario.serving is None else [*DEEDS, "set_servers", "fail"]
     deeds = deeds if scenario.creatives is None else [*deeds, "shares", "shares", "shares"]
+    if may_squash(scenario):
+        deeds = [*deeds, "set_squashing"]
     out = []
     for _ in range(draw(st.integers(0, 8))):
         when = draw(st.sampled_from(["any", "tick", "arrival"]))

@@ -10,11 +10,11 @@ from ...core.arrays import Floats
 from ...core.errors import PolicyError
 from ...core.money import LARGEST
 from ...core.numeric import real
-from ...engine.exchange import LARGEST_SQUASHING
+from ...engine.exchange import LARGEST_RESERVE, LARGEST_SQUASHING, LEAST_RESERVE
 from ..seat import Policy
 from .view import AuctionView
 
-LEAST_RESERVE, LARGEST_RESERVE, LEAST_QUALITY = 1e-6, 1e9, 1e-6
+LEAST_QUALITY = 1e-6
 
 
 class Sale(NamedTuple):
@@ -65,7 +65,7 @@ def _checked(who: str, what: str, given: Any, campaigns: int, least: float, most
     try:
         values = np.asarray(given, np.float64)
         values = values if values.shape == (campaigns,) else np.broadcast_to(float(values), (campaigns,))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise PolicyError(f"{who} must decide a {what} for each of {campaigns} campaigns, or for all, not {given!r}") from None
     if not least <= values.min() <= values.max() <= most:  # not so for NaN
         bad = values[~((values >= least) & (values <= most))][0]

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...books.ledger import Ledger
+from ...core.errors import PolicyError
 from ...core.money import MICRO
 from ...engine.exchange import Exchange
 from ...market.rehearsal import SaleRules, rehearsal
@@ -37,6 +38,8 @@ class AuctionSeat(Seat[AuctionView, Checked, Holding]):
         self._known = known(exchange.scenario, tuple(range(campaigns)))
         self._rehearsal = rehearsal(exchange.scenario)
         self._usual = self._rules()
+        for array in (self._usual.reserve, self._usual.quality):
+            array.flags.writeable = False
 
     def _rules(self) -> SaleRules:
         ranking = self._exchange.blocks.ranking
@@ -63,7 +66,10 @@ class AuctionSeat(Seat[AuctionView, Checked, Holding]):
 
     def check(self, holding: Holding, decision: Any) -> Checked:
         """See `Seat.check`."""
-        return checked(holding.name, decision, self._everybody.size)
+        found = checked(holding.name, decision, self._everybody.size)
+        if found.squashing is not None and (why := self._exchange.keeps_from_squashing(found.squashing)) is not None:
+            raise PolicyError(f"{holding.name} decided squashing {found.squashing:g}: {why}")
+        return found
 
     def apply(self, holding: Holding, decision: Checked) -> None:
         """See `Seat.apply`."""

@@ -98,7 +98,7 @@ def _checked_multipliers(who: str, decision: Multiplier, held: int) -> Floats:
         values = np.asarray(decision.values, np.float64)
         if values.shape != (held,):
             values = np.broadcast_to(values, (held,))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise PolicyError(f"{who} must decide a number for each of its {held} campaigns, not {decision.values!r}") from None
     if held and not 0 <= np.minimum.reduce(values) <= np.maximum.reduce(values) <= LARGEST:
         bad = values[~((values >= 0) & (values <= LARGEST))][0]
@@ -137,7 +137,7 @@ def checked_bids(who: str, decision: ChunkBids, requests: Requests) -> Floats:
     given = decision.bids(requests)
     try:
         bids = np.asarray(given, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise PolicyError(f"{who} must bid numbers, not {type(given).__name__}") from None
     if bids.shape != requests.rate.shape:
         raise PolicyError(f"{who} must bid for (campaigns, requests) = {requests.rate.shape}, not {bids.shape}")

@@ -8,10 +8,9 @@ import numpy as np
 
 from ...core.arrays import Floats
 from ...core.errors import PolicyError
+from ...engine.exchange import LEAST_FACTOR
 from ..seat import Policy
 from .view import PacingView
-
-LEAST = 1e-6  # factor
 
 
 class Pace(NamedTuple):
@@ -36,7 +35,7 @@ def checked(who: str, decision: Any, held: int) -> Pace:
     if not isinstance(decision, Pace):
         raise PolicyError(f"{who} must decide a Pace, not {type(decision).__name__}")
     return Pace(
-        _checked(who, "factor", decision.factor, held, LEAST),
+        _checked(who, "factor", decision.factor, held, LEAST_FACTOR),
         _checked(who, "participation", decision.participation, held, 0.0),
     )
 
@@ -45,7 +44,7 @@ def _checked(who: str, what: str, given: Any, held: int, least: float) -> Floats
     try:
         values = np.asarray(given, np.float64)
         values = values if values.shape == (held,) else np.broadcast_to(float(values), (held,))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise PolicyError(f"{who} must decide a {what} for each of its {held} campaigns, not {given!r}") from None
     if held and not least <= values.min() <= values.max() <= 1:  # not so for NaN
         bad = values[~((values >= least) & (values <= 1))][0]

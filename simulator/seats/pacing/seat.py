@@ -55,15 +55,17 @@ class PacingSeat(Seat[PacingView, Pace, PacingHolding]):
         """See `PacingView`."""
         (told,) = self._teller.views([holding.known], moment)
         bids, bid = self._exchange.state.bids, self._bid()
-        others = np.where(self._exchange.state.terms.active, np.nan_to_num(bid) * bids.pace * bids.taking, 0.0)
+        theirs = np.where(np.isnan(bid), self._exchange.target, bid) * bids.pace * bids.taking
+        others = np.where(self._exchange.state.terms.active, theirs, 0.0)
         others[holding.held] = 0.0
         return PacingView(
             told=told,
             bid=bid[holding.held],
             factor=bids.pace[holding.held],
             participation=bids.taking[holding.held].astype(np.float64),
-            places=holding.held,
+            places=holding.held.copy(),
             others=others,
+            usual=self._exchange.market.campaigns.target,
             rehearsal=self._rehearsal,
         )
 

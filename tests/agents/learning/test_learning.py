@@ -116,7 +116,7 @@ def test_groups_meet_the_same_days_and_learn_what_one_gained_over_the_others() -
 
 
 def test_groups_need_episodes_of_one_length() -> None:
-    buffer = GroupedRollouts(3, BOX, BOX, device="cpu", n_envs=2, group=2)
+    buffer = GroupedRollouts(3, BOX, BOX, device="cpu", n_envs=2, group=2, relative=False)
     for step in range(3):
         rewards, starts = np.zeros(2), np.array([step == 0, step == 2])
         buffer.add(np.zeros((2, 1)), np.zeros((2, 1)), rewards, starts, torch.zeros(2), torch.zeros(2))

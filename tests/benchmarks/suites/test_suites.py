@@ -26,10 +26,11 @@ def market(name: str) -> Scenario:
 @every_suite
 def test_it_is_of_a_seat_and_its_defaults_exist(name: str) -> None:
     one = suite(name)
-    assert one.seat == name in SEATS
+    assert one.name == name
+    assert one.seat in SEATS
     for text in (*one.compared, one.reference, *one.tuned):
-        assert text in policies(name)
-        make_policy(name, text)
+        assert text in policies(one.seat)
+        make_policy(one.seat, text)
     assert one.mixes
     assert pickle.loads(pickle.dumps(one)).seat == one.seat  # workers are sent it
 
@@ -66,13 +67,13 @@ def test_its_days_are_of_the_split_and_its_units_take_turns(name: str) -> None:
 def test_a_case_is_measured_whole_and_the_same_whoever_looks(name: str) -> None:
     one, scenario = suite(name), market(name)
     (case,), mix = one.cases(scenario, 1), next(iter(one.mixes))
-    run = measuring.play(one, scenario, case, make_policy(name, one.reference), mix)
+    run = measuring.play(one, scenario, case, make_policy(one.seat, one.reference), mix)
     known = one.knowing(scenario, case)
     assert set(known) == set(one.known)
     assert {*run.numbers, *known} == set(one.numbers)
     assert not run.numbers.keys() & known.keys()
     assert all(np.isfinite(number) for number in (*run.numbers.values(), *known.values()))
-    assert measuring.attempt(one, scenario, case, make_policy(name, one.reference), mix).score == run.numbers["score"]
+    assert measuring.attempt(one, scenario, case, make_policy(one.seat, one.reference), mix).score == run.numbers["score"]
     assert (
         run.curve.shape == one.ideal(scenario).shape == ((scenario.days * scenario.ticks_per_day + 1,) if one.curve else (0,))
     )

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from rich.console import Console
+from scipy import stats
 
 from adarena.benchmarks import theory
 from adarena.benchmarks.theory import auctions, budgets, cascade, compute, delays, leads, people, queues, sampling
@@ -34,8 +35,8 @@ def test_the_market_agrees_with_theory(name: str) -> None:
 
 
 def test_every_check_is_there() -> None:
-    absent = {13, 15, 18, 21}  # of those up to 27
-    assert {int(name.split()[0]) for name in theory.CHECKS} == {*range(1, 28)} - absent
+    absent = {13, 15, 18, 21}  # of those up to 28
+    assert {int(name.split()[0]) for name in theory.CHECKS} == {*range(1, 29)} - absent
 
 
 @pytest.mark.parametrize("biased", [False, True])
@@ -73,6 +74,41 @@ def test_first_price_factor_is_the_best_reply(n: int) -> None:
     for k in (0.6 * beta, beta, 1.05 * beta):
         integral = ((1 - k) * draws * np.minimum(1, k * draws / beta) ** (n - 1)).mean()
         assert auctions.first_price_utility(n, k, beta) == pytest.approx(integral, abs=1e-9)
+
+
+@pytest.mark.parametrize("law", auctions.laws(), ids=lambda law: law.name)
+def test_the_best_reserve_of_a_law(law: auctions.Law) -> None:
+    """It earns more than any other, whatever the number of bidders; and revenue is that of values drawn one by one."""
+    values = law.quantile(np.random.default_rng(0).random((400_000, 3)))
+    for n in (1, 2, 3):
+        tried = np.linspace(0.3, 3, 271) * law.best
+        best = tried[np.argmax([law.revenue(n, r) for r in tried])]
+        assert best == pytest.approx(law.best, rel=0.01)
+        first = np.sort(values[:, :n], axis=1)[:, ::-1]
+        second = first[:, 1] if n > 1 else np.zeros(len(first))
+        for reserve in (0.4, law.best, 2.5):
+            paid = np.where(first[:, 0] >= reserve, np.maximum(second, reserve), 0.0)
+            assert law.revenue(n, reserve) == pytest.approx(paid.mean(), abs=4 * paid.std() / len(paid) ** 0.5)
+
+
+def test_reserves_of_known_laws() -> None:
+    """1 and revenue 1/e for the exponential; where the log-normal's own density says that the virtual value is none."""
+    exponential, normal = auctions.laws()
+    assert exponential.best == 1
+    assert exponential.revenue(1, 1.0) == pytest.approx(math.exp(-1))
+    assert normal.best == pytest.approx(stats.lognorm.sf(normal.best, 1) / stats.lognorm.pdf(normal.best, 1))
+
+
+@pytest.mark.parametrize("s", [0.0, 0.5, 1.0])
+def test_truth_is_the_best_bid_at_any_squashing(s: float) -> None:
+    """And what a bid gains is that of auctions drawn one by one."""
+    factors = np.linspace(0.3, 3, 28)
+    assert factors[np.argmax([auctions.squashed_gain(s, c) for c in factors])] == pytest.approx(1.0)
+    v, p, other, its = np.random.default_rng(1).random((4, 1_000_000))
+    for c in (0.6, 1.0, 1.6):
+        rank, against = c * v * p**s, other * its**s
+        gain = np.where(rank > against, p * (v - against / p**s), 0.0)
+        assert auctions.squashed_gain(s, c) == pytest.approx(gain.mean(), abs=4 * gain.std() / 1000)
 
 
 def test_vcg_prices_by_definition() -> None:
@@ -192,6 +228,11 @@ def mostly_caught(wrong: list[Check], share: float) -> bool:
         (lambda: auctions.truthfulness(0.2, pricing="first"), 0.5),
         (lambda: auctions.first_price_equilibrium(0.5, pricing="second"), 0.75),
         (lambda: auctions.best_reserve(0.2, pricing="first"), 0.25),
+        (lambda: auctions.own_factor(0.2, pricing="first"), 0.5),
+        (lambda: [c for c in auctions.reserve_by_law(0.2, pricing="first") if "n=2" in c.name], 0.5),
+        (lambda: [c for c in auctions.squashing(0.5, wrong=0.5) if "loss" not in c.name], 0.8),
+        (lambda: auctions.first_price_target(0.2, pricing="second"), 1.0),
+        (lambda: auctions.by_hand(0.2, pricing="second"), 0.5),
         (lambda: [c for c in auctions.positions(0.2, gsp="vcg") if c.name.startswith("5 GSP:")], 0.75),
         (lambda: [c for c in auctions.positions(0.2, gsp="first") if c.name.startswith("5 GSP:")], 1.0),
         (lambda: people.capped(1.0, wrong=3), 0.5),
@@ -215,7 +256,9 @@ def mostly_caught(wrong: list[Check], share: float) -> bool:
         (lambda: [c for c in sampling.interference(1.0, affluence=10) if "shared" not in c.name], 1.0),
     ],
     ids=[
-        "first price for second", "second price for first", "first price at a reserve", "VCG for GSP", "first price for GSP",
+        "first price for second", "second price for first", "first price at a reserve", "first price at a factor",
+        "first price at the reserve of a law", "squashing half a power off", "second price at a target",
+        "second price at a tie", "VCG for GSP", "first price for GSP",
         "a cap of 3 for 2", "exposures that fade 5% later", "users who leave sooner", "ads that annoy more", "delays 5% longer",
         "leads 20% better", "lead delays half as long again", "more who convert anyway",
         "multiplier 5% off", "recall too blurred", "compute for the worthiest only",

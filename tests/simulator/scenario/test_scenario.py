@@ -45,7 +45,7 @@ def test_any_scenario_survives_yaml(scenario: Scenario) -> None:
 
 def test_presets_are_the_named_markets() -> None:
     names = {"tiny", "bidding", "bidding-small", "bidding-tcpa", "uniform", "queue", "feed", "overload", "coldstart"}
-    names |= {"search", "leads", "compute", "compute-small"}
+    names |= {"search", "leads", "compute", "compute-small", "pacing-small", "auction-small"}
     assert set(PRESETS) == names
     for name in PRESETS:
         assert Scenario.preset(name).name == name
@@ -55,6 +55,11 @@ def test_presets_are_the_named_markets() -> None:
     assert bidding.auction.marginal == pytest.approx((1.0, 0.8, 0.6))
     small = Scenario.preset("bidding-small")
     assert small == bidding.override({"name": "bidding-small", "traffic.requests_per_day": 50_000})
+    pacing, thin = Scenario.preset("pacing-small"), Scenario.preset("auction-small")
+    assert (pacing.demand.campaigns, pacing.ticks_per_day, pacing.traffic.requests_per_day) == (24, 24, 20_000)  # type: ignore[union-attr]
+    assert (thin.demand.campaigns, thin.demand.verticals, thin.auction.slots) == (6, 6, 1)  # type: ignore[union-attr]
+    assert World(thin).campaigns.budget.min() > 1e15  # none
+    assert set(World(thin).campaigns.vertical) == set(range(6))
     uniform = Scenario.preset("uniform", bidders=7, requests=99)
     assert len(uniform.demand.advertisers) == 7  # type: ignore[union-attr]
     assert uniform.traffic.requests_per_day == 99
