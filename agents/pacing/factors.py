@@ -15,6 +15,7 @@ from ...simulator.seats.pacing.vectors import LEAST
 from ...simulator.seats.pacing.view import PacingView
 from ..bidding.budgets import requests_to_come
 
+
 def unpaced(view: PacingView) -> Floats:
     """What the held campaigns bid for a conversion over their targets before they are paced, (held,).
 

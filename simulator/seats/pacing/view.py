@@ -17,7 +17,7 @@ class PacingView(NamedTuple):
     factor: Floats  # in force
     participation: Floats  # in force
     places: Integers  # of those held among all campaigns
-    # (K,) what all campaigns bid for a conversion now, paced, by request as if their target; 0 for those held, and who is not there
+    # (K,) what all campaigns bid for a conversion now, paced (their target, if by request); 0 for those held or not there
     others: Floats
     usual: Floats  # (K,) target of all campaigns on an even day
     rehearsal: Rehearsal  # auctions of an even day, to be run again with other bids of all K campaigns
