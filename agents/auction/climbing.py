@@ -16,7 +16,7 @@ from .trials import Trials, Trying
 
 @dataclass
 class Climbing(Trying):
-    """Base of policies that move squashing and one reserve after another where that scores more; see `Trials.climb`.
+    """Base of policies that move squashing and one reserve after another where that scores more.
 
     First steps are long: to sell all there is at low reserves and to sell little at high ones are two peaks, far apart.
     """
@@ -48,10 +48,19 @@ class Climbing(Trying):
         """The point that is decided; `before`: the last one, its reserves moved with bids."""
         raise PolicyError(f"{type(self).__name__} does not say how it searches")
 
-    def climbed(self, trials: Trials, start: Floats, rounds: int) -> tuple[Floats, float]:
-        """The point to which so many rounds of all coordinates lead, with long steps at first, and its score."""
-        point, step = trials.within(start), self.longest.copy()
-        score = trials.score(point)
-        for _ in range(rounds):
-            point, score = trials.climb(point, score, step, range(step.size))
-        return point, score
+
+def climbed(trials: Trials, start: Floats, first: Floats, rounds: int) -> tuple[Floats, float]:
+    """The point to which so many rounds lead, and its score; `first`: steps of the first round, (V + 1,).
+
+    In a round each coordinate goes one step, or else one the other way, where that scores more, and its next step is half as
+    long where neither does: the exploratory moves of pattern search (Hooke & Jeeves, J. ACM 1961).
+    """
+    point, step = trials.within(start), first.copy()
+    score = trials.score(point)
+    for _ in range(rounds):
+        for k in range(step.size):
+            point, score, gained = trials.move(point, score, k, step[k])
+            if not gained:
+                point, score, gained = trials.move(point, score, k, -step[k])
+                step[k] *= -1.0 if gained else 0.5
+    return point, score

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from ...simulator.core.arrays import Floats
 from ..parameters import LogUniform, Range, Uniform, check_whole
-from .climbing import Climbing
+from .climbing import Climbing, climbed
 from .empirical import best_pair
 from .trials import Trials
 
@@ -30,5 +30,5 @@ class EmpiricalVertical(Climbing):
 
     def search(self, trials: Trials, before: Floats | None) -> Floats:
         starts = [best_pair(trials, self.price), *([] if before is None else [before])]
-        ends = [self.climbed(trials, start, self.rounds) for start in starts]
+        ends = [climbed(trials, start, self.longest, self.rounds) for start in starts]
         return max(ends, key=lambda end: end[1])[0]

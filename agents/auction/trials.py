@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -67,23 +66,12 @@ class Trials:
         """The nearest point within the bounds of a search."""
         return np.minimum(np.maximum(point, self.least), self.most)
 
-    def climb(self, point: Floats, score: float, step: Floats, order: Iterable[int]) -> tuple[Floats, float]:
-        """Moves one coordinate after another by its step, or else by as much the other way, where that scores more.
-
-        Returns the point and its score. `step` (V + 1,) is written to: it points to where it was last worth going, and is
-        halved where neither was. It is the exploratory move of pattern search (Hooke & Jeeves, J. ACM 1961).
-        """
-        for k in order:
-            for _ in range(2):
-                tried = point.copy()
-                tried[k] = min(max(tried[k] + step[k], self.least[k]), self.most[k])
-                if (found := self.score(tried)) > score:
-                    point, score = tried, found
-                    break
-                step[k] = -step[k]
-            else:
-                step[k] /= 2
-        return point, score
+    def move(self, point: Floats, score: float, k: int, by: float) -> tuple[Floats, float, bool]:
+        """A point, its score and True where moving coordinate k by so much scores more; else the same as before, and False."""
+        tried = point.copy()
+        tried[k] = min(max(tried[k] + by, self.least[k]), self.most[k])
+        found = self.score(tried)
+        return (tried, found, True) if found > score else (point, score, False)
 
 
 @dataclass

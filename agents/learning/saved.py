@@ -51,7 +51,8 @@ class Agent:
 
     def act(self, observation: Floats32) -> Floats32:
         """The action, shape (actions,), on one observation, shape (units x features,)."""
-        return self.act_on(observation[None])[0]
+        action: Floats32 = self.act_on(observation[None])[0]
+        return action
 
     def act_on(self, observations: Floats32) -> Floats32:
         """The action on each of several observations, (n, units x features) to (n, actions); each as on it alone."""

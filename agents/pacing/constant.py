@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ...simulator.seats.pacing.decisions import Pace, PacingPolicy
+from ...simulator.seats.pacing.vectors import LEAST
 from ...simulator.seats.pacing.view import PacingView
 from ..parameters import Range, Uniform, check_number
-from .factors import LEAST, with_budgets
+from .factors import with_budgets
 
 
 @dataclass

@@ -11,10 +11,11 @@ import numpy as np
 from ...simulator.core.arrays import Floats
 from ...simulator.seats.bidding.view import BidView
 from ...simulator.seats.pacing.decisions import Pace, PacingPolicy
+from ...simulator.seats.pacing.vectors import LEAST
 from ...simulator.seats.pacing.view import PacingView
 from ..bidding.budgets import budget_of_tick, shortfall
 from ..parameters import LogUniform, Range, check_number
-from .factors import LEAST, lowered, unpaced
+from .factors import lowered, unpaced
 
 
 @dataclass

@@ -6,8 +6,9 @@ import numpy as np
 
 from ...simulator.core.arrays import Floats, Integers
 from ...simulator.market.rehearsal import Rehearsal
+from ...simulator.seats.pacing.vectors import LEAST
 from ...simulator.seats.pacing.view import PacingView
-from .factors import LEAST, with_budgets
+from .factors import with_budgets
 
 FIRST_STEP, HALF_AFTER = 0.6, 10.0  # of a round, in logs of spend; rounds after which steps are half as long
 FURTHEST = 4.0  # by what factor spend counts as too much or too little in a round

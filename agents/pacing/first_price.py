@@ -9,11 +9,12 @@ import numpy as np
 
 from ...simulator.core.arrays import LANES, Floats
 from ...simulator.seats.pacing.decisions import Pace, PacingPolicy
+from ...simulator.seats.pacing.vectors import LEAST
 from ...simulator.seats.pacing.view import PacingView
 from ..bidding.budgets import requests_to_come
 from ..parameters import check_whole
 from .equilibrium import among_all, bids_of
-from .factors import LEAST, lowered
+from .factors import lowered
 
 STEEPEST = 2.0  # overspend counts up to this multiple of a budget
 DELAY = 4  # rounds by which the steps are taken to have fallen already

@@ -110,16 +110,16 @@ class Pacing(Suite[World]):
             "Spent", "What campaigns with budgets spent, over these: how much was delivered.",
         ),
         Metric(
-            "exhausted", "mean", "exhausted", None, Shown("gone", ".0%"), Shown("gone early", ".1%"),
+            "exhausted", "mean", "exhausted", None, Shown("gone", ".0%"), Shown("gone", ".1%"),
             "gone: share of requests that come after a budget's end.",
-            "Exhausted early",
+            "Gone",
             f"The share of the day's requests that came when less than {GONE:.0%} of a budget was left, mean over campaigns.",
             Panel("Exhausted early", "share of requests after a budget's end", True),
         ),
         Metric(
-            "pacing_error", "mean", "pacing_error", None, Shown("pacing", ".1%"), Shown("pacing error", ".1%"),
+            "pacing_error", "mean", "pacing_error", None, Shown("pacing", ".1%"), Shown("pacing", ".1%"),
             "pacing: mean distance of spend from the course of requests.",
-            "Pacing error",
+            "Pacing",
             "The mean distance over the day of what a campaign has spent, as a share of all it spends, from the share of "
             "requests that have come; mean over campaigns by budget. Hours differ in worth, so that 0 is nobody's aim.",
         ),
