@@ -82,7 +82,7 @@ def comparison_table(results: Results, found: Found, reference: str) -> Table:
         caption=f"{ranked(found)[0]} has the largest mean, {standing(results)}\n{' '.join(notes)}",
     )
     out.padding = (0, 1, 0, 0)  # seldom is a terminal wider than this table
-    out.add_column("policy", overflow="fold")
+    out.add_column("policy", overflow="fold", min_width=12)
     for column in (*(head(metric, shown, reference) for metric, shown in metrics), "s/day"):
         out.add_column(column, justify="right", no_wrap=True)
     for name in ranked(found):

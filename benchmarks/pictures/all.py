@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from ...simulator.world import World
-from . import day, delivery, leads, tiers, users
+from . import day, delivery, leads, pacing, tiers, users
 from .tables import day_table
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ TABLES: dict[str, Callable[[World], Table]] = {
     "visits": users.sessions_table,
     "fatigue": users.fatigue_table,
 }
-NAMES = ("day.png", "delivery.png", "tiers.png", "users.png", "leads.png")  # of pictures
+NAMES = ("day.png", "pacing.png", "delivery.png", "tiers.png", "users.png", "leads.png")  # of pictures
 
 
 def tables(world: World) -> Iterator[Table]:
@@ -37,6 +37,8 @@ def tables(world: World) -> Iterator[Table]:
 def figures(world: World) -> dict[str, Figure]:
     """What is drawn of a run, by the names of files."""
     found = {"day.png": day.day(world)}
+    if pacing.is_paced(world):
+        found["pacing.png"] = pacing.picture(world)
     if "serving" in world.books or world.scenario.funnel is not None:
         found["delivery.png"] = delivery.picture(world, world.seed)
     if tiers.has_tiers(world):

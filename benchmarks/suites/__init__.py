@@ -11,7 +11,12 @@ if TYPE_CHECKING:
     from ..comparison.suite import Suite
 
 # What each command-line name stands for: a module of this folder, and the suite in it. Imported only when it is used.
-SUITES: dict[str, str] = {"bidding": "bidding:BIDDING", "compute": "compute:COMPUTE", "market": "market:MARKET", "pacing": "pacing:PACING"}
+SUITES: dict[str, str] = {
+    "bidding": "bidding:BIDDING",
+    "compute": "compute:COMPUTE",
+    "market": "market:MARKET",
+    "pacing": "pacing:PACING",
+}
 
 
 def suite(name: str) -> Suite[Any]:

@@ -82,7 +82,7 @@ class Pacing(Suite[World]):
         YARDSTICK[1]._replace(table=None, page=None, note="", term="", says=""),
         YARDSTICK[2],
         Metric(
-            "score", "mean", "score", None, Shown("score", interval=True), Shown("score", interval=True),
+            "score", "mean", "score", None, Shown("score"), Shown("score", interval=True),
             f"score: {SCORE}.",
             "Score",
             "Half the true value over that of the day's pacing equilibrium, and half the revenue over the equilibrium's. There "
