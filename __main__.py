@@ -361,6 +361,51 @@ def servers(
         servers_report.command(console, market, policies, servers, seeds, reference, folder, terms)
 
 
+def mixes(
+    suite: SuiteName = "bidding",
+    policies: tuple[str, ...] = (),
+    rivals: tuple[str, ...] = (),
+    scenario: str | None = None,
+    seeds: int = 100,
+    skip: int = 0,
+    reference: str | None = None,
+    jobs: int = 1,
+    ray: Ray = None,
+    fresh: bool = False,
+    out: Path = Path("out/mixes"),
+    settings: Settings = (),
+) -> None:
+    """Plays policies against crowd after crowd on the same test days, without yardsticks: who is robust.
+
+    Run again after it was stopped, it goes on where it was: out/results.sqlite keeps what has been measured.
+
+    Args:
+        suite: whose seat is handed round, and whose mixes the crowds are: bidding, ...
+        policies: as `adarena bench` takes them; by default those of the suite.
+        rivals: mixes of the suite that hold all other places, by turns; by default all of them.
+        scenario: a preset or a YAML file; by default the suite's.
+        seeds: how many days.
+        skip: how many test days to leave out before them, such as those that an earlier comparison has looked at.
+        reference: the policy that others are held against; by default the suite's.
+        jobs: processes that share the work.
+        ray: share it on a Ray cluster instead, at HOST:PORT, or "local" on this machine.
+        fresh: measure anew what an earlier run has measured.
+        out: folder for the files.
+        settings: fields of the scenario to change, e.g. traffic.requests_per_day=24000.
+    """
+    from .benchmarks import mixes as crowds
+    from .benchmarks.commands import Terms
+    from .benchmarks.comparison.workers import hired
+    from .benchmarks.suites import suite as named
+
+    one = named(suite)
+    market = _scenario(one.scenario if scenario is None else scenario, settings)
+    folder = _folder(out)
+    with hired(jobs, ray) as crew:
+        terms = Terms(None, crew, _command(), skip, fresh)
+        crowds.command(console, one, market, policies, rivals, seeds, reference, folder, terms)
+
+
 def realism(out: Path = Path("out/realism")) -> None:
     """Holds the presets against published figures of real markets: a table, and a picture.
 
@@ -410,6 +455,7 @@ COMMANDS = {
     "quotas": quotas,
     "scale": scale,
     "servers": servers,
+    "mixes": mixes,
     "realism": realism,
     "warm": warm,
     "demo": demo,

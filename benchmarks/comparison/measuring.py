@@ -24,6 +24,7 @@ class Trial(NamedTuple):
     """What a search needs to know of a policy on a case."""
 
     score: float
+    end: float  # where its curve ended; 0 in a suite without one
 
 
 Outcome = Run | Trial | Yardstick | Knowing
@@ -60,7 +61,8 @@ def attempt(suite: Suite[Any], scenario: Scenario, case: Case, policy: Any, mix:
     """One day with `policy` in the seat, only scored: bounds and the like may take a third of the time."""
     world = suite.world(scenario, case, policy, mix, judged=False)
     world.run()
-    return Trial(suite.score(world, case))
+    points = suite.points(world, case)
+    return Trial(suite.score(world, case), float(points[-1]) if points.size else 0.0)
 
 
 def play(suite: Suite[Any], scenario: Scenario, case: Case, policy: Any, mix: str) -> Run:
