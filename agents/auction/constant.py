@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ...simulator.seats.auction.decisions import LARGEST_SQUASHING, LEAST_RESERVE, AuctionPolicy, Sale
+from ...simulator.engine.exchange import LARGEST_SQUASHING, LEAST_RESERVE
+from ...simulator.seats.auction.decisions import AuctionPolicy, Sale
 from ...simulator.seats.auction.view import AuctionView
 from ..parameters import Range, Uniform, check_number
 from .goal import mean_price

@@ -10,7 +10,8 @@ from typing import ClassVar
 import numpy as np
 
 from ...simulator.core.arrays import Floats
-from ...simulator.seats.auction.decisions import LEAST_RESERVE, Sale
+from ...simulator.engine.exchange import LEAST_RESERVE
+from ...simulator.seats.auction.decisions import Sale
 from ...simulator.seats.auction.view import AuctionView
 from ..parameters import Choice, Range
 from .trials import Trials, Trying

@@ -10,8 +10,9 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from ...simulator.core.arrays import Floats
+from ...simulator.engine.exchange import LARGEST_SQUASHING
 from ...simulator.market.rehearsal import Rehearsal
-from ...simulator.seats.auction.decisions import LARGEST_SQUASHING, Sale
+from ...simulator.seats.auction.decisions import Sale
 from ...simulator.seats.auction.verticals import Verticals, bids
 from ...simulator.seats.auction.view import AuctionView
 from ..parameters import LogUniform, Range, Uniform, check_number

@@ -8,8 +8,9 @@ from functools import lru_cache
 import numpy as np
 
 from ...simulator.core.arrays import LANES, Floats
+from ...simulator.engine.exchange import LARGEST_RESERVE, LEAST_RESERVE
 from ...simulator.market.rehearsal import Rehearsal, SaleRules
-from ...simulator.seats.auction.decisions import LARGEST_RESERVE, LEAST_RESERVE, AuctionPolicy, Sale
+from ...simulator.seats.auction.decisions import AuctionPolicy, Sale
 from ...simulator.seats.auction.verticals import Verticals, bids
 from ...simulator.seats.auction.view import AuctionView
 from ..parameters import check_whole
@@ -64,7 +65,8 @@ class Trials:
 
     def within(self, point: Floats) -> Floats:
         """The nearest point within the bounds of a search."""
-        return np.minimum(np.maximum(point, self.least), self.most)
+        near: Floats = np.minimum(np.maximum(point, self.least), self.most)
+        return near
 
     def move(self, point: Floats, score: float, k: int, by: float) -> tuple[Floats, float, bool]:
         """A point, its score and True where moving coordinate k by so much scores more; else the same as before, and False."""

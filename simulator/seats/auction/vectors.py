@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.arrays import Floats
+from ...engine.exchange import LARGEST_RESERVE, LEAST_RESERVE
 from ..seat import Policy
-from .decisions import LARGEST_RESERVE, LEAST_RESERVE, Sale, checked
+from .decisions import Sale, checked
 from .verticals import Verticals
 from .view import AuctionView
 
@@ -40,6 +41,9 @@ class AuctionVectors:
     def __init__(self, base: Policy[AuctionView, Sale], reach: float) -> None:
         self._base, self._reach = base, math.log(reach)
         self._started = False
+        self._levels: list[Floats] = []  # of late
+        self._reserve, self._squashing = np.zeros(0), 1.0  # of the base
+        self._quality: Floats | None = None
 
     def observe(self, view: AuctionView) -> NDArray[np.float32]:
         """The observation at the start of a tick, (V, 16); `told.tick == told.ticks` is the close of the day."""
@@ -89,9 +93,9 @@ class AuctionVectors:
         self._verticals = Verticals(view.vertical)
         self._price = float(_log(history.spend.sum() / max(float(history.impressions.sum()), 1e-9)))
         self._log = np.zeros(self._verticals.count)
-        self._levels: list[Floats] = []
+        self._levels = []
         self._reserve, self._squashing = _log(view.rules.reserve), view.rules.squashing
-        self._quality: Floats | None = None
+        self._quality = None
 
     def _ask_base(self, view: AuctionView) -> None:
         if not self._started:

@@ -21,11 +21,11 @@ class Verticals:
         self.count = len(names)
         self._sizes = np.bincount(self.of)
 
-    def total(self, x: Floats) -> Floats:
+    def total(self, x: Floats | Integers) -> Floats:
         """Sums over the campaigns of each vertical, (V,), of x (K,)."""
-        return np.bincount(self.of, x, self.count)
+        return np.bincount(self.of, x, self.count).astype(np.float64)
 
-    def mean(self, x: Floats) -> Floats:
+    def mean(self, x: Floats | Integers) -> Floats:
         """Means over them, (V,)."""
         means: Floats = self.total(x) / self._sizes
         return means
