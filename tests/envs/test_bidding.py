@@ -397,7 +397,7 @@ def after_one_step() -> np.ndarray:
         ({"days": (5, 5)}, "days are drawn from a range"),
         ({"days": 7}, "days are drawn from a range"),
         ({"days": (0.5, 3)}, "days are drawn from a range"),
-        ({"rivals": "nice"}, "the rivals are one or more of mixed, pid, fixed, dual, mpc, adaptive, many and drawn, not 'nice'"),
+        ({"rivals": "nice"}, "one or more of mixed, pid, fixed, dual, mpc, adaptive, many and drawn, not 'nice'"),
         ({"rivals": ()}, "the rivals are one or more of"),
         ({"rivals": 3}, "the rivals are one or more of"),
         ({"engine": "quick"}, "there is no engine 'quick'"),
