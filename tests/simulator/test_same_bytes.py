@@ -21,9 +21,12 @@ import simpy
 
 from adarena.agents.bidding import PID
 from adarena.benchmarks.comparison.store import surroundings
+from adarena.envs.auction import AuctionEnv
 from adarena.envs.base import SeatEnv
 from adarena.envs.bidding import BiddingEnv
 from adarena.envs.compute import ComputeEnv
+from adarena.envs.market import MarketEnv
+from adarena.envs.pacing import PacingEnv
 from adarena.simulator import BidPolicy, ChunkBids, Logs, RequestRule, Scenario, World, rule
 
 KEPT = Path(__file__).with_name("digests.json")
@@ -149,7 +152,8 @@ def lived(env: SeatEnv, options: Mapping[str, Any] | None = None) -> str:
         while not over:
             action = dice.uniform(-1, 1, env.action_space.shape).astype(np.float32)
             observation, reward, over, _, info = env.step(action)
-            for value in (observation, float(reward), sorted(info.items())):
+            told = [(name, item.tolist() if isinstance(item, np.ndarray) else item) for name, item in sorted(info.items())]
+            for value in (observation, float(reward), told):
                 add(digest, value)
     return digest.hexdigest()
 
@@ -158,6 +162,9 @@ KINDS = {
     **{name: lambda name=name: market(name) for name in CHANGES}, "by request": by_request,
     "environment": lambda: lived(BiddingEnv("tiny", reward="tcpa"), {"budget_scale": 0.5}),
     "compute": lambda: lived(ComputeEnv(Scenario.preset("compute-small").override({"traffic.requests_per_day": 4000}))),
+    "pacing": lambda: lived(PacingEnv("tiny", base="joint_mpc:size=64,rounds=2")),
+    "auction": lambda: lived(AuctionEnv(Scenario.preset("auction-small").override({"traffic.requests_per_day": 4000}))),
+    "market": lambda: lived(MarketEnv("tiny")),
 }  # fmt: skip
 
 
