@@ -111,7 +111,8 @@ def _compare(console: Console, plan: Training, folder: str, policy: str) -> None
     """Names the command that compares an agent with others, where there is a suite for it."""
     if plan.environment not in ENVIRONMENTS:
         return
-    seat, given = environment_class(plan.environment, folder).seat, plan.environment_settings
+    kind, given = environment_class(plan.environment, folder), plan.environment_settings
+    name = kind.suite or kind.seat
     market = ("--scenario", str(given["scenario"])) if "scenario" in given else ()
-    told = shlex.join(["adarena", "bench", seat, "--policies", suite(seat).tuned[0], policy, *market])
+    told = shlex.join(["adarena", "bench", name, "--policies", suite(name).tuned[0], policy, *market])
     console.print(f"compare it: {told}", soft_wrap=True, markup=False, highlight=False)

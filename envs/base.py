@@ -51,6 +51,7 @@ class SeatEnv(Shell[Observation, Observation]):
     seat: ClassVar[str]
     vectors: ClassVar[type[Any]]  # see `Vectors`
     options: ClassVar[tuple[str, ...]]  # names of what `reset` takes
+    suite: ClassVar[str] = ""  # in which its agents are compared, if that is not the seat's own
 
     def __init__(
         self,

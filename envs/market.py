@@ -125,7 +125,7 @@ class MarketEnv(SeatEnv):
 
     metadata: dict[str, Any] = {**SeatEnv.metadata, "features": BidVectors.features}  # noqa: RUF012  (a field of the base)
 
-    seat = "bidding"
+    seat, suite = "bidding", "market"
     vectors = BidVectors
     options: ClassVar[tuple[str, ...]] = ("day", "agents", "rivals")
 
