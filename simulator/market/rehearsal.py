@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,6 +67,7 @@ class Rehearsal:
         self._usual = self._bids.value.floor.copy(), sample.weight
         self._day = entry(expected_day, self._bids, sample.click, sample.surface, self._surfaces, self._pricing, self._totals)
         self._parts: dict[tuple[int, ...], Rehearsal] = {}
+        self._held = Lock()  # worlds of a scenario share it, and may be played by several threads
 
     def outcome(self, bid: Floats, rules: SaleRules | None = None) -> Outcome:
         """What the campaigns' bids for a conversion, (K,) currency, bring by request; under other rules of sale, if given."""
@@ -74,12 +76,13 @@ class Rehearsal:
             floor = np.maximum(rules.reserve * MICRO, 1).astype(np.float32)
             weight = self._weights(rules)
         bids = self._bids
-        np.copyto(bids.value.floor, floor)
-        np.multiply(bid, MICRO, out=bids.value.live, casting="same_kind")
-        bids.replace(weight=weight)
-        self._totals[:] = 0
-        self._day(bids, self._sample.click, self._sample.surface, self._surfaces, self._pricing, self._totals)
-        impressions, spend, conversions, clicks = self._totals / self.tick.size
+        with self._held:
+            np.copyto(bids.value.floor, floor)
+            np.multiply(bid, MICRO, out=bids.value.live, casting="same_kind")
+            bids.replace(weight=weight)
+            self._totals[:] = 0
+            self._day(bids, self._sample.click, self._sample.surface, self._surfaces, self._pricing, self._totals)
+            impressions, spend, conversions, clicks = self._totals / self.tick.size
         return Outcome(impressions, spend / MICRO, conversions, clicks)
 
     def _weights(self, rules: SaleRules) -> Floats32:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -165,3 +166,14 @@ def test_playing_a_world_changes_nothing_in_it() -> None:
     world.run()
     np.testing.assert_array_equal(np.array(what.outcome(bid)), before)
     assert rehearsal(TINY) is what
+
+
+def test_several_threads_may_rehearse_at_once() -> None:
+    """Worlds of a scenario share it: what one finds out is not what another bids."""
+    shared = rehearsal(Scenario.preset("pacing-small")).from_tick(0, 1024)
+    bids = [np.full(24, 5.0 * 1.3**n) for n in range(8)]
+    alone = [shared.outcome(bid).spend for bid in bids]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(25):
+            for wanted, found in zip(alone, pool.map(shared.outcome, bids), strict=True):
+                np.testing.assert_array_equal(found.spend, wanted)
