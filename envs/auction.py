@@ -88,8 +88,8 @@ class AuctionEnv(SeatEnv):
     `terminated` after the last tick of the day, which is the end of the task and no time limit; never `truncated`.
 
     ## Info
-    day, unit_rewards; of the tick: score, revenue, welfare (value), surplus (value - revenue), users_cost (with its weight);
-    of the day so far: total_score, total_revenue, total_welfare.
+    day, unit_rewards; of the tick: score, revenue, welfare (value), surplus (value - revenue), users_cost (without its
+    weight); of the day so far: total_score, total_revenue, total_welfare.
 
     ## Reset options
     `day` (seed of the world). What is not given is drawn with `np_random`.
@@ -197,7 +197,7 @@ class AuctionEnv(SeatEnv):
         return {
             "day": self._day, "unit_rewards": self._verticals.total(parts) * (self._verticals.count / self._scale),
             "score": score, "revenue": earned, "welfare": worth, "surplus": worth - earned,
-            "users_cost": float(self._goal.users_cost(unclicked.sum(), self._price)),
+            "users_cost": self._price * float(unclicked.sum()),
             "total_score": self._score, "total_revenue": self._revenue, "total_welfare": self._welfare,
         }  # fmt: skip
 

@@ -32,8 +32,8 @@ def mean_price(day: Sold) -> float:
 class Goal:
     """Score = revenue + surplus x (value - revenue) - annoyance x price x (impressions - clicks), currency.
 
-    Value less revenue is what advertisers keep; the last term is the users' cost: an impression that is seen and not clicked
-    costs its user a share of what an impression is sold for on an even day (`mean_price`).
+    Value less revenue is what advertisers keep; price x (impressions - clicks) the users' cost, impressions that are seen and
+    not clicked at what an impression is sold for on an even day (`mean_price`).
     """
 
     surplus: float = SURPLUS  # weight of advertisers' surplus, from 0 up
@@ -44,11 +44,7 @@ class Goal:
 
     def score(self, revenue: Any, value: Any, unclicked: Any, price: float) -> Any:
         """Of numbers, or of arrays of one shape; `price` is the mean one of an even day."""
-        return revenue + self.surplus * (value - revenue) - self.users_cost(unclicked, price)
-
-    def users_cost(self, unclicked: Any, price: float) -> Any:
-        """Of impressions that were seen and not clicked, currency."""
-        return self.annoyance * price * unclicked
+        return revenue + self.surplus * (value - revenue) - self.annoyance * price * unclicked
 
 
 def check_goal(policy: object) -> None:

@@ -31,6 +31,7 @@ def roofline(
     scores = dice.random((blocks, campaigns, CHUNK), np.float32)
     live = np.exp(dice.standard_normal(campaigns)).astype(np.float32)
     endless = np.full(campaigns, np.inf, np.float32)
+    floor, all_in = np.full(campaigns, 1e-6, np.float32), np.ones(campaigns, np.float32)
     none, no_row = np.empty((0, 0), np.float32), np.full(campaigns, -1)
     top = np.zeros((slots + 1, LANES), np.int64)
     select_block = _select_block(slots)
@@ -46,7 +47,7 @@ def roofline(
         "product": lambda block: np.matmul(ads, rows.T, out=odds),
         "bias": lambda block: np.add(odds, bias, out=odds),
         "sigmoid": sigmoid,
-        "selection": lambda block: select_block(odds, none, no_row, live, endless, np.float32(1e-6), top),
+        "selection": lambda block: select_block(odds, none, no_row, live, endless, floor, all_in, top),
     }
 
     def seconds(step: Callable[[int], Any]) -> float:
@@ -67,8 +68,8 @@ def _select_block(slots: int) -> Any:
     places = slots + 1
 
     @numba.njit(**OPTIONS)
-    def select_block(scores: Any, none: Any, no_row: Any, live: Any, endless: Any, floor: Any, top: Any) -> None:
+    def select_block(scores: Any, none: Any, no_row: Any, live: Any, endless: Any, floor: Any, all_in: Any, top: Any) -> None:
         for start in range(0, scores.shape[1], LANES):
-            select(start, LANES, scores, none, none, no_row, live, endless, endless, floor, places, top)
+            select(start, LANES, scores, none, none, no_row, live, endless, endless, floor, all_in, none, places, top)
 
     return select_block

@@ -222,7 +222,7 @@ MISTAKES = {
     "log that is none": (["replay", "mine.py"], "mine.py"),
     "unknown flag": (["simulate", "--sed", "3"], "--sed"),
     "unknown command": (["simulat"], "simulat"),
-    "unknown suite": (["bench", "pacing"], "pacing"),
+    "unknown suite": (["bench", "search"], "search"),
     "wrong engine": (["simulate", "--engine", "fast"], "fast"),
     "seed that is no number": (["simulate", "--seed", "one"], "one"),
 }

@@ -180,6 +180,14 @@ def test_servers(command, tmp_path, texts):
     assert {LABEL, f"{MARKET}: 2 days"} <= texts
 
 
+def test_mixes(command, tmp_path):
+    market().save(tmp_path / "m.yaml")
+    words = ("mixes", "--scenario", "m.yaml", "--seeds", "2", "--rivals", "pid", "--policies", f"{LABEL}=dual")
+    out = command(*words, "--out", OUT)
+    for name in (MARKET, LABEL, f"{OUT}/mixes.json"):
+        assert name in out
+
+
 def test_replay(command, tmp_path):
     dice = np.random.default_rng(0)
     rows = zip(dice.random(300) < 0.2, dice.integers(1, 300, 300), dice.random(300) * 0.2, strict=True)
@@ -198,5 +206,5 @@ def test_train(command, tmp_path):
 
 def test_every_command_is_here():
     """What is left out takes no names; realism takes a folder alone, and prints it as all others do."""
-    tested = {"simulate", "bench", "tune", "quotas", "scale", "servers", "replay", "train"}
+    tested = {"simulate", "bench", "tune", "quotas", "scale", "servers", "mixes", "replay", "train"}
     assert set(COMMANDS) - tested == {"speed", "theory", "realism", "warm", "demo"}

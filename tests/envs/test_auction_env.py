@@ -54,6 +54,43 @@ def test_actions_move_reserves_and_squashing() -> None:
     assert rules.squashing == pytest.approx(0.6 + 0.5 * 0.4, rel=1e-6)
 
 
+def test_features_are_the_books_and_the_bids() -> None:
+    """All of them, recomputed after each tick of random actions, two campaigns to a vertical."""
+    scenario = SMALL.override(
+        {"demand.campaigns": 6, "demand.verticals": 3, "auction.slots": 2, "auction.exposure": [1.0, 0.6]}
+    )
+    env, dice = AuctionEnv(scenario, base="constant:reserve=0.8,squashing=0.7"), np.random.default_rng(2)
+    observation, _ = env.reset(options={"day": 5})
+    table, expected, forecast = build(scenario).campaigns, build(scenario).expected, env.world.forecast
+    groups = [np.flatnonzero(table.vertical == v) for v in np.unique(table.vertical)]
+    price, levels, before = mean_price(expected), [], np.zeros(3)
+    for tick in range(9):
+        view, ledger = env.world.look("auction"), env.world.ledger
+        level = np.log([np.mean([view.told.target[k] * expected.rate[k] for k in own]) for own in groups])
+        reserve = np.array([np.log(view.rules.reserve[own]).mean() for own in groups])
+        levels.append(level - np.log(price))
+        x = np.zeros((3, 16))
+        x[:, 0], x[:, 1] = 1 - tick / 4, np.log(forecast[min(tick, 7)] * 8)
+        x[:, 3], x[:, 4] = levels[-1], levels[-1] - levels[-1].mean()
+        x[:, 5] = 3 * (levels[-1] - levels[max(tick - 3, 0)])
+        x[np.argsort(level), 6] = [-1, 0, 1]
+        x[:, 7], x[:, 13] = reserve - level, 2 * view.rules.squashing - 1
+        x[:, 11], x[:, 14], x[:, 15] = levels[-1].mean(), np.log(0.8 * price) - level, 2 * 0.7 - 1
+        if tick:
+            counts, requests = ledger.counts[tick - 1], ledger.requests()[tick - 1]
+            wins, shown, clicks, spend = (np.array([counts[row, own].sum() for own in groups]) for row in (1, 2, 3, 5))
+            x[:, 2] = np.log(requests / (scenario.expected_requests * forecast[tick - 1]))
+            x[:, 8], x[:, 12] = wins / requests - 1, wins.sum() / requests - 1  # 2 x - 1 of two slots
+            paid = np.log(np.maximum(spend / 1e6, 1e-30) / np.maximum(shown, 1)) - before
+            x[:, 9], x[:, 10] = np.where(shown > 0, paid, 0.0), 20 * clicks / np.maximum(shown, 1)
+        np.testing.assert_allclose(observation.reshape(3, 16), np.clip(x, -5, 5), rtol=1e-5, atol=1e-5)
+        before = level
+        if tick < 8:
+            observation, _, _, _, info = env.step(dice.uniform(-1, 1, 6).astype(np.float32))
+            told = info["revenue"] + 0.3 * info["surplus"] - 0.1 * info["users_cost"]
+            assert info["score"] == pytest.approx(told)
+
+
 def test_mistakes_and_a_frame() -> None:
     for arguments, error, words in (
         ({"base": "best"}, PolicyError, "there is no auction policy 'best'"),

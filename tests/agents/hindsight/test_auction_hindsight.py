@@ -46,7 +46,7 @@ def test_playing_the_best_of_each_tick_brings_what_was_found() -> None:
 
 def test_markets_whose_ticks_depend_on_each_other_are_refused() -> None:
     assert ticks_are_apart(SMALL)
-    for name in ("bidding-small", "leads", "feed"):
+    for name in ("bidding-small", "leads", "queue"):
         market = Scenario.preset(name)
         assert not ticks_are_apart(market)
     with pytest.raises(MarketError, match="depend on each other"):
