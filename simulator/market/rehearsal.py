@@ -69,6 +69,10 @@ class Rehearsal:
         self._parts: dict[tuple[int, ...], Rehearsal] = {}
         self._held = Lock()  # worlds of a scenario share it, and may be played by several threads
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Rehearsal:
+        """Itself: all share it, and nobody can write to it."""
+        return self
+
     def outcome(self, bid: Floats, rules: SaleRules | None = None) -> Outcome:
         """What the campaigns' bids for a conversion, (K,) currency, bring by request; under other rules of sale, if given."""
         floor, weight = self._usual
