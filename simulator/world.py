@@ -35,10 +35,11 @@ from .market.market import build
 from .population.campaigns import Campaigns
 from .requests.surfaces import SurfaceBooks
 from .response.memory import FatigueBooks
+from .response.pages import PageBooks
 from .response.visits import VisitBooks
 from .scenario.tree import LONGEST_US, Scenario
 from .seats.roster import Asked, OpenRound, Roster, rosters
-from .seats.seat import Cadence, Moment, Policies
+from .seats.seat import Cadence, Moment, Policies, RequestSeat
 
 
 class World(Controls):
@@ -102,6 +103,7 @@ class World(Controls):
         self._round: OpenRound | None = None  # of an open seat that must be decided
         self.calls_others = any(not holding.is_open for roster in self._rosters for holding in roster.holdings)
         self._over: simpy.Event | None = None  # the end of the last day, once it has been waited for
+        self._exchange.ask = self._leave_request_open
         self._engine = make(self.env, self._exchange)
         garbage.count(self._exchange.addressed.size)
 
@@ -116,6 +118,11 @@ class World(Controls):
     def visits(self) -> VisitBooks | None:
         """What users did in their sessions; None where requests come by themselves."""
         return cast(VisitBooks | None, self.books.get("visits"))
+
+    @property
+    def pages(self) -> PageBooks | None:
+        """What came of pages, and by user; None where requests show ads alone."""
+        return cast(PageBooks | None, self.books.get("pages"))
 
     @property
     def fatigue(self) -> FatigueBooks | None:
@@ -189,7 +196,7 @@ class World(Controls):
             MarketError: if `until` is not allowed, a seat is left open, or the world cannot go on.
         """
         self._check_whole()
-        if (left := next((r.seat.name for r in self._rosters if r.open_holdings), None)) is not None:
+        if (left := next((r.seat.name for r in self._rosters if r.open_holdings or r.open_by_request), None)) is not None:
             raise MarketError(f"the {left} seat is left open: go on with until_asked() and answer()")
         horizon = self.scenario.horizon_us
         end = horizon if until is None else whole(until)
@@ -229,9 +236,7 @@ class World(Controls):
         asked = self._round
         if asked is None or (place := asked.told) is None:
             raise MarketError("no open seat waits for an answer: run the world with until_asked() first")
-        roster = asked.roster
-        checked = None if decision is None else roster.seat.check(roster.open_holdings[place], decision)
-        self._take(asked, place, checked)
+        self._take(asked, place, None if decision is None else asked.check[place](decision))
 
     def answer_elsewhere(self, place: int, checked: Any) -> None:
         """Decides for units that are left `Elsewhere`, by their place in the `open_round`; the decision has been checked."""
@@ -362,5 +367,14 @@ class World(Controls):
     def _leave_open(self, roster: Roster, moment: Moment, views: list[Any]) -> Generator[simpy.Event, Any, list[Any]]:
         """Has the world stop for an open seat; returns what is answered for each holding."""
         answered = simpy.Event(self.env)
-        self._round = OpenRound(roster, moment, views, answered)
+        self._round = roster.opened(moment, views, answered)
         return cast("list[Any]", (yield answered))
+
+    def _leave_request_open(self) -> Generator[simpy.Event, Any, None]:
+        """Has the world stop for a request that is left open, and the seat take what is answered."""
+        answered, ticks = simpy.Event(self.env), self.scenario.ticks_per_day
+        moment = Moment(*divmod(self.now // self.scenario.tick_us, ticks), ticks, self.now)
+        found = ((roster, roster.opened_by_request(moment, answered)) for roster in self._rosters)
+        roster, self._round = next((r, asked) for r, asked in found if asked is not None)
+        (decision,) = yield answered
+        cast("RequestSeat[Any, Any, Any]", roster.seat).answer(decision)

@@ -10,11 +10,12 @@ from ..delivery.rotation import CreativeBooks
 from ..engine.exchange import Exchange
 from ..requests.surfaces import SurfaceBooks
 from ..response.memory import FatigueBooks
+from ..response.pages import PageBooks
 from ..response.visits import VisitBooks
 
 
 def other_books(exchange: Exchange, server_us: Callable[[], int] | None) -> dict[str, Books]:
-    """Books of servers, sessions, fatigue, surfaces and creatives, where there are any; for `server_us` see `ServingBooks`."""
+    """Books of servers, sessions, pages, fatigue, surfaces, creatives, where there are any; `server_us`: see `ServingBooks`."""
     scenario, state, table = exchange.scenario, exchange.state, exchange.market.campaigns
     ticks, day = scenario.days * scenario.ticks_per_day, scenario.ticks_per_day
     found: dict[str, Books] = {}
@@ -24,6 +25,8 @@ def other_books(exchange: Exchange, server_us: Callable[[], int] | None) -> dict
         found["surfaces"] = SurfaceBooks(scenario, state.surfaces)
     if scenario.sessions is not None:
         found["visits"] = VisitBooks(ticks, day, state.visits)
+    if scenario.pages is not None:
+        found["pages"] = PageBooks(scenario, state.pages)
     if scenario.fatigue is not None:
         found["fatigue"] = FatigueBooks(state.memory)
     if (portfolio := exchange.market.creatives) is not None:

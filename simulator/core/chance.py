@@ -60,6 +60,11 @@ class Stream(IntEnum):
     WORTH = 36  # the weather of what requests of a tier are worth
     OUTAGE = 37  # which servers fail, and when
     PARTICIPATION = 38  # which requests a throttled campaign sits out
+    PATIENCE = 39  # how users bear ads
+    MOOD = 40  # what a request is worth
+    ALLOCATION = 41  # which places of a page carry ads, where a policy leaves that to chance
+    PAGE_END = 42  # does an ad end its page
+    BUCKET = 43  # in which bucket of an experiment a user is
 
 
 def stream_keys(seed: int) -> NDArray[np.uint64]:

@@ -23,7 +23,7 @@ from ..population.rates import Context, best_ads, new_rates
 from ..requests.sessions import Planner, ticks_before
 from ..requests.surfaces import Contexts
 from ..requests.traffic import WHOLE, Intensity, Share, arrive, place_anew
-from ..requests.worth import TierLifts
+from ..requests.worth import Lifts, differs
 from ..response.memory import with_room_for_exposures
 from ..response.visits import new_visits, with_evening_before, with_room_for_sessions
 from ..scenario.tree import Scenario
@@ -32,7 +32,7 @@ from .state import Control, State, Sum
 
 # What `State` keeps of a request in its column, for as long as it is under way.
 COLUMNS = {
-    "block": ("times", "users", "session", "surface", "query", "lift"),
+    "block": ("times", "users", "session", "page", "surface", "query", "lift", "content"),
     "bids": ("rate", "ad", "who", "weight", "draw", "offer"),
     "truth": ("block",),
 }  # fmt: skip
@@ -56,10 +56,12 @@ class Blocks:
         before = 0 if scenario.sessions is None else ticks_before(scenario.sessions, scenario.tick_us)
         self._intensity = Intensity.of(scenario, seed, before, share)
         self._planner: Planner | None = None
-        visits = new_visits(scenario.sessions, len(market.users.segment))
+        visits = new_visits(scenario.sessions, len(market.users.segment), market.temper)
         if scenario.sessions is not None:
             even, ads_seen = scenario.traffic.arrivals == "even", scenario.ads_per_request
-            self._planner = Planner(scenario.sessions, even, keys, market.users, scenario.tick_us, self._intensity, ads_seen)
+            self._planner = Planner(
+                scenario.sessions, even, keys, market.users, scenario.tick_us, self._intensity, ads_seen, market.temper
+            )
             visits = with_evening_before(visits, self._planner)
         campaigns, ads = len(market.campaigns.names), len(market.campaigns.appeal)
         self._rates = new_rates(scenario.rates, market.users, market.ads, ads, CHUNK, keys)
@@ -77,8 +79,7 @@ class Blocks:
         self._contexts: Contexts | None = None
         if scenario.asks:
             self._contexts = Contexts(self.state.surfaces, market.language, market.users.interests.shape[1], keys)
-        moves = scenario.weather.tiers
-        self._lifts = None if moves is None else TierLifts(scenario, moves, market.users, seed)
+        self._lifts = Lifts(scenario, market.users, keys, seed) if differs(scenario) else None
         self.ranking = Ranking(scenario.auction.squashing, np.ones(campaigns, np.float32))
         # Believed rates of all ads: the very bids, where each campaign has one ad and nobody waits in other columns.
         ready = self._winnow is None and self.line is None and ads == campaigns
@@ -157,7 +158,7 @@ class Blocks:
     def _plan(self) -> tuple[NDArray[np.int64], ...]:
         """The columns of the block that say who comes when."""
         block, new = self.state.block, slice(CHUNK)
-        return block.times[new], block.users[new], block.session[new], block.page
+        return block.times[new], block.users[new], block.session[new], block.page[new]
 
     def _oldest_session(self, planner: Planner) -> int:
         """The first session of which a request is still to be played or under way."""
@@ -173,7 +174,7 @@ class Blocks:
             self._contexts.draw(first, block.surface[:CHUNK], block.query[:CHUNK])
         if self.queue is not None and self._demands is not None:
             self._demands.fill(first, block.users[:CHUNK], self.queue)
-        self._context = self._new_context(start)
+        self._context = self._new_context(first, start)
         end = self._fill(first, start)
         if self.queue is not None and self.state.truth.block.size:
             self.state.truth.block[:, :CHUNK] = self._rates.truth.block
@@ -236,14 +237,14 @@ class Blocks:
         block = np.arange(CHUNK) + int(self.state.control[BASE])
         return block if self.queue is None else np.concatenate([block, self.queue.request[CHUNK:]])
 
-    def _new_context(self, start: int) -> Context | None:
-        """See `_context`; lifts by tier are looked up from place `start` on, and as they were before it."""
+    def _new_context(self, first: int, start: int) -> Context | None:
+        """See `_context`; of the block that starts with request `first`, lifts are found from place `start` on."""
         block, context = self.state.block, None
         if self._contexts is not None:
             context = self._contexts.of(block.surface[:CHUNK], block.query[:CHUNK])
         if self._lifts is not None:
             rest = slice(start, CHUNK)
-            self._lifts.fill(block.times[rest], block.users[rest], block.lift[rest])
+            self._lifts.fill(first + start, block.times[rest], block.users[rest], block.lift[rest])
             context = context or Context.plain(CHUNK, self.market.users.interests.shape[1])
             context = context.lifted(block.lift[:CHUNK])
         return context
@@ -301,7 +302,7 @@ class Blocks:
             place_anew(now, self._epochs[start:], block.times[start:CHUNK], *self._intensity)
             if self._lifts is None or start == CHUNK:
                 return None
-            self._context = self._new_context(start)  # they come at other hours, and are worth more or less
+            self._context = self._new_context(base, start)  # they come at other hours, and are worth more or less
             self._rate_rest()
             control[GROUP] = -1
             return start

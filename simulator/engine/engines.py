@@ -21,7 +21,7 @@ from .blocks import BASE, NEXT, SCORED
 from .exchange import Exchange
 from .serve import column_of, enter, finish, leave, serve, start
 from .state import Control, State
-from .walk import FAULTY, REACHED, walk
+from .walk import ASKING, FAULTY, REACHED, walk
 
 ALL = 1 << 62
 FAULT, DEADLINE = int(Control.FAULT), int(Servers.DEADLINE)  # as in `blocks`
@@ -39,11 +39,18 @@ class Engine(Protocol):
         """So many servers work from now on."""
 
 
-def between_events(env: Clock, play: Callable[[int], None]) -> Generator[simpy.Event, Any, None]:
-    """Traffic as one process: plays everything up to the next event, then sleeps until all of that instant have acted."""
+def between_events(
+    env: Clock, play: Callable[[int], int | None], ask: Callable[[], Generator[simpy.Event, Any, None]]
+) -> Generator[simpy.Event, Any, None]:
+    """Traffic as one process: plays everything up to the next event, then sleeps until all of that instant have acted.
+
+    `play` may stop before, at a time at which somebody must be asked.
+    """
     yield env.at(0, ARRIVAL)
     while (until := env.next_event()) is not None:
-        play(until)
+        while (stopped := play(until)) is not None:
+            yield env.at(stopped, ARRIVAL)
+            yield from ask()
         yield env.at(until, ARRIVAL)
 
 
@@ -56,7 +63,7 @@ class Compiled:
             self._walk = entry(walk, 0, 0, exchange.addressed)
         else:
             self._serve = entry(serve, 0, 0, exchange.addressed, exchange.line)
-        env.own(between_events(env, self._play_all))
+        env.own(between_events(env, self._play_all, exchange.ask))
 
     def placed_anew(self) -> None:
         """It looks at times whenever it goes on."""
@@ -64,11 +71,14 @@ class Compiled:
     def resized(self, servers: int) -> None:
         """It looks at the servers whenever it goes on."""
 
-    def _play_all(self, until: int) -> None:
+    def _play_all(self, until: int) -> int | None:
         while (status := self._play(until)) != REACHED:
             if status == FAULTY:
                 blame(self._exchange)
+            if status == ASKING:
+                return self._exchange.asked_us
             self._exchange.score()
+        return None
 
     def _play(self, until: int) -> int:
         exchange = self._exchange
@@ -129,10 +139,10 @@ class Events:
 
     def _request(self) -> Generator[simpy.Event, Any, None]:
         """A request without servers to wait for: it is settled as it arrives."""
-        if self._walk(int(self._env.now) + 1, 1, self._exchange.addressed) == FAULTY:
-            blame(self._exchange)
-        return
-        yield
+        while (status := self._walk(int(self._env.now) + 1, 1, self._exchange.addressed)) != REACHED:
+            if status == FAULTY:
+                blame(self._exchange)
+            yield from self._exchange.ask()
 
     def _visit(self, number: int, pool: Pool) -> Generator[simpy.Event, Any, None]:
         """A request that waits for a server, has it for a while, and is auctioned."""
@@ -149,7 +159,8 @@ class Events:
             self._start(column, int(env.now), addressed, line)
             yield env.at(int(env.now) + int(queue.work[column]), DONE)
         column, _ = self._column(number)
-        self._finish(column, int(env.now), addressed, line)
+        while not self._finish(column, int(env.now), addressed, line):
+            yield from self._exchange.ask()
         if self._exchange.state.control[FAULT]:
             blame(self._exchange)
 
@@ -164,8 +175,11 @@ ENGINES: dict[str, type[Compiled] | type[Events]] = {"compiled": Compiled, "even
 
 
 def blame(exchange: Exchange) -> None:
-    """Raises `PolicyError` naming the campaign whose rule bid what is not allowed."""
+    """Raises `PolicyError` naming the campaign whose rule bid what is not allowed, or the bucket whose pages are none."""
     k = int(exchange.state.control[FAULT]) - 1
+    if k < 0:
+        assert exchange.desk is not None
+        exchange.desk.blame(-k - 2)
     for told in exchange.on_fault:
         told(k)
     raise PolicyError(f"the rule of campaign {exchange.market.campaigns.names[k]!r} bid a negative or non-finite amount")

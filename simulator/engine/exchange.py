@@ -6,10 +6,11 @@ and ends with `refresh`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
+import simpy
 from numpy.typing import ArrayLike
 
 from ..core.arrays import Floats, Integers
@@ -29,6 +30,7 @@ from ..scenario.response import Uniform
 from ..scenario.tree import Scenario
 from .bids import cap_all, refresh
 from .blocks import NEXT, Blocks
+from .desk import PageDesk
 from .new_state import at_least
 from .presence import Presence
 from .state import Control, State
@@ -37,6 +39,12 @@ LEAST_FACTOR = 1e-6  # of the platform on a bid
 LEAST_RESERVE, LARGEST_RESERVE = 1e-6, 1e9  # currency
 LARGEST_SQUASHING = 100.0
 UNMADE, FORECAST_END = int(Control.UNMADE), int(Control.FORECAST_END)  # plain numbers, as in `blocks`
+
+
+def nobody_to_ask() -> Generator[simpy.Event, Any, None]:
+    """Stands for whoever runs a world, where there is no world."""
+    raise MarketError("a page is left open, and nobody is there to decide")
+    yield
 
 
 class Exchange:
@@ -61,6 +69,8 @@ class Exchange:
         self.target = table.target.copy()  # bid for a conversion at multiplier 1, now, currency
         self.day_spent = np.zeros(campaigns, np.int64)  # spent before today
         self.fleet: Fleet | None = None  # where there are servers
+        self.desk: PageDesk | None = None  # where somebody decides on pages
+        self.ask: Callable[[], Generator[simpy.Event, Any, None]] = nobody_to_ask  # has whoever runs the world decide on one
         self.on_scores: list[Callable[[int], None]] = []
         self.on_fault: list[Callable[[int], None]] = []
         self.on_surge: list[Callable[[int, float], None]] = []
@@ -83,6 +93,18 @@ class Exchange:
     def queue(self) -> Queue | None:
         """Requests that wait for servers or are served; None where there are no servers."""
         return self.blocks.queue
+
+    @property
+    def asked_us(self) -> int:
+        """The time of the page that whoever runs the world must decide on."""
+        assert self.desk is not None
+        return self.desk.asked_us
+
+    def take_desk(self) -> PageDesk:
+        """The place from which pages are decided on, from now on."""
+        if self.desk is None:
+            self.desk = PageDesk(self.scenario, self.market, self.blocks)
+        return self.desk
 
     def score(self) -> None:
         """Draws the next block and asks for offers on it; called when the one before is played to its last request."""

@@ -13,13 +13,16 @@ from ..delivery.selection import Bids, with_selector
 from ..market.market import Market
 from ..population.campaigns import Campaigns, attributed
 from ..population.rates import ClickTruth
+from ..requests.sessions import NOBODY
 from ..requests.surfaces import new_surfaces
 from ..requests.traffic import NEVER
+from ..requests.worth import differs
 from ..response.counters import new_counters
 from ..response.delays import delay_table
 from ..response.leads import new_chain
 from ..response.memory import new_memory
 from ..response.organic import new_baseline
+from ..response.pages import new_pages
 from ..response.visits import Visits
 from ..scenario.tree import Scenario
 from .state import (
@@ -27,6 +30,7 @@ from .state import (
     JOURNAL_INTS,
     RECORD_FLOATS,
     RECORD_INTS,
+    Asking,
     Block,
     Control,
     Count,
@@ -54,7 +58,7 @@ def new_state(scenario: Scenario, market: Market, keys: Keys, truth: ClickTruth,
         keys=keys,
         seen=np.array(scenario.auction.seen),
         block=_block(scenario),
-        bids=with_selector(_bids(scenario, table, rows), slots).value,
+        bids=with_selector(_bids(scenario, table, rows), scenario.ad_places).value,
         terms=_terms(scenario, table, ticks),
         truth=Truth(
             users=truth.users,
@@ -86,7 +90,16 @@ def new_state(scenario: Scenario, market: Market, keys: Keys, truth: ClickTruth,
         surfaces=new_surfaces(scenario, market.language),
         rotation=new_rotation(market.creatives, market.users),
         history=new_counters(),
+        pages=new_pages(scenario),
+        asking=nobody_asked(scenario),
     )
+
+
+def nobody_asked(scenario: Scenario) -> Asking:
+    """Pages are what they are where nobody decides."""
+    none, empty, numbers = np.zeros(0, np.int64), np.zeros((0, 0)), np.zeros(0)
+    places = np.zeros((0, 0), np.int64)
+    return Asking(none, none, places, empty, numbers, numbers, empty, NOBODY, scenario.day_us)
 
 
 def _control(scenario: Scenario, ticks: int) -> NDArray[np.int64]:
@@ -108,7 +121,8 @@ def _block(scenario: Scenario) -> Block:
         query=np.zeros(asks, np.int64),
         page=np.zeros(in_session, np.int64),
         present=np.zeros(in_session, np.float32),
-        lift=np.zeros(0 if scenario.weather.tiers is None else CHUNK),
+        lift=np.zeros(CHUNK if differs(scenario) else 0),
+        content=np.zeros(0 if scenario.pages is None else CHUNK),
     )
 
 
@@ -122,7 +136,7 @@ def _bids(scenario: Scenario, table: Campaigns, rows: int) -> Bids:
         weight=np.zeros(none if scenario.auction.squashing == 1 else shape, np.float32),
         offer=np.zeros(none, np.float32),
         offer_row=np.full(campaigns, -1),
-        top=np.zeros((scenario.auction.slots + 1, LANES), np.int64),
+        top=np.zeros((scenario.ad_places + 1, LANES), np.int64),
         live=np.zeros(campaigns, np.float32),
         cap=np.zeros(campaigns, np.float32),
         click_cap=np.zeros(campaigns, np.float32),

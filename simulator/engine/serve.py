@@ -15,7 +15,7 @@ from ..requests.surfaces import SurfaceCount, count_request, has_surfaces
 from ..requests.traffic import NEVER
 from ..response.visits import has_sessions, user_is_there
 from .state import Control, Taking, Worth, pass_over
-from .walk import FAULTY, HUNGRY, REACHED, play_alone
+from .walk import ASKING, FAULTY, HUNGRY, REACHED, conclude, find_alone
 
 # What happens to a request; both engines do this, in the order of their own queue.
 
@@ -58,8 +58,30 @@ def give_up(column: Any, state: Any, queue: Any) -> None:
 
 
 @inlined
-def finish_service(column: Any, now: Any, state: Any, queue: Any) -> None:
-    """Its service is complete: it is auctioned, if the answer will be in time."""
+def finish_service(column: Any, now: Any, state: Any, queue: Any) -> Any:
+    """Its service is complete: it is auctioned, if the answer will be in time.
+
+    Returns False if whoever runs the world must first say how its page is allocated; called again it goes on from there.
+    """
+    tier, control = queue.tier[column], state.control
+    answered = control[Control.PENDING] == column + 1
+    if not answered and not begin_auction(column, now, state, queue):
+        return True
+    control[Control.PENDING], control[Control.PENDING_US] = column + 1, now
+    if not conclude(queue.request[column], column, now, answered, state):
+        return False
+    control[Control.PENDING] = 0
+    takings, worth = state.tally.takings, state.tally.worth
+    queue.books[tier, Served.CHARGED] += takings[Taking.CHARGED]
+    queue.books[tier, Served.OWED] += takings[Taking.OWED]
+    queue.worth[tier, Worth.BELIEVED] += worth[Worth.BELIEVED]
+    queue.worth[tier, Worth.TRUE] += worth[Worth.TRUE]
+    return True
+
+
+@inlined
+def begin_auction(column: Any, now: Any, state: Any, queue: Any) -> Any:
+    """Finds the best bids for a request whose service is complete; returns whether the answer will be in time."""
     tier = queue.tier[column]
     queue.under_way[column] = False
     latency = now - state.block.times[column] + queue.network[column]
@@ -70,16 +92,13 @@ def finish_service(column: Any, now: Any, state: Any, queue: Any) -> None:
     if latency > limit:
         queue.books[tier, Served.LATE] += 1
         count_request(SurfaceCount.LATE, column, state)
-        return
+        return False
     queue.books[tier, Served.AUCTIONED] += 1
     level, takings, worth = queue.level[column], state.tally.takings, state.tally.worth
     takings[:] = 0
     worth[:] = 0.0
-    play_alone(queue.request[column], column, now, queue.rows[level], queue.rows[level + 1], state)
-    queue.books[tier, Served.CHARGED] += takings[Taking.CHARGED]
-    queue.books[tier, Served.OWED] += takings[Taking.OWED]
-    queue.worth[tier, Worth.BELIEVED] += worth[Worth.BELIEVED]
-    queue.worth[tier, Worth.TRUE] += worth[Worth.TRUE]
+    find_alone(queue.request[column], column, now, queue.rows[level], queue.rows[level + 1], state)
+    return True
 
 
 @kernel()
@@ -119,40 +138,47 @@ def grant_servers(now: Any, state: Any, queue: Any) -> None:
 def serve(now: Any, until: Any, state: Any, queue: Any) -> Any:
     """Plays all that happens to requests from `now` until before `until`; returns what `walk` does."""
     control, times = state.control, state.block.times
-    grant_servers(now, state, queue)
+    finished, ended = control[Control.PENDING] - 1, control[Control.PENDING_US]  # who waits for an answer
+    if finished < 0:
+        grant_servers(now, state, queue)
     while True:
         if control[Control.FAULT] != 0:
             return FAULTY
-        i = control[Control.NEXT]
-        if i >= control[Control.SCORED]:
-            return HUNGRY
-        column = i - control[Control.BASE]
-        arrival = times[column]
-        done = queue.done.time[0] if queue.done.size[0] > 0 else NEVER
-        gone, tier_of = NEVER, 0
-        for tier in range(queue.length.size):
-            if queue.length[tier] > 0:
-                patience = times[queue.waiting[tier, queue.head[tier]]] + queue.control[Servers.DEADLINE]
-                if patience < gone:
-                    gone, tier_of = patience, tier
-        if min(done, gone, arrival) >= until:
-            return REACHED
-        if done <= gone and done <= arrival:
-            _, _, finished, _ = pop(queue.done)
-            grant_servers(done, state, queue)
-            finish_service(finished, done, state, queue)
-        elif gone <= arrival:
-            give_up(next_of(tier_of, queue), state, queue)
-        else:
-            control[Control.NEXT] = i + 1
-            if not enter_queue(column, i, state, queue):
-                continue
-            if queue.done.size[0] < queue.control[Servers.CAPACITY]:
-                begin_service(column, arrival, state, queue)
+        if finished < 0:
+            i = control[Control.NEXT]
+            if i >= control[Control.SCORED]:
+                return HUNGRY
+            column = i - control[Control.BASE]
+            arrival = times[column]
+            done = queue.done.time[0] if queue.done.size[0] > 0 else NEVER
+            gone, tier_of = NEVER, 0
+            for tier in range(queue.length.size):
+                if queue.length[tier] > 0:
+                    patience = times[queue.waiting[tier, queue.head[tier]]] + queue.control[Servers.DEADLINE]
+                    if patience < gone:
+                        gone, tier_of = patience, tier
+            if min(done, gone, arrival) >= until:
+                return REACHED
+            if done <= gone and done <= arrival:
+                _, _, finished, _ = pop(queue.done)
+                ended = done
+                grant_servers(done, state, queue)
+            elif gone <= arrival:
+                give_up(next_of(tier_of, queue), state, queue)
             else:
-                tier = queue.tier[column]
-                queue.waiting[tier, (queue.head[tier] + queue.length[tier]) % queue.waiting.shape[1]] = column
-                queue.length[tier] += 1
+                control[Control.NEXT] = i + 1
+                if not enter_queue(column, i, state, queue):
+                    continue
+                if queue.done.size[0] < queue.control[Servers.CAPACITY]:
+                    begin_service(column, arrival, state, queue)
+                else:
+                    tier = queue.tier[column]
+                    queue.waiting[tier, (queue.head[tier] + queue.length[tier]) % queue.waiting.shape[1]] = column
+                    queue.length[tier] += 1
+        if finished >= 0:
+            if not finish_service(finished, ended, state, queue):
+                return ASKING
+            finished = np.int64(-1)
 
 
 # The engine "events" calls each by itself.

@@ -10,7 +10,8 @@ from ..core.arrays import LANES
 from ..core.chance import Stream, uniform
 from ..core.compiled import apart, inlined, spelt_out
 from ..core.intrinsics import stay_apart
-from ..delivery.auction import campaign_of, price_rank, rank_of
+from ..core.money import MICRO
+from ..delivery.auction import campaign_of, rank_of
 from ..delivery.rotation import count_creative, creative_of, extra_log_odds, share_of
 from ..delivery.winnow import campaign_in_row, is_behind_a_funnel
 from ..population.campaigns import Billing
@@ -20,9 +21,12 @@ from ..response.counters import count_history, keeps_history, note_history
 from ..response.leads import conversion_delay, draw_lead, is_lead_campaign
 from ..response.memory import count_shown, counts_fatigue, fatigue_factor, remember, remembers
 from ..response.organic import count_increment, has_organic
-from ..response.visits import annoy, has_sessions
+from ..response.pages import PageSum, count_page, gap_factor, has_pages
+from ..response.visits import annoy, displace, has_sessions, worn
+from .asking import remember_page, remembers_pages
 from .bids import set_caps
-from .state import Control, Count, Sum, Taking, Worth, ad_in_row, is_weighted, keeps_journal, keeps_takings, tier_lift_of
+from .selling import price_of
+from .state import Control, Count, Sum, Taking, Worth, ad_in_row, keeps_journal, keeps_takings, tier_lift_of
 
 EVERY_LANE = np.int64(-1)
 
@@ -77,28 +81,22 @@ def is_seen(i: Any, slot: Any, place: Any, state: Any) -> Any:
 
 
 @spelt_out
-def sell(i: Any, j: Any, slot: Any, row: Any, k: Any, depth: Any, marginal: Any, state: Any) -> Any:
-    """The sale of a slot of request i, in column j, to campaign k, which stands in a row of the bids."""
-    lane, top, reserve = j % LANES, state.bids.top, np.float64(state.bids.floor[k])
-    floor = reserve * state.bids.weight[row, j] if is_weighted(state) else reserve
-    bid, price = rank_of(top[slot, lane]), price_rank(state.control[Control.PRICING], top, lane, slot, depth, marginal, floor)
-    if is_weighted(state):
-        # The rank was rounded: without its weight it may lie a hair below a bid at the reserve, or above the cap.
-        bid = max(min(bid / state.bids.weight[row, j], np.float64(state.bids.cap[k])), reserve)
-        price /= state.bids.weight[row, j]
+def sell(i: Any, j: Any, slot: Any, rank: Any, row: Any, k: Any, depth: Any, marginal: Any, state: Any) -> Any:
+    """The sale of a slot of request i, in column j, to campaign k, of that rank, which stands in a row of the bids."""
+    bid, cost = price_of(j, rank, row, k, depth, marginal, state)
     a = ad_in_row(row, k, j, state)
     c = creative_of(i, a, state.keys, state.rotation)
-    return Sale(slot, k, a, c, np.float64(state.bids.rate[row, j]), bid, np.int64(min(max(price, reserve), bid)))
+    return Sale(slot, k, a, c, np.float64(state.bids.rate[row, j]), bid, cost)
 
 
 @inlined
-def answer(i: Any, j: Any, now: Any, sale: Any, lift: Any, state: Any) -> Any:
-    """What the user of request i, in column j, does on seeing an ad; counts it."""
+def answer(i: Any, j: Any, now: Any, sale: Any, lift: Any, willing: Any, state: Any) -> Any:
+    """What the user of request i, in column j, does on seeing an ad, `willing` times as ready to click; counts it."""
     k, a, c, user, tally = sale.campaign, sale.ad, sale.creative, state.block.users[j], state.tally
     fresh, exposures = click_rate_of(a, c, j, state), 0.0
     if remembers(state):
         exposures = remember(k, a if c < 0 else c, user, now, state)
-    rate = fresh * fatigue_factor(exposures, state.memory) if exposures > 0 else fresh
+    rate = (fresh * fatigue_factor(exposures, state.memory) if exposures > 0 else fresh) * willing
     clicked = uniform(state.keys[Stream.CLICK], i, a) < rate
     if counts_fatigue(state):
         count_shown(exposures, fresh, rate, clicked, state.memory)
@@ -190,22 +188,49 @@ def note(i: Any, j: Any, now: Any, sale: Any, answered: Any, billed: Any, lift: 
 
 
 @inlined
-def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
+def expect(k: Any, sale: Any, answered: Any, lift: Any, state: Any) -> Any:
+    """What campaign k is truly expected to be charged for an ad that is seen, currency."""
+    terms = state.terms
+    if terms.billing[k] == Billing.CPM:
+        return sale.cost / MICRO
+    per_click = answered.rate * min(sale.cost / sale.believed * lift, np.float64(state.bids.click_cap[k])) / MICRO
+    if terms.billing[k] == Billing.CPC:
+        return per_click
+    return per_click * answered.conversion * terms.attributed[k] / (terms.believed_conversion[k] * lift)
+
+
+@inlined
+def settle(i: Any, j: Any, now: Any, pattern: Any, state: Any) -> Any:
     """Sells the slots of request i, charges the winners, draws what the user does.
 
-    Returns the lanes of this group, a bit each, to be selected anew since a campaign can no longer pay what it bid there.
+    Where requests are pages, `pattern` says which places are slots; organic items fill the others, and those for which nobody
+    bids. Returns the lanes of this group, a bit each, to be selected anew since a campaign can no longer pay what it bid there.
     """
     lane, top, reserve = j % LANES, state.bids.top, np.float64(state.control[Control.RESERVE])
     place = state.block.surface[j] if has_surfaces(state) else 0
     lift = (lift_of(j, state) if has_surfaces(state) else 1.0) * tier_lift_of(j, state)
     depth, marginal = state.surfaces.slots[place] if has_surfaces(state) else len(state.seen), state.surfaces.marginal[place]
-    to_win, to_win_again = max(rank_of(top[depth - 1, lane]), reserve), max(rank_of(top[depth, lane]), reserve)
+    paged, user, pages = has_pages(state), state.block.users[j], state.pages
+    places, bits, wear, rank, last, item, content, ads = depth, 0, 1.0, -1, -1, 0, 0.0, 0
+    if paged:
+        depth, marginal, bits, wear = pages.depth[pattern], pages.marginal[pattern], pages.bits[pattern], worn(j, state)
+        places = len(state.seen)
+    least = max(depth - 1, 0)  # on a page without ads one would have had to be the best
+    to_win, to_win_again = max(rank_of(top[least, lane]), reserve), max(rank_of(top[least + 1, lane]), reserve)
     state.tally.threshold[0] += to_win
     exposed, stale, boring, written = True, np.int64(0), 0, state.control[Control.JOURNALED]
-    for slot in range(depth):
-        winner = top[slot, lane]
+    for slot in range(places):
+        if paged and not ((bits >> slot) & 1 and top[rank + 1, lane] != 0):
+            exposed = exposed and is_seen(i, slot, place, state)
+            content += pages.relevance[item] if exposed else 0.0
+            item += 1
+            continue
+        rank += 1
+        winner = top[rank, lane]
         if winner == 0:
             break
+        willing = wear * gap_factor(slot, last, pages) if paged else 1.0
+        last = slot
         row = campaign_of(winner)
         k = campaign_in_row(row, j, state)
         state.tally.counts[Count.WINS, k] += 1
@@ -213,12 +238,19 @@ def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
         exposed = exposed and is_seen(i, slot, place, state)
         if not exposed:
             continue
-        sale = sell(i, j, slot, row, k, depth, marginal, state)
-        answered = answer(i, j, now, sale, lift, state)
+        sale = sell(i, j, slot, rank, row, k, depth, marginal, state)
+        answered = answer(i, j, now, sale, lift, willing, state)
         boring += not answered.clicked
         billed = bill(i, now, sale, answered, lift, state)
         if has_surfaces(state):
             count_impression(place, answered.clicked, answered.converted, billed.charge, billed.owed, state.surfaces)
+        if paged:
+            ads += 1
+            count_page(PageSum.ADS, user, 1.0, pages)
+            count_page(PageSum.REVENUE, user, expect(k, sale, answered, lift, state), pages)
+            count_page(PageSum.CHARGED, user, (billed.charge + billed.owed) / MICRO, pages)
+            if not answered.clicked and pages.end_share > 0.0:
+                exposed = uniform(state.keys[Stream.PAGE_END], i, slot) >= pages.end_share
         if keeps_takings(state):
             state.tally.takings[Taking.CHARGED] += billed.charge
             state.tally.takings[Taking.OWED] += billed.owed
@@ -235,4 +267,9 @@ def settle(i: Any, j: Any, now: Any, state: Any) -> Any:
             count_history(state.block.users[j], line[4], line[8], now, state.history)
     if boring > 0 and has_sessions(state):
         annoy(j, boring, state)
+    if paged:
+        count_page(PageSum.AD_PLACES, user, np.float64(depth), pages)
+        displace(j, state.block.content[j] * (1.0 - content), state)
+        if remembers_pages(state):
+            remember_page(j, now, np.float64(ads), state)
     return stale

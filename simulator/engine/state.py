@@ -21,6 +21,7 @@ from ..response.counters import Counters
 from ..response.leads import Chain
 from ..response.memory import Memory
 from ..response.organic import Baseline
+from ..response.pages import Pages
 from ..response.visits import Visits
 
 
@@ -37,11 +38,14 @@ class Control(IntEnum):
     TICK_US = 7
     LAST_TICK = 8
     FORECAST_END = 9  # the request before which the day's forecast ends
-    FAULT = 10  # 1 + the campaign whose rule bid what is not allowed
+    FAULT = 10  # 1 + the campaign whose rule bid what is not allowed; -1 - the bucket whose rule allocated so
     JOURNALED = 11  # rows of the journal in use
     RECORDED = 12  # rows of the record in use
     RECORD_OF = 13  # the campaign that is recorded; -1: none
     UNMADE = 14  # requests not made so far, since their users had left
+    ANSWERED = 15  # 1 + the request that whoever runs the world has decided on
+    PENDING = 16  # in a market with servers, 1 + the column of the request that he is asked about; 0: none
+    PENDING_US = 17  # when its service was complete
 
 
 class Count(IntEnum):
@@ -102,9 +106,10 @@ class Block(NamedTuple):
     session: Integers  # (n,) its number; (0,) where requests come by themselves
     surface: Integers  # (n,) where it is made; (0,) where there is but one and nobody asks
     query: Integers  # (n,) what it asks, -1 for nothing; or (0,)
-    page: Integers  # (CHUNK,) place in the session, or (0,)
+    page: Integers  # (n,) place in the session, or (0,)
     present: Floats32  # (CHUNK,) 1: made, 0: its user had left; or (0,)
-    lift: Floats  # (n,) by its tier, over the largest there is; (0,) where tiers are worth the same
+    lift: Floats  # (n,) what it is worth, over the most there is; (0,) where all are worth the same
+    content: Floats  # (n,) worth of its organic items, once it is made; (0,) where requests are no pages
 
 
 class Terms(NamedTuple):
@@ -164,6 +169,20 @@ class Logs(NamedTuple):
     record_floats: Floats  # (rows, RECORD_FLOATS + S) believed rate, value if seen, weight; rivals' ranks / weight
 
 
+class Asking(NamedTuple):
+    """Who decides on pages; B buckets of users, P patterns, U users. Without any arrays: nobody does."""
+
+    bucket: Integers  # (U,)
+    address: Integers  # (B,) of the rule that is asked, or one of the constants of `asking`
+    memory: Integers  # (B, 4) address and size of a rule's memory, address and width of its rows by user
+    chance: Floats  # (B, P) of the patterns where nobody is asked
+    shown: Floats  # (Column.PAYS + A,) see `asking.Column`
+    answer: Floats  # (P,)
+    known: Floats  # (U, len(asking.Known)); (0, 0): no rule is asked
+    hint: Floats  # (U,) or (0,)
+    day_us: int
+
+
 class State(NamedTuple):
     """Everything a kernel reads and writes; the last ones are effects that a market may be without."""
 
@@ -184,6 +203,8 @@ class State(NamedTuple):
     surfaces: Surfaces
     rotation: Rotation
     history: Counters
+    pages: Pages
+    asking: Asking
 
 
 @spelt_out
@@ -207,7 +228,7 @@ def keeps_takings(state: Any) -> Any:
 
 @spelt_out
 def tier_lift_of(j: Any, state: Any) -> Any:
-    """How readily clicks of the request in column j convert by its tier, relative to where they do most."""
+    """How readily clicks of the request in column j convert, for what it is worth, relative to where they do most."""
     return state.block.lift[j] if state.block.lift.size > 0 else 1.0
 
 

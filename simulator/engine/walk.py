@@ -16,13 +16,14 @@ from ..population.rates import fetch_click_rate
 from ..requests.surfaces import SurfaceCount, count_request
 from ..response.memory import has_caps, has_seen_enough
 from ..response.visits import has_sessions, user_is_there
+from .asking import LEFT_OPEN, choose_pattern
 from .bids import below, set_caps
 from .record import record
 from .settle import settle
 from .state import Control, Sum, ad_in_row, has_rules, is_weighted, pass_over
 
 # What walk returns.
-REACHED, HUNGRY, FAULTY = range(3)
+REACHED, HUNGRY, FAULTY, ASKING = range(4)
 AHEAD = 8  # requests for which is fetched what they will need
 
 
@@ -56,7 +57,7 @@ def bid_by_rules(j: Any, lane: Any, requests_left: Any, state: Any) -> None:
 @inlined
 def fetch_ahead(j: Any, state: Any) -> None:
     """Has the true click rates of those who win the request in column j, of the group under way, brought near."""
-    for place in range(len(state.seen)):
+    for place in range(state.bids.top.shape[0] - 1):
         k = campaign_of(state.bids.top[place, j % LANES])
         if k < state.bids.live.size:
             fetch_click_rate(ad_in_row(k, k, j, state), state.block.users[j], state.truth)
@@ -88,7 +89,7 @@ def select_uncapped(j: Any, now: Any, low: Any, high: Any, state: Any) -> None:
     barred = 0
     while True:
         before = barred
-        for place in range(len(state.seen) + 1):
+        for place in range(top.shape[0]):
             if top[place, lane] == 0:
                 break
             k = campaign_in_row(campaign_of(top[place, lane]), j, state)
@@ -108,8 +109,8 @@ def select_uncapped(j: Any, now: Any, low: Any, high: Any, state: Any) -> None:
 
 
 @inlined
-def play(i: Any, j: Any, now: Any, alone: Any, low: Any, high: Any, state: Any) -> None:
-    """Plays request i, in column j: finds the best bids, for it `alone` or for its group at once; asks the rules; settles.
+def find_ads(i: Any, j: Any, now: Any, alone: Any, low: Any, high: Any, state: Any) -> None:
+    """Finds the best bids for request i, in column j, for it `alone` or for its group at once, and asks the rules.
 
     Behind a funnel its candidates are the rows from `low` up to `high`.
     """
@@ -123,14 +124,24 @@ def play(i: Any, j: Any, now: Any, alone: Any, low: Any, high: Any, state: Any) 
     if state.control[Control.RECORD_OF] >= 0:
         record(i, j, j % LANES, state)
     count_request(SurfaceCount.AUCTIONED, j, state)
-    state.control[Control.STALE] |= settle(i, j, now, state)
+
+
+@inlined
+def conclude(i: Any, j: Any, now: Any, answered: Any, state: Any) -> Any:
+    """Has whoever decides on pages do so for request i, and settles it; False if he must first be asked from outside."""
+    pattern = choose_pattern(i, j, now, answered, state)
+    if pattern == LEFT_OPEN:
+        return False
+    state.control[Control.STALE] |= settle(i, j, now, pattern, state)
+    return True
 
 
 @kernel(nogil=True)
 def walk(until: Any, most: Any, state: Any) -> Any:
     """Plays the requests before `until`, at most `most` of them.
 
-    Says whether it got there (REACHED), needs the next block (HUNGRY) or met a bid that is not allowed (FAULTY).
+    Says whether it got there (REACHED), needs the next block (HUNGRY), met what is not allowed (FAULTY) or must be told how the
+    page of the next request is allocated (ASKING): by `asking.answer` and `Control.ANSWERED`.
     """
     i = state.control[Control.NEXT]
     end = i + most
@@ -145,9 +156,13 @@ def walk(until: Any, most: Any, state: Any) -> Any:
         if now >= until:
             return REACHED
         j = i - state.control[Control.BASE]
-        if not has_sessions(state) or user_is_there(i, j, state):
-            count_request(SurfaceCount.REQUESTS, j, state)
-            play(i, j, now, False, 0, state.bids.rate.shape[0], state)
+        answered = state.control[Control.ANSWERED] == i + 1
+        if answered or not has_sessions(state) or user_is_there(i, j, state):
+            if not answered:
+                count_request(SurfaceCount.REQUESTS, j, state)
+                find_ads(i, j, now, False, 0, state.bids.rate.shape[0], state)
+            if not conclude(i, j, now, answered, state):
+                return ASKING
         else:
             pass_over(state)
         i += 1
@@ -155,9 +170,9 @@ def walk(until: Any, most: Any, state: Any) -> Any:
 
 
 @inlined
-def play_alone(i: Any, j: Any, now: Any, low: Any, high: Any, state: Any) -> None:
-    """Plays one request from column j, where a market with servers keeps it while it waits; see `play` for `low` and `high`."""
+def find_alone(i: Any, j: Any, now: Any, low: Any, high: Any, state: Any) -> None:
+    """Finds the best bids for one request, in column j, where a market with servers keeps it while it waits; see `find_ads`."""
     for row in range(low, high):
         k = campaign_in_row(row, j, state)
         state.tally.sums[Sum.OFFERED, k] += state.bids.rate[row, j] * state.terms.believed_conversion[k]
-    play(i, j, now, True, low, high, state)
+    find_ads(i, j, now, True, low, high, state)

@@ -90,6 +90,6 @@ def _revenue(scenario: Scenario, sample: Sample, chosen: Integers, live: Floats3
     part = sample.at(padded)
     part.rate[:, chosen.size :] = 0
     totals = np.zeros((4, live.size))
-    bids = sampled_bids(part, live, scenario.auction)
+    bids = sampled_bids(part, live, scenario)
     expected_day(bids, part.click, part.surface, surfaces, PRICING[scenario.auction.pricing], totals)
     return float(totals[1].sum() / MICRO / chosen.size)

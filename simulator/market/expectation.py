@@ -60,7 +60,7 @@ def expectation(
     pricing = PRICING[scenario.auction.pricing]
 
     def bids_of(sample: Sample, multiplier: NDArray[np.float64]) -> Addressed[Bids]:
-        return sampled_bids(sample, (multiplier * table.target * MICRO).astype(np.float32), scenario.auction)
+        return sampled_bids(sample, (multiplier * table.target * MICRO).astype(np.float32), scenario)
 
     def day(sample: Sample, multiplier: NDArray[np.float64]) -> NDArray[np.float64]:
         totals = np.zeros((4, count))

@@ -15,6 +15,7 @@ from ..population.ads import AdVectors, ad_vectors
 from ..population.campaigns import Campaigns, campaign_table
 from ..population.creatives import Portfolio, new_portfolio
 from ..population.rates import NO_TABLE, click_table
+from ..population.temper import Temper, new_temper
 from ..population.users import People, new_users
 from ..requests.language import Language, new_language
 from ..requests.surfaces import lifted
@@ -36,6 +37,7 @@ class Market(NamedTuple):
     believed_conversion: NDArray[np.float64]  # (ticks, campaigns) what the platform takes them for
     creatives: Portfolio | None  # None: an ad is its one creative
     clicks: Floats  # (users, ads) true click rates, or (0, 0); see `rates.click_table`
+    temper: Temper | None  # None: all users bear ads alike
 
 
 @lru_cache(maxsize=16)
@@ -73,4 +75,6 @@ def _build(scenario: Scenario) -> Market:
     # Where a click depends on more than user and ad, nobody would look it up.
     plain = creatives is None and not scenario.asks
     clicks = click_table(people, ads) if ads is not None and plain else NO_TABLE
-    return Market(table, people, ads, expected, language, stages, true, believed, creatives, clicks)
+    patience = None if scenario.sessions is None else scenario.sessions.patience
+    temper = new_temper(patience, scenario.users.count, scenario.market_seed)
+    return Market(table, people, ads, expected, language, stages, true, believed, creatives, clicks, temper)

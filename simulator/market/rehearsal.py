@@ -58,11 +58,11 @@ class Rehearsal:
     def __init__(self, scenario: Scenario, sample: Sample) -> None:
         self._scenario, self._sample = scenario, sample
         self.rate, self.click, self.who, self.tick = (_shown(x) for x in (sample.rate, sample.click, sample.who, sample.tick))
-        self.exposure = _shown(np.array(scenario.auction.marginal))
+        self.exposure = _shown(np.array(scenario.ad_exposure))
         self.campaigns = len(build(scenario).campaigns.names)
         self._surfaces = new_surfaces(scenario, build(scenario).language)
         self._pricing = PRICING[scenario.auction.pricing]
-        self._bids: Addressed[Bids] = sampled_bids(sample, np.zeros(self.campaigns, np.float32), scenario.auction)
+        self._bids: Addressed[Bids] = sampled_bids(sample, np.zeros(self.campaigns, np.float32), scenario)
         self._totals = np.zeros((4, self.campaigns))
         self._usual = self._bids.value.floor.copy(), sample.weight
         self._day = entry(expected_day, self._bids, sample.click, sample.surface, self._surfaces, self._pricing, self._totals)

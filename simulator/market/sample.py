@@ -21,8 +21,7 @@ from ..population.users import People
 from ..requests.language import Language
 from ..requests.surfaces import Contexts, lifted, new_surfaces
 from ..requests.traffic import Intensity, arrive
-from ..requests.worth import usual_lifts
-from ..scenario.delivery import Auction
+from ..requests.worth import differs, usual_lifts
 from ..scenario.forecast import forecast
 from ..scenario.tree import Scenario
 
@@ -45,17 +44,17 @@ class Sample(NamedTuple):
         return Sample(*arrays)
 
 
-def sampled_bids(sample: Sample, live: Floats32, auction: Auction) -> Addressed[Bids]:
-    """What campaigns without budgets bid in its requests, `live` (campaigns,), in such auctions."""
+def sampled_bids(sample: Sample, live: Floats32, scenario: Scenario) -> Addressed[Bids]:
+    """What campaigns without budgets bid in its requests, `live` (campaigns,)."""
     count, none = live.size, np.zeros((0, 0), np.float32)
     endless = np.full(count, np.inf, np.float32)
     bids = Bids(
         rate=sample.rate, ad=np.zeros((0, 0), np.int64), who=sample.who, weight=sample.weight, offer=none,
-        offer_row=np.full(count, -1), top=np.zeros((auction.slots + 1, LANES), np.int64), live=live, cap=endless,
+        offer_row=np.full(count, -1), top=np.zeros((scenario.ad_places + 1, LANES), np.int64), live=live, cap=endless,
         click_cap=endless, pace=np.ones(count), taking=np.ones(count, np.float32), draw=none,
-        floor=np.full(count, auction.reserve * MICRO, np.float32), watch=np.zeros(count), selector=0,
+        floor=np.full(count, scenario.auction.reserve * MICRO, np.float32), watch=np.zeros(count), selector=0,
     )  # fmt: skip
-    return with_selector(bids, auction.slots)
+    return with_selector(bids, scenario.ad_places)
 
 
 def mean_rates(sample: Sample, campaigns: int) -> NDArray[np.float64]:
@@ -80,9 +79,9 @@ def new_sample(
         contexts = Contexts(surfaces, language, people.interests.shape[1], keys)
         contexts.draw(0, surface, query)
         asked = contexts.of(surface, query)
-    if scenario.weather.tiers is not None:
+    if differs(scenario):
         plain = asked or Context.plain(count, people.interests.shape[1])
-        asked = plain.lifted(usual_lifts(scenario, people, users, ticks))
+        asked = plain.lifted(usual_lifts(scenario, people, keys, users, ticks))
     if stages is None or ads is None or scenario.funnel is None:
         model = new_rates(scenario.rates, people, ads, len(table.appeal), count, keys)
         block = np.empty((len(table.appeal), count), np.float32)

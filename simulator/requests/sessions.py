@@ -17,12 +17,15 @@ from numpy.typing import NDArray
 
 from ..core.arrays import Floats, Integers
 from ..core.chance import Stream, uniform, uniforms
-from ..core.compiled import inlined, kernel
+from ..core.compiled import inlined, kernel, spelt_out
 from ..core.heap import Heap, copied, new_heap, pop, push
+from ..population.temper import Temper
 from ..population.users import People
 from ..scenario.people import Sessions
 from .traffic import NEVER, Intensity, place, user_of
 
+NOBODY: Floats = np.zeros(0)
+NOBODY.flags.writeable = False  # as what it stands for, which is the market's
 UNFINISHED = 1e-3  # share of the sessions begun so long before a run that it knows nothing of them that would last into it
 
 
@@ -49,11 +52,12 @@ class Planner:
 
     def __init__(
         self, settings: Sessions, even: bool, keys: NDArray[np.uint64], users: People, tick_us: int, intensity: Intensity,
-        ads: float,
+        ads: float, temper: Temper | None,
     ) -> None:  # fmt: skip
         self._settings, self._even, self._keys, self._tick_us = settings, even, keys, tick_us
         self._who = users.segment_share, users.segment_start, users.alias_share, users.alias_user
-        gap = np.zeros(1)
+        power = 1.0 if settings.patience is None else settings.patience.power
+        gap, own_rate = np.zeros(1), NOBODY if temper is None else temper.rate
         uniforms(keys[Stream.GAP], 0, 1, 0, gap)
         room = found = 0
         while found >= room:  # with more room, as often as it takes
@@ -63,8 +67,8 @@ class Planner:
             number, boredom, gone = np.zeros(room, np.int64), np.zeros(room), np.zeros(room, np.bool_)
             found = plan_evening_before(
                 keys, even, tick_us, *self._rates(intensity), *self._who, 1 / settings.mean_requests, settings.videos,
-                settings.video_s * 1e6, ads, settings.leave_rate, settings.boredom_kept, settings.visit_share, self._plan,
-                number, boredom, gone,
+                settings.video_s * 1e6, ads, settings.leave_rate, power, own_rate, settings.boredom_kept, settings.visit_share,
+                self._plan, number, boredom, gone,
             )  # fmt: skip
         self.under_way, self.boredom, self.gone = number[:found], boredom[:found], gone[:found]
         self._before = self._plan
@@ -144,8 +148,8 @@ def plan_block(
 @kernel(nogil=True)
 def plan_evening_before(
     keys: Any, even: Any, tick_us: Any, time: Any, total: Any, rate: Any, segment_share: Any, segment_start: Any,
-    alias_share: Any, alias_user: Any, ending: Any, videos: Any, video_us: Any, ads: Any, leave_rate: Any, boredom_kept: Any,
-    visit_share: Any, plan: Any, number_of: Any, boredom_of: Any, gone_of: Any,
+    alias_share: Any, alias_user: Any, ending: Any, videos: Any, video_us: Any, ads: Any, leave_rate: Any, power: Any,
+    own_rate: Any, boredom_kept: Any, visit_share: Any, plan: Any, number_of: Any, boredom_of: Any, gone_of: Any,
 ) -> Any:  # fmt: skip
     """Starts the sessions that begin before time 0; those that would last beyond it go on the heap, if there is room.
 
@@ -165,7 +169,8 @@ def plan_evening_before(
         gone = uniform(keys[Stream.VISIT], number, 0) >= visit_share
         while at < 0:
             if page > 0:
-                gone |= uniform(keys[Stream.LEAVE], number, page) >= math.exp(-leave_rate * boredom)
+                hazard = leave_rate * own_rate[user] if own_rate.size > 0 else leave_rate
+                gone |= uniform(keys[Stream.LEAVE], number, page) >= math.exp(-hazard * strain(boredom, power))
             boredom = boredom * boredom_kept + ads
             if uniform(keys[Stream.LENGTH], number, page) < ending:
                 break
@@ -176,6 +181,12 @@ def plan_evening_before(
                 number_of[found], boredom_of[found], gone_of[found] = number, boredom, gone
                 push(at, number, page, user, plan.under_way)
             found += 1
+
+
+@spelt_out
+def strain(boredom: Any, power: Any) -> Any:
+    """What boredom adds to the hazard of leaving, for each unit of a user's rate."""
+    return boredom if power == 1.0 else boredom * boredom if power == 2.0 else boredom**power
 
 
 @inlined

@@ -65,9 +65,9 @@ class Surfaces(NamedTuple):
 
 def new_surfaces(scenario: Scenario, language: Language | None) -> Surfaces:
     """The surfaces of a scenario as arrays."""
-    slots, auction = scenario.auction.slots, scenario.auction
+    slots = scenario.auction.slots
     listed = scenario.surfaces or ()
-    exposures = [s.exposure for s in listed] or [auction.marginal]
+    exposures = [s.exposure for s in listed] or [scenario.ad_exposure]
     marginal = np.array([(*e, *(0.0,) * (slots + 1 - len(e))) for e in exposures]).reshape(len(exposures), slots + 1)
     before = np.column_stack([np.ones(len(exposures)), marginal[:, :-2]])
     patience = None if scenario.serving is None else scenario.serving.deadline_s

@@ -13,8 +13,10 @@ from ..core.arrays import Floats, Integers
 from ..core.books import Books, Tick
 from ..core.chance import Stream, normal_draw, uniform
 from ..core.compiled import spelt_out
-from ..requests.sessions import Planner
+from ..population.temper import Temper
+from ..requests.sessions import NOBODY, Planner, strain
 from ..scenario.people import Sessions
+from .pages import PageSum, count_page, has_pages
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,13 +60,15 @@ class Visits(NamedTuple):
     satisfaction_rate: float
     visit_odds: float  # log-odds of a visit at satisfaction 1
     visit_slope: float
+    power: float  # of boredom
+    own_rate: Floats  # (U,) factors on `leave_rate`; (0,): all are 1
 
 
-def new_visits(settings: Sessions | None, users: int) -> Visits:
+def new_visits(settings: Sessions | None, users: int, temper: Temper | None) -> Visits:
     """Nobody has come yet, and everybody is as satisfied as without ads."""
     if settings is None:
-        none, empty = np.zeros(0), np.zeros(0, np.int64)
-        return Visits(np.zeros(0, np.bool_), none, none, none, empty, none, np.zeros((2, 0), np.int64), *(0.0,) * 7)
+        none, empty, pages = np.zeros(0), np.zeros(0, np.int64), np.zeros((2, 0), np.int64)
+        return Visits(np.zeros(0, np.bool_), none, none, none, empty, none, pages, *(0.0,) * 8, own_rate=NOBODY)
     return Visits(
         gone=np.zeros(1 << 12, np.bool_),
         boredom=np.zeros(1 << 12),
@@ -80,6 +84,8 @@ def new_visits(settings: Sessions | None, users: int) -> Visits:
         satisfaction_rate=settings.satisfaction_rate,
         visit_odds=math.log(settings.visit_share / (1 - settings.visit_share)),
         visit_slope=settings.visit_slope,
+        power=1.0 if settings.patience is None else settings.patience.power,
+        own_rate=NOBODY if temper is None else temper.rate,
     )
 
 
@@ -111,11 +117,16 @@ def user_is_there(i: Any, j: Any, state: Any) -> Any:
         visits.counts[Visit.SESSIONS] += 1
         visits.counts[Visit.VISITS] += not visits.gone[place]
         visits.sums[VisitSum.SATISFACTION] += satisfied
+        if has_pages(state):
+            count_page(PageSum.SESSIONS, user, not visits.gone[place], state.pages)
     elif not visits.gone[place]:
-        stays = math.exp(-visits.leave_rate * visits.boredom[place])
+        hazard = visits.leave_rate * visits.own_rate[user] if visits.own_rate.size > 0 else visits.leave_rate
+        stays = math.exp(-hazard * strain(visits.boredom[place], visits.power))
         visits.boredom[place] *= visits.boredom_kept
         visits.gone[place] = uniform(state.keys[Stream.LEAVE], number, page) >= stays
         visits.counts[Visit.CUT] += visits.gone[place]
+        if has_pages(state):
+            count_page(PageSum.CUT, user, visits.gone[place], state.pages)
     column = min(page, visits.pages.shape[1] - 1)
     visits.pages[0, column] += 1
     visits.pages[1, column] += not visits.gone[place]
@@ -127,6 +138,10 @@ def user_is_there(i: Any, j: Any, state: Any) -> Any:
     visits.satisfaction[user] += visits.satisfaction_rate * (worth - visits.satisfaction[user])
     visits.counts[Visit.MADE] += 1
     visits.sums[VisitSum.CONTENT] += worth
+    if has_pages(state):
+        state.block.content[j] = worth
+        count_page(PageSum.PAGES, user, 1.0, state.pages)
+        count_page(PageSum.CONTENT, user, worth, state.pages)
     return True
 
 
@@ -137,6 +152,23 @@ def annoy(j: Any, boring: Any, state: Any) -> None:
     visits.boredom[state.block.session[j] & (visits.gone.size - 1)] += boring
     visits.satisfaction[state.block.users[j]] -= visits.satisfaction_rate * visits.annoyance * boring
     visits.counts[Visit.BORING] += boring
+
+
+@spelt_out
+def worn(j: Any, state: Any) -> Any:
+    """How readily the user of column j clicks, for his boredom."""
+    if state.pages.worn == 0.0:
+        return 1.0
+    boredom = state.visits.boredom[state.block.session[j] & (state.visits.gone.size - 1)]
+    return (1.0 + boredom) ** -state.pages.worn
+
+
+@spelt_out
+def displace(j: Any, missed: Any, state: Any) -> None:
+    """The user of column j misses so much of what the content of his page would have been worth."""
+    visits, user = state.visits, state.block.users[j]
+    visits.satisfaction[user] -= visits.satisfaction_rate * missed
+    count_page(PageSum.CONTENT, user, -missed, state.pages)
 
 
 def with_room_for_sessions(visits: Visits, oldest: int, newest: int) -> Visits:

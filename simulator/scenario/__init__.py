@@ -3,8 +3,9 @@
 from .creatives import Creative, DrawnCreatives
 from .delivery import Auction, Autoscaling, Funnel, Index, Outage, Quotas, Serving, Stage, Surface, TierQuotas
 from .demand import Ad, Advertiser, Billing, Campaign, DrawnDemand, Flight, ListedDemand, Objective, Weather
+from .pages import Pages
 from .part import Part
-from .people import Fatigue, Sessions, Traffic, Users
+from .people import Fatigue, Patience, Sessions, Traffic, Users
 from .presets import DAY
 from .response import DelayPart, DrawnLeads, Interests, Lead, Normal, Organic, Response, Uniform
 from .search import Intent, MatchTypes, Search
@@ -37,7 +38,9 @@ __all__ = [
     "Objective",
     "Organic",
     "Outage",
+    "Pages",
     "Part",
+    "Patience",
     "Quotas",
     "Response",
     "Scenario",

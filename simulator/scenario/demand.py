@@ -187,3 +187,6 @@ class Weather(Part):
     tick_correlation: Share = 0.9
     drift_sigma: NonNegative = Field(0.0, description="log drift from morning to night")
     tiers: TierWorth | None = Field(None, description="what requests of each traffic tier are worth; None: all the same")
+    request_sigma: Annotated[float, Field(gt=0, le=2)] | None = Field(
+        None, description="log standard deviation of what a request is worth, as the platform knows when it comes; None: 0"
+    )

@@ -12,6 +12,8 @@ from pydantic import Field, model_validator
 from .delivery import Seconds
 from .part import Count, NonNegative, Part, Range, Share
 
+POINTS = 41  # at which survival is averaged over users
+
 
 class Traffic(Part):
     """Arrivals of ad requests: a non-homogeneous Poisson process under a day's weather."""
@@ -70,6 +72,27 @@ class Fatigue(Part):
     half_life_s: Seconds = Field(7 * 86_400.0, description="after which an exposure counts for half")
 
 
+class Patience(Part):
+    """How users differ in bearing ads, and what boredom does beside; neutral at its defaults."""
+
+    power: Annotated[float, Field(ge=1, le=4)] = Field(1.0, description="of boredom, in the hazard of leaving; above 1: convex")
+    sigma: Annotated[float, Field(ge=0, le=4)] = Field(
+        0.0, description="log standard deviation of a user's own leave_rate, of which leave_rate is the mean"
+    )
+    hint: Annotated[float, Field(ge=-1, le=1)] = Field(
+        0.0, description="correlation of what the platform knows of a user beforehand with the log of that rate"
+    )
+    worn: NonNegative = Field(0.0, description="a user of boredom b clicks (1 + b)^-worn times as often")
+
+    def factors(self) -> list[tuple[float, float]]:
+        """What a user's own leave_rate may be over the mean one, and how likely: Gauss and Hermite's points of a log-normal."""
+        if self.sigma == 0:
+            return [(1.0, 1.0)]
+        points, weights = np.polynomial.hermite_e.hermegauss(POINTS)
+        total = float(weights.sum())
+        return [(math.exp(self.sigma * z - self.sigma**2 / 2), w / total) for z, w in zip(points, weights, strict=True)]
+
+
 class Sessions(Part):
     """Requests come in sessions: as many as a user would make without ads, of which ads that bore cut some off.
 
@@ -95,18 +118,28 @@ class Sessions(Part):
         0.95, description="share of sessions that a user of satisfaction 1 (no ads) comes to"
     )
     visit_slope: NonNegative = Field(4.0, description="log-odds of a visit lost with a unit of satisfaction")
+    patience: Patience | None = Field(None, description="None: all users leave at the same rate, linear in boredom")
 
     def survival(self, ads: float, requests: int) -> list[float]:
         """Probability that request 1, 2, ... of a session is made, if each shows so many ads that nobody clicks.
 
         Boredom before request n + 1 is ads x (1 + kept + ... + kept^(n - 1)), and staying is the product of
-        (1 - 1 / mean_requests) exp(-leave_rate x boredom) over the requests before.
+        (1 - 1 / mean_requests) exp(-leave_rate x boredom^power) over the requests before, a mean over users who differ.
         """
+        if self.patience is None:
+            return self._survival(self.leave_rate, 1.0, ads, requests)
+        courses = [
+            [share * alive for alive in self._survival(self.leave_rate * factor, self.patience.power, ads, requests)]
+            for factor, share in self.patience.factors()
+        ]
+        return [math.fsum(alive) for alive in zip(*courses, strict=True)]
+
+    def _survival(self, leave_rate: float, power: float, ads: float, requests: int) -> list[float]:
         out, boredom, alive = [], 0.0, 1.0
         for _ in range(requests):
             out.append(alive)
             boredom = boredom * self.boredom_kept + ads
-            alive *= (1 - 1 / self.mean_requests) * math.exp(-self.leave_rate * boredom)
+            alive *= (1 - 1 / self.mean_requests) * math.exp(-leave_rate * boredom**power)
         return out
 
     def expected_share(self, ads: float) -> float:

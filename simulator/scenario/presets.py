@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from .delivery import Auction, Funnel, Quotas, Serving, Stage, Surface
 from .demand import Advertiser, Campaign, DrawnDemand, ListedDemand, Weather
-from .people import Fatigue, Sessions, Traffic, Users
+from .pages import Pages
+from .people import Fatigue, Patience, Sessions, Traffic, Users
 from .response import DelayPart, DrawnLeads, Interests, Response, Uniform
 from .search import Search
 from .tree import PRESETS, Scenario
@@ -77,6 +78,32 @@ def auction_small() -> Scenario:
         "weather.day_sigma": 1.0, "auction.slots": 1, "rates.affinity": 2.0,
     }  # fmt: skip
     return bidding_small().override({"name": "auction-small", **ROUGH, **thin})
+
+
+def allocation_small() -> Scenario:
+    """Pages of five places, of which somebody chooses those that carry ads, for users who tire of ads, leave and stay away.
+
+    A thousand users come about once a day for two weeks. How soon ads make one leave differs widely between them, and a hint is
+    all that is known of it; the hazard is convex in boredom. What a page without ads brings is half of what its best ad would,
+    once seen. There are no budgets, so that users are independent of each other.
+    """
+    return Scenario(
+        name="allocation-small",
+        days=14,
+        traffic=Traffic(requests_per_day=12_000, curve=DAY),
+        users=Users(count=1_000, segments=6, dimensions=16, spread=1.0, activity_tail=100.0),
+        rates=Interests(click_rate=0.01, affinity=0.8, belief_noise=0.1),
+        demand=DrawnDemand(campaigns=24, verticals=6, conversion_rate=0.05, budget_share=None, billing="cpc"),
+        weather=Weather(request_sigma=0.6),
+        auction=Auction(pricing="gsp", slots=5, exposure=(0.9, 0.81, 0.729, 0.6561, 0.59049), reserve=1e-4),
+        response=Response(delay=MINUTES_AND_DAYS, window_days=30.0),
+        sessions=Sessions(
+            mean_requests=12.0, leave_rate=0.02, boredom_kept=0.7, patience=Patience(power=2.0, sigma=2.0, hint=0.3),
+        ),
+        pages=Pages(
+            organic_value=0.108, relevance=0.85, most_ads=3, apart=1, gap_clicks=(0.5, 0.7), end_share=0.1, carries=(1,),
+        ),
+    )  # fmt: skip
 
 
 def tiny() -> Scenario:
@@ -338,6 +365,7 @@ PRESETS.update(
         "bidding-tcpa": bidding_tcpa,
         "pacing-small": pacing_small,
         "auction-small": auction_small,
+        "allocation-small": allocation_small,
         "tiny": tiny,
         "uniform": uniform,
         "queue": queue,

@@ -23,6 +23,7 @@ from ..core.yaml_text import read_settings, read_yaml, write_yaml
 from .creatives import DrawnCreatives
 from .delivery import Auction, Funnel, Serving, Surface
 from .demand import MOST_CAMPAIGNS, Demand, DrawnDemand, Weather
+from .pages import Pages
 from .part import Count, Part, sentence
 from .people import Fatigue, Sessions, Traffic, Users
 from .response import Interests, Rates, Response
@@ -52,6 +53,7 @@ class Scenario(Part):
     sessions: Sessions | None = Field(None, description="None: requests come one by one, and nobody stays away")
     fatigue: Fatigue | None = Field(None, description="None: an ad is clicked as often the tenth time as the first")
     creatives: DrawnCreatives | None = Field(None, description="None: an ad is its one creative")
+    pages: Pages | None = Field(None, description="None: a request shows ads alone, in all slots")
 
     search: Search | None = Field(None, description="None: nobody asks for anything")
     surfaces: Annotated[tuple[Surface, ...], Field(min_length=1, max_length=16)] | None = Field(
@@ -81,6 +83,9 @@ class Scenario(Part):
                 raise ValueError(f"weather.tiers needs rates of kind interests, not {self.rates.kind}")
             if len(worth.level) != (tiers := max(known) + 1):
                 raise ValueError(f"weather.tiers.level must be of {tiers} tiers, as users.tiers are, not {len(worth.level)}")
+        if self.weather.request_sigma is not None and self.rates.kind != "interests":
+            raise ValueError(f"weather.request_sigma needs rates of kind interests, not {self.rates.kind}")
+        self._check_pages()
         if self.creatives is not None and self.rates.kind != "interests":
             raise ValueError(f"creatives need rates of kind interests, not {self.rates.kind}")
         if self.creatives is None and self.demand.kind == "listed":
@@ -92,6 +97,16 @@ class Scenario(Part):
         if self.rates.kind == "uniform" and self.rates.belief_noise and self.auction.squashing != 1:
             raise ValueError("auction.squashing other than 1 needs believed rates above zero, so no rates.belief_noise here")
         return self
+
+    def _check_pages(self) -> None:
+        if self.pages is None:
+            return
+        if self.sessions is None:
+            raise ValueError("pages need the part sessions: who looks at them, and what that does to him")
+        if self.surfaces is not None:
+            raise ValueError("pages have their places from auction.slots, so that there are no surfaces beside them")
+        if (problem := self.pages.problem(self.auction.slots)) is not None:
+            raise ValueError(problem)
 
     def _check_surfaces(self) -> None:
         surfaces = self.surfaces or ()
@@ -120,10 +135,41 @@ class Scenario(Part):
         return self.search is not None or self.surfaces is not None
 
     @property
+    def ad_exposure(self) -> tuple[float, ...]:
+        """Probability that an ad is seen, best first, where there are no surfaces: that of its slot, or of its place."""
+        if self.pages is None:
+            return self.auction.marginal
+        return self.page_exposure[self.pages.usual(self.auction.slots)]
+
+    @property
+    def page_exposure(self) -> tuple[tuple[float, ...], ...]:
+        """The same for each pattern of pages."""
+        assert self.pages is not None
+        return tuple(
+            tuple(reach for place, reach in enumerate(self.place_exposure(carries)) if place in carries)
+            for carries in self.pages.patterns(self.auction.slots)
+        )
+
+    def place_exposure(self, carries: tuple[int, ...]) -> list[float]:
+        """Probability that a place of a page is seen, if these carry ads that nobody clicks."""
+        assert self.pages is not None
+        out, reach = [], 1.0
+        for place, seen in enumerate(self.auction.seen):
+            reach *= seen
+            out.append(reach)
+            reach *= 1 - self.pages.end_share * (place in carries)
+        return out
+
+    @property
+    def ad_places(self) -> int:
+        """Ads that a request shows at most."""
+        return self.auction.slots if self.pages is None else min(self.pages.most_ads, self.auction.slots)
+
+    @property
     def ads_per_request(self) -> float:
         """Ads that a user sees in a request if all slots are sold, on average over the surfaces."""
         if self.surfaces is None:
-            return sum(self.auction.marginal)
+            return sum(self.ad_exposure)
         return sum(s.share * sum(s.exposure) for s in self.surfaces) / sum(s.share for s in self.surfaces)
 
     @property

@@ -2,12 +2,15 @@
 
 from typing import Any
 
+from .allocation.seat import AllocationSeat
 from .auction.seat import AuctionSeat
 from .bidding.seat import BidSeat
 from .compute.seat import ComputeSeat
 from .pacing.seat import PacingSeat
 from .seat import Seat
 
-SEATS: dict[str, type[Seat[Any, Any, Any]]] = {seat.name: seat for seat in (AuctionSeat, ComputeSeat, PacingSeat, BidSeat)}
+SEATS: dict[str, type[Seat[Any, Any, Any]]] = {
+    seat.name: seat for seat in (AuctionSeat, ComputeSeat, AllocationSeat, PacingSeat, BidSeat)
+}
 
 __all__ = ["SEATS"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Generator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import simpy
@@ -13,7 +14,7 @@ from ..core.clock import Clock
 from ..core.errors import PolicyError, suggest
 from ..engine.exchange import Exchange
 from . import SEATS
-from .seat import Holding, Moment, Open, Policies, Policy, Seat
+from .seat import Holding, Moment, Open, Policies, Policy, RequestSeat, Seat
 
 _numbers = itertools.count(1)  # of the rosters of all worlds
 
@@ -27,17 +28,18 @@ class Asked(NamedTuple):
 
 
 class OpenRound:
-    """What an open seat is asked at a moment; it waits for an answer for each holding that is open, in their order."""
+    """What an open seat is asked at a moment; it waits for an answer for each holding that is open, in their order.
 
-    def __init__(self, roster: Roster, moment: Moment, views: list[Any], over: simpy.Event) -> None:
-        self.roster, self.moment, self._over = roster, moment, over
-        self.asked: list[Asked | None] = [  # None: decided for elsewhere
-            None if holding.is_elsewhere else Asked(roster.seat.name, units, view)
-            for holding, units, view in zip(roster.open_holdings, roster.open_units, views, strict=True)
-        ]
+    `check` says what a decision of a holding is in canonical form; `asked` is None where that is decided for elsewhere.
+    """
+
+    def __init__(
+        self, roster: Roster, moment: Moment, asked: list[Asked | None], check: list[Callable[[Any], Any]], over: simpy.Event
+    ) -> None:
+        self.roster, self.moment, self.asked, self.check, self._over = roster, moment, asked, check, over
         self.told: int | None = None  # the place that whoever runs the world was told of, and has not answered for
-        self._answers: list[Any] = [None] * len(views)
-        self._missing = list(range(len(views)))
+        self._answers: list[Any] = [None] * len(asked)
+        self._missing = list(range(len(asked)))
 
     @property
     def next_open(self) -> int | None:
@@ -75,14 +77,18 @@ class Roster:
         self.open_holdings = [holding for holding in self.holdings if holding.is_open]
         self.open_units = [tuple(seat.units[k] for k in holding.held) for holding in self.open_holdings]
         # Those left open are asked last, so that everybody else has decided when the world stops.
-        self._seated = [n for n, holding in enumerate(self.holdings) if not holding.is_open]
+        self._seated = [n for n, h in enumerate(self.holdings) if not (h.is_open or h.by_request)]
         self._left_open = [n for n, holding in enumerate(self.holdings) if holding.is_open]
+        self.open_by_request = [holding for holding in self.holdings if holding.by_request]
 
     def round(self, moment: Moment, leave_open: LeaveOpen) -> Generator[simpy.Event, Any, bool]:
         """One round of decisions: all see, then all decide, then all decisions are applied. Returns whether one is new.
 
         It waits for an event only where a unit is left open.
         """
+        if not self.has_begun and isinstance(self.seat, RequestSeat):
+            for holding in self.open_by_request:
+                self.seat.leave_open(holding)
         views = self.seat.views(self.holdings, moment)
         decisions: list[Any] = [None] * len(views)
         for number in self._seated:
@@ -101,6 +107,21 @@ class Roster:
                 changed = True
         self.seat.close(changed)
         return changed
+
+    def opened(self, moment: Moment, views: list[Any], over: simpy.Event) -> OpenRound:
+        """What those who left units open are asked in a round; `over` takes place when all have answered."""
+        found = zip(self.open_holdings, self.open_units, views, strict=True)
+        asked = [None if h.is_elsewhere else Asked(self.seat.name, units, view) for h, units, view in found]
+        return OpenRound(self, moment, asked, [partial(self.seat.check, h) for h in self.open_holdings], over)
+
+    def opened_by_request(self, moment: Moment, over: simpy.Event) -> OpenRound | None:
+        """What is asked about the request at which the market has stopped; None: it is not one of this seat."""
+        if not self.open_by_request or not isinstance(self.seat, RequestSeat):
+            return None
+        unit = self.seat.asked_unit()
+        holding = next(holding for holding in self.open_by_request if unit in holding.held)
+        asked: list[Asked | None] = [Asked(self.seat.name, (self.seat.units[unit],), self.seat.show())]
+        return OpenRound(self, moment, asked, [partial(self.seat.check_answer, holding)], over)
 
     def _greet(self, holding: Holding, number: int, view: Any) -> None:
         """Starts a policy in the first round; later makes sure that it has not begun to play elsewhere."""
@@ -133,6 +154,8 @@ def _grouped(seat: Seat[Any, Any, Any], given: Policies | None) -> list[tuple[Po
             raise PolicyError(f"{seat.unit} {seat.units[k]!r} is held twice")
         if id(policy) not in groups and not _may_sit(policy, seat):
             raise PolicyError(f"{seat.unit} {unit!r} needs a {seat.policy.__name__}, not {type(policy).__name__}")
+        if isinstance(policy, Open) and policy.each == "request" and not isinstance(seat, RequestSeat):
+            raise PolicyError(f"the {seat.name} seat is not asked request by request, so that it cannot be left open for each")
         taken.add(k)
         groups.setdefault(id(policy), (policy, []))[1].append(k)
     return list(groups.values())

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 from zlib import crc32
 
 import numpy as np
@@ -62,7 +62,15 @@ class Policy(Generic[V, D]):
 
 
 class Open(Policy[Any, Any]):
-    """Leaves units open, in whatever seat: the world stops where they must be decided for. See `World.until_asked`."""
+    """Leaves units open, in whatever seat: the world stops where they must be decided for. See `World.until_asked`.
+
+    `each="request"`: at each request that concerns them, in a seat where that can be; "call": whenever the seat is asked.
+    """
+
+    def __init__(self, each: Literal["call", "request"] = "call") -> None:
+        if each not in ("call", "request"):
+            raise PolicyError(f'a seat is left open for each "call" or for each "request", not for each {each!r}')
+        self.each = each
 
 
 class Elsewhere(Open):
@@ -72,6 +80,7 @@ class Elsewhere(Open):
     """
 
     def __init__(self, policy: Policy[Any, Any]) -> None:
+        super().__init__()
         self.policy = policy
 
 
@@ -81,7 +90,8 @@ class Holding:
     def __init__(self, policy: Policy[Any, Any], held: list[int]) -> None:
         self.policy, self.held = policy, np.array(held)
         self.name = type(policy.policy if isinstance(policy, Elsewhere) else policy).__name__
-        self.is_open, self.is_elsewhere = isinstance(policy, Open), isinstance(policy, Elsewhere)
+        self.by_request = isinstance(policy, Open) and policy.each == "request"  # left open for each
+        self.is_open, self.is_elsewhere = isinstance(policy, Open) and not self.by_request, isinstance(policy, Elsewhere)
         # Whether whoever runs the world decides, or several worlds together.
         self.waits_for_learner = isinstance(policy.policy if isinstance(policy, Elsewhere) else policy, Open)
 
@@ -160,6 +170,30 @@ class Seat(ABC, Generic[V, D, H]):
         """Called when all holders have been asked, whether one has decided anew or not: what decisions need together."""
 
 
+class RequestSeat(Seat[V, D, H]):
+    """A seat that may be left open for each request, at which the market then stops."""
+
+    @abstractmethod
+    def leave_open(self, holding: H) -> None:
+        """From now on, whoever runs the world decides on each request of the units of this holding."""
+
+    @abstractmethod
+    def asked_unit(self) -> int:
+        """The unit of the request at which the market has stopped."""
+
+    @abstractmethod
+    def show(self) -> Any:
+        """What is seen of that request, in arrays of its own."""
+
+    @abstractmethod
+    def check_answer(self, holding: H, decision: Any) -> Any:
+        """A decision on one request in canonical form. Raises `PolicyError` if it is not allowed."""
+
+    @abstractmethod
+    def answer(self, checked: Any) -> None:
+        """Puts a checked decision on that request into the exchange."""
+
+
 Policies = Policy[Any, Any] | Mapping[int | str, Policy[Any, Any]]
 
 
@@ -175,4 +209,6 @@ def elsewhere(given: Policies) -> Policies:
 
 
 def _left(policy: Policy[Any, Any]) -> Policy[Any, Any]:
-    return Elsewhere(policy) if type(policy) is Open or vars(type(policy)).get("by_unit") else policy
+    return (
+        Elsewhere(policy) if (type(policy) is Open and policy.each == "call") or vars(type(policy)).get("by_unit") else policy
+    )

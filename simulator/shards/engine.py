@@ -80,7 +80,7 @@ class ShardedTraffic:
         self._turn = 0
         self._surges: list[float] = []  # since the last stretch
         exchange.on_surge.append(lambda now, factor: self._surges.append(factor))
-        env.own(between_events(env, self._stretch))
+        env.own(between_events(env, self._stretch, exchange.ask))
 
     def placed_anew(self) -> None:
         """Shards are told of a surge before they go on."""

@@ -1,0 +1,1 @@
+"""The allocation seat: which places of a page carry ads."""
