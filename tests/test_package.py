@@ -20,7 +20,7 @@ FLOORS = {
         "replay", "controls", "world",
     ),
     "agents": (
-        "splits", "parameters", "objectives", "provenance", "bidding", "auction", "pacing", "compute", "hindsight", "learning",
+        "splits", "parameters", "objectives", "provenance", "bidding", "auction", "pacing", "compute", "creative", "hindsight", "learning",
         "catalogue", "crowds",
     ),
     "envs": (

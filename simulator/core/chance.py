@@ -65,6 +65,7 @@ class Stream(IntEnum):
     ALLOCATION = 41  # which places of a page carry ads, where a policy leaves that to chance
     PAGE_END = 42  # does an ad end its page
     BUCKET = 43  # in which bucket of an experiment a user is
+    AUDITION = 44  # what rules that choose creatives may use as dice
 
 
 def stream_keys(seed: int) -> NDArray[np.uint64]:

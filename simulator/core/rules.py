@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
@@ -141,8 +142,8 @@ class PythonRowRule:
                 return NO_CHOICE
             try:
                 chosen = function(view)
-                if isinstance(chosen, int):
-                    return chosen if chosen >= 0 else NO_CHOICE
+                if isinstance(chosen, int | np.integer):
+                    return int(chosen) if chosen >= 0 else NO_CHOICE
                 answer[:] = chosen
                 return -1
             except BaseException as error:  # whatever it is, it is raised again outside

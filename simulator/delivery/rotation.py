@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.arrays import Floats, Floats32, Integers
 from ..core.books import Books
 from ..core.chance import Stream, uniform
-from ..core.compiled import inlined
+from ..core.compiled import inlined, spelt_out
 from ..core.errors import MarketError
 from ..population.campaigns import Campaigns
 from ..population.creatives import Portfolio, ads_of, names_of
@@ -48,6 +48,7 @@ class Rotation(NamedTuple):
     share: Floats  # (C,) cumulative over the creatives of an ad, up to 1
     appeal: NDArray[np.float32]  # (C,) true log-odds
     interaction: NDArray[np.float32]  # (C, S)
+    born: Integers  # (C,) since when it is there, microseconds; (0,) where all are from the start
     segment: Integers  # (U,)
     counts: Integers  # (len(CreativeCount), C)
     sums: Floats  # (len(CreativeSum), C)
@@ -60,36 +61,87 @@ def new_rotation(portfolio: Portfolio | None, people: People) -> Rotation:
         counts, sums = np.zeros((len(CreativeCount), 0), np.int64), np.zeros((len(CreativeSum), 0))
         for array in (none, nothing):  # as a portfolio's are: kernels are compiled for one of both
             array.setflags(write=False)
-        return Rotation(none, np.zeros(0), nothing, nothing.reshape(0, 0), none, counts, sums)
+        return Rotation(none, np.zeros(0), nothing, nothing.reshape(0, 0), none, none, counts, sums)
     total, count = len(portfolio.ad), np.diff(portfolio.first)
     return Rotation(
         first=portfolio.first,
         share=(np.arange(total) - portfolio.first[portfolio.ad] + 1) / count[portfolio.ad],
         appeal=portfolio.appeal,
         interaction=portfolio.interaction,
+        born=portfolio.born if portfolio.born.any() else portfolio.born[:0],
         segment=people.segment,
         counts=np.zeros((len(CreativeCount), total), np.int64),
         sums=np.zeros((len(CreativeSum), total)),
     )
 
 
+@spelt_out
+def is_there(c: Any, now: Any, rotation: Any) -> Any:
+    """Whether creative c has come by now."""
+    return rotation.born.size == 0 or rotation.born[c] <= now
+
+
+@spelt_out
+def given_share(c: Any, a: Any, rotation: Any) -> Any:
+    """The share that creative c of ad a has been given."""
+    return rotation.share[c] - (rotation.share[c - 1] if c > rotation.first[a] else 0.0)
+
+
 @inlined
-def creative_of(i: Any, a: Any, keys: Any, rotation: Any) -> Any:
-    """The creative of ad a that request i shows: a draw against its shares. -1 where an ad is its one creative."""
+def creative_of(i: Any, a: Any, now: Any, keys: Any, rotation: Any) -> Any:
+    """The creative of ad a that request i shows: a draw against its shares. -1 where an ad is its one creative.
+
+    Those that have not come yet leave their shares to the others; where nobody has any, these are shown evenly.
+    """
     if rotation.first.size == 0:
         return np.int64(-1)
     u, c = uniform(keys[Stream.CREATIVE], i, a), rotation.first[a]
-    while u >= rotation.share[c]:  # the last one to be shown has 1
-        c += 1
-    return c
+    if rotation.born.size == 0:
+        while u >= rotation.share[c]:  # the last one to be shown has 1
+            c += 1
+        return c
+    u *= share_there(a, now, rotation)
+    even, last = u == 0.0, c
+    if even:
+        u = uniform(keys[Stream.CREATIVE], i, a) * number_there(a, now, rotation)
+    for c in range(rotation.first[a], rotation.first[a + 1]):
+        share = 1.0 if even else given_share(c, a, rotation)
+        if is_there(c, now, rotation) and share > 0.0:
+            last = c
+            if u < share:
+                break
+            u -= share
+    return last
 
 
 @inlined
-def share_of(c: Any, a: Any, rotation: Any) -> Any:
+def share_there(a: Any, now: Any, rotation: Any) -> Any:
+    """The shares of ad a's creatives that have come by now, added up."""
+    total = 0.0
+    for c in range(rotation.first[a], rotation.first[a + 1]):
+        if is_there(c, now, rotation):
+            total += given_share(c, a, rotation)
+    return total
+
+
+@inlined
+def number_there(a: Any, now: Any, rotation: Any) -> Any:
+    """How many of ad a's creatives have come by now."""
+    count = 0
+    for c in range(rotation.first[a], rotation.first[a + 1]):
+        count += is_there(c, now, rotation)
+    return count
+
+
+@inlined
+def share_of(c: Any, a: Any, now: Any, rotation: Any) -> Any:
     """How likely ad a is to show its creative c, which is 1 for its one creative."""
     if c < 0:
         return 1.0
-    return rotation.share[c] - (rotation.share[c - 1] if c > rotation.first[a] else 0.0)
+    if rotation.born.size == 0:
+        return given_share(c, a, rotation)
+    total = share_there(a, now, rotation)
+    return given_share(c, a, rotation) / total if total > 0.0 else 1.0 / number_there(a, now, rotation)
 
 
 @inlined

@@ -15,13 +15,11 @@ from ..core.rules import call_row_rule, pointer_to
 from ..delivery.auction import campaign_of
 from ..delivery.winnow import campaign_in_row
 from ..requests.sessions import strain
+from .answers import BY_CHANCE, LEFT_OPEN, NOBODY_ASKED, draw_by
 from .selling import price_of
 from .state import Control
 
-NOBODY_ASKED, LEFT_OPEN = 0, -1  # in Asking.address
-BY_CHANCE, NOT_ALLOWED = -1, -2  # what a rule returns that has filled in probabilities, and what is no answer
 LEAST_PAY = 1e-9  # currency, where logarithms are taken
-ROUNDING = 1e-6  # by which the sum of probabilities may miss 1, as those of a float32 softmax do
 
 
 class Column(IntEnum):
@@ -149,26 +147,6 @@ def remember_page(j: Any, now: Any, ads: Any, state: Any) -> None:
 
 
 @inlined
-def by_chance(i: Any, chance: Any, state: Any) -> Any:
-    """The pattern that is drawn for request i with these probabilities, (P,); NOT_ALLOWED if they are none."""
-    total = 0.0
-    for pattern in range(chance.size):
-        if not chance[pattern] >= 0.0:
-            return NOT_ALLOWED
-        total += chance[pattern]
-    if not abs(total - 1.0) <= ROUNDING:
-        return NOT_ALLOWED
-    u, chosen = uniform(state.keys[Stream.ALLOCATION], i, 0) * total, np.int64(0)
-    for pattern in range(chance.size):
-        if chance[pattern] > 0.0:
-            chosen = np.int64(pattern)
-            if u < chance[pattern]:
-                break
-            u -= chance[pattern]
-    return chosen
-
-
-@inlined
 def choose_pattern(i: Any, j: Any, now: Any, answered: Any, state: Any) -> Any:
     """The pattern of the page of request i, in column j; LEFT_OPEN if whoever runs the world must say it and has not."""
     asking, pages = state.asking, state.pages
@@ -177,9 +155,9 @@ def choose_pattern(i: Any, j: Any, now: Any, answered: Any, state: Any) -> Any:
     bucket = asking.bucket[state.block.users[j]]
     address = asking.address[bucket]
     if address == NOBODY_ASKED:
-        chosen = by_chance(i, asking.chance[bucket], state)
+        chosen = draw_by(asking.chance[bucket], uniform(state.keys[Stream.ALLOCATION], i, 0))
     elif answered:
-        chosen = by_chance(i, asking.answer, state)
+        chosen = draw_by(asking.answer, uniform(state.keys[Stream.ALLOCATION], i, 0))
     else:
         meet(j, now, state)
         show(j, now, state)
@@ -190,7 +168,7 @@ def choose_pattern(i: Any, j: Any, now: Any, answered: Any, state: Any) -> Any:
         view, answer, sizes = pointer_to(asking.shown, 0), pointer_to(asking.answer, 0), (asking.shown.size, asking.answer.size)
         chosen = call_row_rule(address, view, sizes[0], answer, sizes[1], memory[0], memory[1], own, memory[3])
         if chosen == BY_CHANCE:
-            chosen = by_chance(i, asking.answer, state)
+            chosen = draw_by(asking.answer, uniform(state.keys[Stream.ALLOCATION], i, 0))
     if not 0 <= chosen < pages.depth.size:
         state.control[Control.FAULT] = -1 - bucket
         return np.int64(pages.usual)

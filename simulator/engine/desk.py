@@ -1,26 +1,44 @@
-"""Where pages are decided on: buckets of users, and what each of them is given."""
+"""Where is decided request by request: who is asked, and what each of them is given."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..core.arrays import Floats, Integers
 from ..core.chance import Stream, generator
 from ..core.errors import PolicyError
 from ..core.rules import PythonRowRule, RowRule
 from ..market.market import Market
+from ..population.creatives import ad_names
 from ..requests.sessions import NOBODY
 from ..scenario.tree import Scenario
-from .asking import LEFT_OPEN, NOBODY_ASKED, Column, Known
+from .answers import LEFT_OPEN, NOBODY_ASKED
+from .asking import Column, Known
 from .blocks import Blocks
-from .state import Asking, Control
+from .casting import WIDTH, Kept
+from .casting import Column as Shown
+from .state import Asking, Casting, Control, State
 
 BUCKETS = 100
+CASTING, TICK_US = int(Control.CASTING), int(Control.TICK_US)
 PENDING, PENDING_US, ANSWERED, NEXT, BASE = (
     int(place) for place in (Control.PENDING, Control.PENDING_US, Control.ANSWERED, Control.NEXT, Control.BASE)
 )
+
+
+def asked_column(state: State) -> int:
+    """The column of the request that whoever runs the world is asked about."""
+    control = state.control
+    return int(control[PENDING]) - 1 if control[PENDING] else int(control[NEXT] - control[BASE])
+
+
+def asked_us(state: State) -> int:
+    """When it is auctioned."""
+    return int(state.control[PENDING_US]) if state.control[PENDING] else int(state.block.times[asked_column(state)])
 
 
 def bucket_of(scenario: Scenario, users: int) -> Integers:
@@ -28,11 +46,61 @@ def bucket_of(scenario: Scenario, users: int) -> Integers:
     return generator(scenario.market_seed, Stream.BUCKET).integers(BUCKETS, size=users)
 
 
-class PageDesk:
+class Desk(ABC):
+    """Has rules, functions or whoever runs the world decide on requests, each unit by itself."""
+
+    def __init__(self, blocks: Blocks) -> None:
+        self._blocks = blocks
+        self._rules: dict[int, tuple[Any, ...]] = {}  # what must live as long as its address is used, by unit
+
+    @property
+    @abstractmethod
+    def _asked(self) -> Asking | Casting:
+        """What the kernel knows of who decides."""
+
+    @abstractmethod
+    def _refusal(self, unit: int) -> str:
+        """What is said where the rule of a unit answers what is not allowed."""
+
+    def by_rule(self, units: Integers, rule: RowRule | PythonRowRule, memory: Floats, own: Floats) -> None:
+        """These units are decided for by a rule, whose own are `memory` (m,) and a row of `own` (n, w) for each user or ad."""
+        kept = memory.ctypes.data, memory.size, own.ctypes.data, own.shape[1]
+        self._asked.memory[units] = kept
+        self._ask(units, rule.address, (rule, memory, own))
+
+    def by_function(self, units: Integers, function: Any) -> None:
+        """These units are decided for by a Python function of what is shown."""
+        nothing = np.zeros(0)
+        self.by_rule(units, PythonRowRule(function, self._asked.shown, self._asked.answer), nothing, np.zeros((0, 0)))
+
+    def leave_open(self, units: Integers) -> None:
+        """Whoever runs the world decides for these units."""
+        self._ask(units, LEFT_OPEN, ())
+
+    def _ask(self, units: Integers, address: int, kept: tuple[Any, ...]) -> None:
+        self._asked.address[units] = address
+        for unit in units:
+            self._rules[int(unit)] = kept
+
+    @property
+    def shown(self) -> Floats:
+        """What is shown of the request that is asked about, in an array of its own."""
+        return self._asked.shown.copy()
+
+    def blame(self, unit: int) -> None:
+        """Raises what a rule of Python has raised, or else `PolicyError`: it has answered what is not allowed."""
+        rule = self._rules[unit][0] if self._rules.get(unit) else None
+        if isinstance(rule, PythonRowRule) and rule.error is not None:
+            raise rule.error
+        raise PolicyError(self._refusal(unit))
+
+
+class PageDesk(Desk):
     """Decides on the pages of a market in motion, by bucket of users; without one they are what the scenario says."""
 
     def __init__(self, scenario: Scenario, market: Market, blocks: Blocks) -> None:
-        self._blocks, state, users = blocks, blocks.state, market.users.segment.size
+        super().__init__(blocks)
+        state, users = blocks.state, market.users.segment.size
         patterns = state.pages.depth.size
         chance = np.zeros((BUCKETS, patterns))
         chance[:, state.pages.usual] = 1.0
@@ -49,59 +117,30 @@ class PageDesk:
             day_us=scenario.day_us,
         )
         blocks.addressed.replace(asking=asking)
-        self._rules: dict[int, tuple[Any, ...]] = {}  # what must live as long as its address is used, by bucket
 
     @property
     def asking(self) -> Asking:
         """What the kernel knows of who decides."""
         return self._blocks.state.asking
 
+    _asked = asking
+
     def by_chance(self, buckets: Integers, chance: Floats) -> None:
         """Pages of these buckets have patterns with these probabilities, (buckets, P)."""
         self.asking.chance[buckets] = chance
         self._ask(buckets, NOBODY_ASKED, ())
 
-    def by_rule(self, buckets: Integers, rule: RowRule | PythonRowRule, memory: Floats, own: Floats) -> None:
-        """Pages of these buckets are what a rule says: `memory` (m,) is its own, as is a row of `own` (users, w) for each."""
-        kept = memory.ctypes.data, memory.size, own.ctypes.data, own.shape[1] if own.ndim == 2 else 0
-        self.asking.memory[buckets] = kept
-        self._ask(buckets, rule.address, (rule, memory, own))
-
-    def by_function(self, buckets: Integers, function: Any) -> None:
-        """Pages of these buckets are what a Python function of `asking.shown` says."""
-        nothing = np.zeros(0)
-        self.by_rule(buckets, PythonRowRule(function, self.asking.shown, self.asking.answer), nothing, nothing)
-
-    def leave_open(self, buckets: Integers) -> None:
-        """Whoever runs the world decides on pages of these buckets."""
-        self._ask(buckets, LEFT_OPEN, ())
-
     def _ask(self, buckets: Integers, address: int, kept: tuple[Any, ...]) -> None:
         if address != NOBODY_ASKED and not self.asking.known.size:
             known = np.zeros((self.asking.bucket.size, len(Known)))
             self._blocks.addressed.replace("asking", known=known)
-        self.asking.address[buckets] = address
-        for bucket in buckets:
-            self._rules[int(bucket)] = kept
-
-    # One who is asked from outside
+        super()._ask(buckets, address, kept)
 
     @property
-    def column(self) -> int:
-        """The column of the request that is asked about."""
-        control = self._blocks.state.control
-        return int(control[PENDING]) - 1 if control[PENDING] else int(control[NEXT] - control[BASE])
-
-    @property
-    def asked_us(self) -> int:
-        """When it is allocated."""
-        control = self._blocks.state.control
-        return int(control[PENDING_US]) if control[PENDING] else int(self._blocks.state.block.times[self.column])
-
-    @property
-    def asked_bucket(self) -> int:
-        """The bucket of its user."""
-        return int(self.asking.bucket[self._blocks.state.block.users[self.column]])
+    def asked_bucket(self) -> int | None:
+        """The bucket of the user whose page is asked about; None if it is not a page."""
+        state = self._blocks.state
+        return None if state.control[CASTING] else int(self.asking.bucket[state.block.users[asked_column(state)]])
 
     def answer(self, chance: Floats) -> None:
         """Allocates it by these probabilities of patterns, (P,)."""
@@ -110,12 +149,78 @@ class PageDesk:
         if not control[PENDING]:
             control[ANSWERED] = control[NEXT] + 1
 
-    def blame(self, bucket: int) -> None:
-        """Raises what a rule of Python has raised, or else `PolicyError`: it has answered what is not allowed."""
-        rule = self._rules[bucket][0] if self._rules.get(bucket) else None
-        if isinstance(rule, PythonRowRule) and rule.error is not None:
-            raise rule.error
+    def _refusal(self, unit: int) -> str:
         patterns = self.asking.answer.size
-        raise PolicyError(
-            f"the rule of bucket {bucket} must choose a pattern from 0 to {patterns - 1}, or give probabilities that sum to 1"
+        return f"the rule of bucket {unit} must choose a pattern from 0 to {patterns - 1}, or give probabilities that sum to 1"
+
+
+class CreativeDesk(Desk):
+    """Casts the creatives of a market in motion, ad by ad; without one they are shown by their shares."""
+
+    def __init__(self, scenario: Scenario, market: Market, blocks: Blocks, content: Floats) -> None:
+        super().__init__(blocks)
+        portfolio = market.creatives
+        assert portfolio is not None
+        ads, creatives, segments = portfolio.first.size - 1, portfolio.ad.size, scenario.users.segments
+        most, ahead = int(np.diff(portfolio.first).max()), blocks.state.terms.reports.shape[0]
+        counts = (creatives, segments)
+        casting = Casting(
+            address=np.full(ads, NOBODY_ASKED),
+            memory=np.zeros((ads, 4), np.int64),
+            shown=np.zeros(Shown.ROWS + most * WIDTH),
+            answer=np.zeros(most),
+            format=portfolio.format.astype(np.int64),
+            content=content.copy(),
+            impressions=np.zeros(counts, np.int64),
+            clicks=np.zeros(counts, np.int64),
+            expected=np.zeros(counts),
+            reported=np.zeros(creatives, np.int64),
+            reports=np.zeros((ahead, creatives), np.int64),
+            closed=np.zeros(1, np.int64),
+            kept=np.zeros(len(Kept), np.int64),
+            kept_content=np.zeros(1),
+            day_us=scenario.day_us,
+        )
+        blocks.addressed.replace(casting=casting)
+        self.first, self._names = portfolio.first, ad_names(market.campaigns)
+
+    @property
+    def casting(self) -> Casting:
+        """What the kernel knows of who casts, and has counted for him."""
+        return self._blocks.state.casting
+
+    _asked = casting
+
+    def by_shares(self, ads: Integers) -> None:
+        """Creatives of these ads are shown by the shares they have."""
+        self._ask(ads, NOBODY_ASKED, ())
+
+    def reported(self, now: int) -> Integers:
+        """Conversions of each creative that have been reported in the ticks that are over, (C,)."""
+        casting, tick = self.casting, now // int(self._blocks.state.control[TICK_US])
+        over = np.arange(int(casting.closed[0]), tick) % len(casting.reports)
+        found: Integers = casting.reported + casting.reports[over].sum(axis=0)
+        return found
+
+    def there(self, ad: int, now: int) -> NDArray[np.bool_]:
+        """Which of an ad's creatives have come by now, (most creatives of an ad,)."""
+        found, born = np.zeros(self.casting.answer.size, np.bool_), self._blocks.state.rotation.born
+        low, high = int(self.first[ad]), int(self.first[ad + 1])
+        found[: high - low] = born[low:high] <= now if born.size else True
+        return found
+
+    @property
+    def asked_ad(self) -> int | None:
+        """The ad whose creative is asked for; None if it is none."""
+        return int(self.casting.kept[Kept.AD]) if self._blocks.state.control[CASTING] else None
+
+    def answer(self, chance: Floats) -> None:
+        """Casts it by these probabilities of the ad's creatives, (most creatives of an ad,)."""
+        self.casting.answer[:] = chance
+
+    def _refusal(self, unit: int) -> str:
+        count = int(self.first[unit + 1] - self.first[unit])
+        return (
+            f"the rule of ad {self._names[unit]!r} must choose one of its {count} creatives that has come by then, or give "
+            "these probabilities that sum to 1, and all others 0"
         )

@@ -20,7 +20,7 @@ from ..requests.traffic import NEVER
 from .blocks import BASE, NEXT, SCORED
 from .exchange import Exchange
 from .serve import column_of, enter, finish, leave, serve, start
-from .state import Control, State
+from .state import CAST_BY, Control, State
 from .walk import ASKING, FAULTY, REACHED, walk
 
 ALL = 1 << 62
@@ -175,8 +175,11 @@ ENGINES: dict[str, type[Compiled] | type[Events]] = {"compiled": Compiled, "even
 
 
 def blame(exchange: Exchange) -> None:
-    """Raises `PolicyError` naming the campaign whose rule bid what is not allowed, or the bucket whose pages are none."""
+    """Raises `PolicyError` naming whose rule has answered what is not allowed: a campaign's, a bucket's or an ad's."""
     k = int(exchange.state.control[FAULT]) - 1
+    if k + 1 <= CAST_BY:
+        assert exchange.creative_desk is not None
+        exchange.creative_desk.blame(CAST_BY - k - 1)
     if k < 0:
         assert exchange.desk is not None
         exchange.desk.blame(-k - 2)

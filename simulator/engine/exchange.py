@@ -24,13 +24,14 @@ from ..delivery.ranking import Ranking
 from ..delivery.rotation import find_ad, set_shares
 from ..market.market import Market
 from ..population.campaigns import demand_weather
+from ..population.embeddings import content_scores
 from ..requests.traffic import WHOLE, Share
 from ..scenario.forecast import day_ahead
 from ..scenario.response import Uniform
 from ..scenario.tree import Scenario
 from .bids import cap_all, refresh
 from .blocks import NEXT, Blocks
-from .desk import PageDesk
+from .desk import CreativeDesk, PageDesk, asked_us
 from .new_state import at_least
 from .presence import Presence
 from .state import Control, State
@@ -43,7 +44,7 @@ UNMADE, FORECAST_END = int(Control.UNMADE), int(Control.FORECAST_END)  # plain n
 
 def nobody_to_ask() -> Generator[simpy.Event, Any, None]:
     """Stands for whoever runs a world, where there is no world."""
-    raise MarketError("a page is left open, and nobody is there to decide")
+    raise MarketError("a request is left open, and nobody is there to decide")
     yield
 
 
@@ -70,6 +71,7 @@ class Exchange:
         self.day_spent = np.zeros(campaigns, np.int64)  # spent before today
         self.fleet: Fleet | None = None  # where there are servers
         self.desk: PageDesk | None = None  # where somebody decides on pages
+        self.creative_desk: CreativeDesk | None = None  # where somebody casts creatives
         self.ask: Callable[[], Generator[simpy.Event, Any, None]] = nobody_to_ask  # has whoever runs the world decide on one
         self.on_scores: list[Callable[[int], None]] = []
         self.on_fault: list[Callable[[int], None]] = []
@@ -96,15 +98,22 @@ class Exchange:
 
     @property
     def asked_us(self) -> int:
-        """The time of the page that whoever runs the world must decide on."""
-        assert self.desk is not None
-        return self.desk.asked_us
+        """The time of the request that whoever runs the world must decide on."""
+        return asked_us(self.state)
 
     def take_desk(self) -> PageDesk:
         """The place from which pages are decided on, from now on."""
         if self.desk is None:
             self.desk = PageDesk(self.scenario, self.market, self.blocks)
         return self.desk
+
+    def take_creative_desk(self) -> CreativeDesk:
+        """The place from which creatives are cast, from now on; what has been shown before is not counted for it."""
+        if self.creative_desk is None:
+            assert self.market.creatives is not None
+            content = content_scores(self.scenario, self.market.campaigns, self.market.creatives)
+            self.creative_desk = CreativeDesk(self.scenario, self.market, self.blocks, content)
+        return self.creative_desk
 
     def score(self) -> None:
         """Draws the next block and asks for offers on it; called when the one before is played to its last request."""

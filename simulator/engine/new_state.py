@@ -32,6 +32,7 @@ from .state import (
     RECORD_INTS,
     Asking,
     Block,
+    Casting,
     Control,
     Count,
     Logs,
@@ -92,6 +93,7 @@ def new_state(scenario: Scenario, market: Market, keys: Keys, truth: ClickTruth,
         history=new_counters(),
         pages=new_pages(scenario),
         asking=nobody_asked(scenario),
+        casting=nobody_casts(scenario),
     )
 
 
@@ -100,6 +102,16 @@ def nobody_asked(scenario: Scenario) -> Asking:
     none, empty, numbers = np.zeros(0, np.int64), np.zeros((0, 0)), np.zeros(0)
     places = np.zeros((0, 0), np.int64)
     return Asking(none, none, places, empty, numbers, numbers, empty, NOBODY, scenario.day_us)
+
+
+def nobody_casts(scenario: Scenario) -> Casting:
+    """Creatives are shown by their shares."""
+    whole, real, table = np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 0), np.int64)
+    return Casting(
+        address=whole, memory=table, shown=real, answer=real, format=whole, content=real, impressions=table, clicks=table,
+        expected=np.zeros((0, 0)), reported=whole, reports=table, closed=whole, kept=whole, kept_content=real,
+        day_us=scenario.day_us,
+    )  # fmt: skip
 
 
 def _control(scenario: Scenario, ticks: int) -> NDArray[np.int64]:

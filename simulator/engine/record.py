@@ -20,13 +20,13 @@ RIVALS = len(RECORD_FLOATS)  # from here on a row of floats holds the rivals' ra
 
 
 @inlined
-def record(i: Any, j: Any, lane: Any, state: Any) -> None:
+def record(i: Any, j: Any, lane: Any, now: Any, state: Any) -> None:
     """Notes for one campaign what a clairvoyant would want to know of this request: its rivals' ranks and the luck."""
     k, row, seen, top = state.control[Control.RECORD_OF], state.control[Control.RECORDED], state.seen, state.bids.top
     state.control[Control.RECORDED] = row + 1
     ints, floats = state.logs.record_ints[row], state.logs.record_floats[row]
     a = ad_in_row(k, k, j, state)
-    true_rate = click_rate_of(a, creative_of(i, a, state.keys, state.rotation), j, state)
+    true_rate = click_rate_of(a, creative_of(i, a, now, state.keys, state.rotation), j, state)
     depth = 0
     while depth < len(seen) and (seen[depth] >= 1.0 or uniform(state.keys[Stream.EXPOSURE], i, depth) < seen[depth]):
         depth += 1
@@ -73,6 +73,10 @@ class Recorder:
             raise MarketError("where users tire or leave, what a request is worth depends on those before: there is no record")
         if state.block.surface.size:
             raise MarketError("where surfaces and queries differ, slots and conversions do too: there is no record of them")
+        if state.casting.address.size:
+            raise MarketError(
+                "where somebody casts creatives, what a request is worth depends on that: there is no record of them"
+            )
         state.control[Control.RECORD_OF] = campaign
         blocks.on_block.append(self._make_room)
         self._make_room()

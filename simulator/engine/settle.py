@@ -12,7 +12,7 @@ from ..core.compiled import apart, inlined, spelt_out
 from ..core.intrinsics import stay_apart
 from ..core.money import MICRO
 from ..delivery.auction import campaign_of, rank_of
-from ..delivery.rotation import count_creative, creative_of, extra_log_odds, share_of
+from ..delivery.rotation import count_creative, extra_log_odds
 from ..delivery.winnow import campaign_in_row, is_behind_a_funnel
 from ..population.campaigns import Billing
 from ..population.rates import true_click_rate
@@ -23,8 +23,10 @@ from ..response.memory import count_shown, counts_fatigue, fatigue_factor, remem
 from ..response.organic import count_increment, has_organic
 from ..response.pages import PageSum, count_page, gap_factor, has_pages
 from ..response.visits import annoy, displace, has_sessions, worn
+from .answers import LEFT_OPEN
 from .asking import remember_page, remembers_pages
 from .bids import set_caps
+from .casting import Kept, cast, count_cast, expect_report, is_cast, waits_for_creative
 from .selling import price_of
 from .state import Control, Count, Sum, Taking, Worth, ad_in_row, keeps_journal, keeps_takings, tier_lift_of
 
@@ -38,6 +40,7 @@ class Sale(NamedTuple):
     campaign: int
     ad: int
     creative: int  # -1: the ad is its one creative
+    propensity: float  # how likely that one was
     believed: float  # click rate, times lift
     bid: float
     cost: np.int64  # of the impression
@@ -81,12 +84,12 @@ def is_seen(i: Any, slot: Any, place: Any, state: Any) -> Any:
 
 
 @spelt_out
-def sell(i: Any, j: Any, slot: Any, rank: Any, row: Any, k: Any, depth: Any, marginal: Any, state: Any) -> Any:
-    """The sale of a slot of request i, in column j, to campaign k, of that rank, which stands in a row of the bids."""
+def sell(
+    j: Any, slot: Any, rank: Any, row: Any, k: Any, a: Any, c: Any, propensity: Any, depth: Any, marginal: Any, state: Any
+) -> Any:
+    """The sale of a slot of the request in column j to campaign k, of that rank, which stands in a row of the bids."""
     bid, cost = price_of(j, rank, row, k, depth, marginal, state)
-    a = ad_in_row(row, k, j, state)
-    c = creative_of(i, a, state.keys, state.rotation)
-    return Sale(slot, k, a, c, np.float64(state.bids.rate[row, j]), bid, cost)
+    return Sale(slot, k, a, c, propensity, np.float64(state.bids.rate[row, j]), bid, cost)
 
 
 @inlined
@@ -96,7 +99,8 @@ def answer(i: Any, j: Any, now: Any, sale: Any, lift: Any, willing: Any, state: 
     fresh, exposures = click_rate_of(a, c, j, state), 0.0
     if remembers(state):
         exposures = remember(k, a if c < 0 else c, user, now, state)
-    rate = (fresh * fatigue_factor(exposures, state.memory) if exposures > 0 else fresh) * willing
+    worn_by = fatigue_factor(exposures, state.memory) if exposures > 0 else 1.0
+    rate = fresh * worn_by * willing
     clicked = uniform(state.keys[Stream.CLICK], i, a) < rate
     if counts_fatigue(state):
         count_shown(exposures, fresh, rate, clicked, state.memory)
@@ -109,6 +113,8 @@ def answer(i: Any, j: Any, now: Any, sale: Any, lift: Any, willing: Any, state: 
     tally.sums[Sum.VALUE, k] += worth * state.terms.attributed[k]
     if c >= 0:
         count_creative(c, clicked, converted, worth * state.terms.attributed[k], state.rotation)
+        if is_cast(state):
+            count_cast(c, user, sale.believed / lift * willing * worn_by, clicked, state)
     if has_organic(state):
         count_increment(k, user, now, worth, converted, state)
     return Answer(clicked, converted, rate, conversion, worth)
@@ -182,7 +188,7 @@ def note(i: Any, j: Any, now: Any, sale: Any, answered: Any, billed: Any, lift: 
     line[10], line[11] = billed.report_us, c
     line[12], line[13] = (state.block.surface[j], state.block.query[j]) if has_surfaces(state) else (-1, -1)
     line[14], line[15], line[16] = billed.form_opened, billed.qualified_us, billed.sold_us
-    numbers[0], numbers[1], numbers[2] = sale.believed / lift, answered.rate, share_of(c, a, state.rotation)
+    numbers[0], numbers[1], numbers[2] = sale.believed / lift, answered.rate, sale.propensity
     if keeps_history(state):
         note_history(row, state.block.users[j], a, now, state.history)
 
@@ -200,11 +206,27 @@ def expect(k: Any, sale: Any, answered: Any, lift: Any, state: Any) -> Any:
 
 
 @inlined
+def stop_for_creative(
+    j: Any, pattern: Any, slot: Any, rank: Any, last: Any, item: Any, ads: Any, boring: Any, written: Any, stale: Any,
+    content: Any, a: Any, state: Any,
+) -> None:  # fmt: skip
+    """Notes where the request in column j has stopped for a creative of ad a, so that `settle` can go on from that slot."""
+    kept = state.casting.kept
+    kept[Kept.PATTERN], kept[Kept.SLOT], kept[Kept.RANK], kept[Kept.LAST], kept[Kept.ITEM] = pattern, slot, rank, last, item
+    kept[Kept.ADS], kept[Kept.BORING], kept[Kept.WRITTEN], kept[Kept.STALE], kept[Kept.AD] = ads, boring, written, stale, a
+    state.casting.kept_content[0] = content
+    state.control[Control.CASTING] = j + 1
+
+
+@inlined
 def settle(i: Any, j: Any, now: Any, pattern: Any, state: Any) -> Any:
     """Sells the slots of request i, charges the winners, draws what the user does.
 
     Where requests are pages, `pattern` says which places are slots; organic items fill the others, and those for which nobody
     bids. Returns the lanes of this group, a bit each, to be selected anew since a campaign can no longer pay what it bid there.
+
+    Where whoever runs the world must first say which creative an ad shows, `waits_for_creative` is true afterwards; called
+    again it goes on from there.
     """
     lane, top, reserve = j % LANES, state.bids.top, np.float64(state.control[Control.RESERVE])
     place = state.block.surface[j] if has_surfaces(state) else 0
@@ -217,9 +239,15 @@ def settle(i: Any, j: Any, now: Any, pattern: Any, state: Any) -> Any:
         places = len(state.seen)
     least = max(depth - 1, 0)  # on a page without ads one would have had to be the best
     to_win, to_win_again = max(rank_of(top[least, lane]), reserve), max(rank_of(top[least + 1, lane]), reserve)
-    state.tally.threshold[0] += to_win
-    exposed, stale, boring, written = True, np.int64(0), 0, state.control[Control.JOURNALED]
-    for slot in range(places):
+    exposed, stale, boring, written, start = True, np.int64(0), 0, state.control[Control.JOURNALED], 0
+    answered_for = waits_for_creative(state)
+    if answered_for:
+        kept = state.casting.kept
+        start, rank, last, item, ads = kept[Kept.SLOT], kept[Kept.RANK], kept[Kept.LAST], kept[Kept.ITEM], kept[Kept.ADS]
+        boring, written, stale, content = kept[Kept.BORING], kept[Kept.WRITTEN], kept[Kept.STALE], state.casting.kept_content[0]
+    else:
+        state.tally.threshold[0] += to_win
+    for slot in range(start, places):
         if paged and not ((bits >> slot) & 1 and top[rank + 1, lane] != 0):
             exposed = exposed and is_seen(i, slot, place, state)
             content += pages.relevance[item] if exposed else 0.0
@@ -229,16 +257,25 @@ def settle(i: Any, j: Any, now: Any, pattern: Any, state: Any) -> Any:
         winner = top[rank, lane]
         if winner == 0:
             break
-        willing = wear * gap_factor(slot, last, pages) if paged else 1.0
+        willing, before = wear * gap_factor(slot, last, pages) if paged else 1.0, last
         last = slot
         row = campaign_of(winner)
         k = campaign_in_row(row, j, state)
-        state.tally.counts[Count.WINS, k] += 1
-        state.tally.sums[Sum.DISCOUNT, k] += to_win - to_win_again
-        exposed = exposed and is_seen(i, slot, place, state)
-        if not exposed:
-            continue
-        sale = sell(i, j, slot, rank, row, k, depth, marginal, state)
+        if not answered_for:
+            state.tally.counts[Count.WINS, k] += 1
+            state.tally.sums[Sum.DISCOUNT, k] += to_win - to_win_again
+            exposed = exposed and is_seen(i, slot, place, state)
+            if not exposed:
+                continue
+        a = ad_in_row(row, k, j, state)
+        believed = np.float64(state.bids.rate[row, j]) / lift * willing
+        c, propensity = cast(i, now, a, user, believed, answered_for, state)
+        if c < LEFT_OPEN:
+            stop_for_creative(j, pattern, slot, rank - 1, before, item, ads, boring, written, stale, content, a, state)
+            return stale
+        if answered_for:
+            answered_for, state.control[Control.CASTING] = False, 0
+        sale = sell(j, slot, rank, row, k, a, c, propensity, depth, marginal, state)
         answered = answer(i, j, now, sale, lift, willing, state)
         boring += not answered.clicked
         billed = bill(i, now, sale, answered, lift, state)
@@ -257,6 +294,8 @@ def settle(i: Any, j: Any, now: Any, pattern: Any, state: Any) -> Any:
             believed = sale.believed * state.terms.believed_conversion[k] * state.terms.value[k]
             state.tally.worth[Worth.BELIEVED] += believed
             state.tally.worth[Worth.TRUE] += answered.worth * state.terms.attributed[k]
+        if billed.report_us >= 0 and is_cast(state):
+            expect_report(c, now, billed.report_us, state)
         if billed.charge > 0:
             stale |= charge(j, k, billed.charge, state)
         if keeps_journal(state):

@@ -38,7 +38,7 @@ class Control(IntEnum):
     TICK_US = 7
     LAST_TICK = 8
     FORECAST_END = 9  # the request before which the day's forecast ends
-    FAULT = 10  # 1 + the campaign whose rule bid what is not allowed; -1 - the bucket whose rule allocated so
+    FAULT = 10  # 1 + the campaign whose rule bid what is not allowed; -1 - the bucket whose rule allocated so; see CAST_BY
     JOURNALED = 11  # rows of the journal in use
     RECORDED = 12  # rows of the record in use
     RECORD_OF = 13  # the campaign that is recorded; -1: none
@@ -46,6 +46,10 @@ class Control(IntEnum):
     ANSWERED = 15  # 1 + the request that whoever runs the world has decided on
     PENDING = 16  # in a market with servers, 1 + the column of the request that he is asked about; 0: none
     PENDING_US = 17  # when its service was complete
+    CASTING = 18  # 1 + the column of the request whose creative whoever runs the world is asked for; 0: none
+
+
+CAST_BY = -(1 << 32)  # of Control.FAULT: less the ad whose rule cast a creative that is not allowed
 
 
 class Count(IntEnum):
@@ -183,6 +187,26 @@ class Asking(NamedTuple):
     day_us: int
 
 
+class Casting(NamedTuple):
+    """Who casts creatives, and what he is told of them; A ads, C creatives, S segments. Without any arrays: nobody does."""
+
+    address: Integers  # (A,) of the rule that is asked, or one of the constants of `answers`
+    memory: Integers  # (A, 4) address and size of a rule's memory, address and width of its rows by ad
+    shown: Floats  # (casting.Column.ROWS + most creatives of an ad x casting.WIDTH,)
+    answer: Floats  # (most creatives of an ad,)
+    format: Integers  # (C,)
+    content: Floats  # (C,)
+    impressions: Integers  # (C, S)
+    clicks: Integers  # (C, S)
+    expected: Floats  # (C, S)
+    reported: Integers  # (C,) conversions
+    reports: Integers  # (ticks, C) calendar of those that will be
+    closed: Integers  # (1,) the tick up to which the calendar has been read
+    kept: Integers  # (len(casting.Kept),)
+    kept_content: Floats  # (1,) worth of the organic items seen before that slot
+    day_us: int
+
+
 class State(NamedTuple):
     """Everything a kernel reads and writes; the last ones are effects that a market may be without."""
 
@@ -205,6 +229,7 @@ class State(NamedTuple):
     history: Counters
     pages: Pages
     asking: Asking
+    casting: Casting
 
 
 @spelt_out

@@ -16,8 +16,10 @@ from ..population.rates import fetch_click_rate
 from ..requests.surfaces import SurfaceCount, count_request
 from ..response.memory import has_caps, has_seen_enough
 from ..response.visits import has_sessions, user_is_there
-from .asking import LEFT_OPEN, choose_pattern
+from .answers import LEFT_OPEN
+from .asking import choose_pattern
 from .bids import below, set_caps
+from .casting import Kept, waits_for_creative
 from .record import record
 from .settle import settle
 from .state import Control, Sum, ad_in_row, has_rules, is_weighted, pass_over
@@ -122,17 +124,26 @@ def find_ads(i: Any, j: Any, now: Any, alone: Any, low: Any, high: Any, state: A
     if has_caps(state):
         select_uncapped(j, now, low, high, state)
     if state.control[Control.RECORD_OF] >= 0:
-        record(i, j, j % LANES, state)
+        record(i, j, j % LANES, now, state)
     count_request(SurfaceCount.AUCTIONED, j, state)
 
 
 @inlined
 def conclude(i: Any, j: Any, now: Any, answered: Any, state: Any) -> Any:
-    """Has whoever decides on pages do so for request i, and settles it; False if he must first be asked from outside."""
-    pattern = choose_pattern(i, j, now, answered, state)
-    if pattern == LEFT_OPEN:
+    """Has whoever decides on pages do so for request i, and settles it.
+
+    False if he, or who casts creatives, must first be asked from outside; called again it goes on from there.
+    """
+    if waits_for_creative(state):
+        pattern = state.casting.kept[Kept.PATTERN]
+    else:
+        pattern = choose_pattern(i, j, now, answered, state)
+        if pattern == LEFT_OPEN:
+            return False
+    stale = settle(i, j, now, pattern, state)
+    if waits_for_creative(state):
         return False
-    state.control[Control.STALE] |= settle(i, j, now, pattern, state)
+    state.control[Control.STALE] |= stale
     return True
 
 
@@ -141,7 +152,8 @@ def walk(until: Any, most: Any, state: Any) -> Any:
     """Plays the requests before `until`, at most `most` of them.
 
     Says whether it got there (REACHED), needs the next block (HUNGRY), met what is not allowed (FAULTY) or must be told how the
-    page of the next request is allocated (ASKING): by `asking.answer` and `Control.ANSWERED`.
+    page of the next request is allocated, or a creative of it cast (ASKING): by `asking.answer` and `Control.ANSWERED`, or by
+    `casting.answer`.
     """
     i = state.control[Control.NEXT]
     end = i + most
@@ -156,7 +168,7 @@ def walk(until: Any, most: Any, state: Any) -> Any:
         if now >= until:
             return REACHED
         j = i - state.control[Control.BASE]
-        answered = state.control[Control.ANSWERED] == i + 1
+        answered = state.control[Control.ANSWERED] == i + 1 or waits_for_creative(state)
         if answered or not has_sessions(state) or user_is_there(i, j, state):
             if not answered:
                 count_request(SurfaceCount.REQUESTS, j, state)

@@ -6,6 +6,7 @@ time; a creative's is the same whatever others are asked for with it.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from ..scenario.tree import Scenario
 from .campaigns import Campaigns
 from .users import People
 
-CREATIVES_OF_AN_AD, FORMAT, APPEAL, TASTE, FORMAT_TASTE, FRESH, DIRECTIONS = range(7)  # draws of the stream CREATIVES
+CREATIVES_OF_AN_AD, FORMAT, APPEAL, TASTE, FORMAT_TASTE, FRESH, DIRECTIONS, BORN = range(8)  # draws of the stream CREATIVES
 
 
 class Portfolio(NamedTuple):
@@ -32,6 +33,7 @@ class Portfolio(NamedTuple):
     appeal: Floats32  # (C,) true, log-odds over the ad's own
     interaction: Floats32  # (C, S) true, log-odds over that
     fresh: NDArray[np.bool_]  # (C,) without a history
+    born: Integers  # (C,) since when it is there, microseconds
 
 
 def new_portfolio(scenario: Scenario, settings: DrawnCreatives, table: Campaigns, people: People) -> Portfolio:
@@ -65,19 +67,33 @@ def new_portfolio(scenario: Scenario, settings: DrawnCreatives, table: Campaigns
     taste += settings.format_sigma * dice(FORMAT_TASTE).standard_normal((len(FORMATS), len(traffic)))[format_]
     taste -= (taste @ traffic)[:, None]
     taste -= _mean_of_ad(taste, first)
+    born = np.zeros(total, np.int64)
+    if settings.late is not None:
+        late = np.minimum(np.round(settings.late.share * count), count - 1).astype(np.int64)
+        of_ad = np.arange(total) - np.repeat(first[:-1], count)
+        born[:] = settings.late.within * scenario.horizon_us * dice(BORN).random(total)
+        born[of_ad < np.repeat(count - late, count)] = 0
     return Portfolio(
         first=first,
         ad=np.repeat(np.arange(len(ads)), count),
         format=format_,
         appeal=appeal.astype(np.float32),
         interaction=taste.astype(np.float32),
-        fresh=dice(FRESH).random(total) < settings.fresh_share,
+        fresh=(dice(FRESH).random(total) < settings.fresh_share) | (born > 0),
+        born=born,
     )
 
 
 def ads_of(table: Campaigns) -> list[Ad]:
     """The ads of all campaigns, in their order."""
     return [ad for campaign in table.listed for ad in campaign.ads]
+
+
+def ad_names(table: Campaigns) -> tuple[str, ...]:
+    """Names of all ads, no two alike: of campaign and ad, and where a campaign has several of a name, of its number too."""
+    names = [f"{table.names[k]}/{ad.name}" for k, ad in zip(table.ad_campaign, ads_of(table), strict=True)]
+    times = Counter(names)
+    return tuple(name if times[name] == 1 else f"{name}#{number}" for number, name in enumerate(names))
 
 
 def names_of(table: Campaigns, portfolio: Portfolio) -> list[str]:

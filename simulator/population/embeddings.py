@@ -67,8 +67,8 @@ def embeddings(
     if wrong.size:
         raise MarketError(f"there is no creative {wrong[0]}: they are numbered from 0 to {total - 1}")
     dimensions, place = settings.embedding_dimensions, MODALITIES.index(modality)
-    dice = generator(scenario.market_seed, Stream.CREATIVES, DIRECTIONS)
-    directions = _unit(dice.standard_normal((len(MODALITIES), dimensions)))[place]
+    directions, dice = _directions(scenario.market_seed, dimensions)
+    directions = directions[place]
     centres = dice.standard_normal((int(table.vertical.max()) + 1, dimensions))
     # A vertical says nothing of appeal: it lies across the direction in which that is written.
     centres = _unit(centres - np.outer(centres @ directions, directions))
@@ -81,6 +81,38 @@ def embeddings(
         table.vertical[table.ad_campaign][portfolio.ad], centres, directions, written, settings.embedding_correlation, out,
     )  # fmt: skip
     return out
+
+
+def content_scores(scenario: Scenario, table: Campaigns, portfolio: Portfolio) -> Floats:
+    """The best linear guess of appeal from the embeddings of all modalities a creative has, (C,), log-odds.
+
+    What a regression on the embeddings and appeals of any number of earlier creatives of the market would find: of m
+    modalities it explains m q / (1 + m q) of the variance, q as `embeddings` says. Nothing of the truth of these creatives is
+    in it but what their embeddings tell.
+    """
+    settings = scenario.creatives
+    assert settings is not None
+    correlation, dimensions = settings.embedding_correlation, settings.embedding_dimensions
+    appeal = portfolio.appeal.astype(np.float64)
+    if correlation == 0:
+        return np.full(appeal.size, appeal.mean())
+    directions, _ = _directions(scenario.market_seed, dimensions)
+    along, count = np.zeros(appeal.size), np.zeros(appeal.size)
+    for place, modality in enumerate(MODALITIES):
+        which = np.flatnonzero(has_modality(portfolio, modality))
+        rows = embeddings(scenario, table, portfolio, modality, which).astype(np.float64)
+        along[which] += rows @ directions[place] * math.sqrt(2.0 * dimensions)
+        count[which] += 1
+    # Each component is r z + sqrt(1 - r^2) noise; their sum is as good as all of them.
+    noise = 1.0 - correlation**2
+    guess: Floats = appeal.mean() + appeal.std() * correlation * along / (noise + count * correlation**2)
+    return guess
+
+
+def _directions(market_seed: int, dimensions: int) -> tuple[Floats, np.random.Generator]:
+    """The direction in which each modality tells of appeal, (modalities, dimensions), and the dice for the rest."""
+    dice = generator(market_seed, Stream.CREATIVES, DIRECTIONS)
+    return _unit(dice.standard_normal((len(MODALITIES), dimensions))), dice
 
 
 def _unit(vectors: Floats) -> Floats:

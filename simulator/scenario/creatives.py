@@ -46,6 +46,13 @@ class FormatShares(Part):
         return tuple(getattr(self, name) for name in FORMATS)
 
 
+class Late(Part):
+    """Creatives without a history that are there only from a time of their own on, the same on all days of a market."""
+
+    share: Share = Field(0.5, description="of an ad's creatives, its last ones; one at least is there from the start")
+    within: Share = Field(0.8, description="share of the run, from its start, over which they come evenly")
+
+
 class DrawnCreatives(Part):
     """Each ad has several creatives, of which one is shown.
 
@@ -68,6 +75,7 @@ class DrawnCreatives(Part):
         0.7, description="of true appeal with its best linear guess from the embedding of one modality: the root of R^2"
     )
     fresh_share: Share = Field(0.1, description="share of creatives without a history")
+    late: Late | None = Field(None, description="None: all creatives are there from the start")
 
     @model_validator(mode="after")
     def _check(self) -> DrawnCreatives:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .creatives import DrawnCreatives, FormatShares, Late
 from .delivery import Auction, Funnel, Quotas, Serving, Stage, Surface
 from .demand import Advertiser, Campaign, DrawnDemand, ListedDemand, Weather
 from .pages import Pages
@@ -102,6 +103,31 @@ def allocation_small() -> Scenario:
         ),
         pages=Pages(
             organic_value=0.108, relevance=0.85, most_ads=3, apart=1, gap_clicks=(0.5, 0.7), end_share=0.1, carries=(1,),
+        ),
+    )  # fmt: skip
+
+
+def creative_small() -> Scenario:
+    """40 ads of six creatives in five formats, half of which come late in the day, each shown some 2,000 times.
+
+    What segments make of a format is the same for all ads, and is worth more than what a creative is to all; its content tells
+    half of that. Users tire of a creative. There are no budgets, and bids do not know creatives, so that ads are independent.
+    """
+    return Scenario(
+        name="creative-small",
+        traffic=Traffic(requests_per_day=80_000),
+        users=Users(count=10_000, segments=6, dimensions=32, spread=2.0),
+        rates=Interests(click_rate=0.007, ad_sigma=0.0, affinity=0.6, belief_noise=0.1),
+        demand=DrawnDemand(
+            campaigns=40, verticals=6, vertical_spread=3.0, conversion_rate=0.1, conversion_sigma=0.0,
+            value_per_conversion=(90.0, 90.0), follows_demand=0.0, budget_share=None, billing="cpc",
+        ),
+        auction=Auction(pricing="gsp", slots=1, exposure=(1.0,), reserve=1e-4),
+        response=Response(delay=MINUTES_AND_DAYS, window_days=30.0),
+        fatigue=Fatigue(half_life_s=30 * 86_400.0),
+        creatives=DrawnCreatives(
+            per_ad=(6, 6), formats=FormatShares(image=0.2, video=0.2, text=0.2, lead_form=0.2, carousel=0.2),
+            appeal_sigma=0.25, interaction_sigma=0.25, format_sigma=0.35, embedding_correlation=0.57, late=Late(),
         ),
     )  # fmt: skip
 
@@ -366,6 +392,7 @@ PRESETS.update(
         "pacing-small": pacing_small,
         "auction-small": auction_small,
         "allocation-small": allocation_small,
+        "creative-small": creative_small,
         "tiny": tiny,
         "uniform": uniform,
         "queue": queue,

@@ -6,11 +6,12 @@ from .allocation.seat import AllocationSeat
 from .auction.seat import AuctionSeat
 from .bidding.seat import BidSeat
 from .compute.seat import ComputeSeat
+from .creative.seat import CreativeSeat
 from .pacing.seat import PacingSeat
 from .seat import Seat
 
 SEATS: dict[str, type[Seat[Any, Any, Any]]] = {
-    seat.name: seat for seat in (AuctionSeat, ComputeSeat, AllocationSeat, PacingSeat, BidSeat)
+    seat.name: seat for seat in (AuctionSeat, ComputeSeat, AllocationSeat, CreativeSeat, PacingSeat, BidSeat)
 }
 
 __all__ = ["SEATS"]

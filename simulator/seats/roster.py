@@ -118,7 +118,8 @@ class Roster:
         """What is asked about the request at which the market has stopped; None: it is not one of this seat."""
         if not self.open_by_request or not isinstance(self.seat, RequestSeat):
             return None
-        unit = self.seat.asked_unit()
+        if (unit := self.seat.asked_unit()) is None:
+            return None
         holding = next(holding for holding in self.open_by_request if unit in holding.held)
         asked: list[Asked | None] = [Asked(self.seat.name, (self.seat.units[unit],), self.seat.show())]
         return OpenRound(self, moment, asked, [partial(self.seat.check_answer, holding)], over)

@@ -178,8 +178,8 @@ class RequestSeat(Seat[V, D, H]):
         """From now on, whoever runs the world decides on each request of the units of this holding."""
 
     @abstractmethod
-    def asked_unit(self) -> int:
-        """The unit of the request at which the market has stopped."""
+    def asked_unit(self) -> int | None:
+        """The unit of the request at which the market has stopped; None if it is another seat that is asked there."""
 
     @abstractmethod
     def show(self) -> Any:

@@ -61,6 +61,7 @@ class Sharded:
             ("servers, whose queue all requests share", scenario.serving is not None),
             ("a funnel, whose index all requests share", scenario.funnel is not None),
             ("sessions", scenario.sessions is not None),
+            ("somebody who casts creatives", exchange.creative_desk is not None),
             ("a journal, or a record for hindsight", bool(exchange.blocks.on_block)),
         ):
             if there:

@@ -20,6 +20,7 @@ class Tape(NamedTuple):
     ints: NDArray[np.int64]
     believed: NDArray[np.float64]
     true: NDArray[np.float64]
+    propensity: NDArray[np.float64]
 
     def column(self, name: str) -> NDArray[np.int64]:
         """One of the whole-numbered columns; money in millionths."""
@@ -38,7 +39,7 @@ def give_tape(world: World, rows: int) -> Callable[[], Tape]:
         state = world._exchange.state
         used = int(state.control[Control.JOURNALED])
         assert used < rows
-        return Tape(state.logs.journal_ints[:used], state.logs.journal_floats[:used, 0], state.logs.journal_floats[:used, 1])
+        return Tape(state.logs.journal_ints[:used], *state.logs.journal_floats[:used].T)
 
     return read
 

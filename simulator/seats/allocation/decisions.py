@@ -7,14 +7,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any, NamedTuple, cast
 
 from ...core.arrays import Floats
 from ...core.errors import PolicyError
 from ...core.rules import RowRule
-from ...engine.asking import ROUNDING
+from ..rows import checked_chance, checked_function, checked_rows
 from ..seat import Policy
 from .view import AllocationView
 
@@ -51,41 +49,12 @@ class AllocationPolicy(Policy[AllocationView, Decision]):
     seat = "allocation"
 
 
-def checked_chance(who: str, given: Any, shape: tuple[int, ...]) -> Floats:
-    """Probabilities of patterns, (P,) or (held, P). Raises `PolicyError` if they are none."""
-    patterns = shape[-1]
-    if isinstance(given, int | np.integer) and not isinstance(given, bool):
-        if not 0 <= given < patterns:
-            raise PolicyError(f"{who} chose pattern {given}: there are patterns 0 to {patterns - 1}")
-        chance = np.zeros(shape)
-        chance[..., int(given)] = 1.0
-        return chance
-    try:
-        chance = np.broadcast_to(np.asarray(given, np.float64), shape)
-    except (TypeError, ValueError, OverflowError):
-        raise PolicyError(f"{who} must give each of {patterns} patterns a probability, not {given!r}") from None
-    if not (chance >= 0).all() or not (np.abs(chance.sum(axis=-1) - 1) <= ROUNDING).all():
-        raise PolicyError(f"{who} must give patterns probabilities from 0 up that sum to 1, not {given!r}")
-    return chance
-
-
 def checked(who: str, decision: Any, held: int, patterns: int, users: int) -> Decision:
     """A decision as the seat carries it out. Raises `PolicyError`, in the name of `who`, if it is not allowed."""
     if isinstance(decision, Patterns):
-        return Patterns(checked_chance(who, decision.chance, (held, patterns)))
+        return Patterns(checked_chance(who, decision.chance, (held, patterns), "pattern"))
     if isinstance(decision, PageFunction):
-        if not callable(decision.decide):
-            raise PolicyError(f"the PageFunction of {who} needs a function of a page, not {decision.decide!r}")
-        return decision
-    if not isinstance(decision, PageRule):
-        raise PolicyError(f"{who} must decide Patterns, a PageRule or a PageFunction, not {type(decision).__name__}")
-    if not isinstance(decision.rule, RowRule):
-        raise PolicyError(f"the PageRule of {who} needs a function compiled by @row_rule, not {decision.rule!r}")
-    memory = np.zeros(0) if decision.memory is None else decision.memory
-    own = np.zeros((users, 0)) if decision.own is None else decision.own
-    for name, array, shape in (("memory", memory, "(any,)"), ("own", own, f"({users}, any)")):
-        right = isinstance(array, np.ndarray) and array.dtype == np.float64 and array.flags.carray
-        if not right or array.ndim != shape.count(",") or (name == "own" and len(array) != users):
-            kind = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
-            raise PolicyError(f"the {name} of {who}'s rule must be writeable float64 of shape {shape} in one piece, not {kind}")
-    return PageRule(decision.rule, memory, own)
+        return cast(PageFunction, checked_function(who, "PageFunction", "a page", decision))
+    if isinstance(decision, PageRule):
+        return cast(PageRule, checked_rows(who, "PageRule", decision, users))
+    raise PolicyError(f"{who} must decide Patterns, a PageRule or a PageFunction, not {type(decision).__name__}")

@@ -12,8 +12,9 @@ from ...engine.desk import BUCKETS
 from ...engine.exchange import Exchange
 from ...response.pages import PageSum
 from ...scenario.tree import Scenario
+from ..rows import checked_chance
 from ..seat import Holding, Moment, Policy, RequestSeat
-from .decisions import AllocationPolicy, Decision, PageFunction, PageRule, Patterns, checked, checked_chance
+from .decisions import AllocationPolicy, Decision, PageFunction, PageRule, Patterns, checked
 from .view import AllocationView, facts
 
 
@@ -68,20 +69,21 @@ class AllocationSeat(RequestSeat[AllocationView, Decision, Holding]):
         """See `RequestSeat.leave_open`."""
         self._desk.leave_open(holding.held)
 
-    def asked_unit(self) -> int:
+    def asked_unit(self) -> int | None:
         """See `RequestSeat.asked_unit`."""
         return self._desk.asked_bucket
 
     def show(self) -> Floats:
         """What is shown of the page that is asked about, (W,); see `engine.asking.Column`."""
-        return self._desk.asking.shown.copy()
+        return self._desk.shown
 
     def check_answer(self, holding: Holding, decision: Any) -> Floats:
         """Probabilities of patterns, (P,), from those or one pattern's number."""
         given = decision.chance if isinstance(decision, Patterns) else decision
-        return checked_chance(holding.name, given, (len(self.facts.ads),))
+        return checked_chance(holding.name, given, (len(self.facts.ads),), "pattern")
 
     def answer(self, checked: Floats | None) -> None:
         """See `RequestSeat.answer`; None: the usual page."""
-        usual = self._desk.asking.chance[self._desk.asked_bucket]
-        self._desk.answer(usual if checked is None else checked)
+        bucket = self._desk.asked_bucket
+        assert bucket is not None
+        self._desk.answer(self._desk.asking.chance[bucket] if checked is None else checked)

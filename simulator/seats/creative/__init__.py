@@ -1,0 +1,1 @@
+"""The creative seat: which of an ad's creatives an impression shows."""
