@@ -20,8 +20,8 @@ FLOORS = {
         "replay", "controls", "world",
     ),
     "agents": (
-        "splits", "parameters", "objectives", "provenance", "bidding", "auction", "pacing", "compute", "creative", "hindsight", "learning",
-        "catalogue", "crowds",
+        "splits", "parameters", "objectives", "provenance", "bidding", "auction", "pacing", "compute", "creative", "hindsight",
+        "learning", "catalogue", "crowds",
     ),
     "envs": (
         "frames", "figure", "window", "shell", "together", "base", "auction", "bid_frame", "bidding", "compute", "pacing",

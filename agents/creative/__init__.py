@@ -10,11 +10,13 @@ from .hybrid import Hybrid
 from .hybrid_history import HybridHistory
 from .linear_thompson import LinearThompson
 from .linucb import LinUCB
+from .one import One
 from .thompson import Thompson
 from .ucb1 import UCB1
 
 POLICIES: dict[str, type[CreativePolicy]] = {
     "even": EvenRotation,
+    "one": One,
     "best": BestSoFar,
     "epsilon_greedy": EpsilonGreedy,
     "ucb1": UCB1,

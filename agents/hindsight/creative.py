@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -17,7 +16,6 @@ from ...simulator.seats.creative.view import Column, CreativeView, Row
 from ..creative.scoring import FIRST, freshness, row_of
 
 
-@dataclass
 class Oracle(CreativePolicy):
     """The creative that this user most likely clicks, in truth.
 
@@ -28,12 +26,10 @@ class Oracle(CreativePolicy):
         MarketError: where requests differ in more than who makes them, or an ad is its one creative.
     """
 
-    scenario: Scenario
-    tastes: bool = True
-
-    def __post_init__(self) -> None:
-        if self.scenario.creatives is None or self.scenario.asks:
+    def __init__(self, scenario: Scenario, tastes: bool = True) -> None:
+        if scenario.creatives is None or scenario.asks:
             raise MarketError("an oracle of creatives needs a scenario that has some, without search and surfaces")
+        self.scenario, self.tastes = scenario, tastes
 
     def decide(self, view: CreativeView) -> CreativeRule | None:
         if view.day > 0 or view.tick > 0:

@@ -71,7 +71,7 @@ def _lead(results: Results, found: Found, reference: str) -> str:
     units = len({case.unit for case in results.cases})
     said = (
         f"{len(results.runs)} policies, {len(results.cases)} test days, the seats of {units} {suite.eligible}. "
-        f"<strong>{escape(best)}</strong> has the largest mean share of static hindsight, {first(found[best]).mean:.1%}, "
+        f"<strong>{escape(best)}</strong> has the largest mean share of {suite.yardstick}, {first(found[best]).mean:.1%}, "
         f"{escape(standing(results))}"
     )
     if best == reference:

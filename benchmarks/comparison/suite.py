@@ -115,6 +115,7 @@ class Suite(ABC, Generic[W]):
     unit: ClassVar[str]  # what the seat is handed round over, e.g. campaign
     eligible: ClassVar[str]  # which of them, in a sentence: campaigns whose budgets bind
     constant: ClassVar[str]  # what static hindsight searches, e.g. multiplier
+    yardstick: ClassVar[str] = "static hindsight"  # what it is called, where one who knows the truth stands in its place
     mixes: ClassVar[Mapping[str, str]]  # who may have the other units or seats: names of mixes and what they mean
     numbers: ClassVar[Mapping[str, str]]  # what is measured of a run, and what it means; `score` is among them
     known: ClassVar[tuple[str, ...]] = ()  # of those, what `knowing` says of a case, whoever has played it

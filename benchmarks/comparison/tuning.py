@@ -45,7 +45,7 @@ class Tuned(NamedTuple):
 def metric(suite: Suite[Any]) -> str:
     """What a search looks at, in words: the suite's first metric."""
     first = suite.metrics[0]
-    return f"{first.how} over cases of {first.of} over that of static hindsight ({first.of}: {suite.numbers[first.of]})"
+    return f"{first.how} over cases of {first.of} over that of {suite.yardstick} ({first.of}: {suite.numbers[first.of]})"
 
 
 def configurations(seat: str, spec: str, count: int, seed: int = 0) -> list[str]:

@@ -15,6 +15,7 @@ SUITES: dict[str, str] = {
     "auction": "auction:AUCTION",
     "bidding": "bidding:BIDDING",
     "compute": "compute:COMPUTE",
+    "creative": "creative:CREATIVE",
     "market": "market:MARKET",
     "pacing": "pacing:PACING",
 }

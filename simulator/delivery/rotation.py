@@ -39,6 +39,7 @@ class CreativeSum(IntEnum):
     """Rows of Rotation.sums, since the start."""
 
     VALUE = 0  # true and expected, currency: for judges
+    CLICKS = 1  # likewise
 
 
 class Rotation(NamedTuple):
@@ -153,12 +154,13 @@ def extra_log_odds(c: Any, user: Any, rotation: Any) -> Any:
 
 
 @inlined
-def count_creative(c: Any, clicked: Any, converted: Any, value: Any, rotation: Any) -> None:
+def count_creative(c: Any, rate: Any, clicked: Any, converted: Any, value: Any, rotation: Any) -> None:
     """Books an impression of creative c."""
     rotation.counts[CreativeCount.IMPRESSIONS, c] += 1
     rotation.counts[CreativeCount.CLICKS, c] += clicked
     rotation.counts[CreativeCount.CONVERSIONS, c] += converted
     rotation.sums[CreativeSum.VALUE, c] += value
+    rotation.sums[CreativeSum.CLICKS, c] += rate
 
 
 def set_shares(rotation: Rotation, ad: int, shares: ArrayLike) -> None:

@@ -112,7 +112,7 @@ def answer(i: Any, j: Any, now: Any, sale: Any, lift: Any, willing: Any, state: 
     worth = rate * conversion * state.terms.value[k]
     tally.sums[Sum.VALUE, k] += worth * state.terms.attributed[k]
     if c >= 0:
-        count_creative(c, clicked, converted, worth * state.terms.attributed[k], state.rotation)
+        count_creative(c, rate, clicked, converted, worth * state.terms.attributed[k], state.rotation)
         if is_cast(state):
             count_cast(c, user, sale.believed / lift * willing * worn_by, clicked, state)
     if has_organic(state):
