@@ -83,9 +83,9 @@ def checked(who: str, decision: Any, held: int, patterns: int, users: int) -> De
         raise PolicyError(f"the PageRule of {who} needs a function compiled by @row_rule, not {decision.rule!r}")
     memory = np.zeros(0) if decision.memory is None else decision.memory
     own = np.zeros((users, 0)) if decision.own is None else decision.own
-    for name, array, shape in (("memory", memory, "(any,)"), ("own", own, f"({users}, any)")):
+    for name, array, axes, shape in (("memory", memory, 1, "(any,)"), ("own", own, 2, f"({users}, any)")):
         right = isinstance(array, np.ndarray) and array.dtype == np.float64 and array.flags.carray
-        if not right or array.ndim != shape.count(",") or (name == "own" and len(array) != users):
+        if not right or array.ndim != axes or (name == "own" and len(array) != users):
             kind = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
             raise PolicyError(f"the {name} of {who}'s rule must be writeable float64 of shape {shape} in one piece, not {kind}")
     return PageRule(decision.rule, memory, own)
