@@ -9,6 +9,7 @@ import numpy as np
 
 from ...core.arrays import Floats, Integers
 from ...engine.asking import Column
+from ...market.market import build
 from ...response.pages import relevance
 from ...scenario.pages import Pages
 from ...scenario.people import Sessions
@@ -29,6 +30,7 @@ class Facts(NamedTuple):
     pages: Pages
     sessions: Sessions
     click_rate: float  # of an ad that is seen, about
+    pay: float  # what such an ad is charged, about
     carries: Floats  # (P, S) 1 where a place carries an ad
     ads: Integers  # (P,) ads
     exposure: Floats  # (P, A) probability that the r-th ad is seen
@@ -55,8 +57,10 @@ class AllocationView(NamedTuple):
 
 
 @lru_cache(maxsize=32)
-def facts(scenario: Scenario, click_rate: float) -> Facts:
+def facts(scenario: Scenario) -> Facts:
     """What is known of a scenario's pages."""
+    expected = build(scenario).expected
+    shown, clicked = float(expected.impressions.sum()), expected.conversions / build(scenario).campaigns.conversion_rate
     pages, sessions, places, most = scenario.pages, scenario.sessions, scenario.auction.slots, scenario.ad_places
     assert pages is not None
     assert sessions is not None
@@ -79,7 +83,8 @@ def facts(scenario: Scenario, click_rate: float) -> Facts:
         users=scenario.users.count,
         pages=pages,
         sessions=sessions,
-        click_rate=click_rate,
+        click_rate=float(clicked.sum()) / shown,
+        pay=float(expected.spend.sum()) / shown,
         carries=carries,
         ads=carries.sum(axis=1).astype(np.int64),
         exposure=exposure,
