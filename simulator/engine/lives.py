@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..core.arrays import CHUNK, Floats, Floats32, Integers
 from ..core.compiled import entry, inlined, kernel
@@ -28,6 +29,7 @@ from .state import Control, State
 
 TICK_US = int(Control.TICK_US)
 NOBODY = -1  # in Lanes.user
+WAITS = -1  # in place of a pattern: the lane stays where it is
 
 
 class Plan(NamedTuple):
@@ -88,7 +90,8 @@ def keeps_apart(scenario: Scenario) -> str | None:
 class Lives:
     """The users of one world, of which so many are under way at once; those from `first` up to `end` take lanes in turn.
 
-    `lanes.shown` (L, W) is what is to be decided on; `step` decides, and moves each lane on to its user's next page.
+    All lanes are empty at first: `seat` has users take some of them, at the first page that each makes. `lanes.shown` (L, W) is
+    then what is to be decided on; `step` decides, and moves each lane on to the next page, of its user or of the next one.
 
     Raises:
         MarketError: if the scenario's users touch each other.
@@ -104,8 +107,6 @@ class Lives:
         self._course = course(exchange)
         self._rates = usual_rates(scenario, exchange)
         self._plan = plan(exchange)
-        count = np.diff(self._plan.first)
-        self.users = np.flatnonzero(count > 0)  # those who would come at all
         state, places = exchange.state, exchange.state.bids.top.shape[0]
         self.lanes = Lanes(
             user=np.full(lanes, NOBODY),
@@ -120,11 +121,10 @@ class Lives:
             tick=np.array([-1]),
         )
         shared = self.lanes, self._plan, self._course, self._rates, self._first_ad, exchange.addressed
-        self._begin = entry(begin_lives, *shared)
-        self._step = entry(step_lives, np.zeros(lanes, np.int64), *shared)
+        free = np.ones(lanes, np.bool_)
+        self._seat, self._step = entry(seat_users, free, *shared), entry(step_lives, np.zeros(lanes, np.int64), *shared)
         self._shared = shared
-        self._begin(*shared)
-        self.books = state.pages.users
+        self.books = state.pages.users  # (U, len(PageSum))
 
     @property
     def _first_ad(self) -> Integers:
@@ -135,8 +135,12 @@ class Lives:
         """What the kernels read and write."""
         return self._exchange.state
 
+    def seat(self, free: NDArray[np.bool_]) -> None:
+        """Has users take these empty lanes, (L,), as long as there are any."""
+        self._seat(free, *self._shared)
+
     def step(self, patterns: Integers) -> None:
-        """Allocates the page of each lane, (L,) numbers of patterns, and moves on; lanes of NOBODY stay as they are."""
+        """Allocates the page of each lane, (L,) numbers of patterns or WAITS, and moves on; empty lanes stay as they are."""
         self._step(patterns, *self._shared)
 
 
@@ -250,11 +254,12 @@ def find_page(lane: Any, lanes: Any, plan: Any, course: Any, rates: Any, first_a
 
 
 @kernel(nogil=True)
-def begin_lives(lanes: Any, plan: Any, course: Any, rates: Any, first_ad: Any, state: Any) -> None:
-    """Gives each lane a user, at the first page that this user makes."""
+def seat_users(free: Any, lanes: Any, plan: Any, course: Any, rates: Any, first_ad: Any, state: Any) -> None:
+    """Gives each free lane a user, at the first page that this user makes."""
     for lane in range(lanes.user.size):
-        find_page(lane, lanes, plan, course, rates, first_ad, state)
-        lanes.over[lane] = 0
+        if free[lane]:
+            find_page(lane, lanes, plan, course, rates, first_ad, state)
+            lanes.over[lane] = 0
 
 
 @kernel(nogil=True)
@@ -263,7 +268,8 @@ def step_lives(patterns: Any, lanes: Any, plan: Any, course: Any, rates: Any, fi
     for lane in range(lanes.user.size):
         user = lanes.user[lane]
         lanes.over[lane] = 0
-        if user == NOBODY:
+        if user == NOBODY or patterns[lane] == WAITS:
+            lanes.brought[lane] = 0.0
             continue
         i, now = load_page(lane, lanes, plan, course, rates, first_ad, state)
         for place in range(lanes.top.shape[1]):

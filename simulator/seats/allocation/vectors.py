@@ -126,7 +126,8 @@ def observe_page(page: Any, scales: Any, out: Any) -> None:
     out[10] = 1.0 - 2.0 * (page[Column.DAY] + page[Column.ELAPSED]) / scales[DAYS]
     out[11] = 2.0 * (page[Column.LEVEL] - math.log(scales[PAY]))
     out[12] = math.log1p(sessions) - 1.3
-    out[13] = 2.0 * math.log((2.0 * length + page[Column.PAGES] - page[Column.PAGE]) / ((2.0 + sessions) * length)) + 0.4
+    before = max(page[Column.PAGES] - page[Column.PAGE], 0.0)  # less where a session had begun before the run
+    out[13] = 2.0 * math.log((2.0 * length + before) / ((2.0 + sessions) * length)) + 0.4
     out[14] = math.log1p(page[Column.LAST_LENGTH]) - 1.5
     out[15] = (1.0 + page[Column.ADS]) / (2.0 + page[Column.PAGES]) - 0.8
     out[16] = page[Column.AWAY] - 0.7
