@@ -20,6 +20,7 @@ from ..simulator.engine.lives import keeps_apart
 from ..simulator.market.market import build
 from ..simulator.scenario.tree import Scenario
 from ..simulator.seats import SEATS
+from ..simulator.seats.allocation.learned import LearnedPages
 from ..simulator.seats.allocation.vectors import AllocationVectors
 from ..simulator.seats.allocation.view import Facts, facts
 from .frames import Frame, Line, Panel
@@ -148,6 +149,39 @@ def range_of(days: Any) -> tuple[int, int]:
     return first, end
 
 
+class Many:
+    """Users side by side, as `agents.learning.lanes` asks for them."""
+
+    def __init__(self, rules: Rules, lanes: int, days: tuple[int, int]) -> None:
+        self._rules, self._lanes, self._days = rules, Lanes(rules.scenario, lanes), days
+
+    def _observed(self) -> NDArray[np.float32]:
+        self._shown = self._lanes.shown.copy()
+        return self._rules.vectors.observe(self._shown)
+
+    def begin(self, dice: np.random.Generator) -> NDArray[np.float32]:
+        """New users in all lanes."""
+        self._lanes.begin(seeds(dice, self._days))
+        return self._observed()
+
+    def move(
+        self, actions: NDArray[Any]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32]]:
+        """A page in each lane."""
+        turn = self._lanes.step(self._rules.patterns(self._shown, actions))
+        last = self._rules.vectors.observe(self._shown[turn.over])
+        return self._observed(), self._rules.worth(turn).astype(np.float32), turn.over, last
+
+    def snapshot(self) -> dict[str, NDArray[Any]]:
+        """Where all users are."""
+        return self._lanes.snapshot()
+
+    def restore(self, kept: Mapping[str, NDArray[Any]], dice: np.random.Generator) -> NDArray[np.float32]:
+        """Brings all users to where they were."""
+        self._lanes.restore(kept, seeds(dice, self._days))
+        return self._observed()
+
+
 class AllocationEnv(Shell[NDArray[np.float32], Any]):
     """Pages of a feed: an episode is a user's days, a step a page.
 
@@ -252,6 +286,17 @@ class AllocationEnv(Shell[NDArray[np.float32], Any]):
         self._lanes: Lanes | None = None
         self._begun = False  # whether an episode is under way
         self._pages: list[Page] = []
+
+    @classmethod
+    def vectors_for(cls, settings: Mapping[str, Any]) -> LearnedPages:
+        """How pages look to an agent that was trained with such settings. Raises `PolicyError` if that was not by prices."""
+        if (action := settings.get("action", "price")) != "price":
+            raise PolicyError(f"an agent sits in the allocation seat by prices, and this one was trained on {action}")
+        return LearnedPages()
+
+    def side_by_side(self, lanes: int) -> Many:
+        """So many users at once, for who trains."""
+        return Many(self.rules, lanes, self.days)
 
     @property
     def carries(self) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -96,15 +96,15 @@ class Lanes:
         found: Integers = np.array([lives.seed for lives in self._worlds])[self._owner]
         return found
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, NDArray[Any]]:
         """Where all lanes are, for `restore`: arrays by name, and the seeds of their worlds."""
-        kept: dict[str, Any] = {"owner": self._owner.copy(), "seeds": np.array([lives.seed for lives in self._worlds])}
+        kept: dict[str, NDArray[Any]] = {"owner": self._owner.copy(), "seeds": np.array([lives.seed for lives in self._worlds])}
         for place, lives in enumerate(self._worlds):
             for name, array in _arrays(lives):
                 kept[f"{place}.{name}"] = array.copy()
         return kept
 
-    def restore(self, kept: dict[str, Any], days: Iterator[int]) -> None:
+    def restore(self, kept: Mapping[str, NDArray[Any]], days: Iterator[int]) -> None:
         """Brings all lanes to where they were; `days` are the seeds that would then have come."""
         self._days, self._owner = days, kept["owner"].copy()
         self._worlds = [Lives(self.scenario, int(seed), self.count) for seed in kept["seeds"]]

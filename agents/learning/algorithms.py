@@ -22,6 +22,13 @@ def new_model(settings: Settings, make: Callable[[], gym.Env[Any, Any]], units: 
     """
     from .groups import GroupedEnvs
 
+    if isinstance(settings, PPOSettings):
+        first = make()
+        if hasattr(first.unwrapped, "side_by_side"):
+            from .lanes import SideBySide
+
+            return _ppo(settings, SideBySide(first, settings.envs, settings.group), units, seed)
+        first.close()
     makers = [make] * settings.envs
     if isinstance(settings, PPOSettings):
         envs: Any = GroupedEnvs(makers, settings.group)

@@ -8,7 +8,7 @@ at once, from which a unit learns of itself the slower the more there are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,15 @@ class UnitEnvs(VecEnv):
         parts = whole.reshape(*self._shape, -1)
         return parts.swapaxes(1, 2).reshape(self.num_envs, -1)
 
-    def joined(self, rows: NDArray[Any]) -> NDArray[Any]:
+    def place(self) -> dict[str, Any]:
+        """See `GroupedEnvs.place`."""
+        return self._inner.place()
+
+    def go_to(self, place: Mapping[str, Any], observations: NDArray[Any]) -> None:
+        """See `GroupedEnvs.go_to`."""
+        self._inner.go_to(place, self._joined(observations))
+
+    def _joined(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Rows of units as environments have them side by side."""
         groups, group, units = self._shape
         return rows.reshape(groups, units, group, -1).swapaxes(1, 2).reshape(groups * group, -1)
@@ -63,7 +71,7 @@ class UnitEnvs(VecEnv):
 
     def step_async(self, actions: NDArray[Any]) -> None:
         """See `VecEnv.step_async`."""
-        self._inner.step_async(self.joined(actions))
+        self._inner.step_async(self._joined(actions))
 
     def step_wait(self) -> VecEnvStepReturn:
         """See `VecEnv.step_wait`. Raises `PolicyError` if the environment does not tell what each unit gained."""
