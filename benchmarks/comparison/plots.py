@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import seaborn as sns
@@ -15,8 +16,8 @@ from ...simulator.core.clock import HOUR_US
 from ...simulator.core.look import IDEAL, INK, style
 from ..output.figures import Picture
 from . import statistics
-from .report import shares, strata
-from .suite import Curve, Results
+from .report import Found, shares, strata
+from .suite import Curve, Frontier, Metric, Results, Shown
 
 CURVES = 6  # of policies in one panel; more cannot be told apart
 
@@ -108,3 +109,46 @@ def curves(results: Results, curve: Curve, most: int = 4, narrow: bool = False) 
     else:
         figure.legend(handles, labels, loc="outside right center", frameon=False)
     return figure
+
+
+@style()
+def frontier(results: Results, found: Found, drawn: Frontier, narrow: bool = False) -> Figure:
+    """Each policy at its means of two metrics, with its name beside it; intervals where there are any."""
+    across, up = (_metric(results, name) for name in (drawn.across, drawn.up))
+    figure = Picture(figsize=(4.6, 4.6) if narrow else (8.4, 5.2), layout="constrained")
+    axis = figure.subplots()
+    palette, texts = _colours(results), []
+    for name in results.runs:
+        x, y = found[name][drawn.across], found[name][drawn.up]
+        for estimate, line in ((x, axis.hlines), (y, axis.vlines)):
+            if estimate.interval is not None:
+                line(y.mean if estimate is x else x.mean, *estimate.interval, color=INK, linewidth=1.2)
+        axis.plot(x.mean, y.mean, "o", color=palette[name], markeredgecolor=INK, markersize=8)
+        texts.append((x.mean, y.mean, name))
+    axis.margins(0.14, 0.1)
+    figure.canvas.draw()
+    _label(axis, texts)
+    for metric, tell in ((across, axis.set_xlabel), (up, axis.set_ylabel)):
+        tell((metric.page or metric.table or Shown(metric.name)).head)
+    axis.set_title(f"{results.scenario.name}: {len(results.cases)} days", loc="left")
+    return figure
+
+
+def _metric(results: Results, name: str) -> Metric:
+    return next(metric for metric in results.suite.metrics if metric.name == name)
+
+
+def _label(axis: Axes, texts: list[tuple[float, float, str]]) -> None:
+    """Writes names beside their dots, moved up or down until none lies on another."""
+    taken: list[Any] = []
+    for x, y, name in sorted(texts, key=lambda text: -text[1]):
+        for lift in (0, *(sign * step for step in range(10, 200, 5) for sign in (1, -1))):
+            text = axis.annotate(
+                name, (x, y), (9, lift), textcoords="offset points", va="center", fontsize=9, color=INK,
+                arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.5, "shrinkB": 4} if abs(lift) > 10 else None,
+            )  # fmt: skip
+            box = text.get_window_extent().padded(1)
+            if not any(box.overlaps(other) for other in taken):
+                taken.append(box)
+                break
+            text.remove()
