@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from ..agents.allocation.places import placed
 from ..agents.splits import SPLITS
 from ..simulator.core.arrays import Floats, Integers
 from ..simulator.core.clock import HOUR_US
@@ -117,22 +118,6 @@ def rules(scenario: Any, action: str, reward: str) -> Rules:
     return Rules(
         market, action, reward, told, AllocationVectors(told), told.sessions.mean_requests * max(usual, 1e-9), placed(told)
     )
-
-
-def placed(told: Facts) -> Integers:
-    """The pattern of each choice of places, (2^S,), read from the top: who may not carry an ad for those above carries none."""
-    places, apart = told.carries.shape[1], told.pages.apart
-    number: dict[tuple[int, ...], int] = {
-        tuple(np.flatnonzero(row).tolist()): pattern for pattern, row in enumerate(told.carries)
-    }
-    found = np.zeros(1 << places, np.int64)
-    for bits in range(1 << places):
-        kept: list[int] = []
-        for place in range(places):
-            if bits >> place & 1 and len(kept) < told.ads.max() and (not kept or place - kept[-1] > apart):
-                kept.append(place)
-        found[bits] = number[tuple(kept)]
-    return found
 
 
 def seeds(dice: np.random.Generator, days: tuple[int, int]) -> Iterator[int]:

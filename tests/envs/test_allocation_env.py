@@ -12,7 +12,8 @@ from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 import adarena
-from adarena.envs.allocation import AllocationEnv, placed
+from adarena.agents.allocation.places import placed
+from adarena.envs.allocation import AllocationEnv
 from adarena.envs.frames import text
 from adarena.envs.side_by_side import AllocationVectorEnv
 from adarena.simulator import MarketError, PolicyError, Scenario, World

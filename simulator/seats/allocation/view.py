@@ -10,6 +10,7 @@ import numpy as np
 from ...core.arrays import Floats, Integers
 from ...engine.asking import Column
 from ...market.market import build
+from ...market.rehearsal import rehearsal
 from ...response.pages import relevance
 from ...scenario.pages import Pages
 from ...scenario.people import Sessions
@@ -35,9 +36,13 @@ class Facts(NamedTuple):
     ads: Integers  # (P,) ads
     exposure: Floats  # (P, A) probability that the r-th ad is seen
     clicks: Floats  # (P, A) that, times how often it is clicked for the gap above it
+    relevance: Floats  # (S,) worth of the organic items, from the top, over what is seen of all of them on such a page
     organic: Floats  # (P,) worth of the organic items seen, over that of a page without ads
     seen: Floats  # (P,) ads seen
     usual: int  # the pattern where nobody decides
+    request_sigma: float  # log standard deviation of what a user's pages pay
+    chances: float  # sessions that a user would come to a day, if he were satisfied enough, on average
+    prices: Floats  # (n, A) what the r-th best ad of a page is charged, once seen, on n pages of an even day
 
 
 class AllocationView(NamedTuple):
@@ -54,6 +59,21 @@ class AllocationView(NamedTuple):
     ads: Floats  # (B,) seen
     content: Floats  # (B,) worth of organic items seen; 1: a usual page without ads
     charged: Floats  # (B,) currency
+
+
+def even_prices(scenario: Scenario, most: int = 2048) -> Floats:
+    """What ads are charged, once seen, by their rank, (n, A), on up to `most` pages of an even day; 0 where there are fewer."""
+    sample, table, ads = rehearsal(scenario), build(scenario).campaigns, scenario.ad_places
+    columns = np.linspace(0, sample.tick.size - 1, min(most, sample.tick.size)).astype(np.int64)
+    bid = table.prior * table.target
+    rate = sample.rate[:, columns].astype(np.float64)
+    offered = rate * (bid[sample.who[:, columns]] if sample.who.size else bid[:, None])
+    offered[offered < scenario.auction.reserve] = 0.0
+    best = np.zeros((ads + 1, columns.size))
+    best[: min(ads + 1, len(offered))] = -np.sort(-offered, axis=0)[: ads + 1]
+    own, following = best[:-1], np.maximum(best[1:], scenario.auction.reserve)
+    prices: Floats = np.where(own > 0, own if scenario.auction.pricing == "first" else following, 0.0).T.copy()
+    return prices
 
 
 @lru_cache(maxsize=32)
@@ -89,9 +109,13 @@ def facts(scenario: Scenario) -> Facts:
         ads=carries.sum(axis=1).astype(np.int64),
         exposure=exposure,
         clicks=clicks,
+        relevance=worth,
         organic=organic,
         seen=exposure.sum(axis=1),
         usual=pages.usual(places),
+        request_sigma=scenario.weather.request_sigma or 0.0,
+        chances=scenario.traffic.requests_per_day / (sessions.mean_requests * scenario.users.count),
+        prices=even_prices(scenario),
     )
     for array in found:
         if isinstance(array, np.ndarray):
