@@ -20,8 +20,8 @@ FLOORS = {
         "replay", "controls", "world",
     ),
     "agents": (
-        "splits", "parameters", "objectives", "provenance", "allocation", "bidding", "auction", "pacing", "compute", "hindsight",
-        "learning", "catalogue", "crowds",
+        "splits", "parameters", "objectives", "provenance", "allocation", "bidding", "auction", "pacing", "compute",
+        "hindsight", "learning", "catalogue", "crowds",
     ),
     "envs": (
         "frames", "figure", "window", "shell", "together", "base", "lanes", "allocation", "auction", "bid_frame", "bidding",
