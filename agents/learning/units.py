@@ -56,9 +56,9 @@ class UnitEnvs(VecEnv):
 
     def go_to(self, place: Mapping[str, Any], observations: NDArray[Any]) -> None:
         """See `GroupedEnvs.go_to`."""
-        self._inner.go_to(place, self._joined(observations))
+        self._inner.go_to(place, self.joined(observations))
 
-    def _joined(self, rows: NDArray[Any]) -> NDArray[Any]:
+    def joined(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Rows of units as environments have them side by side."""
         groups, group, units = self._shape
         return rows.reshape(groups, units, group, -1).swapaxes(1, 2).reshape(groups * group, -1)
@@ -71,7 +71,7 @@ class UnitEnvs(VecEnv):
 
     def step_async(self, actions: NDArray[Any]) -> None:
         """See `VecEnv.step_async`."""
-        self._inner.step_async(self._joined(actions))
+        self._inner.step_async(self.joined(actions))
 
     def step_wait(self) -> VecEnvStepReturn:
         """See `VecEnv.step_wait`. Raises `PolicyError` if the environment does not tell what each unit gained."""
