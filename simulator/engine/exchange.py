@@ -70,6 +70,7 @@ class Exchange:
         self.day_spent = np.zeros(campaigns, np.int64)  # spent before today
         self.fleet: Fleet | None = None  # where there are servers
         self.desk: PageDesk | None = None  # where somebody decides on pages
+        self.waits = False  # for whoever runs the world to decide on one
         self.ask: Callable[[], Generator[simpy.Event, Any, None]] = nobody_to_ask  # has whoever runs the world decide on one
         self.on_scores: list[Callable[[int], None]] = []
         self.on_fault: list[Callable[[int], None]] = []
