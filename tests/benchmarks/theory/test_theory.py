@@ -239,7 +239,7 @@ def mostly_caught(wrong: list[Check], share: float) -> bool:
         (lambda: people.fatigue(1.0, wrong=1.05), 1.0),
         (lambda: people.session_length(1.0, wrong=1.3), 1.0),
         (lambda: people.visits(1.0, wrong=1.3), 1.0),
-        (lambda: [c for c in pages.loads(1.0, wrong=1.3) if ": a session" in c.name and "0 ads" not in c.name], 0.6),
+        (lambda: [c for c in pages.loads(1.0, wrong=1.3) if "0.08" in c.name and "0 ads" not in c.name], 1.0),
         (lambda: pages.cascade(1.0, wrong=1.1), 1.0),
         (lambda: delays.delayed_feedback(1.0, wrong=1.05), 0.6),
         (lambda: leads.chain(1.0, wrong=1.2), 1.0),
