@@ -29,7 +29,7 @@ FLOORS = {
     ),
     "benchmarks": (
         "output", "audits", "pictures", "comparison", "suites", "speed", "theory", "simulating", "training", "commands",
-        "servers", "servers_report", "mixes", "warming",
+        "servers", "servers_report", "mixes", "abtest", "warming",
     ),
 }  # fmt: skip
 HEAVY = ("torch", "matplotlib", "seaborn", "pandas", "stable_baselines3", "tyro", "rich", "pyarrow.dataset")
