@@ -67,10 +67,12 @@ _solved: dict[tuple[bytes, ...], Programme] = {}
 def programme(facts: Facts) -> Programme:
     """That of a market's pages; solved once."""
     known = tuple(np.ascontiguousarray(part).tobytes() for part in (facts.prices, shapes(facts), scales(facts), laws(facts)))
-    if known not in _solved:
+    solved = _solved.get(known)
+    if solved is None:
+        solved = _programme(facts)
         _solved.clear()  # one market at a time
-        _solved[known] = _programme(facts)
-    return _solved[known]
+        _solved[known] = solved
+    return solved
 
 
 def _programme(facts: Facts) -> Programme:
@@ -301,20 +303,23 @@ def certain(its: Any, rate: Any, chance: Any) -> None:
 
 @inlined
 def believe(view: Any, how: Any, hint: Any, rate: Any, normal: Any, law: Any, own: Any, chance: Any) -> None:
-    """How likely each rate is: beforehand, by the hint, or by what the user has borne and at what he left, too (Bayes)."""
-    total, sessions_end = 0.0, view[Column.ENDED] - own[RATES + 1]
+    """How likely each rate is: beforehand, by the hint, or by what the user has borne and at what he left, too (Bayes).
+
+    Weights are taken in logs, over the largest: those of many days, or of a hint that says all, are beyond any float.
+    """
+    total, largest, sessions_end = 0.0, -np.inf, view[Column.ENDED] - own[RATES + 1]
     for g in range(rate.size):
         centre, width = (hint * view[Column.HINT], 1.0 - hint * hint) if how != AVERAGE else (0.0, 1.0)
-        likely = math.exp(-0.5 * (normal[g] - centre) ** 2 / max(width, 1e-3))
+        chance[g] = -0.5 * (normal[g] - centre) ** 2 / max(width, 1e-3)
         if how == BELIEVED:
-            if view[Column.PAGES] == 0.0:
-                own[g] = 0.0
             own[g] -= rate[g] * (view[Column.BORNE] - own[RATES])
             if sessions_end > 0.0:
                 own[g] += math.log(1.0 - law[GOES_ON] * math.exp(-rate[g] * sessions_end))
-            likely *= math.exp(own[g] - own[0])
-        chance[g] = likely
-        total += likely
+            chance[g] += own[g]
+        largest = max(largest, chance[g])
+    for g in range(rate.size):
+        chance[g] = math.exp(chance[g] - largest)
+        total += chance[g]
     for g in range(rate.size):
         chance[g] /= total
     own[RATES], own[RATES + 1] = view[Column.BORNE], view[Column.ENDED]
