@@ -211,12 +211,13 @@ def sweep(
 
 @inlined
 def after(
-    satisfied: Any, bored: Any, worth: Any, boring: Any, rate: Any, law: Any, here: Any, gone: Any, chance: Any,
-    satisfaction: Any, boredom: Any,
+    satisfied: Any, bored: Any, worth: Any, boring: Any, rate: Any, law: Any, here: Any, gone: Any, satisfaction: Any,
+    boredom: Any,
 ) -> Any:  # fmt: skip
     """What is to come, once a page with content of that worth and so many boring ads has been seen.
 
-    `chance` is the number of the next chance of a session, between two of which it may lie.
+    `here` (satisfaction, boredom) if the session goes on, `gone` (satisfaction,) if it ends: with as many chances to come, or
+    whoever leaves would seem to have more of them before him than whoever stays.
     """
     s = satisfied + law[MOVES] * (worth - law[ANNOYANCE] * boring - satisfied)
     b = bored + boring
@@ -224,10 +225,7 @@ def after(
     i, u = between(s, satisfaction)
     j, v = between(law[KEPT] * b, boredom)
     stays = (1 - u) * ((1 - v) * here[i, j] + v * here[i, j + 1]) + u * ((1 - v) * here[i + 1, j] + v * here[i + 1, j + 1])
-    d = min(np.int64(chance), gone.shape[0] - 1)
-    e, w = min(d + 1, gone.shape[0] - 1), min(chance - d, 1.0)
-    leaves = (1 - w) * ((1 - u) * gone[d, i] + u * gone[d, i + 1]) + w * ((1 - u) * gone[e, i] + u * gone[e, i + 1])
-    return on * stays + (1.0 - on) * leaves
+    return on * stays + (1.0 - on) * ((1 - u) * gone[i] + u * gone[i + 1])
 
 
 def memory(facts: Facts, how: int) -> Floats:
@@ -268,8 +266,8 @@ def rule() -> RowRule:
             certain(own[0], rate, chance)
         else:
             believe(view, how, rest[4], rate, normal, law, own, chance)
-        x = min((view[Column.DAY] + view[Column.ELAPSED]) * law[CHANCES], np.float64(chances))
-        d = min(np.int64(x), chances - 1)
+        passed = (view[Column.DAY] + view[Column.ELAPSED]) * law[CHANCES]
+        d = min(max(np.int64(math.floor(passed - 0.5)), 0), chances - 1)  # the session whose end leaves about as many chances
         i, u = between(view[Column.LEVEL], level)
         best, chosen, width = -np.inf, np.int64(0), shapes.shape[1]
         for a in range(shapes.shape[0]):
@@ -282,7 +280,7 @@ def rule() -> RowRule:
                     if share > LEAST_SHARE:
                         worth += share * after(
                             view[Column.SATISFACTION], view[Column.BOREDOM], content, shapes[a, width - 1], its, law,
-                            here[i + m, g, d], gone[i + m, g], x, satisfaction, boredom,
+                            here[i + m, g, d], gone[i + m, g, d + 1], satisfaction, boredom,
                         )  # fmt: skip
             if worth > best:
                 best, chosen = worth, np.int64(a)
