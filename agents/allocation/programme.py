@@ -267,7 +267,8 @@ def rule() -> RowRule:
         else:
             believe(view, how, rest[4], rate, normal, law, own, chance)
         passed = (view[Column.DAY] + view[Column.ELAPSED]) * law[CHANCES]
-        d = min(max(np.int64(math.floor(passed - 0.5)), 0), chances - 1)  # the session whose end leaves about as many chances
+        # The session whose end leaves about as many chances as there are.
+        d: Any = min(max(np.int64(math.floor(passed - 0.5)), 0), chances - 1)
         i, u = between(view[Column.LEVEL], level)
         best, chosen, width = -np.inf, np.int64(0), shapes.shape[1]
         for a in range(shapes.shape[0]):
