@@ -23,7 +23,7 @@ class Gap(Standing):
 
     SPACE: ClassVar[Mapping[str, Range]] = {"items": Choice(tuple(range(1, 13)))}
 
-    items: int = 4  # from 0 up, as is
+    items: int = 2  # from 0 up, as is
 
     def __post_init__(self) -> None:
         check_whole(self, "items", least=0)

@@ -28,10 +28,10 @@ from .standing import Standing
 class GapEffect(Standing):
     """An ad goes in where its charge, once seen, exceeds a price and the worth of the organic item that it displaces."""
 
-    SPACE: ClassVar[Mapping[str, Range]] = {"price": Uniform(0.0, 1.5), "content": Uniform(-0.5, 1.5)}
+    SPACE: ClassVar[Mapping[str, Range]] = {"price": Uniform(0.0, 1.5), "content": Uniform(-0.5, 2.5)}
 
-    price: float = 0.5  # of an ad, in usual charges for one; as is
-    content: float = 0.0  # what content brings above what it pays at once, in usual charges for a page of content 1; as is
+    price: float = 0.4  # of an ad, in usual charges for one; as is
+    content: float = 1.0  # what content brings above what it pays at once, in usual charges for a page of content 1; as is
 
     def __post_init__(self) -> None:
         check_number(self, "price")

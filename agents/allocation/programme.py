@@ -67,10 +67,12 @@ _solved: dict[tuple[bytes, ...], Programme] = {}
 def programme(facts: Facts) -> Programme:
     """That of a market's pages; solved once."""
     known = tuple(np.ascontiguousarray(part).tobytes() for part in (facts.prices, shapes(facts), scales(facts), laws(facts)))
-    if known not in _solved:
+    solved = _solved.get(known)
+    if solved is None:
+        solved = _programme(facts)
         _solved.clear()  # one market at a time
-        _solved[known] = _programme(facts)
-    return _solved[known]
+        _solved[known] = solved
+    return solved
 
 
 def _programme(facts: Facts) -> Programme:
@@ -209,12 +211,13 @@ def sweep(
 
 @inlined
 def after(
-    satisfied: Any, bored: Any, worth: Any, boring: Any, rate: Any, law: Any, here: Any, gone: Any, chance: Any,
-    satisfaction: Any, boredom: Any,
+    satisfied: Any, bored: Any, worth: Any, boring: Any, rate: Any, law: Any, here: Any, gone: Any, satisfaction: Any,
+    boredom: Any,
 ) -> Any:  # fmt: skip
     """What is to come, once a page with content of that worth and so many boring ads has been seen.
 
-    `chance` is the number of the next chance of a session, between two of which it may lie.
+    `here` (satisfaction, boredom) if the session goes on, `gone` (satisfaction,) if it ends: with as many chances to come, or
+    whoever leaves would seem to have more of them before him than whoever stays.
     """
     s = satisfied + law[MOVES] * (worth - law[ANNOYANCE] * boring - satisfied)
     b = bored + boring
@@ -222,10 +225,7 @@ def after(
     i, u = between(s, satisfaction)
     j, v = between(law[KEPT] * b, boredom)
     stays = (1 - u) * ((1 - v) * here[i, j] + v * here[i, j + 1]) + u * ((1 - v) * here[i + 1, j] + v * here[i + 1, j + 1])
-    d = min(np.int64(chance), gone.shape[0] - 1)
-    e, w = min(d + 1, gone.shape[0] - 1), min(chance - d, 1.0)
-    leaves = (1 - w) * ((1 - u) * gone[d, i] + u * gone[d, i + 1]) + w * ((1 - u) * gone[e, i] + u * gone[e, i + 1])
-    return on * stays + (1.0 - on) * leaves
+    return on * stays + (1.0 - on) * ((1 - u) * gone[i] + u * gone[i + 1])
 
 
 def memory(facts: Facts, how: int) -> Floats:
@@ -266,8 +266,9 @@ def rule() -> RowRule:
             certain(own[0], rate, chance)
         else:
             believe(view, how, rest[4], rate, normal, law, own, chance)
-        x = min((view[Column.DAY] + view[Column.ELAPSED]) * law[CHANCES], np.float64(chances))
-        d = min(np.int64(x), chances - 1)
+        passed = (view[Column.DAY] + view[Column.ELAPSED]) * law[CHANCES]
+        # The session whose end leaves about as many chances as there are.
+        d: Any = min(max(np.int64(math.floor(passed - 0.5)), 0), chances - 1)
         i, u = between(view[Column.LEVEL], level)
         best, chosen, width = -np.inf, np.int64(0), shapes.shape[1]
         for a in range(shapes.shape[0]):
@@ -280,7 +281,7 @@ def rule() -> RowRule:
                     if share > LEAST_SHARE:
                         worth += share * after(
                             view[Column.SATISFACTION], view[Column.BOREDOM], content, shapes[a, width - 1], its, law,
-                            here[i + m, g, d], gone[i + m, g], x, satisfaction, boredom,
+                            here[i + m, g, d], gone[i + m, g, d + 1], satisfaction, boredom,
                         )  # fmt: skip
             if worth > best:
                 best, chosen = worth, np.int64(a)
@@ -301,20 +302,23 @@ def certain(its: Any, rate: Any, chance: Any) -> None:
 
 @inlined
 def believe(view: Any, how: Any, hint: Any, rate: Any, normal: Any, law: Any, own: Any, chance: Any) -> None:
-    """How likely each rate is: beforehand, by the hint, or by what the user has borne and at what he left, too (Bayes)."""
-    total, sessions_end = 0.0, view[Column.ENDED] - own[RATES + 1]
+    """How likely each rate is: beforehand, by the hint, or by what the user has borne and at what he left, too (Bayes).
+
+    Weights are taken in logs, over the largest: those of many days, or of a hint that says all, are beyond any float.
+    """
+    total, largest, sessions_end = 0.0, -np.inf, view[Column.ENDED] - own[RATES + 1]
     for g in range(rate.size):
         centre, width = (hint * view[Column.HINT], 1.0 - hint * hint) if how != AVERAGE else (0.0, 1.0)
-        likely = math.exp(-0.5 * (normal[g] - centre) ** 2 / max(width, 1e-3))
+        chance[g] = -0.5 * (normal[g] - centre) ** 2 / max(width, 1e-3)
         if how == BELIEVED:
-            if view[Column.PAGES] == 0.0:
-                own[g] = 0.0
             own[g] -= rate[g] * (view[Column.BORNE] - own[RATES])
             if sessions_end > 0.0:
                 own[g] += math.log(1.0 - law[GOES_ON] * math.exp(-rate[g] * sessions_end))
-            likely *= math.exp(own[g] - own[0])
-        chance[g] = likely
-        total += likely
+            chance[g] += own[g]
+        largest = max(largest, chance[g])
+    for g in range(rate.size):
+        chance[g] = math.exp(chance[g] - largest)
+        total += chance[g]
     for g in range(rate.size):
         chance[g] /= total
     own[RATES], own[RATES + 1] = view[Column.BORNE], view[Column.ENDED]

@@ -34,7 +34,7 @@ class State(Standing):
         "satisfaction": Uniform(-0.6, 0.6),
         "day": Uniform(-1.0, 1.0),
         "level": Uniform(-0.5, 1.2),
-        "length": Uniform(-0.8, 0.8),
+        "length": Uniform(-1.4, 0.4),
         "ads": Uniform(-0.8, 0.8),
     }
 

@@ -23,7 +23,7 @@ class Threshold(Standing):
 
     SPACE: ClassVar[Mapping[str, Range]] = {"least": LogUniform(0.3, 4.0)}
 
-    least: float = 1.0  # over the mean charge for an ad that is seen; from 0 up, as is
+    least: float = 0.8  # over the mean charge for an ad that is seen; from 0 up, as is
 
     def __post_init__(self) -> None:
         check_number(self, "least", least=0)
