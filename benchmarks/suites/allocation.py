@@ -53,17 +53,16 @@ class Allocation(Suite[World]):
             "A dynamic programme over days, satisfaction and boredom that knows each user's rate of leaving, as nobody in the "
             "seat can. It plans with means of what a page brings, so that it is close to the best there is, and no bound.",
         ),
-        Metric("revenue", "ratio", "revenue", "users", Shown("ad revenue", ".2f"), Shown("ad revenue a user", ".2f")),
-        Metric("organic", "ratio", "organic", "users", Shown("organic", ".2f"), Shown("organic worth a user", ".2f")),
+        Metric("revenue", "ratio", "revenue", "users", None, Shown("ad revenue a user", ".2f")),
+        Metric("organic", "ratio", "organic", "users", None, Shown("organic worth a user", ".2f")),
         Metric("ads_a_page", "ratio", "ads", "pages", Shown("ads a page", ".2f"), Shown("ads seen a page", ".2f")),
         Metric(
             "pages", "ratio", "pages", "users", Shown("pages", ".0f"), Shown("pages a user", ".1f"), "", "", "",
             Panel("Pages looked at", "pages a user"),
         ),
-        Metric("sessions", "ratio", "sessions", "users", Shown("sessions", ".2f"), Shown("sessions a user", ".2f")),
+        Metric("sessions", "ratio", "sessions", "users", None, Shown("sessions a user", ".2f")),
         Metric(
-            "sessions_kept", "ratio", "kept", "sessions", Shown("kept", ".0%"), Shown("sessions kept", ".1%"),
-            "kept: share of sessions that boredom did not end.", "Sessions kept",
+            "sessions_kept", "ratio", "kept", "sessions", None, Shown("sessions kept", ".1%"), "", "Sessions kept",
             "Sessions that ended because their users had seen enough, and not because ads had bored them.",
         ),
     )  # fmt: skip
