@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import seaborn as sns
@@ -113,24 +112,20 @@ def curves(results: Results, curve: Curve, most: int = 4, narrow: bool = False) 
 
 @style()
 def frontier(results: Results, found: Found, drawn: Frontier, narrow: bool = False) -> Figure:
-    """Each policy at its means of two metrics, with its name beside it; intervals where there are any."""
+    """Each policy at its means of two metrics, with its name beside it."""
     across, up = (_metric(results, name) for name in (drawn.across, drawn.up))
     figure = Picture(figsize=(4.6, 4.6) if narrow else (8.4, 5.2), layout="constrained")
     axis = figure.subplots()
     palette, texts = _colours(results), []
     for name in results.runs:
         x, y = found[name][drawn.across], found[name][drawn.up]
-        for estimate, line in ((x, axis.hlines), (y, axis.vlines)):
-            if estimate.interval is not None:
-                line(y.mean if estimate is x else x.mean, *estimate.interval, color=INK, linewidth=1.2)
         axis.plot(x.mean, y.mean, "o", color=palette[name], markeredgecolor=INK, markersize=8)
         texts.append((x.mean, y.mean, name))
     axis.margins(0.14, 0.1)
-    figure.canvas.draw()
-    _label(axis, texts)
     for metric, tell in ((across, axis.set_xlabel), (up, axis.set_ylabel)):
         tell((metric.page or metric.table or Shown(metric.name)).head)
     axis.set_title(f"{results.scenario.name}: {len(results.cases)} days", loc="left")
+    _label(figure, axis, texts)
     return figure
 
 
@@ -138,17 +133,22 @@ def _metric(results: Results, name: str) -> Metric:
     return next(metric for metric in results.suite.metrics if metric.name == name)
 
 
-def _label(axis: Axes, texts: list[tuple[float, float, str]]) -> None:
-    """Writes names beside their dots, moved up or down until none lies on another."""
-    taken: list[Any] = []
-    for x, y, name in sorted(texts, key=lambda text: -text[1]):
-        for lift in (0, *(sign * step for step in range(10, 200, 5) for sign in (1, -1))):
-            text = axis.annotate(
-                name, (x, y), (9, lift), textcoords="offset points", va="center", fontsize=9, color=INK,
-                arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.5, "shrinkB": 4} if abs(lift) > 10 else None,
-            )  # fmt: skip
-            box = text.get_window_extent().padded(1)
-            if not any(box.overlaps(other) for other in taken):
+def _label(figure: Figure, axis: Axes, texts: list[tuple[float, float, str]]) -> None:
+    """Writes names beside their dots, moved up or down until none lies on another or on a dot."""
+    figure.draw_without_rendering()  # the layout, so that places are known
+    dots = [axis.transData.transform((x, y)) for x, y, _ in texts]
+    point = figure.dpi / 72
+    taken = [(x - 5 * point, y - 5 * point, x + 5 * point, y + 5 * point) for x, y in dots]
+    for (x, y), (across, up, name) in sorted(zip(dots, texts, strict=True), key=lambda one: -one[0][1]):
+        wide, high = 5.2 * len(name) * point, 11 * point
+        for lift in (0, *(sign * step for step in range(4, 200, 4) for sign in (1, -1))):
+            left, bottom = x + 9 * point, y + lift * point - high / 2
+            box = left, bottom, left + wide, bottom + high
+            if not any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken):
                 taken.append(box)
+                line = {"arrowstyle": "-", "color": INK, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 5}
+                axis.annotate(
+                    name, (across, up), (9, lift), textcoords="offset points", va="center", fontsize=9, color=INK,
+                    arrowprops=line if abs(lift) > 8 else None,
+                )  # fmt: skip
                 break
-            text.remove()
