@@ -152,7 +152,7 @@ def tune(
 
 def train(
     environment: Annotated[str, tyro.conf.Positional] = "AdArena/Bidding-v0",
-    algo: Literal["ppo", "sac", "es"] = "ppo",
+    algo: Literal["ppo", "sac", "es", "pi"] = "ppo",
     timesteps: int = 200_000,
     seed: int = 0,
     seeds: tuple[int, ...] = (),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -22,7 +23,7 @@ from ..simulator.market.market import build
 from ..simulator.scenario.tree import Scenario
 from ..simulator.seats import SEATS
 from ..simulator.seats.allocation.learned import LearnedPages
-from ..simulator.seats.allocation.vectors import AllocationVectors
+from ..simulator.seats.allocation.vectors import MEAN, REACH, AllocationVectors
 from ..simulator.seats.allocation.view import Facts, facts
 from .frames import Frame, Line, Panel
 from .lanes import Lanes, Turn
@@ -153,7 +154,34 @@ class Many:
         self, actions: NDArray[Any]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32]]:
         """A page in each lane."""
-        turn = self._lanes.step(self._rules.patterns(self._shown, actions))
+        return self.move_by(self._rules.patterns(self._shown, actions))
+
+    # For who learns what pages cost later: worths in usual pages.
+
+    @property
+    def usual(self) -> float:
+        """Rewards of a usual page."""
+        return 1.0 / self._rules.facts.sessions.mean_requests
+
+    def patterns_at_hand(self) -> tuple[Floats, Floats]:
+        """What each pattern is expected to bring at once, (n, P); ads that will bore and content seen, (n, P, 2)."""
+        told, shown = self._rules.facts, self._shown
+        patience, content = told.sessions.patience, shown[:, Column.CONTENT][:, None] * told.organic
+        willing = 1.0 if patience is None else (1.0 + shown[:, Column.BOREDOM]) ** -patience.worn
+        gain = (shown[:, Column.PAYS :] @ told.clicks.T * np.reshape(willing, (-1, 1))) + told.pages.organic_value * content
+        boring = np.broadcast_to(told.seen * (1 - told.click_rate), content.shape)
+        return gain / (self._rules.unit * self.usual), np.stack([boring, content], axis=2)
+
+    def prices(self, actions: Any) -> tuple[Any, Any]:
+        """The price of an ad that bores and the worth of content that actions (n, 2), a tensor, stand for, (n,) each."""
+        pay = self._rules.facts.pay / (self._rules.unit * self.usual)
+        return pay * math.e ** (MEAN + REACH * actions[:, 0]), pay * (0.5 + 0.5 * actions[:, 1])
+
+    def move_by(
+        self, patterns: Integers
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32]]:
+        """A page in each lane, of these patterns, (n,)."""
+        turn = self._lanes.step(patterns)
         last = self._rules.vectors.observe(self._shown[turn.over])
         return self._observed(), self._rules.worth(turn).astype(np.float32), turn.over, last
 

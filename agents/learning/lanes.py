@@ -45,7 +45,7 @@ class SideBySide(VecEnv):
             raise PolicyError("episodes side by side are of different lengths, so that they make no groups: set group=1")
         self.envs, self.render_mode = [env], None  # the one that tells of itself
         super().__init__(lanes, env.observation_space, env.action_space)
-        self._many: Many = cast(Any, env.unwrapped).side_by_side(lanes)
+        self.many: Many = cast(Any, env.unwrapped).side_by_side(lanes)
         self._returns, self._lengths = np.zeros(lanes), np.zeros(lanes, np.int64)
         self._infos: list[dict[str, Any]] = [{} for _ in range(lanes)]
         self._dice, self._begun_s = np.random.default_rng(), time.monotonic()
@@ -58,7 +58,7 @@ class SideBySide(VecEnv):
     def reset(self) -> NDArray[np.float32]:
         """See `VecEnv.reset`."""
         self._returns[:], self._lengths[:] = 0.0, 0
-        return self._many.begin(self._dice)
+        return self.many.begin(self._dice)
 
     def step_async(self, actions: NDArray[Any]) -> None:
         """See `VecEnv.step_async`."""
@@ -66,7 +66,12 @@ class SideBySide(VecEnv):
 
     def step_wait(self) -> VecEnvStepReturn:
         """See `VecEnv.step_wait`."""
-        observed, rewards, over, last = self._many.move(self._actions)
+        return self.after(*self.many.move(self._actions))
+
+    def after(
+        self, observed: NDArray[np.float32], rewards: NDArray[np.float32], over: NDArray[np.bool_], last: NDArray[np.float32]
+    ) -> VecEnvStepReturn:
+        """What a step, in which lanes have moved so, returns."""
         self._returns += rewards
         self._lengths += 1
         infos = self._infos
@@ -80,7 +85,7 @@ class SideBySide(VecEnv):
 
     def place(self) -> dict[str, Any]:
         """Where its lanes are, as a checkpoint can hold it; see `GroupedEnvs.place`."""
-        kept = {"returns": self._returns, "lengths": self._lengths, **self._many.snapshot()}
+        kept = {"returns": self._returns, "lengths": self._lengths, **self.many.snapshot()}
         arrays = {name: torch.from_numpy(np.array(array)) for name, array in kept.items()}
         return {"arrays": arrays, "dice": json.dumps(self._dice.bit_generator.state)}
 
@@ -89,7 +94,7 @@ class SideBySide(VecEnv):
         kept = {name: array.numpy() for name, array in place["arrays"].items()}
         self._dice.bit_generator.state = json.loads(place["dice"])
         self._returns[:], self._lengths[:] = kept.pop("returns"), kept.pop("lengths")
-        if not np.array_equal(self._many.restore(kept, self._dice), observations):
+        if not np.array_equal(self.many.restore(kept, self._dice), observations):
             raise PolicyError(MOVED)
 
     def close(self) -> None:
