@@ -31,9 +31,12 @@ ENV = {"scenario": SMALL.model_dump(mode="json")}
 SETTINGS = make_settings("ppo", {"envs": 16, "n_steps": 16, "batch_size": 64, "n_epochs": 2}, ID)
 
 
-def test_a_run_repeats_itself_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    once = train(ID, SETTINGS, 1024, 0, tmp_path / "once", environment_settings=ENV)
-    train(ID, SETTINGS, 1024, 0, tmp_path / "again", environment_settings=ENV)
+@pytest.mark.parametrize("algorithm", ["ppo", "pi"])
+def test_a_run_repeats_itself_and_goes_on_where_it_stopped(algorithm: str, tmp_path: Path) -> None:
+    few = {"envs": 16, "n_steps": 16, "batch_size": 64, "n_epochs": 2}
+    settings = make_settings(algorithm, few, ID)
+    once = train(ID, settings, 1024, 0, tmp_path / "once", environment_settings=ENV)
+    train(ID, settings, 1024, 0, tmp_path / "again", environment_settings=ENV)
     assert np.array_equal(once.layers.packed, load_agent(tmp_path / "again").layers.packed)
     # The learning rate falls with the steps that are still to come, so that a run is stopped in the middle, not made longer.
     told: list[int] = []
@@ -44,8 +47,8 @@ def test_a_run_repeats_itself_and_goes_on_where_it_stopped(tmp_path: Path) -> No
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(ID, SETTINGS, 1024, 0, tmp_path / "stopped", environment_settings=ENV, checkpoint_every=256, advance=stop)
-    train(ID, SETTINGS, 1024, 0, tmp_path / "stopped", environment_settings=ENV, resume=True)
+        train(ID, settings, 1024, 0, tmp_path / "stopped", environment_settings=ENV, checkpoint_every=256, advance=stop)
+    train(ID, settings, 1024, 0, tmp_path / "stopped", environment_settings=ENV, resume=True)
     assert np.array_equal(once.layers.packed, load_agent(tmp_path / "stopped").layers.packed)
     assert once.card.features == FEATURES
     assert once.card.actions == 2
@@ -106,11 +109,31 @@ def test_lanes_tell_of_episodes_as_they_end() -> None:
     assert ended > 20
 
 
+def test_what_patterns_bring_is_what_is_played() -> None:
+    """Over many pages: what is expected of the patterns that are drawn, and what they leave behind, against what came."""
+    many, dice = AllocationEnv(SMALL).side_by_side(64), np.random.default_rng(0)
+    many.begin(np.random.default_rng(1))
+    said, came = [], []
+    for _ in range(300):
+        gain, after = many.patterns_at_hand()
+        chosen = dice.integers(13, size=64)
+        said.append(gain[np.arange(64), chosen])
+        came.append(many.move_by(chosen)[1] / many.usual)
+        assert (after[:, 0, 0] == 0).all()  # without ads none bores
+    off = np.array(came).mean(axis=0) - np.array(said).mean(axis=0)
+    assert abs(off.mean()) < 4 * off.std() / 8 + 0.01 * np.mean(said)  # the rates of ads are believed ones
+    price, worth = many.prices(torch.tensor([[0.0, 0.0], [1.0, -1.0]]))
+    assert price[1] / price[0] == pytest.approx(np.exp(2.5))
+    assert worth[1] == 0
+
+
 def test_mistakes_cost_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match="set group=1"):
         new_model(make_settings("ppo", {"envs": 8, "group": 4, "batch_size": 512}, ID), lambda: AllocationEnv(SMALL), 1, 0)
     with pytest.raises(PolicyError, match="does not have flat observations and actions from -1 to 1"):
         train(ID, SETTINGS, 64, 0, tmp_path / "a", environment_settings={**ENV, "action": "pattern"})
+    with pytest.raises(PolicyError, match="which only an environment of pages tells"):
+        train("AdArena/Bidding-v0", make_settings("pi", {}), 64, 0, tmp_path / "b", environment_settings={"scenario": "tiny"})
     lanes = SideBySide(AllocationEnv(SMALL), 2, 1)
     with pytest.raises(PolicyError, match="cannot be set lane by lane"):
         lanes.set_attr("days", (0, 1))
