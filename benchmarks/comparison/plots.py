@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 
 import numpy as np
 import seaborn as sns
@@ -134,21 +135,23 @@ def _metric(results: Results, name: str) -> Metric:
 
 
 def _label(figure: Figure, axis: Axes, texts: list[tuple[float, float, str]]) -> None:
-    """Writes names beside their dots, moved up or down until none lies on another or on a dot."""
+    """Writes names beside their dots, to the right or left, moved up or down until none lies on another or on a dot."""
     figure.draw_without_rendering()  # the layout, so that places are known
     dots = [axis.transData.transform((x, y)) for x, y, _ in texts]
     point = figure.dpi / 72
     taken = [(x - 5 * point, y - 5 * point, x + 5 * point, y + 5 * point) for x, y in dots]
     for (x, y), (across, up, name) in sorted(zip(dots, texts, strict=True), key=lambda one: -one[0][1]):
         wide, high = 5.2 * len(name) * point, 11 * point
-        for lift in (0, *(sign * step for step in range(4, 200, 4) for sign in (1, -1))):
-            left, bottom = x + 9 * point, y + lift * point - high / 2
+        lifts = (0, *(sign * step for step in range(4, 200, 4) for sign in (1, -1)))
+        for lift, side in product(lifts, (1, -1)):
+            left = x + 9 * point if side > 0 else x - 9 * point - wide
+            bottom = y + lift * point - high / 2
             box = left, bottom, left + wide, bottom + high
             if not any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken):
                 taken.append(box)
                 line = {"arrowstyle": "-", "color": INK, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 5}
                 axis.annotate(
-                    name, (across, up), (9, lift), textcoords="offset points", va="center", fontsize=9, color=INK,
-                    arrowprops=line if abs(lift) > 8 else None,
+                    name, (across, up), (9 * side, lift), textcoords="offset points", va="center", fontsize=9, color=INK,
+                    ha="left" if side > 0 else "right", arrowprops=line if abs(lift) > 8 else None,
                 )  # fmt: skip
                 break
