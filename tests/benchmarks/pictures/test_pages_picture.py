@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import pytest
@@ -26,10 +27,10 @@ def world() -> World:
 
 
 def test_the_table_adds_up(world: World) -> None:
-    console = Console(width=100, record=True, quiet=True)
+    console = Console(width=100, file=(out := io.StringIO()))
     for table in tables(world):
         console.print(table)
-    text = console.export_text()
+    text = out.getvalue()
     assert world.pages is not None
     sums = world.pages.users.sum(axis=0)
     for name, number in (("pages", sums[PageSum.PAGES]), ("ads seen", sums[PageSum.ADS])):
