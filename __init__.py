@@ -5,6 +5,7 @@ from gymnasium.envs.registration import register, registry
 __version__ = "0.1.0"
 
 ENVIRONMENTS = {
+    "AdArena/Allocation-v0": "adarena.envs.allocation:AllocationEnv",
     "AdArena/Auction-v0": "adarena.envs.auction:AuctionEnv",
     "AdArena/Bidding-v0": "adarena.envs.bidding:BiddingEnv",
     "AdArena/Compute-v0": "adarena.envs.compute:ComputeEnv",
@@ -12,7 +13,9 @@ ENVIRONMENTS = {
     "AdArena/Pacing-v0": "adarena.envs.pacing:PacingEnv",
 }
 
+VECTORS = {"AdArena/Allocation-v0": "adarena.envs.side_by_side:AllocationVectorEnv"}  # those that have one of their own
+
 for _name, _entry in ENVIRONMENTS.items():
     if _name not in registry:  # a second import under another name must not complain
-        _many = "adarena.envs.vector:" + _entry.partition(":")[2].removesuffix("Env") + "VectorEnv"
+        _many = VECTORS.get(_name) or "adarena.envs.vector:" + _entry.partition(":")[2].removesuffix("Env") + "VectorEnv"
         register(id=_name, entry_point=_entry, vector_entry_point=_many)

@@ -152,7 +152,7 @@ def tune(
 
 def train(
     environment: Annotated[str, tyro.conf.Positional] = "AdArena/Bidding-v0",
-    algo: Literal["ppo", "sac", "es"] = "ppo",
+    algo: Literal["ppo", "sac", "es", "pi"] = "ppo",
     timesteps: int = 200_000,
     seed: int = 0,
     seeds: tuple[int, ...] = (),
@@ -406,6 +406,29 @@ def mixes(
         crowds.command(console, one, market, policies, rivals, seeds, reference, folder, terms)
 
 
+def abtest(
+    policies: tuple[str, ...] = ("shadow", "usual"),
+    scenario: str = "allocation-small",
+    seeds: int = 8,
+    skip: int = 0,
+    out: Path = Path("out/abtest"),
+    settings: Settings = (),
+) -> None:
+    """Tries one policy of pages against another on half of the users each, and tells what is true: what all users would bring.
+
+    Args:
+        policies: the new one and the one it would replace: name, name:field=value, or label=policy.
+        scenario: a preset with pages or a YAML file.
+        seeds: test worlds, each of which is played three times.
+        skip: test worlds that are left out before them.
+        out: folder for abtest.json.
+        settings: fields of the scenario to change, e.g. demand.budget_share=0.3.
+    """
+    from .benchmarks import abtest as experiment
+
+    experiment.command(console, _scenario(scenario, settings), policies, seeds, skip, _folder(out))
+
+
 def realism(out: Path = Path("out/realism")) -> None:
     """Holds the presets against published figures of real markets: a table, and a picture.
 
@@ -456,6 +479,7 @@ COMMANDS = {
     "scale": scale,
     "servers": servers,
     "mixes": mixes,
+    "abtest": abtest,
     "realism": realism,
     "warm": warm,
     "demo": demo,

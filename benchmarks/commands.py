@@ -112,6 +112,8 @@ def compare(
         files[folder / f"policies.{kind}"] = encoded(plots.comparison(results), kind)
         if suite.curve is not None:
             files[folder / f"{suite.curve.name}.{kind}"] = encoded(plots.curves(results, suite.curve), kind)
+        if (frontier := suite.frontier) is not None:
+            files[folder / f"{frontier.name}.{kind}"] = encoded(plots.frontier(results, found, frontier), kind)
     files[folder / "report.html"] = page(results, found, reference, terms.command)
     publish(console, folder, files)
 

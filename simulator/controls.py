@@ -34,49 +34,56 @@ class Controls:
         """Time in microseconds."""
         return int(self.env.now)
 
+    @property
+    def _changing(self) -> Exchange:
+        """The exchange, to be changed. Raises `MarketError` in the middle of a request."""
+        if self._exchange.waits:
+            raise MarketError("a page waits to be allocated: answer before anything is changed")
+        return self._exchange
+
     def top_up(self, campaign: int | str, amount: float) -> None:
         """Adds currency to what a campaign may still spend today."""
-        self._exchange.top_up(campaign, amount)
+        self._changing.top_up(campaign, amount)
         self._note("top_up", campaign, amount)
 
     def set_budget(self, campaign: int | str, amount: float | None) -> None:
         """A new daily budget in currency, from today on; None: unlimited."""
-        self._exchange.set_budget(campaign, amount)
+        self._changing.set_budget(campaign, amount)
         self._note("set_budget", campaign, amount)
 
     def set_multiplier(self, campaign: int | str, multiplier: float) -> None:
         """What a campaign bids, as a multiple of its target, until its policy decides again."""
-        self._exchange.set_multiplier(campaign, multiplier)
+        self._changing.set_multiplier(campaign, multiplier)
         self._note("set_multiplier", campaign, multiplier)
 
     def scale_value(self, campaign: int | str, factor: float) -> None:
         """Multiplies what a conversion is worth to a campaign, and with it its target: a price shock."""
-        self._exchange.scale_value(campaign, factor, self.now // self.scenario.tick_us % self.scenario.ticks_per_day)
+        self._changing.scale_value(campaign, factor, self.now // self.scenario.tick_us % self.scenario.ticks_per_day)
         self._note("scale_value", campaign, factor)
 
     def set_pace(self, campaign: int | str, factor: float = 1.0, participation: float = 1.0) -> None:
         """Paces a campaign: the factor, up to 1, on its bids, and the share of auctions in which it may take part."""
-        self._exchange.set_pace(campaign, factor, participation)
+        self._changing.set_pace(campaign, factor, participation)
         self._note("set_pace", campaign, float(factor) * float(participation))
 
     def set_reserve(self, reserve: float, campaign: int | str | None = None) -> None:
         """The least price of an impression, currency, for a campaign or, with None, for all."""
-        self._exchange.set_reserve(reserve, campaign)
+        self._changing.set_reserve(reserve, campaign)
         self._note("set_reserve", campaign, reserve)
 
     def set_squashing(self, squashing: float) -> None:
         """Rank score = bid per click x believed click rate ^ squashing, from now on."""
-        self._exchange.set_squashing(squashing)
+        self._changing.set_squashing(squashing)
         self._note("set_squashing", None, squashing)
 
     def launch(self, campaign: int | str) -> None:
         """Starts a campaign, until its flights say otherwise on another day; ends a pause."""
-        self._exchange.launch(campaign, self.now)
+        self._changing.launch(campaign, self.now)
         self._note("launch", campaign, None)
 
     def pause(self, campaign: int | str) -> None:
         """Stops a campaign until it is launched again, however many days that takes."""
-        self._exchange.pause(campaign, self.now)
+        self._changing.pause(campaign, self.now)
         self._note("pause", campaign, None)
 
     def set_creative_shares(self, campaign: int | str, shares: ArrayLike, ad: int | str = 0) -> None:
@@ -84,7 +91,7 @@ class Controls:
 
         `ad` is its name or its place among the campaign's ads. The log notes its number in the market.
         """
-        number = self._exchange.set_creative_shares(campaign, shares, ad)
+        number = self._changing.set_creative_shares(campaign, shares, ad)
         self._note("set_creative_shares", campaign, number)
 
     def set_quotas(self, tier: int, levels: Sequence[Quotas]) -> None:
@@ -97,7 +104,7 @@ class Controls:
                 candidates than there.
         """
         place, quotas, after_us = read_levels(self.scenario, tier, levels)
-        self._exchange.blocks.set_quotas(place, quotas, after_us)
+        self._changing.blocks.set_quotas(place, quotas, after_us)
         self._reindex()
         self._note("set_quotas", None, place)
 
@@ -117,7 +124,7 @@ class Controls:
         self._note("repair_servers", None, servers)
 
     def _servers(self, what: str) -> Fleet:
-        if (fleet := self._exchange.fleet) is None:
+        if (fleet := self._changing.fleet) is None:
             raise MarketError(f"{what} needs a market with servers, and scenario {self.scenario.name!r} has none")
         return fleet
 
@@ -126,7 +133,7 @@ class Controls:
 
         In a market with sessions it multiplies those that begin: whoever is in one goes on.
         """
-        self._exchange.surge(self.now, factor)
+        self._changing.surge(self.now, factor)
         self._engine.placed_anew()
         self._note("surge", None, factor)
 

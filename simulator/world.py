@@ -376,5 +376,7 @@ class World(Controls):
         moment = Moment(*divmod(self.now // self.scenario.tick_us, ticks), ticks, self.now)
         found = ((roster, roster.opened_by_request(moment, answered)) for roster in self._rosters)
         roster, self._round = next((r, asked) for r, asked in found if asked is not None)
+        self._exchange.waits = True  # else what it found, and is about to sell, might no longer hold
         (decision,) = yield answered
+        self._exchange.waits = False
         cast("RequestSeat[Any, Any, Any]", roster.seat).answer(decision)

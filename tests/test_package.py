@@ -20,16 +20,16 @@ FLOORS = {
         "replay", "controls", "world",
     ),
     "agents": (
-        "splits", "parameters", "objectives", "provenance", "bidding", "auction", "pacing", "compute", "creative", "hindsight",
-        "learning", "catalogue", "crowds",
+        "splits", "parameters", "objectives", "provenance", "allocation", "bidding", "auction", "pacing", "compute",
+        "creative", "hindsight", "learning", "catalogue", "crowds",
     ),
     "envs": (
-        "frames", "figure", "window", "shell", "together", "base", "auction", "bid_frame", "bidding", "compute", "pacing",
-        "parallel", "market", "vector",
+        "frames", "figure", "window", "shell", "together", "base", "lanes", "allocation", "auction", "bid_frame", "bidding",
+        "compute", "pacing", "side_by_side", "parallel", "market", "vector",
     ),
     "benchmarks": (
         "output", "audits", "pictures", "comparison", "suites", "speed", "theory", "simulating", "training", "commands",
-        "servers", "servers_report", "mixes", "warming",
+        "servers", "servers_report", "mixes", "abtest", "warming",
     ),
 }  # fmt: skip
 HEAVY = ("torch", "matplotlib", "seaborn", "pandas", "stable_baselines3", "tyro", "rich", "pyarrow.dataset")

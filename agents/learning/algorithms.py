@@ -9,7 +9,8 @@ from typing import Any
 import gymnasium as gym
 from gymnasium import spaces
 
-from .settings import PPOSettings, SACSettings, Settings
+from ...simulator.core.errors import PolicyError
+from .settings import PISettings, PPOSettings, SACSettings, Settings
 
 GROUPED = ("envs", "group", "relative")  # settings of PPO that are about groups
 Makers = Sequence[Callable[[], gym.Env[Any, Any]]]
@@ -22,6 +23,17 @@ def new_model(settings: Settings, make: Callable[[], gym.Env[Any, Any]], units: 
     """
     from .groups import GroupedEnvs
 
+    if isinstance(settings, PPOSettings | PISettings):
+        first = make()
+        if hasattr(first.unwrapped, "side_by_side"):
+            from .lanes import SideBySide
+
+            if isinstance(settings, PPOSettings):
+                return _ppo(settings, SideBySide(first, settings.envs, settings.group), units, seed)
+            return _policy_iteration(settings, SideBySide(first, settings.envs, 1), seed)
+        first.close()
+        if isinstance(settings, PISettings):
+            raise PolicyError("pi learns what pages cost later, which only an environment of pages tells")
     makers = [make] * settings.envs
     if isinstance(settings, PPOSettings):
         envs: Any = GroupedEnvs(makers, settings.group)
@@ -50,12 +62,12 @@ def networks(settings: Settings, seen: spaces.Box, done: spaces.Box, units: int)
     def schedule(left: float) -> float:
         return settings.learning_rate
 
-    if isinstance(settings, PPOSettings):
+    if isinstance(settings, PPOSettings | PISettings):
         from stable_baselines3.common.policies import ActorCriticPolicy
 
         from .rows import SharedActorCritic
 
-        if settings.shared:
+        if isinstance(settings, PPOSettings) and settings.shared:
             return SharedActorCritic(seen, done, schedule, units=units, net_arch=_widths(settings))
         return ActorCriticPolicy(seen, done, schedule, net_arch=_widths(settings))
     if isinstance(settings, SACSettings):
@@ -88,6 +100,15 @@ def _ppo(settings: PPOSettings, envs: Any, units: int, seed: int) -> Any:
         # How exploration shrinks is told by a callback; see `training`.
         **_own(settings, *GROUPED, "shared", "each", "learning_rate", "log_std_init", "log_std_end", "width"),
     )
+
+
+def _policy_iteration(settings: PISettings, envs: Any, seed: int) -> Any:
+    from .page_values import PageValues
+
+    return PageValues(
+        envs, seed, _falling(settings.learning_rate), settings.n_steps, settings.batch_size, settings.n_epochs,
+        settings.gae_lambda, (settings.heat_init, settings.heat_end), _shape(settings),
+    )  # fmt: skip
 
 
 def _own(settings: Settings, *others: str) -> dict[str, Any]:

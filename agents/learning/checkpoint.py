@@ -72,7 +72,7 @@ def save_checkpoint(path: Path, run: dict[str, Any], model: Any) -> None:
         "episodes": json.dumps([{k: float(v) for k, v in episode.items()} for episode in model.ep_info_buffer]),
         "observation": torch.from_numpy(np.array(model._last_obs)),
         "starts": torch.from_numpy(np.array(model._last_episode_starts)),
-        "traces": json.dumps([env.trace() for env in _retraced(model)]),
+        "place": model.get_env().place(),
         "dice": json.dumps(_dice(model)),
         "torch": torch.get_rng_state(),
         "buffer": _buffered(model),
@@ -104,10 +104,7 @@ def restore(state: dict[str, Any], model: Any) -> None:
     import torch
 
     observation = state["observation"].numpy()
-    by_environment = model.get_env().joined(observation)
-    for env, trace, seen in zip(_retraced(model), json.loads(state["traces"]), by_environment, strict=True):
-        if not np.array_equal(env.retrace(trace), seen):
-            raise PolicyError("the environment does not come back to where the checkpoint was written: has it changed since?")
+    model.get_env().go_to(state["place"], observation)
     model.set_parameters(state["parameters"], exact_match=True)
     for name, value in json.loads(state["counters"]).items():
         setattr(model, name, value)
@@ -121,10 +118,6 @@ def restore(state: dict[str, Any], model: Any) -> None:
             getattr(buffer, name)[: len(held[name])] = held[name].numpy()
     _set_dice(model, json.loads(state["dice"]))
     torch.set_rng_state(state["torch"])
-
-
-def _retraced(model: Any) -> list[Retraced]:
-    return list(model.get_env().envs)
 
 
 def _windows(model: Any, episodes: list[dict[str, float]]) -> tuple[Any, Any]:

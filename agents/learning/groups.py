@@ -7,9 +7,10 @@ day gave to all. It is taken off: a baseline from the group, as in GRPO (Shao et
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -24,6 +25,8 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 from ...simulator.core.arrays import Floats32
 from ...simulator.core.errors import PolicyError
 from .checkpoint import Retraced
+
+MOVED = "the environment does not come back to where the checkpoint was written: has it changed since?"
 
 
 class GroupedEnvs(DummyVecEnv):
@@ -44,9 +47,19 @@ class GroupedEnvs(DummyVecEnv):
             self._together.advance(self.actions, range(self.num_envs))
         return super().step_wait()
 
-    def joined(self, observations: NDArray[Any]) -> NDArray[Any]:
-        """Observations of all learners by environment: as they are, where each environment is one learner's."""
-        return observations
+    def place(self) -> dict[str, Any]:
+        """Where its environments are, as a checkpoint can hold it."""
+        return {"traces": json.dumps([cast(Retraced, env).trace() for env in self.envs])}
+
+    def go_to(self, place: Mapping[str, Any], observations: NDArray[Any]) -> None:
+        """Brings fresh environments there, where these are observed, (n, any).
+
+        Raises:
+            PolicyError: if an environment does not repeat itself.
+        """
+        for env, trace, seen in zip(self.envs, json.loads(place["traces"]), observations, strict=True):
+            if not np.array_equal(cast(Retraced, env).retrace(trace), seen):
+                raise PolicyError(MOVED)
 
     def close(self) -> None:
         """See `VecEnv.close`."""

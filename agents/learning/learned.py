@@ -34,9 +34,13 @@ class Learned(Policy[Any, Any]):
         self._agent = load_agent(self.path)
 
     def start(self, view: Any, dice: np.random.Generator) -> None:
-        self._vectors = self._kind.vectors_for(self._agent.card.environment_settings)
+        self._vectors, self._stands = self._kind.vectors_for(self._agent.card.environment_settings), False
 
     def decide(self, view: Any) -> Any:
+        if hasattr(self._vectors, "standing"):  # it is then asked request by request, by the kernels
+            decision = None if self._stands else self._vectors.standing(self._agent.layers, view)
+            self._stands = True
+            return decision
         observations, units = self._vectors.observe(view), self._agent.card.units
         if len(observations) % units:
             raise PolicyError(f"the agent in {self.path!r} decides for {units} units at once, and holds {len(observations)}")

@@ -47,7 +47,7 @@ class Agent:
     """A trained policy at rest: the most likely action, no exploration."""
 
     def __init__(self, card: Card, policy: Any) -> None:
-        self.card, self._policy, self._network = card, policy, network_of(policy)
+        self.card, self._policy, self.layers = card, policy, network_of(policy)
 
     def act(self, observation: Floats32) -> Floats32:
         """The action, shape (actions,), on one observation, shape (units x features,)."""
@@ -56,7 +56,7 @@ class Agent:
 
     def act_on(self, observations: Floats32) -> Floats32:
         """The action on each of several observations, (n, units x features) to (n, actions); each as on it alone."""
-        return self._network(observations.reshape(-1, self._network.inputs)).reshape(len(observations), -1)
+        return self.layers(observations.reshape(-1, self.layers.inputs)).reshape(len(observations), -1)
 
 
 def save_agent(path: Path, card: Card, policy: Any) -> None:

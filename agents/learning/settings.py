@@ -92,8 +92,28 @@ class ESSettings:
             raise PolicyError(f"es needs an even number of envs, since members come in pairs, not {self.envs}")
 
 
-Settings = PPOSettings | SACSettings | ESSettings
-ALGORITHMS: dict[str, type[Settings]] = {kind.name: kind for kind in (PPOSettings, SACSettings, ESSettings)}
+@dataclass(frozen=True)
+class PISettings:
+    """Policy iteration on the value after a page, for users side by side; see `page_values`."""
+
+    name: ClassVar[str] = "pi"
+
+    envs: int  # users side by side
+    n_steps: int  # pages of each between two fits
+    batch_size: int
+    n_epochs: int  # passes over what was collected
+    learning_rate: float  # at first; it falls in a straight line to 0 at the last step
+    gae_lambda: float  # of what comes later, the share that is played and not estimated, page by page
+    heat_init: float  # of the softmax by which patterns are drawn, in usual pages, at first; then it cools in a straight line
+    heat_end: float  # to this
+    width: int  # of each of two hidden layers
+
+    def __post_init__(self) -> None:
+        _check(self, may_be_zero=("gae_lambda",))
+
+
+Settings = PPOSettings | SACSettings | ESSettings | PISettings
+ALGORITHMS: dict[str, type[Settings]] = {kind.name: kind for kind in (PPOSettings, SACSettings, ESSettings, PISettings)}
 DEFAULT = "default"  # the entry of every environment
 SHARES = ("gamma", "gae_lambda", "tau")
 

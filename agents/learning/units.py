@@ -8,7 +8,7 @@ at once, from which a unit learns of itself the slower the more there are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,14 @@ class UnitEnvs(VecEnv):
         """What environments have side by side, (n, units x any), as rows of units in their order, (n x units, any)."""
         parts = whole.reshape(*self._shape, -1)
         return parts.swapaxes(1, 2).reshape(self.num_envs, -1)
+
+    def place(self) -> dict[str, Any]:
+        """See `GroupedEnvs.place`."""
+        return self._inner.place()
+
+    def go_to(self, place: Mapping[str, Any], observations: NDArray[Any]) -> None:
+        """See `GroupedEnvs.go_to`."""
+        self._inner.go_to(place, self.joined(observations))
 
     def joined(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Rows of units as environments have them side by side."""

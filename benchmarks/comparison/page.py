@@ -122,6 +122,9 @@ def _figures(results: Results, found: Found) -> str:
     drawn = [_figure(plots.comparison(results), plots.comparison(results, narrow=True), _said(results, found))]
     if (curve := results.suite.curve) is not None:
         drawn.append(_figure(plots.curves(results, curve), plots.curves(results, curve, narrow=True), curve.says))
+    if (frontier := results.suite.frontier) is not None:
+        wide, narrow = (plots.frontier(results, found, frontier, shape) for shape in (False, True))
+        drawn.append(_figure(wide, narrow, frontier.says))
     return "\n".join(drawn)
 
 

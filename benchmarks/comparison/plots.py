@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 
 import numpy as np
 import seaborn as sns
@@ -15,8 +16,8 @@ from ...simulator.core.clock import HOUR_US
 from ...simulator.core.look import IDEAL, INK, style
 from ..output.figures import Picture
 from . import statistics
-from .report import shares, strata
-from .suite import Curve, Results
+from .report import Found, shares, strata
+from .suite import Curve, Frontier, Metric, Results, Shown
 
 CURVES = 6  # of policies in one panel; more cannot be told apart
 
@@ -108,3 +109,49 @@ def curves(results: Results, curve: Curve, most: int = 4, narrow: bool = False) 
     else:
         figure.legend(handles, labels, loc="outside right center", frameon=False)
     return figure
+
+
+@style()
+def frontier(results: Results, found: Found, drawn: Frontier, narrow: bool = False) -> Figure:
+    """Each policy at its means of two metrics, with its name beside it."""
+    across, up = (_metric(results, name) for name in (drawn.across, drawn.up))
+    figure = Picture(figsize=(4.6, 4.6) if narrow else (8.4, 5.2), layout="constrained")
+    axis = figure.subplots()
+    palette, texts = _colours(results), []
+    for name in results.runs:
+        x, y = found[name][drawn.across], found[name][drawn.up]
+        axis.plot(x.mean, y.mean, "o", color=palette[name], markeredgecolor=INK, markersize=8)
+        texts.append((x.mean, y.mean, name))
+    axis.margins(0.14, 0.1)
+    for metric, tell in ((across, axis.set_xlabel), (up, axis.set_ylabel)):
+        tell((metric.page or metric.table or Shown(metric.name)).head)
+    axis.set_title(f"{results.scenario.name}: {len(results.cases)} days", loc="left")
+    _label(figure, axis, texts)
+    return figure
+
+
+def _metric(results: Results, name: str) -> Metric:
+    return next(metric for metric in results.suite.metrics if metric.name == name)
+
+
+def _label(figure: Figure, axis: Axes, texts: list[tuple[float, float, str]]) -> None:
+    """Writes names beside their dots, to the right or left, moved up or down until none lies on another or on a dot."""
+    figure.draw_without_rendering()  # the layout, so that places are known
+    dots = [axis.transData.transform((x, y)) for x, y, _ in texts]
+    point = figure.dpi / 72
+    taken = [(x - 5 * point, y - 5 * point, x + 5 * point, y + 5 * point) for x, y in dots]
+    for (x, y), (across, up, name) in sorted(zip(dots, texts, strict=True), key=lambda one: -one[0][1]):
+        wide, high = 5.2 * len(name) * point, 11 * point
+        lifts = (0, *(sign * step for step in range(4, 200, 4) for sign in (1, -1)))
+        for lift, side in product(lifts, (1, -1)):
+            left = x + 9 * point if side > 0 else x - 9 * point - wide
+            bottom = y + lift * point - high / 2
+            box = left, bottom, left + wide, bottom + high
+            if not any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken):
+                taken.append(box)
+                line = {"arrowstyle": "-", "color": INK, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 5}
+                axis.annotate(
+                    name, (across, up), (9 * side, lift), textcoords="offset points", va="center", fontsize=9, color=INK,
+                    ha="left" if side > 0 else "right", arrowprops=line if abs(lift) > 8 else None,
+                )  # fmt: skip
+                break

@@ -76,6 +76,15 @@ class Curve(NamedTuple):
     share: bool = False  # written in per cent, from 0 to 1
 
 
+class Frontier(NamedTuple):
+    """A picture of what policies give up of one thing for another: a dot for each, at its means."""
+
+    name: str  # of its file
+    across: str  # a metric
+    up: str  # another
+    says: str  # a sentence under the picture
+
+
 class Run(NamedTuple):
     """What a policy made of a case."""
 
@@ -121,6 +130,7 @@ class Suite(ABC, Generic[W]):
     known: ClassVar[tuple[str, ...]] = ()  # of those, what `knowing` says of a case, whoever has played it
     metrics: ClassVar[tuple[Metric, ...]]
     curve: ClassVar[Curve | None] = None
+    frontier: ClassVar[Frontier | None] = None
 
     def __init_subclass__(cls) -> None:
         cls.name = vars(cls).get("name", cls.seat)

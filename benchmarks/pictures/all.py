@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from ...simulator.world import World
-from . import day, delivery, leads, pacing, tiers, users
+from . import day, delivery, leads, pacing, pages, tiers, users
 from .tables import day_table
 
 if TYPE_CHECKING:
@@ -19,9 +19,10 @@ TABLES: dict[str, Callable[[World], Table]] = {
     "serving": delivery.serving_table,
     "surfaces": delivery.surfaces_table,
     "visits": users.sessions_table,
+    "pages": pages.table,
     "fatigue": users.fatigue_table,
 }
-NAMES = ("day.png", "pacing.png", "delivery.png", "tiers.png", "users.png", "leads.png")  # of pictures
+NAMES = ("day.png", "pacing.png", "delivery.png", "tiers.png", "users.png", "pages.png", "leads.png")  # of pictures
 
 
 def tables(world: World) -> Iterator[Table]:
@@ -45,6 +46,8 @@ def figures(world: World) -> dict[str, Figure]:
         found["tiers.png"] = tiers.picture(world)
     if "visits" in world.books or "fatigue" in world.books:
         found["users.png"] = users.picture(world)
+    if "pages" in world.books:
+        found["pages.png"] = pages.picture(world)
     if world.ledger.leads is not None:
         found["leads.png"] = leads.picture(world)
     return found

@@ -11,7 +11,7 @@ import numpy as np
 from ... import ENVIRONMENTS
 from .stopwatch import REPEATS, Measure, best, processor_seconds
 
-LEAST = {"AdArena/Bidding-v0": 1500.0, "AdArena/Compute-v0": 600.0}  # steps a second that are wanted
+LEAST = {"AdArena/Allocation-v0": 8000.0, "AdArena/Bidding-v0": 1500.0, "AdArena/Compute-v0": 600.0}  # steps a second wanted
 STEPS = 200  # at least, of a run
 
 

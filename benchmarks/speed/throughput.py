@@ -199,9 +199,11 @@ def measures(quick: bool) -> list[Callable[[], list[Measure]]]:
     if quick:
         return [loop_measures]
     from .environments import environment_measures  # Gymnasium takes a while to import
+    from .pages import page_measures
 
     return [
-        loop_measures, events_measures, serving_measures, environment_measures, replay_measures, thread_measures,
+        loop_measures, events_measures, serving_measures, environment_measures, page_measures, replay_measures,
+        thread_measures,
         start_measures, scaling_measures, journal_measures, funnel_measures, index_measures,
     ]  # fmt: skip
 

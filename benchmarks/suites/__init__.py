@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 # What each command-line name stands for: a module of this folder, and the suite in it. Imported only when it is used.
 SUITES: dict[str, str] = {
+    "allocation": "allocation:ALLOCATION",
     "auction": "auction:AUCTION",
     "bidding": "bidding:BIDDING",
     "compute": "compute:COMPUTE",

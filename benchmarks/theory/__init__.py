@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..output.progress import progress
 from ..output.tables import plain_table, verdict
-from . import auctions, budgets, cascade, compute, delays, leads, pacing, people, queues, sampling
+from . import auctions, budgets, cascade, compute, delays, leads, pacing, pages, people, queues, sampling
 from .check import LIMIT, Check
 
 if TYPE_CHECKING:
@@ -60,6 +60,9 @@ CHECKS: dict[str, Callable[[float], list[Check]]] = {
     "26 lead delays": leads.delays,
     "27 uplift": leads.uplift,
     "28 squashing": auctions.squashing,
+    "29 loads of ads": pages.loads,
+    "29 best loads": pages.best_loads,
+    "30 places": pages.cascade,
 }
 COLUMNS = ("check", "expected", "measured", "std error", "sigmas", "verdict", "source")
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.addressed import Addressed
-from ..core.arrays import CHUNK, Integers, Keys
+from ..core.arrays import CHUNK, Floats, Integers, Keys
 from ..core.chance import Stream, stream_keys
 from ..core.compiled import entry
 from ..core.errors import MarketError
@@ -39,6 +41,18 @@ COLUMNS = {
 
 # Plain numbers, for what is read at each request or block: by a member of an enumeration NumPy finds a place half as fast.
 NEXT, BASE, SCORED, GROUP = (int(place) for place in (Control.NEXT, Control.BASE, Control.SCORED, Control.GROUP))
+
+
+class Drawn(NamedTuple):
+    """Requests of a whole run, (n,) each, in order."""
+
+    times: Integers  # microseconds
+    users: Integers
+    session: Integers
+    page: Integers
+    lift: Floats  # (n,), or (0,) where all are worth the same
+    oldest: int  # session of which one may be
+    sessions: int  # all that have started
 
 
 class Blocks:
@@ -92,6 +106,25 @@ class Blocks:
         self.on_block: list[Callable[[], None]] = []
         self.on_fill: list[Callable[[int, int, int], None]] = []
         self._drawn = share.first  # the end of the block under way
+
+    def draw_all(self, horizon_us: int) -> Drawn:
+        """All requests that users in sessions would make before a time, in order, of a world that has not begun."""
+        assert self._planner is not None
+        planner, oldest = self._planner, self._planner.oldest()
+        parts: list[tuple[NDArray[Any], ...]] = []
+        for first in itertools.count(0, CHUNK):
+            now = int(parts[-1][0][-1]) if parts else 0
+            columns = tuple(np.zeros(CHUNK, np.int64) for _ in range(4))
+            planner.next_block(self._intensity, now, *columns)
+            lift = np.zeros(CHUNK if self._lifts is not None else 0)
+            if self._lifts is not None:
+                self._lifts.fill(first, columns[0], columns[1], lift)
+            parts.append((*columns, lift))
+            if columns[0][-1] >= horizon_us:
+                break
+        times, users, session, page, lift = (np.concatenate(column) for column in zip(*parts, strict=True))
+        end = int(np.searchsorted(times, horizon_us))
+        return Drawn(times[:end], users[:end], session[:end], page[:end], lift[:end], oldest, planner.started)
 
     @property
     def state(self) -> State:

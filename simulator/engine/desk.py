@@ -83,6 +83,11 @@ class Desk(ABC):
             self._rules[int(unit)] = kept
 
     @property
+    def column(self) -> int:
+        """The column of the request that is asked about."""
+        return asked_column(self._blocks.state)
+
+    @property
     def shown(self) -> Floats:
         """What is shown of the request that is asked about, in an array of its own."""
         return self._asked.shown.copy()
@@ -140,7 +145,7 @@ class PageDesk(Desk):
     def asked_bucket(self) -> int | None:
         """The bucket of the user whose page is asked about; None if it is not a page."""
         state = self._blocks.state
-        return None if state.control[CASTING] else int(self.asking.bucket[state.block.users[asked_column(state)]])
+        return None if state.control[CASTING] else int(self.asking.bucket[state.block.users[self.column]])
 
     def answer(self, chance: Floats) -> None:
         """Allocates it by these probabilities of patterns, (P,)."""

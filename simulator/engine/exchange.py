@@ -72,6 +72,7 @@ class Exchange:
         self.fleet: Fleet | None = None  # where there are servers
         self.desk: PageDesk | None = None  # where somebody decides on pages
         self.creative_desk: CreativeDesk | None = None  # where somebody casts creatives
+        self.waits = False  # for whoever runs the world to decide on one
         self.ask: Callable[[], Generator[simpy.Event, Any, None]] = nobody_to_ask  # has whoever runs the world decide on one
         self.on_scores: list[Callable[[int], None]] = []
         self.on_fault: list[Callable[[int], None]] = []

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..core.arrays import LANES
 from ..core.compiled import inlined, kernel
+from ..core.intrinsics import fetch
 from ..core.rules import call_rule, pointer_to
 from ..delivery.auction import ENDLESS, campaign_of, insert, select_among, word
 from ..delivery.selection import call_selector, sits_out
@@ -17,7 +18,7 @@ from ..requests.surfaces import SurfaceCount, count_request
 from ..response.memory import has_caps, has_seen_enough
 from ..response.visits import has_sessions, user_is_there
 from .answers import LEFT_OPEN
-from .asking import choose_pattern
+from .asking import choose_pattern, remembers_pages
 from .bids import below, set_caps
 from .casting import Kept, waits_for_creative
 from .record import record
@@ -119,6 +120,8 @@ def find_ads(i: Any, j: Any, now: Any, alone: Any, low: Any, high: Any, state: A
     select_best(j, alone, low, high, state)
     if not alone and (j + AHEAD) // LANES == j // LANES and not is_behind_a_funnel(state):
         fetch_ahead(j + AHEAD, state)
+    if remembers_pages(state) and not alone and j + AHEAD < state.block.users.size:
+        fetch(state.asking.known, state.block.users[j + AHEAD], 0)
     if has_rules(state):
         bid_by_rules(j, j % LANES, max(state.control[Control.FORECAST_END] - i, 0), state)
     if has_caps(state):

@@ -93,7 +93,7 @@ def allocation_small() -> Scenario:
         days=14,
         traffic=Traffic(requests_per_day=12_000, curve=DAY),
         users=Users(count=1_000, segments=6, dimensions=16, spread=1.0, activity_tail=100.0),
-        rates=Interests(click_rate=0.01, affinity=0.8, belief_noise=0.1),
+        rates=Interests(click_rate=0.005, affinity=0.8, belief_noise=0.1),
         demand=DrawnDemand(campaigns=24, verticals=6, conversion_rate=0.05, budget_share=None, billing="cpc"),
         weather=Weather(request_sigma=0.6),
         auction=Auction(pricing="gsp", slots=5, exposure=(0.9, 0.81, 0.729, 0.6561, 0.59049), reserve=1e-4),
@@ -102,7 +102,7 @@ def allocation_small() -> Scenario:
             mean_requests=12.0, leave_rate=0.02, boredom_kept=0.7, patience=Patience(power=2.0, sigma=2.0, hint=0.3),
         ),
         pages=Pages(
-            organic_value=0.108, relevance=0.85, most_ads=3, apart=1, gap_clicks=(0.5, 0.7), end_share=0.1, carries=(1,),
+            organic_value=0.054, relevance=0.85, most_ads=3, apart=1, gap_clicks=(0.5, 0.7), end_share=0.1, carries=(1,),
         ),
     )  # fmt: skip
 

@@ -188,6 +188,15 @@ def test_mixes(command, tmp_path):
         assert name in out
 
 
+def test_abtest(command, tmp_path):
+    small = {"days": 1, "users.count": 60, "traffic.requests_per_day": 300, "ticks_per_day": 12}
+    Scenario.preset("allocation-small").override({"name": MARKET, **small}).save(tmp_path / "m.yaml")
+    words = ("abtest", "--scenario", "m.yaml", "--seeds", "2", "--policies", f"{LABEL}=never", "most", "--out", OUT)
+    out = command(*words)
+    for name in (MARKET, LABEL, f"{OUT}/abtest.json"):
+        assert "".join(name.split()) in "".join(out.split())  # the title is folded
+
+
 def test_replay(command, tmp_path):
     dice = np.random.default_rng(0)
     rows = zip(dice.random(300) < 0.2, dice.integers(1, 300, 300), dice.random(300) * 0.2, strict=True)
@@ -206,5 +215,5 @@ def test_train(command, tmp_path):
 
 def test_every_command_is_here():
     """What is left out takes no names; realism takes a folder alone, and prints it as all others do."""
-    tested = {"simulate", "bench", "tune", "quotas", "scale", "servers", "mixes", "replay", "train"}
+    tested = {"simulate", "bench", "tune", "quotas", "scale", "servers", "mixes", "abtest", "replay", "train"}
     assert set(COMMANDS) - tested == {"speed", "theory", "realism", "warm", "demo"}

@@ -123,7 +123,8 @@ def test_settings_that_are_wrong(change: dict[str, Any], words: tuple[str, ...])
             lambda: Scenario.preset("zzz"),
             (
                 "'zzz'",
-                "known are auction-small, bidding, bidding-small, bidding-tcpa, coldstart, compute, compute-small",
+                "known are allocation-small, auction-small, bidding, bidding-small, bidding-tcpa, coldstart, compute, ",
+                "compute-small",
                 "queue",
             ),
         ),

@@ -21,6 +21,7 @@ import simpy
 
 from adarena.agents.bidding import PID
 from adarena.benchmarks.comparison.store import surroundings
+from adarena.envs.allocation import AllocationEnv
 from adarena.envs.auction import AuctionEnv
 from adarena.envs.base import SeatEnv
 from adarena.envs.bidding import BiddingEnv
@@ -36,6 +37,7 @@ FEED = {
     "funnel.levels": [{"recall": 60, "rough": 20, "fine": 8}, {"recall": 0, "rough": 0, "fine": 4, "after_wait_s": 0.2}],
     "serving.servers": 2, "serving.service_s": 20.0, "serving.deadline_s": 60.0, "rates.click_rate": 0.02,
 }  # fmt: skip
+FEW = {"days": 3, "users.count": 80, "traffic.requests_per_day": 900}
 CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
     "bidding": ("bidding-small", {"traffic.requests_per_day": 3000}),
     "targets": ("bidding-tcpa", {"traffic.requests_per_day": 3000}),
@@ -52,6 +54,10 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "leads": ("leads", {"days": 2, "traffic.requests_per_day": 2000}),
+    "pages": (
+        "allocation-small",
+        {"days": 2, "users.count": 80, "traffic.requests_per_day": 900, "demand.campaigns": 8, "demand.budget_share": 0.3},
+    ),
     "everything": (
         "tiny",
         {
@@ -142,7 +148,7 @@ def by_request() -> str:
     return digest.hexdigest()
 
 
-def lived(env: SeatEnv, options: Mapping[str, Any] | None = None) -> str:
+def lived(env: SeatEnv | AllocationEnv, options: Mapping[str, Any] | None = None) -> str:
     """Observations, rewards and infos of three days of random actions; options hold from the second on."""
     digest, dice = hashlib.blake2b(digest_size=8), np.random.default_rng(0)
     for seed in range(3):
@@ -165,6 +171,7 @@ KINDS = {
     "pacing": lambda: lived(PacingEnv("tiny", base="joint_mpc:size=64,rounds=2")),
     "auction": lambda: lived(AuctionEnv(Scenario.preset("auction-small").override({"traffic.requests_per_day": 4000}))),
     "market": lambda: lived(MarketEnv("tiny")),
+    "allocation": lambda: lived(AllocationEnv(Scenario.preset("allocation-small").override(FEW))),
 }  # fmt: skip
 
 

@@ -33,10 +33,7 @@ class AllocationSeat(RequestSeat[AllocationView, Decision, Holding]):
 
     def __init__(self, exchange: Exchange, ledger: Ledger) -> None:
         self._exchange, self._desk = exchange, exchange.take_desk()
-        expected = exchange.market.expected
-        shown = float(expected.impressions.sum())
-        clicks = expected.conversions / np.maximum(exchange.market.campaigns.conversion_rate, 1e-9)
-        self.facts = facts(exchange.scenario, float(clicks.sum()) / shown if shown else 0.0)
+        self.facts = facts(exchange.scenario)
         self._users = np.bincount(self._desk.asking.bucket, minlength=BUCKETS)
 
     def holding(self, policy: Policy[AllocationView, Decision], held: list[int]) -> Holding:

@@ -9,6 +9,8 @@ import numpy as np
 
 from ...core.arrays import Floats, Integers
 from ...engine.asking import Column
+from ...market.market import build
+from ...market.rehearsal import rehearsal
 from ...response.pages import relevance
 from ...scenario.pages import Pages
 from ...scenario.people import Sessions
@@ -29,13 +31,18 @@ class Facts(NamedTuple):
     pages: Pages
     sessions: Sessions
     click_rate: float  # of an ad that is seen, about
+    pay: float  # what such an ad is charged, about
     carries: Floats  # (P, S) 1 where a place carries an ad
     ads: Integers  # (P,) ads
     exposure: Floats  # (P, A) probability that the r-th ad is seen
     clicks: Floats  # (P, A) that, times how often it is clicked for the gap above it
+    relevance: Floats  # (S,) worth of the organic items, from the top, over what is seen of all of them on such a page
     organic: Floats  # (P,) worth of the organic items seen, over that of a page without ads
     seen: Floats  # (P,) ads seen
     usual: int  # the pattern where nobody decides
+    request_sigma: float  # log standard deviation of what a user's pages pay
+    chances: float  # sessions that a user would come to a day, if he were satisfied enough, on average
+    prices: Floats  # (n, A) what the r-th best ad of a page is charged, once seen, on n pages of an even day
 
 
 class AllocationView(NamedTuple):
@@ -54,9 +61,26 @@ class AllocationView(NamedTuple):
     charged: Floats  # (B,) currency
 
 
+def even_prices(scenario: Scenario, most: int = 2048) -> Floats:
+    """What ads are charged, once seen, by their rank, (n, A), on up to `most` pages of an even day; 0 where there are fewer."""
+    sample, table, ads = rehearsal(scenario), build(scenario).campaigns, scenario.ad_places
+    columns = np.linspace(0, sample.tick.size - 1, min(most, sample.tick.size)).astype(np.int64)
+    bid = table.prior * table.target
+    rate = sample.rate[:, columns].astype(np.float64)
+    offered = rate * (bid[sample.who[:, columns]] if sample.who.size else bid[:, None])
+    offered[offered < scenario.auction.reserve] = 0.0
+    best = np.zeros((ads + 1, columns.size))
+    best[: min(ads + 1, len(offered))] = -np.sort(-offered, axis=0)[: ads + 1]
+    own, following = best[:-1], np.maximum(best[1:], scenario.auction.reserve)
+    prices: Floats = np.where(own > 0, own if scenario.auction.pricing == "first" else following, 0.0).T.copy()
+    return prices
+
+
 @lru_cache(maxsize=32)
-def facts(scenario: Scenario, click_rate: float) -> Facts:
+def facts(scenario: Scenario) -> Facts:
     """What is known of a scenario's pages."""
+    expected = build(scenario).expected
+    shown, clicked = float(expected.impressions.sum()), expected.conversions / build(scenario).campaigns.conversion_rate
     pages, sessions, places, most = scenario.pages, scenario.sessions, scenario.auction.slots, scenario.ad_places
     assert pages is not None
     assert sessions is not None
@@ -79,14 +103,19 @@ def facts(scenario: Scenario, click_rate: float) -> Facts:
         users=scenario.users.count,
         pages=pages,
         sessions=sessions,
-        click_rate=click_rate,
+        click_rate=float(clicked.sum()) / shown,
+        pay=float(expected.spend.sum()) / shown,
         carries=carries,
         ads=carries.sum(axis=1).astype(np.int64),
         exposure=exposure,
         clicks=clicks,
+        relevance=worth,
         organic=organic,
         seen=exposure.sum(axis=1),
         usual=pages.usual(places),
+        request_sigma=scenario.weather.request_sigma or 0.0,
+        chances=scenario.traffic.requests_per_day / (sessions.mean_requests * scenario.users.count),
+        prices=even_prices(scenario),
     )
     for array in found:
         if isinstance(array, np.ndarray):

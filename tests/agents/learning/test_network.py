@@ -11,9 +11,10 @@ from gymnasium import spaces
 from torch import nn
 
 from adarena.agents.learning.algorithms import networks
-from adarena.agents.learning.network import Network, network_of
+from adarena.agents.learning.network import network_of
 from adarena.agents.learning.settings import make_settings
 from adarena.simulator import PolicyError
+from adarena.simulator.core.layers import Layers
 
 UNITS, FEATURES, ACTIONS = 3, 5, 2
 SEEN = spaces.Box(-5.0, 5.0, (UNITS * FEATURES,), np.float32)
@@ -79,8 +80,8 @@ def test_layers_by_hand() -> None:
     second = np.array([[3.0]], np.float32), np.array([-0.5], np.float32), 0
     rows = np.array([[0.0, 1.0], [0.1, 0.9], [5.0, 0.0]], np.float32)
     hidden = np.tanh(2 * rows[:, 0] - rows[:, 1] + 1)
-    np.testing.assert_allclose(Network([first, second], bounded=False)(rows)[:, 0], 3 * hidden - 0.5, rtol=1e-6, atol=1e-7)
-    np.testing.assert_allclose(Network([first, second], bounded=True)(rows)[:, 0], np.clip(3 * hidden - 0.5, -1, 1), atol=1e-6)
+    np.testing.assert_allclose(Layers([first, second], bounded=False)(rows)[:, 0], 3 * hidden - 0.5, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(Layers([first, second], bounded=True)(rows)[:, 0], np.clip(3 * hidden - 0.5, -1, 1), atol=1e-6)
 
 
 def test_other_layers_are_refused() -> None:

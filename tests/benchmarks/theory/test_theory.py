@@ -12,7 +12,7 @@ from rich.console import Console
 from scipy import stats
 
 from adarena.benchmarks import theory
-from adarena.benchmarks.theory import auctions, budgets, cascade, compute, delays, leads, people, queues, sampling
+from adarena.benchmarks.theory import auctions, budgets, cascade, compute, delays, leads, pages, people, queues, sampling
 from adarena.benchmarks.theory.check import Check, equal, ratio, sampled
 
 # A share of the full effort where a check takes longer than a second or two.
@@ -35,8 +35,8 @@ def test_the_market_agrees_with_theory(name: str) -> None:
 
 
 def test_every_check_is_there() -> None:
-    absent = {13, 15, 18, 21}  # of those up to 28
-    assert {int(name.split()[0]) for name in theory.CHECKS} == {*range(1, 29)} - absent
+    absent = {13, 15, 18, 21}  # of those up to 30
+    assert {int(name.split()[0]) for name in theory.CHECKS} == {*range(1, 31)} - absent
 
 
 @pytest.mark.parametrize("biased", [False, True])
@@ -239,6 +239,8 @@ def mostly_caught(wrong: list[Check], share: float) -> bool:
         (lambda: people.fatigue(1.0, wrong=1.05), 1.0),
         (lambda: people.session_length(1.0, wrong=1.3), 1.0),
         (lambda: people.visits(1.0, wrong=1.3), 1.0),
+        (lambda: [c for c in pages.loads(1.0, wrong=1.3) if "0.08" in c.name and "0 ads" not in c.name], 1.0),
+        (lambda: pages.cascade(1.0, wrong=1.1), 1.0),
         (lambda: delays.delayed_feedback(1.0, wrong=1.05), 0.6),
         (lambda: leads.chain(1.0, wrong=1.2), 1.0),
         (lambda: leads.delays(1.0, wrong=1.5), 1.0),
@@ -259,7 +261,8 @@ def mostly_caught(wrong: list[Check], share: float) -> bool:
         "first price for second", "second price for first", "first price at a reserve", "first price at a factor",
         "first price at the reserve of a law", "squashing half a power off", "second price at a target",
         "second price at a tie", "VCG for GSP", "first price for GSP",
-        "a cap of 3 for 2", "exposures that fade 5% later", "users who leave sooner", "ads that annoy more", "delays 5% longer",
+        "a cap of 3 for 2", "exposures that fade 5% later", "users who leave sooner", "ads that annoy more",
+        "users who leave pages sooner", "places seen less", "delays 5% longer",
         "leads 20% better", "lead delays half as long again", "more who convert anyway",
         "multiplier 5% off", "recall too blurred", "compute for the worthiest only",
         "closed forms 25% off", "a bound 20% too low", "random service", "even arrivals",
