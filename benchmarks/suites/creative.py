@@ -76,9 +76,16 @@ class Creative(Suite[Cast]):
         "hybrid_history",
     )  # fmt: skip
     tuned = (
-        "best", "epsilon_greedy", "ucb1", "thompson", "by_segment", "linear_thompson", "linucb", "hybrid", "hybrid_history",
-        "best:fatigue=false", "thompson:fatigue=false", "hybrid:fatigue=false", "hybrid_history:fatigue=false",
-    )  # fmt: skip
+        "best",
+        "epsilon_greedy",
+        "ucb1",
+        "thompson",
+        "by_segment",
+        "linear_thompson",
+        "linucb",
+        "hybrid",
+        "hybrid_history",
+    )
     mixes: ClassVar[Mapping[str, str]] = {"truthful": "campaigns bid their targets"}
     numbers: ClassVar[Mapping[str, str]] = {
         "score": "true expected clicks of all ads",
