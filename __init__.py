@@ -9,11 +9,15 @@ ENVIRONMENTS = {
     "AdArena/Auction-v0": "adarena.envs.auction:AuctionEnv",
     "AdArena/Bidding-v0": "adarena.envs.bidding:BiddingEnv",
     "AdArena/Compute-v0": "adarena.envs.compute:ComputeEnv",
+    "AdArena/Creative-v0": "adarena.envs.creative:CreativeEnv",
     "AdArena/Market-v0": "adarena.envs.market:MarketEnv",
     "AdArena/Pacing-v0": "adarena.envs.pacing:PacingEnv",
 }
 
-VECTORS = {"AdArena/Allocation-v0": "adarena.envs.side_by_side:AllocationVectorEnv"}  # those that have one of their own
+VECTORS = {  # those that have one of their own
+    "AdArena/Allocation-v0": "adarena.envs.side_by_side:AllocationVectorEnv",
+    "AdArena/Creative-v0": "adarena.envs.side_by_side:CreativeVectorEnv",
+}
 
 for _name, _entry in ENVIRONMENTS.items():
     if _name not in registry:  # a second import under another name must not complain

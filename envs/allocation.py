@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -12,13 +12,11 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ..agents.allocation.places import placed
-from ..agents.splits import SPLITS
 from ..simulator.core.arrays import Floats, Integers
 from ..simulator.core.clock import HOUR_US
 from ..simulator.core.errors import MarketError, PolicyError
-from ..simulator.core.numeric import whole
 from ..simulator.engine.asking import Column
-from ..simulator.engine.lives import keeps_apart
+from ..simulator.engine.lives import Lives, keeps_apart
 from ..simulator.market.market import build
 from ..simulator.scenario.tree import Scenario
 from ..simulator.seats import SEATS
@@ -26,11 +24,10 @@ from ..simulator.seats.allocation.learned import LearnedPages
 from ..simulator.seats.allocation.vectors import MEAN, REACH, AllocationVectors
 from ..simulator.seats.allocation.view import Facts, facts
 from .frames import Frame, Line, Panel
+from .lane_env import DAYS, LaneEnv, Many
 from .lanes import Lanes, Turn
-from .shell import Shell, bounded, scenario_of
+from .shell import bounded, scenario_of
 
-LAST_DAY = SPLITS["test"].stop
-DAYS = (SPLITS["train"].start, SPLITS["train"].stop)  # seeds of the worlds that users are drawn from
 ACTIONS = ("price", "pattern", "places")
 REWARDS = ("expected", "charged")
 
@@ -44,8 +41,8 @@ class Page(NamedTuple):
     organic: float
 
 
-class Rules(NamedTuple):
-    """How pages become observations, actions patterns, and what a page brings a reward; one for single and many."""
+class PageRules(NamedTuple):
+    """How pages become observations, actions patterns, and what a page brings a reward; see `lane_env.Rules`."""
 
     scenario: Scenario
     action: str
@@ -55,7 +52,20 @@ class Rules(NamedTuple):
     unit: float  # of rewards, currency
     pattern_of: Integers  # (2^S,) the pattern of places that carry ads, a bit each; see `placed`
 
-    def patterns(self, shown: Floats, actions: Any) -> Integers:
+    @property
+    def lives(self) -> int:
+        """Users of a world."""
+        return self.scenario.users.count
+
+    def lanes(self, count: int) -> Lanes[Lives]:
+        """So many empty ones."""
+        return Lanes(partial(Lives, self.scenario), count)
+
+    def observe(self, shown: Floats) -> NDArray[np.float32]:
+        """The observations, (n, features)."""
+        return self.vectors.observe(shown)
+
+    def choices(self, shown: Floats, actions: Any) -> Integers:
         """The patterns that actions stand for, one a page that is shown, (n,). Raises `PolicyError` for other actions."""
         count, places = len(shown), self.facts.carries.shape[1]
         if self.action == "price":
@@ -75,8 +85,10 @@ class Rules(NamedTuple):
 
     def worth(self, turn: Turn) -> Floats:
         """The rewards of pages, (n,)."""
-        paid = turn.revenue if self.reward == "expected" else turn.charged
-        return (paid + self.facts.pages.organic_value * turn.content) / self.unit
+        revenue, content, charged = turn.brought.T
+        paid = revenue if self.reward == "expected" else charged
+        worth: Floats = (paid + self.facts.pages.organic_value * content) / self.unit
+        return worth
 
     def masks(self, shown: Floats) -> NDArray[np.bool_]:
         """Which patterns, or places, there is a point in choosing, (n, patterns) or (n, S): those for which there are ads."""
@@ -101,7 +113,7 @@ class Rules(NamedTuple):
         return spaces.Box(-self.vectors.bound, self.vectors.bound, (len(self.vectors.features),), np.float32)
 
 
-def rules(scenario: Any, action: str, reward: str) -> Rules:
+def rules(scenario: Any, action: str, reward: str) -> PageRules:
     """The rules of a scenario. Raises `MarketError` where it has no pages or users touch each other, and for other names."""
     market = scenario_of(scenario)
     if (lacks := SEATS["allocation"].missing(market)) is not None:
@@ -116,45 +128,15 @@ def rules(scenario: Any, action: str, reward: str) -> Rules:
     told, expected = facts(market), build(market).expected
     pages = market.expected_requests
     usual = float(expected.spend.sum()) / pages + told.pages.organic_value * float(told.organic[told.usual])
-    return Rules(
+    return PageRules(
         market, action, reward, told, AllocationVectors(told), told.sessions.mean_requests * max(usual, 1e-9), placed(told)
     )
 
 
-def seeds(dice: np.random.Generator, days: tuple[int, int]) -> Iterator[int]:
-    """Seeds of worlds from a range, without end."""
-    while True:
-        yield int(dice.integers(*days))
+class ManyPages(Many):
+    """Users side by side, of whose pages more can be known."""
 
-
-def range_of(days: Any) -> tuple[int, int]:
-    """A range of seeds. Raises `MarketError` if it is none."""
-    first, end = [whole(day) for day in days] if isinstance(days, tuple | list) and len(days) == 2 else (None, None)
-    if first is None or end is None or not 0 <= first < end <= LAST_DAY:
-        raise MarketError(f"days are drawn from a range: two whole numbers from 0 to {LAST_DAY:,}, rising, not {days!r}")
-    return first, end
-
-
-class Many:
-    """Users side by side, as `agents.learning.lanes` asks for them."""
-
-    def __init__(self, rules: Rules, lanes: int, days: tuple[int, int]) -> None:
-        self._rules, self._lanes, self._days = rules, Lanes(rules.scenario, lanes), days
-
-    def _observed(self) -> NDArray[np.float32]:
-        self._shown = self._lanes.shown.copy()
-        return self._rules.vectors.observe(self._shown)
-
-    def begin(self, dice: np.random.Generator) -> NDArray[np.float32]:
-        """New users in all lanes."""
-        self._lanes.begin(seeds(dice, self._days))
-        return self._observed()
-
-    def move(
-        self, actions: NDArray[Any]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32]]:
-        """A page in each lane."""
-        return self.move_by(self._rules.patterns(self._shown, actions))
+    _rules: PageRules
 
     # For who learns what pages cost later: worths in usual pages.
 
@@ -177,25 +159,8 @@ class Many:
         pay = self._rules.facts.pay / (self._rules.unit * self.usual)
         return pay * math.e ** (MEAN + REACH * actions[:, 0]), pay * (0.5 + 0.5 * actions[:, 1])
 
-    def move_by(
-        self, patterns: Integers
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32]]:
-        """A page in each lane, of these patterns, (n,)."""
-        turn = self._lanes.step(patterns)
-        last = self._rules.vectors.observe(self._shown[turn.over])
-        return self._observed(), self._rules.worth(turn).astype(np.float32), turn.over, last
 
-    def snapshot(self) -> dict[str, NDArray[Any]]:
-        """Where all users are."""
-        return self._lanes.snapshot()
-
-    def restore(self, kept: Mapping[str, NDArray[Any]], dice: np.random.Generator) -> NDArray[np.float32]:
-        """Brings all users to where they were."""
-        self._lanes.restore(kept, seeds(dice, self._days))
-        return self._observed()
-
-
-class AllocationEnv(Shell[NDArray[np.float32], Any]):
+class AllocationEnv(LaneEnv):
     """Pages of a feed: an episode is a user's days, a step a page.
 
     ## Description
@@ -276,10 +241,9 @@ class AllocationEnv(Shell[NDArray[np.float32], Any]):
     - v0: first version.
     """
 
-    metadata: dict[str, Any] = {**Shell.metadata, "features": AllocationVectors.features}  # noqa: RUF012  (a field of the base)
+    metadata: dict[str, Any] = {**LaneEnv.metadata, "features": AllocationVectors.features}  # noqa: RUF012  (a field of the base)
 
-    seat = "allocation"
-    suite = ""
+    seat, does = "allocation", "makes no page"
     vectors: ClassVar[type[Any]] = AllocationVectors
     options = ("day", "user")
 
@@ -291,13 +255,8 @@ class AllocationEnv(Shell[NDArray[np.float32], Any]):
         days: tuple[int, int] = DAYS,
         render_mode: Literal["human", "rgb_array", "ansi"] | None = None,
     ) -> None:
-        super().__init__(render_mode)
-        self.days, self.rules = range_of(days), rules(scenario, action, reward)
-        self.scenario = self.rules.scenario
-        self.action_space: spaces.Space[Any] = self.rules.action_space
-        self.observation_space: spaces.Space[Any] = self.rules.observation_space
-        self._lanes: Lanes | None = None
-        self._begun = False  # whether an episode is under way
+        self.rules = rules(scenario, action, reward)
+        super().__init__(self.rules, days, render_mode)
         self._pages: list[Page] = []
 
     @classmethod
@@ -307,75 +266,28 @@ class AllocationEnv(Shell[NDArray[np.float32], Any]):
             raise PolicyError(f"an agent sits in the allocation seat by prices, and this one was trained on {action}")
         return LearnedPages()
 
-    def side_by_side(self, lanes: int) -> Many:
+    def side_by_side(self, lanes: int) -> ManyPages:
         """So many users at once, for who trains."""
-        return Many(self.rules, lanes, self.days)
+        return ManyPages(self.rules, lanes, self.days)
 
     @property
     def carries(self) -> Floats:
         """Which places of each pattern carry ads, (patterns, places), 1 or 0."""
         return self.rules.facts.carries
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Begins an episode; see *Reset options*. Raises `MarketError` for options that are not allowed."""
-        given = None if seed is None else whole(seed)
-        if seed is not None and (given is None or given < 0):
-            raise MarketError(f"a seed is a whole number from 0 up, not {seed!r}")
-        super().reset(seed=given)
-        day, user = self._asked_for(options)
-        if self._lanes is None or seed is not None or day is not None or user is not None or self._begun:
-            self._begin(day, user)
-        assert self._lanes is not None
-        self._begun, self._pages = True, []
-        observation = self.rules.vectors.observe(self._lanes.shown)[0]
-        self._whose = int(self._lanes.users[0]), int(self._lanes.seeds[0])
-        self.show()
-        return observation, self._info(0, 0.0, 0.0, 0.0)
+    def begun(self) -> dict[str, Any]:
+        """See `LaneEnv.begun`."""
+        self._pages = []
+        return self._info(0, 0.0, 0.0, 0.0)
 
-    def _begin(self, day: int | None, user: int | None) -> None:
-        lanes, users = Lanes(self.scenario, 1), self.scenario.users.count
-        drawn = seeds(self.np_random, self.days)
-        first = int(self.np_random.integers(users)) if user is None else user
-        lanes.begin(drawn if day is None else itertools.chain([day], drawn), first, users if user is None else user + 1)
-        if user is not None and lanes.users[0] != user:
-            raise MarketError(f"user {user} makes no page in the world of day {lanes.seeds[0] if day is None else day}")
-        self._lanes = lanes
-
-    def _asked_for(self, options: Any) -> tuple[int | None, int | None]:
-        options = {} if options is None else options
-        if not isinstance(options, Mapping):
-            raise MarketError(f"options are a mapping from names to values, not {options!r}")
-        if unknown := [name for name in options if name not in self.options]:
-            raise MarketError(f"there is no option {unknown[0]!r}; known are day and user")
-        found: list[int | None] = []
-        for name, end in (("day", LAST_DAY), ("user", self.scenario.users.count)):
-            number = whole(options[name]) if name in options else None
-            if name in options and (number is None or not 0 <= number < end):
-                raise MarketError(f"the {name} is a whole number from 0 to {end - 1:,}, not {options[name]!r}")
-            found.append(number)
-        return found[0], found[1]
-
-    def step(self, action: Any) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Allocates the page, and plays until the user's next one. Raises `PolicyError` for an action outside the space."""
-        if not self._begun or self._lanes is None:
-            raise MarketError("no user is under way: his days are over, or have not begun; call reset")
-        lanes, before = self._lanes, self._lanes.shown.copy()
-        patterns = self.rules.patterns(before, np.asarray(action)[None] if self.rules.action != "pattern" else [action])
-        turn = lanes.step(patterns)
-        revenue, content, charged = (float(column[0]) for column in turn[:3])
-        ads = int(self.rules.facts.ads[patterns[0]])
-        self._pages.append(Page(int(before[0, Column.DAY]), ads, revenue, self.rules.facts.pages.organic_value * content))
-        over = bool(turn.over[0])
-        self._begun = not over
-        observation = self.rules.vectors.observe(before if over else lanes.shown)[0]
-        self.show()
-        info = self._info(int(patterns[0]), revenue, content, charged)
-        return observation, float(self.rules.worth(turn)[0]), over, False, info
+    def told(self, shown: Floats, choice: int, turn: Turn) -> dict[str, Any]:
+        """See `LaneEnv.told`."""
+        revenue, content, charged = (float(brought) for brought in turn.brought[0])
+        ads = int(self.rules.facts.ads[choice])
+        self._pages.append(Page(int(shown[Column.DAY]), ads, revenue, self.rules.facts.pages.organic_value * content))
+        return self._info(choice, revenue, content, charged)
 
     def _info(self, pattern: int, revenue: float, content: float, charged: float) -> dict[str, Any]:
-        assert self._lanes is not None
         user, day = self._whose
         score = sum(page.revenue + page.organic for page in self._pages)
         found: dict[str, Any] = {
@@ -385,13 +297,6 @@ class AllocationEnv(Shell[NDArray[np.float32], Any]):
         if self.rules.action != "price":
             found["action_mask"] = self.action_masks()
         return found
-
-    def action_masks(self) -> NDArray[np.bool_]:
-        """Which actions there is a point in, as MaskablePPO of `sb3_contrib` asks: patterns or places that ads can fill."""
-        if self._lanes is None:
-            raise MarketError("there is no page before the first reset")
-        there_is: NDArray[np.bool_] = self.rules.masks(self._lanes.shown)[0]
-        return there_is
 
     def frame(self) -> Frame:
         """The user so far, day by day: what he brought, how many pages he looked at, and how many ads they had."""

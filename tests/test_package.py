@@ -24,8 +24,8 @@ FLOORS = {
         "creative", "hindsight", "learning", "catalogue", "crowds",
     ),
     "envs": (
-        "frames", "figure", "window", "shell", "together", "base", "lanes", "allocation", "auction", "bid_frame", "bidding",
-        "compute", "pacing", "side_by_side", "parallel", "market", "vector",
+        "frames", "figure", "window", "shell", "together", "base", "lanes", "lane_env", "allocation", "auction", "bid_frame",
+        "bidding", "compute", "creative", "pacing", "side_by_side", "parallel", "market", "vector",
     ),
     "benchmarks": (
         "output", "audits", "pictures", "comparison", "suites", "speed", "theory", "simulating", "training", "commands",

@@ -22,8 +22,8 @@ class EpsilonGreedy(Casts):
     }  # fmt: skip
 
     epsilon: float = 0.1  # from 0 to 1
-    after: float = 100.0  # impressions of the ad, above 0
-    prior: float = 80.0  # impressions at the usual rate with which each begins, above 0
+    after: float = 300.0  # impressions of the ad, above 0
+    prior: float = 1000.0  # impressions at the usual rate with which each begins, above 0
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from ...simulator.core.arrays import Floats
+from ...simulator.seats.creative.vectors import tastes
 from ...simulator.seats.creative.view import Facts
 from ..parameters import LogUniform, Range, check_number
 from .hybrid import Hybrid
@@ -30,9 +29,5 @@ class HybridHistory(Hybrid):
         check_number(self, "trust", above=0)
 
     def tastes(self, facts: Facts) -> Floats:
-        """Logs, (formats, S), of mean 0 over the formats in each segment."""
-        clicks, expected = np.moveaxis(facts.history(), -1, 0)
-        expected = expected * clicks.sum() / max(float(expected.sum()), 1e-9)  # whatever belief is wrong by on the whole
-        taste: Floats = np.log((clicks + self.trust) / (expected + self.trust))
-        taste -= taste.mean(axis=0)
-        return taste
+        """See `vectors.tastes`."""
+        return tastes(facts, self.trust)

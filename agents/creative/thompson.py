@@ -19,7 +19,7 @@ class Thompson(Casts):
 
     SPACE: ClassVar[Mapping[str, Range]] = {"prior": LogUniform(10.0, 5000.0)}
 
-    prior: float = 200.0  # impressions at the usual rate with which each begins, above 0
+    prior: float = 1000.0  # impressions at the usual rate with which each begins, above 0
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -24,7 +24,7 @@ class UCB1(Casts):
 
     SPACE: ClassVar[Mapping[str, Range]] = {"width": LogUniform(0.05, 2.0)}
 
-    width: float = 0.3  # above 0
+    width: float = 0.6  # above 0
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -16,6 +16,7 @@ import numpy as np
 from ...agents.creative.even import EvenRotation
 from ...agents.creative.one import One
 from ...agents.hindsight.creative import Oracle
+from ...envs.creative import market_of
 from ...simulator.core.arrays import Floats
 from ...simulator.core.books import Books, Tick
 from ...simulator.core.errors import MarketError
@@ -59,11 +60,6 @@ class Cast(World):
         """True expected clicks of each ad, (ads,)."""
         found: Floats = self.expected.clicks[-1]
         return found
-
-
-def market_of(scenario: Scenario, seed: int) -> Scenario:
-    """The market of a seed."""
-    return scenario.override({"market_seed": seed})
 
 
 class Creative(Suite[Cast]):

@@ -77,22 +77,22 @@ def waits_for_creative(state: Any) -> Any:
 
 
 @inlined
-def read_calendar(now: Any, tick_us: Any, casting: Any) -> None:
-    """Takes in what has been reported in the ticks that are over."""
-    tick = now // tick_us
-    while casting.closed[0] < tick:
-        due = casting.reports[casting.closed[0] % casting.reports.shape[0]]
-        for c in range(due.size):
+def read_calendar(a: Any, now: Any, state: Any) -> None:
+    """Takes in what has been reported of ad a's creatives in the ticks that are over."""
+    casting, rotation, tick = state.casting, state.rotation, now // state.control[Control.TICK_US]
+    while casting.closed[a] < tick:
+        due = casting.reports[casting.closed[a] % casting.reports.shape[0]]
+        for c in range(rotation.first[a], rotation.first[a + 1]):
             casting.reported[c] += due[c]
             due[c] = 0
-        casting.closed[0] += 1
+        casting.closed[a] += 1
 
 
 @inlined
 def show(i: Any, now: Any, a: Any, user: Any, believed: Any, state: Any) -> None:
     """Fills in what is shown of an impression of ad a to a user."""
     casting, rotation, view = state.casting, state.rotation, state.casting.shown
-    read_calendar(now, state.control[Control.TICK_US], casting)
+    read_calendar(a, now, state)
     first, segment = rotation.first[a], rotation.segment[user]
     view[Column.DAY] = now // casting.day_us
     view[Column.ELAPSED] = (now % casting.day_us) / casting.day_us
@@ -187,9 +187,9 @@ def count_cast(c: Any, user: Any, expected: Any, clicked: Any, state: Any) -> No
 
 
 @inlined
-def expect_report(c: Any, now: Any, report_us: Any, state: Any) -> None:
-    """Notes when a conversion that creative c has brought about will be reported."""
+def expect_report(a: Any, c: Any, now: Any, report_us: Any, state: Any) -> None:
+    """Notes when a conversion that creative c of ad a has brought about will be reported."""
     casting, control = state.casting, state.control
-    read_calendar(now, control[Control.TICK_US], casting)
+    read_calendar(a, now, state)
     tick = min(report_us // control[Control.TICK_US], control[Control.LAST_TICK])
     casting.reports[tick % casting.reports.shape[0], c] += 1

@@ -13,7 +13,7 @@ from ..core.chance import Stream, generator
 from ..core.errors import PolicyError
 from ..core.rules import PythonRowRule, RowRule
 from ..market.market import Market
-from ..population.creatives import ad_names
+from ..population.creatives import ad_names, most_creatives
 from ..requests.sessions import NOBODY
 from ..scenario.tree import Scenario
 from .answers import LEFT_OPEN, NOBODY_ASKED
@@ -167,7 +167,7 @@ class CreativeDesk(Desk):
         portfolio = market.creatives
         assert portfolio is not None
         ads, creatives, segments = portfolio.first.size - 1, portfolio.ad.size, scenario.users.segments
-        most, ahead = int(np.diff(portfolio.first).max()), blocks.state.terms.reports.shape[0]
+        most, ahead = most_creatives(scenario, market.campaigns), blocks.state.terms.reports.shape[0]
         counts = (creatives, segments)
         casting = Casting(
             address=np.full(ads, NOBODY_ASKED),
@@ -181,7 +181,7 @@ class CreativeDesk(Desk):
             expected=np.zeros(counts),
             reported=np.zeros(creatives, np.int64),
             reports=np.zeros((ahead, creatives), np.int64),
-            closed=np.zeros(1, np.int64),
+            closed=np.zeros(ads, np.int64),
             kept=np.zeros(len(Kept), np.int64),
             kept_content=np.zeros(1),
             day_us=scenario.day_us,
@@ -203,8 +203,10 @@ class CreativeDesk(Desk):
     def reported(self, now: int) -> Integers:
         """Conversions of each creative that have been reported in the ticks that are over, (C,)."""
         casting, tick = self.casting, now // int(self._blocks.state.control[TICK_US])
-        over = np.arange(int(casting.closed[0]), tick) % len(casting.reports)
-        found: Integers = casting.reported + casting.reports[over].sum(axis=0)
+        found = casting.reported.copy()
+        for ad, closed in enumerate(casting.closed.tolist()):
+            those, over = slice(self.first[ad], self.first[ad + 1]), np.arange(closed, tick) % len(casting.reports)
+            found[those] += casting.reports[over, those].sum(axis=0)
         return found
 
     def there(self, ad: int, now: int) -> NDArray[np.bool_]:

@@ -97,6 +97,12 @@ class Lives:
         MarketError: if the scenario's users touch each other.
     """
 
+    # What of a world's state the lives of its users go by; the rest is the same in any.
+    kept = (
+        ("visits", "gone"), ("visits", "boredom"), ("visits", "satisfaction"), ("visits", "at_midnight"), ("pages", "users"),
+        ("asking", "known"),
+    )  # fmt: skip
+
     def __init__(self, scenario: Scenario, seed: int, lanes: int, first: int = 0, end: int | None = None) -> None:
         if (why := keeps_apart(scenario)) is not None:
             raise MarketError(f"users cannot be played one by one in scenario {scenario.name!r}: it has {why}")
@@ -134,6 +140,15 @@ class Lives:
     def state(self) -> State:
         """What the kernels read and write."""
         return self._exchange.state
+
+    @property
+    def whose(self) -> Integers:
+        """The user in each lane, (L,); NOBODY: none."""
+        return self.lanes.user
+
+    def restored(self) -> None:
+        """Called when its arrays have been brought back to where they were."""
+        self.lanes.tick[0] = -1  # its terms are to be looked up
 
     def seat(self, free: NDArray[np.bool_]) -> None:
         """Has users take these empty lanes, (L,), as long as there are any."""

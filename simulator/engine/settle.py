@@ -295,7 +295,7 @@ def settle(i: Any, j: Any, now: Any, pattern: Any, state: Any) -> Any:
             state.tally.worth[Worth.BELIEVED] += believed
             state.tally.worth[Worth.TRUE] += answered.worth * state.terms.attributed[k]
         if billed.report_us >= 0 and is_cast(state):
-            expect_report(c, now, billed.report_us, state)
+            expect_report(a, c, now, billed.report_us, state)
         if billed.charge > 0:
             stale |= charge(j, k, billed.charge, state)
         if keeps_journal(state):

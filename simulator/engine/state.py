@@ -201,7 +201,7 @@ class Casting(NamedTuple):
     expected: Floats  # (C, S)
     reported: Integers  # (C,) conversions
     reports: Integers  # (ticks, C) calendar of those that will be
-    closed: Integers  # (1,) the tick up to which the calendar has been read
+    closed: Integers  # (A,) the tick up to which the calendar has been read for an ad
     kept: Integers  # (len(casting.Kept),)
     kept_content: Floats  # (1,) worth of the organic items seen before that slot
     day_us: int

@@ -96,6 +96,12 @@ def ad_names(table: Campaigns) -> tuple[str, ...]:
     return tuple(name if times[name] == 1 else f"{name}#{number}" for number, name in enumerate(names))
 
 
+def most_creatives(scenario: Scenario, table: Campaigns) -> int:
+    """The most creatives that an ad of a market has, or might have been drawn to have."""
+    assert scenario.creatives is not None
+    return max(scenario.creatives.per_ad[1] if ad.creatives is None else len(ad.creatives) for ad in ads_of(table))
+
+
 def names_of(table: Campaigns, portfolio: Portfolio) -> list[str]:
     """The names of all creatives, (C,); no two of an ad are alike. Drawn ones are numbered within their ad."""
     return [

@@ -116,7 +116,7 @@ def creative_small() -> Scenario:
     return Scenario(
         name="creative-small",
         traffic=Traffic(requests_per_day=80_000),
-        users=Users(count=10_000, segments=6, dimensions=32, spread=2.0),
+        users=Users(count=40_000, segments=6, dimensions=32, spread=2.0),
         rates=Interests(click_rate=0.007, ad_sigma=0.0, affinity=0.6, belief_noise=0.1),
         demand=DrawnDemand(
             campaigns=40, verticals=6, vertical_spread=3.0, conversion_rate=0.1, conversion_sigma=0.0,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,14 +13,12 @@ from ...core.errors import PolicyError
 from ...delivery.rotation import set_shares
 from ...engine.exchange import Exchange
 from ...population.creatives import ad_names
-from ...scenario.creatives import FORMATS
-from ...scenario.response import Interests
 from ...scenario.tree import Scenario
 from ..rows import checked_chance
 from ..seat import Holding, Moment, Policy, RequestSeat
 from .decisions import CreativeFunction, CreativePolicy, CreativeRule, Decision, Shares, checked
-from .history import format_history
-from .view import CreativeView, Facts
+from .facts import facts
+from .view import CreativeView
 
 
 class CreativeSeat(RequestSeat[CreativeView, Decision, Holding]):
@@ -41,24 +38,12 @@ class CreativeSeat(RequestSeat[CreativeView, Decision, Holding]):
         self._casting, market, scenario = self._desk.casting, exchange.market, exchange.scenario
         portfolio = market.creatives
         assert portfolio is not None
-        assert isinstance(scenario.rates, Interests)
         self.units = ad_names(market.campaigns)
         self._first, self._count = portfolio.first, np.diff(portfolio.first)
-        self._most = int(self._count.max())
+        self.facts = facts(scenario)
+        self._most = self.facts.creatives
         self._places = np.minimum(portfolio.first[:-1, None] + np.arange(self._most), portfolio.ad.size - 1)
         self._real = np.arange(self._most) < self._count[:, None]
-        self.facts = Facts(
-            days=scenario.days,
-            ticks=scenario.ticks_per_day,
-            ads=len(self.units),
-            creatives=self._most,
-            segments=scenario.users.segments,
-            formats=len(FORMATS),
-            click_rate=scenario.rates.click_rate,
-            impressions=float(market.expected.impressions.sum()) * scenario.days / len(self.units),
-            fatigue=0.0 if scenario.fatigue is None else scenario.fatigue.exponent,
-            history=partial(format_history, scenario),
-        )
 
     def holding(self, policy: Policy[CreativeView, Decision], held: list[int]) -> Holding:
         """See `Seat.holding`."""

@@ -24,6 +24,7 @@ class Facts(NamedTuple):
     segments: int  # S
     formats: int
     click_rate: float  # of an average ad and user
+    conversion_rate: float  # a click, mean over campaigns
     impressions: float  # of an ad in the whole run, about
     fatigue: float  # a user who has seen a creative n times clicks (1 + n)^-fatigue times as often
     # (formats, S, 2) clicks, and clicks that belief and fatigue let expect, on an earlier day on which ads rotated evenly

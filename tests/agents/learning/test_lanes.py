@@ -63,7 +63,7 @@ def test_an_agent_in_the_seat_does_what_it_does_side_by_side(tmp_path: Path) -> 
     lives.seat(np.ones(11, np.bool_))
     while (lives.lanes.user >= 0).any():
         shown = lives.lanes.shown
-        lives.step(how.patterns(shown, agent.act_on(how.vectors.observe(shown))))
+        lives.step(how.choices(shown, agent.act_on(how.vectors.observe(shown))))
     assert np.array_equal(lives.books, world.pages.users)
     assert world.pages.users[:, PageSum.PAGES].sum() > 500
 
