@@ -229,7 +229,7 @@ class CreativeEnv(LaneEnv):
 
     def begun(self) -> dict[str, Any]:
         """See `LaneEnv.begun`."""
-        self._impressions = []
+        self._impressions, self._clicks, self._expected = [], 0, 0.0
         return self._info(-1, 0.0, 0.0)
 
     def told(self, shown: Floats, choice: int, turn: Turn) -> dict[str, Any]:
@@ -237,14 +237,16 @@ class CreativeEnv(LaneEnv):
         clicked, reported, expected = (float(brought) for brought in turn.brought[0])
         time = (shown[Column.DAY] + shown[Column.ELAPSED]) / self.scenario.days
         self._impressions.append(Shown(float(time), choice, clicked, expected))
+        self._clicks += clicked > 0
+        self._expected += expected
         return self._info(choice, clicked, reported)
 
     def _info(self, creative: int, clicked: float, reported: float) -> dict[str, Any]:
         ad, day = self._whose
         return {
             "day": day, "ad": ad, "creative": creative, "clicked": clicked > 0, "reported": int(reported),
-            "impressions": len(self._impressions), "clicks": int(sum(one.clicked for one in self._impressions)),
-            "expected_clicks": sum(one.expected for one in self._impressions), "action_mask": self.action_masks(),
+            "impressions": len(self._impressions), "clicks": self._clicks, "expected_clicks": self._expected,
+            "action_mask": self.action_masks(),
         }  # fmt: skip
 
     def frame(self) -> Frame:
