@@ -22,7 +22,8 @@ from adarena.simulator.seats.seat import Open
 @cache
 def first_world(seat: str) -> World:
     """The market of a seat's suite, before anything is decided in it."""
-    world = World(Scenario.preset(suite(seat).scenario), {seat: Open()})
+    # Plans of some bidders take seconds a campaign, of which there are few here.
+    world = World(Scenario.preset("tiny" if seat == "bidding" else suite(seat).scenario), {seat: Open()})
     world.until_asked()
     return world
 
