@@ -26,6 +26,8 @@ from adarena.envs.auction import AuctionEnv
 from adarena.envs.base import SeatEnv
 from adarena.envs.bidding import BiddingEnv
 from adarena.envs.compute import ComputeEnv
+from adarena.envs.creative import CreativeEnv
+from adarena.envs.lane_env import LaneEnv
 from adarena.envs.market import MarketEnv
 from adarena.envs.pacing import PacingEnv
 from adarena.simulator import BidPolicy, ChunkBids, Logs, RequestRule, Scenario, World, rule
@@ -148,7 +150,7 @@ def by_request() -> str:
     return digest.hexdigest()
 
 
-def lived(env: SeatEnv | AllocationEnv, options: Mapping[str, Any] | None = None) -> str:
+def lived(env: SeatEnv | LaneEnv, options: Mapping[str, Any] | None = None) -> str:
     """Observations, rewards and infos of three days of random actions; options hold from the second on."""
     digest, dice = hashlib.blake2b(digest_size=8), np.random.default_rng(0)
     for seed in range(3):
@@ -172,6 +174,7 @@ KINDS = {
     "auction": lambda: lived(AuctionEnv(Scenario.preset("auction-small").override({"traffic.requests_per_day": 4000}))),
     "market": lambda: lived(MarketEnv("tiny")),
     "allocation": lambda: lived(AllocationEnv(Scenario.preset("allocation-small").override(FEW))),
+    "creative": lambda: lived(CreativeEnv(Scenario.preset("creative-small").override({"traffic.requests_per_day": 4000}))),
 }  # fmt: skip
 
 
