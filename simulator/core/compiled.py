@@ -32,7 +32,7 @@ from .pieces import piece
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
 # Numba's settings, by environment or file, that change the code it makes; the processor is in its own index.
 FLAGS = ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "LLVM_REFPRUNE_PASS")
-COMPILED = re.compile(rb"^ *@(kernel|inlined|spelt_out|apart|intrinsic|numba\.njit)\b", re.MULTILINE)
+COMPILED = re.compile(rb"^ *@(kernel|inlined|spelt_out|apart|piece|intrinsic|numba\.njit)\b", re.MULTILINE)
 IMPORT = re.compile(rb"^from (\.+)([\w.]*) import (\([^)]*\)|[^\n]*)", re.MULTILINE)
 
 
