@@ -96,7 +96,7 @@ class Lanes(Generic[Kind]):
         kept: dict[str, NDArray[Any]] = {"owner": self._owner.copy(), "seeds": np.array([lives.seed for lives in self._worlds])}
         for place, lives in enumerate(self._worlds):
             for name, array in _arrays(lives):
-                kept[f"{place}.{name}"] = array.copy()
+                kept.update(_packed(f"{place}.{name}", array))
         return kept
 
     def restore(self, kept: Mapping[str, NDArray[Any]], days: Iterator[int]) -> None:
@@ -105,10 +105,33 @@ class Lanes(Generic[Kind]):
         self._worlds = [self._make(int(seed), self.count, 0, None) for seed in kept["seeds"]]
         for place, lives in enumerate(self._worlds):
             for name, array in _arrays(lives):
-                array[...] = kept[f"{place}.{name}"]
+                _unpack(kept, f"{place}.{name}", array)
             lives.restored()
         self.shown = np.zeros((self.count, self._worlds[0].lanes.shown.shape[1]))
         self._look()
+
+
+THIN = 10_000  # elements from which on an array is kept by those that are not as most are
+
+
+def _packed(name: str, array: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """An array as it is kept: tables of what users remember are large and mostly empty."""
+    if array.size < THIN:
+        return {name: array.copy()}
+    flat = array.ravel()
+    usual = np.partition(flat, flat.size // 2)[flat.size // 2]  # what more than half are, if so many are alike
+    other = np.flatnonzero(flat != usual)
+    if 2 * other.size > flat.size:
+        return {name: array.copy()}
+    return {f"{name}.usual": np.array(usual), f"{name}.other": other, f"{name}.values": flat[other]}
+
+
+def _unpack(kept: Mapping[str, NDArray[Any]], name: str, array: NDArray[Any]) -> None:
+    if name in kept:
+        array[...] = kept[name]
+    else:
+        array[...] = kept[f"{name}.usual"]
+        array.reshape(-1)[kept[f"{name}.other"]] = kept[f"{name}.values"]
 
 
 def _arrays(lives: Lives | AdLives) -> Iterator[tuple[str, NDArray[Any]]]:

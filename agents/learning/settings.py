@@ -37,7 +37,7 @@ class PPOSettings:
     each: bool  # each unit is a learner of its own, by its own row and reward (see `units`); a step is that of one unit
 
     def __post_init__(self) -> None:
-        _check(self, may_be_zero=("gae_lambda", "ent_coef", "log_std_init", "log_std_end"))
+        _check(self, may_be_zero=("gamma", "gae_lambda", "ent_coef", "log_std_init", "log_std_end"))
         if not self.each:
             self.check_batches(1)
         elif self.shared:

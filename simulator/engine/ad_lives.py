@@ -104,8 +104,9 @@ class AdLives:
         self.scenario, self.seed, self._exchange = scenario, seed, Exchange(scenario, market, seed)
         self.plan = plan(scenario, seed)
         casting, state = self._exchange.take_creative_desk().casting, self._exchange.state
-        room = 2 * self.plan.number.size
-        self._exchange.addressed.replace(memory=with_room_for_exposures(state.memory, room, 0))
+        # An impression adds one entry at most.
+        memory = with_room_for_exposures(state.memory, self.plan.number.size, 0)
+        self._exchange.addressed.replace(memory=memory)
         self.lanes = AdLanes(
             ad=np.full(lanes, NOBODY),
             at=np.zeros(lanes, np.int64),

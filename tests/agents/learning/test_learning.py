@@ -172,7 +172,7 @@ def test_settings_are_by_environment() -> None:
 
 def test_what_is_trained_must_be_said_right(tmp_path: Path) -> None:
     for changes, words in (
-        ({"gamma": 1.5}, "ppo needs a finite number above 0 up to 1 as gamma, not 1.5"),
+        ({"gamma": 1.5}, "ppo needs a finite number from 0 up to 1 as gamma, not 1.5"),
         ({"n_steps": 0}, "ppo needs a whole number above 0 as n_steps, not 0"),
         ({"n_steps": 2.5}, "ppo needs a whole number above 0 as n_steps, not 2.5"),
         ({"learning_rate": "fast"}, "ppo needs a finite number above 0 as learning_rate, not 'fast'"),
