@@ -1,4 +1,4 @@
-"""How pieces of kernels are compiled: only as far as kernels need them.
+"""How pieces of kernels are compiled: only as far as kernels need them, and without asking Numba's flags at every operator.
 
 Numba makes of every compiled function, before it goes into those that call it, optimised machine code of its own that Python
 could call. Of a piece nobody ever calls that, and what it calls is compiled into it as into all others: with pieces in pieces
@@ -14,7 +14,22 @@ import numba
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, DefaultPassBuilder
 from numba.core.compiler_machinery import PassManager, register_pass
+from numba.core.targetconfig import TargetConfig
 from numba.core.typed_passes import NativeLowering
+
+
+def same_flags(one: Any, other: Any) -> Any:
+    """Whether two sets of Numba's flags are equal; of those that have been set to the same this is seen at a glance."""
+    if isinstance(other, TargetConfig):
+        return one is other or one._values == other._values or one.values() == other.values()
+    return NotImplemented
+
+
+# Each operator is looked up, several times, in tables whose keys hold the flags. To hash and to compare them Numba reads two
+# dozen options through properties, 50,000 times a kernel: an eighth of the time of compiling. Its own hash is one of the
+# options' names, the same for all flags of a kind.
+TargetConfig.__hash__ = lambda flags: hash(type(flags))
+TargetConfig.__eq__ = same_flags
 
 
 class Piece(JITCodeLibrary):  # type: ignore[misc]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from numba.core.compiler import Flags
 from numba.core.dispatcher import Dispatcher
 from places import ROOT
 
@@ -288,3 +289,23 @@ def test_a_market_needs_one_signature_of_each_kernel() -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / ".typings")}
     done = subprocess.run([sys.executable, "-c", SIGNATURES], env=environment, capture_output=True, text=True, timeout=600)
     assert (done.stdout, done.returncode) == ("looked\n", 0), done.stderr
+
+
+def test_flags_are_the_same_where_all_of_their_options_are() -> None:
+    """Whatever was set, and whatever was left at its default; as Numba's own comparison says."""
+    changes: list[dict[str, Any]] = [
+        {}, {"nrt": True}, {"nrt": False}, {"nrt": True, "boundscheck": True}, {"boundscheck": True, "nrt": True},
+        {"forceinline": True}, {"inline": "always"},
+    ]  # fmt: skip
+    made = []
+    for change in changes:
+        flags = Flags()
+        for name, value in change.items():
+            setattr(flags, name, value)
+        made.append(flags)
+    for one in made:
+        for other in made:
+            assert (one == other) == (one.values() == other.values())
+            assert one != other or hash(one) == hash(other)
+    assert len(set(made)) == 5
+    assert made[0] != 1
