@@ -337,7 +337,6 @@ class AllocationEnv(LaneEnv):
                     label="ads",
                     form="{:.2f}",
                     high=float(self.rules.facts.ads.max()) + 0.1,
-                    note="no page",
                 ),
             ),
         )

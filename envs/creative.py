@@ -268,7 +268,7 @@ class CreativeEnv(LaneEnv):
         cast = np.array([one.creative for one in self._impressions], np.int64)
         shown = course(np.ones(cast.size))
         first, *others = (
-            Line(f"creative {place}", course(np.ones(cast.size), cast == place)) for place in range(self.rules.facts.creatives)
+            Line(str(place), course(np.ones(cast.size), cast == place)) for place in range(self.rules.facts.creatives)
         )
         return Frame(
             headline=f"{scenario.name}, ad {ad}, market {day}",
@@ -287,8 +287,8 @@ class CreativeEnv(LaneEnv):
                 ),
                 Panel(
                     name="impressions",
-                    title="Impressions",
-                    unit="so far",
+                    title="Shown",
+                    unit="by creative so far",
                     course=first.course,
                     label=first.label,
                     form="{:.0f}",
@@ -301,7 +301,6 @@ class CreativeEnv(LaneEnv):
                     course=np.divide(expected, shown, out=np.full(ticks + 1, np.nan), where=shown > 0),
                     label="click rate",
                     form="{:.2%}",
-                    note="no impression",
                 ),
             ),
         )

@@ -98,7 +98,7 @@ def _panel(axes: Axes, panel: Panel, frame: Frame) -> list[tuple[Any, Any]]:
             handles, labels = [*handles[1:], handles[0]], [*labels[1:], labels[0]]
         axes.legend(
             handles, labels, loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=len(labels), frameon=False, fontsize=8.5,
-            handlelength=1.4, columnspacing=1.0, borderaxespad=0.1,
+            handlelength=1.4 if len(labels) < 5 else 0.7, columnspacing=1.0, borderaxespad=0.1,
         )  # fmt: skip
     return moving
 
