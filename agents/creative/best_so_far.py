@@ -17,7 +17,7 @@ from .scoring import FIRST, RATE, Casts, by_score, trials
 class BestSoFar(Casts):
     """The creative with the best click rate so far, shrunk to the usual one."""
 
-    SPACE: ClassVar[Mapping[str, Range]] = {"prior": LogUniform(5.0, 5000.0)}
+    SPACE: ClassVar[Mapping[str, Range]] = {"prior": LogUniform(50.0, 50_000.0)}
 
     prior: float = 1000.0  # impressions at the usual rate with which each begins, above 0
 

@@ -18,7 +18,7 @@ class EpsilonGreedy(Casts):
     """Any creative with probability epsilon, which falls as 1 / t from the `after`-th impression on; else the best so far."""
 
     SPACE: ClassVar[Mapping[str, Range]] = {
-        "epsilon": Uniform(0.02, 0.4), "after": LogUniform(20.0, 2000.0), "prior": LogUniform(5.0, 5000.0),
+        "epsilon": Uniform(0.02, 0.4), "after": LogUniform(20.0, 2000.0), "prior": LogUniform(50.0, 50_000.0),
     }  # fmt: skip
 
     epsilon: float = 0.1  # from 0 to 1

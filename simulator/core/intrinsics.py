@@ -7,8 +7,11 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
+
+from .addressed import AddressedType
 
 
 @intrinsic
@@ -20,6 +23,28 @@ def stay_apart(typing: Any) -> Any:
         return context.get_dummy_value()
 
     return types.none(), generate
+
+
+PASSED = (types.int64, types.float64, types.boolean)  # beside addresses of tuples
+
+
+@intrinsic
+def call_kernel(typing: Any, address: Any, arguments: Any) -> Any:
+    """Calls the kernel at an address, see `compiled.address`, with a tuple of arguments; it returns a whole number.
+
+    What few markets have is not compiled into the kernels of all.
+    """
+    kinds = types.Tuple([types.unliteral(kind) for kind in arguments])
+    for kind in kinds:
+        if kind not in PASSED and not isinstance(kind, AddressedType):
+            raise TypingError(f"a kernel that is called by its address takes no {kind}")
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        parts = [builder.extract_value(values[1], place) for place in range(len(kinds))]
+        function = ir.FunctionType(context.get_value_type(types.int64), [part.type for part in parts])
+        return builder.call(builder.inttoptr(values[0], function.as_pointer()), parts)
+
+    return types.int64(types.int64, kinds), generate
 
 
 @intrinsic

@@ -6,9 +6,6 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
 from ..core.addressed import Addressed
 from ..core.arrays import LANES, Floats, Floats32, Integers
@@ -62,7 +59,7 @@ def selector(slots: int) -> Any:
     places = slots + 1
 
     @kernel()
-    def select_best(j: Any, alone: Any, bids: Any) -> None:
+    def select_best(j: Any, alone: Any, bids: Any) -> Any:
         """Fills `top` for the request in column j, for it `alone` or for its group at once; see `auction.select`."""
         lane = j % LANES
         rate, weight, offer, offer_row, top = bids.rate, bids.weight, bids.offer, bids.offer_row, bids.top
@@ -72,25 +69,13 @@ def selector(slots: int) -> Any:
             select(j, 1, rate, weight, offer, offer_row, live, cap, click_cap, floor, taking, draw, places, one)
         else:
             select(j - lane, LANES, rate, weight, offer, offer_row, live, cap, click_cap, floor, taking, draw, places, top)
+        return 0
 
     return select_best
 
 
 def with_selector(bids: Bids, slots: int) -> Addressed[Bids]:
-    """The same bids for so many slots, as `call_selector` takes them."""
+    """The same bids for so many slots, with the address of their selector."""
     addressed = Addressed(bids)
     addressed.replace(selector=address(selector(slots), 0, False, addressed))
     return addressed
-
-
-@intrinsic
-def call_selector(typing: Any, address: Any, j: Any, alone: Any, bids: Any) -> Any:
-    """Calls the kernel at an address."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        kinds = [context.get_value_type(kind) for kind in signature.args[1:]]
-        function = ir.FunctionType(context.get_value_type(types.none), kinds)
-        builder.call(builder.inttoptr(values[0], function.as_pointer()), values[1:])
-        return context.get_dummy_value()
-
-    return types.none(types.int64, types.int64, types.boolean, bids), generate

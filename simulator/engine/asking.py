@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.arrays import LANES
 from ..core.chance import Stream, uniform
-from ..core.compiled import inlined, spelt_out
+from ..core.compiled import inlined, kernel, spelt_out
 from ..core.rules import call_row_rule, pointer_to
 from ..delivery.auction import campaign_of
 from ..delivery.winnow import campaign_in_row
@@ -64,12 +64,6 @@ class Known(IntEnum):
     STRAIN = 12  # at the end of the last page
     LAST_US = 13  # when that was
     SESSION = 14  # its number
-
-
-@spelt_out
-def is_asked(state: Any) -> Any:
-    """Whether anybody decides on pages."""
-    return state.asking.bucket.size > 0
 
 
 @spelt_out
@@ -146,12 +140,10 @@ def remember_page(j: Any, now: Any, ads: Any, state: Any) -> None:
     known[Known.STRAIN] = strain(visits.boredom[state.block.session[j] & (visits.gone.size - 1)], visits.power)
 
 
-@inlined
+@kernel()
 def choose_pattern(i: Any, j: Any, now: Any, answered: Any, state: Any) -> Any:
     """The pattern of the page of request i, in column j; LEFT_OPEN if whoever runs the world must say it and has not."""
     asking, pages = state.asking, state.pages
-    if not is_asked(state):
-        return np.int64(pages.usual)
     bucket = asking.bucket[state.block.users[j]]
     address = asking.address[bucket]
     if address == NOBODY_ASKED:
@@ -172,4 +164,4 @@ def choose_pattern(i: Any, j: Any, now: Any, answered: Any, state: Any) -> Any:
     if not 0 <= chosen < pages.depth.size:
         state.control[Control.FAULT] = -1 - bucket
         return np.int64(pages.usual)
-    return chosen
+    return np.int64(chosen)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..core.chance import Stream, uniform
-from ..core.compiled import inlined, spelt_out
+from ..core.compiled import inlined, kernel, spelt_out
 from ..core.rules import call_row_rule, pointer_to
-from ..delivery.rotation import creative_of, is_there, number_there, share_of
+from ..delivery.rotation import creative_of, is_there, number_there
 from ..response.memory import counts_fatigue, remembered_exposures
 from .answers import BY_CHANCE, LEFT_OPEN, NOBODY_ASKED, draw_by
 from .state import CAST_BY, Control
@@ -68,6 +68,12 @@ class Kept(IntEnum):
 def is_cast(state: Any) -> Any:
     """Whether anybody decides on creatives."""
     return state.casting.address.size > 0
+
+
+@inlined
+def is_cast_of(a: Any, state: Any) -> Any:
+    """Whether anybody decides on those of ad a."""
+    return is_cast(state) and state.casting.address[a] != NOBODY_ASKED
 
 
 @spelt_out
@@ -136,23 +142,21 @@ def by_chance(i: Any, a: Any, now: Any, state: Any) -> Any:
     return draw_by(answer, uniform(state.keys[Stream.CREATIVE], i, a))
 
 
-@inlined
+@kernel()
 def cast(i: Any, now: Any, a: Any, user: Any, believed: Any, answered: Any, state: Any) -> Any:
-    """The creative that ad a shows in request i, and how likely that was: -1 and 1 where an ad is its one creative.
+    """The creative that ad a, for which somebody decides, shows in request i; `casting.likely` is then how likely that was.
 
-    (LEFT_OPEN - 1, 0): whoever runs the world must say it and has not. `believed` is its click rate, whichever creative.
+    LEFT_OPEN - 1: whoever runs the world must say it and has not. `believed` is its click rate, whichever creative.
     """
     rotation, casting = state.rotation, state.casting
-    if not is_cast(state) or casting.address[a] == NOBODY_ASKED:
-        c = creative_of(i, a, now, state.keys, rotation)
-        return c, share_of(c, a, now, rotation)
-    first, likely = rotation.first[a], 1.0
+    first = rotation.first[a]
+    casting.likely[0] = 1.0
     if answered:
         chosen, by_answer = by_chance(i, a, now, state), True
     else:
         show(i, now, a, user, believed, state)
         if casting.address[a] == LEFT_OPEN:
-            return np.int64(LEFT_OPEN - 1), 0.0
+            return np.int64(LEFT_OPEN - 1)
         memory = casting.memory[a]
         view, answer, sizes = (
             pointer_to(casting.shown, 0),
@@ -168,13 +172,13 @@ def cast(i: Any, now: Any, a: Any, user: Any, believed: Any, answered: Any, stat
     c = first + chosen
     if not (chosen >= 0 and c < rotation.first[a + 1] and is_there(c, now, rotation)):
         state.control[Control.FAULT] = CAST_BY - a
-        return creative_of(i, a, now, state.keys, rotation), 1.0
+        return np.int64(creative_of(i, a, now, state.keys, rotation))
     if by_answer:
         total = 0.0
         for chance in casting.answer:
             total += chance
-        likely = casting.answer[chosen] / total
-    return c, likely
+        casting.likely[0] = casting.answer[chosen] / total
+    return np.int64(c)
 
 
 @inlined

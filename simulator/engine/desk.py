@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..core.arrays import Floats, Integers
 from ..core.chance import Stream, generator
+from ..core.compiled import address
 from ..core.errors import PolicyError
 from ..core.rules import PythonRowRule, RowRule
 from ..market.market import Market
@@ -17,9 +18,9 @@ from ..population.creatives import ad_names, most_creatives
 from ..requests.sessions import NOBODY
 from ..scenario.tree import Scenario
 from .answers import LEFT_OPEN, NOBODY_ASKED
-from .asking import Column, Known
+from .asking import Column, Known, choose_pattern
 from .blocks import Blocks
-from .casting import WIDTH, Kept
+from .casting import WIDTH, Kept, cast
 from .casting import Column as Shown
 from .state import Asking, Casting, Control, State
 
@@ -122,6 +123,7 @@ class PageDesk(Desk):
             day_us=scenario.day_us,
         )
         blocks.addressed.replace(asking=asking)
+        state.control[Control.CHOOSER] = address(choose_pattern, 0, 0, 0, False, blocks.addressed)
 
     @property
     def asking(self) -> Asking:
@@ -184,9 +186,11 @@ class CreativeDesk(Desk):
             closed=np.zeros(ads, np.int64),
             kept=np.zeros(len(Kept), np.int64),
             kept_content=np.zeros(1),
+            likely=np.ones(1),
             day_us=scenario.day_us,
         )
         blocks.addressed.replace(casting=casting)
+        blocks.state.control[Control.CASTER] = address(cast, 0, 0, 0, 0, 0.0, False, blocks.addressed)
         self.first, self._names = portfolio.first, ad_names(market.campaigns)
 
     @property

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from ..core.arrays import CHUNK, Floats, Floats32, Integers
 from ..core.compiled import entry, inlined, kernel
 from ..core.errors import MarketError
+from ..core.intrinsics import call_kernel
 from ..core.money import UNLIMITED
-from ..delivery.selection import call_selector
 from ..market.market import build
 from ..population.rates import Context, new_rates
 from ..response.pages import PageSum
@@ -260,7 +260,7 @@ def find_page(lane: Any, lanes: Any, plan: Any, course: Any, rates: Any, first_a
             break
         lanes.at[lane] += 1
     lanes.content[lane] = state.block.content[0]
-    call_selector(state.bids.selector, 0, True, state.bids)
+    call_kernel(state.bids.selector, (0, True, state.bids))
     for place in range(lanes.top.shape[1]):
         lanes.top[lane, place] = state.bids.top[place, 0]
     choose_pattern(i, np.int64(0), now, False, state)

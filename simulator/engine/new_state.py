@@ -109,7 +109,7 @@ def nobody_casts(scenario: Scenario) -> Casting:
     whole, real, table = np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 0), np.int64)
     return Casting(
         address=whole, memory=table, shown=real, answer=real, format=whole, content=real, impressions=table, clicks=table,
-        expected=np.zeros((0, 0)), reported=whole, reports=table, closed=whole, kept=whole, kept_content=real,
+        expected=np.zeros((0, 0)), reported=whole, reports=table, closed=whole, kept=whole, kept_content=real, likely=real,
         day_us=scenario.day_us,
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.chance import Stream, uniform
-from ..core.compiled import inlined
+from ..core.compiled import address, kernel
 from ..core.errors import MarketError
 from ..delivery.auction import campaign_of, rank_of
 from ..delivery.rotation import creative_of
@@ -19,8 +19,8 @@ from .state import RECORD_FLOATS, Control, ad_in_row, is_weighted
 RIVALS = len(RECORD_FLOATS)  # from here on a row of floats holds the rivals' ranks
 
 
-@inlined
-def record(i: Any, j: Any, lane: Any, now: Any, state: Any) -> None:
+@kernel()
+def record(i: Any, j: Any, lane: Any, now: Any, state: Any) -> Any:
     """Notes for one campaign what a clairvoyant would want to know of this request: its rivals' ranks and the luck."""
     k, row, seen, top = state.control[Control.RECORD_OF], state.control[Control.RECORDED], state.seen, state.bids.top
     state.control[Control.RECORDED] = row + 1
@@ -43,6 +43,7 @@ def record(i: Any, j: Any, lane: Any, now: Any, state: Any) -> None:
             place += 1
         floats[RIVALS + rival] = rank_of(top[place, lane]) / w
         place += 1
+    return np.int64(0)
 
 
 class Recorded(NamedTuple):
@@ -78,6 +79,7 @@ class Recorder:
                 "where somebody casts creatives, what a request is worth depends on that: there is no record of them"
             )
         state.control[Control.RECORD_OF] = campaign
+        state.control[Control.RECORDER] = address(record, 0, 0, 0, 0, blocks.addressed)
         blocks.on_block.append(self._make_room)
         self._make_room()
 

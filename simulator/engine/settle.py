@@ -9,10 +9,10 @@ import numpy as np
 from ..core.arrays import LANES
 from ..core.chance import Stream, uniform
 from ..core.compiled import apart, inlined, spelt_out
-from ..core.intrinsics import stay_apart
+from ..core.intrinsics import call_kernel, stay_apart
 from ..core.money import MICRO
 from ..delivery.auction import campaign_of, rank_of
-from ..delivery.rotation import count_creative, extra_log_odds
+from ..delivery.rotation import count_creative, creative_of, extra_log_odds, share_of
 from ..delivery.winnow import campaign_in_row, is_behind_a_funnel
 from ..population.campaigns import Billing
 from ..population.rates import true_click_rate
@@ -26,7 +26,7 @@ from ..response.visits import annoy, displace, has_sessions, worn
 from .answers import LEFT_OPEN
 from .asking import remember_page, remembers_pages
 from .bids import set_caps
-from .casting import Kept, cast, count_cast, expect_report, is_cast, waits_for_creative
+from .casting import Kept, count_cast, expect_report, is_cast, is_cast_of, waits_for_creative
 from .selling import price_of
 from .state import Control, Count, Sum, Taking, Worth, ad_in_row, keeps_journal, keeps_takings, tier_lift_of
 
@@ -269,7 +269,12 @@ def settle(i: Any, j: Any, now: Any, pattern: Any, state: Any) -> Any:
                 continue
         a = ad_in_row(row, k, j, state)
         believed = np.float64(state.bids.rate[row, j]) / lift * willing
-        c, propensity = cast(i, now, a, user, believed, answered_for, state)
+        if is_cast_of(a, state):
+            c = call_kernel(state.control[Control.CASTER], (i, now, a, user, believed, answered_for, state))
+            propensity = state.casting.likely[0]
+        else:
+            c = creative_of(i, a, now, state.keys, state.rotation)
+            propensity = share_of(c, a, now, state.rotation)
         if c < LEFT_OPEN:
             stop_for_creative(j, pattern, slot, rank - 1, before, item, ads, boring, written, stale, content, a, state)
             return stale

@@ -47,6 +47,9 @@ class Control(IntEnum):
     PENDING = 16  # in a market with servers, 1 + the column of the request that he is asked about; 0: none
     PENDING_US = 17  # when its service was complete
     CASTING = 18  # 1 + the column of the request whose creative whoever runs the world is asked for; 0: none
+    CHOOSER = 19  # address of the kernel that asks for the pattern of a page; 0: nobody is asked
+    CASTER = 20  # of the kernel that asks for the creative of an ad
+    RECORDER = 21  # of the kernel that keeps a record of a campaign
 
 
 CAST_BY = -(1 << 32)  # of Control.FAULT: less the ad whose rule cast a creative that is not allowed
@@ -204,6 +207,7 @@ class Casting(NamedTuple):
     closed: Integers  # (A,) the tick up to which the calendar has been read for an ad
     kept: Integers  # (len(casting.Kept),)
     kept_content: Floats  # (1,) worth of the organic items seen before that slot
+    likely: Floats  # (1,) how likely the creative was that has been cast last
     day_us: int
 
 

@@ -8,20 +8,19 @@ import numpy as np
 
 from ..core.arrays import LANES
 from ..core.compiled import inlined, kernel
-from ..core.intrinsics import fetch
+from ..core.intrinsics import call_kernel, fetch
 from ..core.rules import call_rule, pointer_to
 from ..delivery.auction import ENDLESS, campaign_of, insert, select_among, word
-from ..delivery.selection import call_selector, sits_out
+from ..delivery.selection import sits_out
 from ..delivery.winnow import campaign_in_row, is_behind_a_funnel
 from ..population.rates import fetch_click_rate
 from ..requests.surfaces import SurfaceCount, count_request
 from ..response.memory import has_caps, has_seen_enough
 from ..response.visits import has_sessions, user_is_there
 from .answers import LEFT_OPEN
-from .asking import choose_pattern, remembers_pages
+from .asking import remembers_pages
 from .bids import below, set_caps
 from .casting import Kept, waits_for_creative
-from .record import record
 from .settle import settle
 from .state import Control, Sum, ad_in_row, has_rules, is_weighted, pass_over
 
@@ -77,10 +76,10 @@ def select_best(j: Any, alone: Any, low: Any, high: Any, state: Any) -> None:
             bids.draw, bids.top, lane,
         )  # fmt: skip
     elif alone or (together and (control[Control.STALE] >> lane) & 1):
-        call_selector(bids.selector, j, True, bids)
+        call_kernel(bids.selector, (j, True, bids))
     elif not together:
         control[Control.GROUP], control[Control.STALE] = j // LANES, 0
-        call_selector(bids.selector, j, False, bids)
+        call_kernel(bids.selector, (j, False, bids))
         for other in range(AHEAD):
             fetch_ahead(j // LANES * LANES + other, state)
 
@@ -126,8 +125,8 @@ def find_ads(i: Any, j: Any, now: Any, alone: Any, low: Any, high: Any, state: A
         bid_by_rules(j, j % LANES, max(state.control[Control.FORECAST_END] - i, 0), state)
     if has_caps(state):
         select_uncapped(j, now, low, high, state)
-    if state.control[Control.RECORD_OF] >= 0:
-        record(i, j, j % LANES, now, state)
+    if state.control[Control.RECORDER] != 0:
+        call_kernel(state.control[Control.RECORDER], (i, j, j % LANES, now, state))
     count_request(SurfaceCount.AUCTIONED, j, state)
 
 
@@ -139,10 +138,12 @@ def conclude(i: Any, j: Any, now: Any, answered: Any, state: Any) -> Any:
     """
     if waits_for_creative(state):
         pattern = state.casting.kept[Kept.PATTERN]
-    else:
-        pattern = choose_pattern(i, j, now, answered, state)
+    elif state.control[Control.CHOOSER] != 0:
+        pattern = call_kernel(state.control[Control.CHOOSER], (i, j, now, answered, state))
         if pattern == LEFT_OPEN:
             return False
+    else:
+        pattern = np.int64(state.pages.usual)
     stale = settle(i, j, now, pattern, state)
     if waits_for_creative(state):
         return False

@@ -8,8 +8,8 @@ import numpy as np
 
 from ..core.arrays import LANES
 from ..core.compiled import kernel
+from ..core.intrinsics import call_kernel
 from ..delivery.auction import campaign_of, price_rank, rank_of, select_among
-from ..delivery.selection import call_selector
 
 
 @kernel(nogil=True)
@@ -27,7 +27,7 @@ def expected_day(bids: Any, click: Any, surface: Any, surfaces: Any, pricing: An
                     start + lane, 0, rate.shape[0], rate, who, weight, live, cap, click_cap, floor, taking, bids.draw, top, lane
                 )
         else:
-            call_selector(bids.selector, start, False, bids)
+            call_kernel(bids.selector, (start, False, bids))
         for lane in range(LANES):
             place = surface[start + lane] if surface.size > 0 else 0
             depth, exposure = surfaces.slots[place], surfaces.marginal[place]
@@ -52,7 +52,7 @@ def least_winning_costs(bids: Any, surface: Any, surfaces: Any, cost: Any) -> No
     """Writes into cost (campaigns, requests) the bid, in millionths, that would win each campaign the last slot."""
     rate, weight, top = bids.rate, bids.weight, bids.top
     for start in range(0, rate.shape[1], LANES):
-        call_selector(bids.selector, start, False, bids)
+        call_kernel(bids.selector, (start, False, bids))
         for lane in range(LANES):
             # Who wins need only beat the best of those who do not; who does not, the last winner.
             last = surfaces.slots[surface[start + lane] if surface.size > 0 else 0] - 1
