@@ -92,7 +92,8 @@ def curves(results: Results, curve: Curve, most: int = 4, narrow: bool = False) 
         axis.plot(hours, ideal, color=IDEAL, linewidth=4, alpha=0.35, label=curve.ideal)
         for name in names:
             axis.plot(hours, results.runs[name][number].curve, color=palette[name], linewidth=1.5, label=name)
-        axis.set_title(f"day {number + 1}, {suite.unit} {suite.label(scenario, results.cases[number].unit)}")
+        label = suite.label(scenario, results.cases[number].unit)
+        axis.set_title(f"day {number + 1}, {suite.unit} {label}" if label else f"day {number + 1}")
         axis.set_xlim(0, hours[-1])
         if hours[-1] == 24:
             axis.set_xticks(range(0, 25, 6))

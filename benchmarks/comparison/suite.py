@@ -178,8 +178,8 @@ class Suite(ABC, Generic[W]):
         return np.zeros(0)
 
     def label(self, scenario: Scenario, unit: int) -> str:
-        """What a unit is called."""
-        return str(unit)
+        """What a unit is called; nothing, where a market is the one there is."""
+        return ""
 
     def shown(self, results: Results) -> tuple[Metric, ...]:
         """The metrics that concern these results, in the order of columns; the first is always the score's."""

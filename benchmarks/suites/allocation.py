@@ -110,8 +110,5 @@ class Allocation(Suite[World]):
             f"no pattern brings anything in the world of seed {case.seed}: nobody comes, or ads and content are worth nothing"
         )
 
-    def label(self, scenario: Scenario, unit: int) -> str:
-        return scenario.name
-
 
 ALLOCATION = Allocation()

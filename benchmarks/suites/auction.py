@@ -112,9 +112,6 @@ class Auction(Suite[World]):
             "yardstick for it: nobody bids, or users bear more than is earned"
         )
 
-    def label(self, scenario: Scenario, unit: int) -> str:
-        return scenario.name
-
     def shown(self, results: Results) -> tuple[Metric, ...]:
         """The best pair of each tick is shown only where ticks are apart."""
         return tuple(m for m in self.metrics if m.over != "by_tick" or ticks_are_apart(results.scenario))

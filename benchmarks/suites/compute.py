@@ -150,9 +150,6 @@ class Compute(Suite[World]):
             "servers cost more than requests bring, or no request is served in time"
         )
 
-    def label(self, scenario: Scenario, unit: int) -> str:
-        return scenario.name
-
 
 def _score(world: World) -> float:
     return _revenue(world) - servers_cost(world)

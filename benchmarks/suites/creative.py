@@ -180,9 +180,6 @@ class Creative(Suite[Cast]):
     def ideal(self, scenario: Scenario) -> Floats:
         return np.zeros(scenario.days * scenario.ticks_per_day + 1)
 
-    def label(self, scenario: Scenario, unit: int) -> str:
-        return scenario.name
-
 
 @lru_cache(maxsize=32)
 def _course(scenario: Scenario, seed: int) -> Floats:

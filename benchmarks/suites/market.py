@@ -180,8 +180,5 @@ class Market(Suite[CrowdDay]):
             "yardstick for a crowd: budgets or bids are too small"
         )
 
-    def label(self, scenario: Scenario, unit: int) -> str:
-        return scenario.name
-
 
 MARKET = Market()

@@ -223,9 +223,6 @@ class Pacing(Suite[World]):
     def ideal(self, scenario: Scenario) -> Floats:
         return np.append(0.0, np.cumsum(np.tile(forecast(scenario), scenario.days))) / scenario.days
 
-    def label(self, scenario: Scenario, unit: int) -> str:
-        return scenario.name
-
     def shown(self, results: Results) -> tuple[Metric, ...]:
         """The bound holds for campaigns that bid their targets, and only there is it shown."""
         return tuple(m for m in self.metrics if m.over != "bound" or results.rivals != OWN)
