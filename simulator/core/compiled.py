@@ -166,6 +166,7 @@ def kernel(*signature: Any, **options: Any) -> Callable[[Callable[..., Any]], An
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
+        function.__qualname__ += _frozen_into(function)
         if not _keeps():
             return _noticed(numba.njit(*signature, **OPTIONS, **options)(function))
         before, config.CACHE_DIR = config.CACHE_DIR, str(cache_directory())
@@ -185,6 +186,19 @@ def kernel(*signature: Any, **options: Any) -> Callable[[Callable[..., Any]], An
         return _noticed(compiled)
 
     return decorate
+
+
+def _frozen_into(function: Callable[..., Any]) -> str:
+    """What tells a function from others of its name: the values around it that are frozen into it, as hexadecimal digits.
+
+    Symbols are made of a function's name, of how many its process has compiled before, and of its arguments' types. Two of one
+    name that were compiled each in a process of its own may have the same one, and a third process, which has both from the
+    cache, would call one for the other.
+    """
+    if function.__closure__ is None:
+        return ""
+    values = repr([cell.cell_contents for cell in function.__closure__])
+    return f"_{hashlib.blake2b(values.encode(), digest_size=4).hexdigest()}"
 
 
 def _noticed(function: Any) -> Any:

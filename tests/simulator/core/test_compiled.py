@@ -311,3 +311,43 @@ def test_flags_are_the_same_where_all_of_their_options_are() -> None:
             assert one != other or hash(one) == hash(other)
     assert len(set(made)) == 5
     assert made[0] != 1
+
+
+FILLERS = """
+import sys
+from adarena.simulator.core.compiled import address, kernel
+from adarena.simulator.core.intrinsics import call_kernel
+
+
+def filler(value):
+    @kernel()
+    def fill(x):
+        return value * x
+
+    return fill
+
+
+@kernel()
+def ask(where, x):
+    return call_kernel(where, (x,))
+
+
+fillers = {2: filler(2), 3: filler(3)}
+for value in map(int, sys.argv[1:]):
+    sys.stdout.write(f"{ask(address(fillers[value], 1), 10)} ")
+"""
+
+
+def test_kernels_that_differ_in_what_is_frozen_into_them_are_told_apart_by_whoever_has_them_from_the_cache(
+    tmp_path: Path,
+) -> None:
+    """Each is compiled first of all in a process of its own; a third has both, and asks for them again and again."""
+    (tmp_path / "fillers.py").write_text(FILLERS)
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+
+    def said(*values: str) -> str:
+        command = [sys.executable, str(tmp_path / "fillers.py"), *values]
+        return subprocess.run(command, capture_output=True, check=True, text=True, env=environment).stdout
+
+    assert (said("2"), said("3")) == ("20 ", "30 ")
+    assert (said("2", "3", "2", "3"), said("3", "2", "3", "2")) == ("20 30 20 30 ", "30 20 30 20 ")
