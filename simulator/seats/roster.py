@@ -181,5 +181,7 @@ def rosters(policies: Mapping[str, Policies], exchange: Exchange, ledger: Ledger
             continue
         if (lacks := seat.missing(exchange.scenario)) is not None:
             raise PolicyError(f"the {name} seat needs {lacks}, and scenario {exchange.scenario.name!r} has none")
+        if (other := next((other for other in seat.excludes if other in policies), None)) is not None:
+            raise PolicyError(f"the {name} seat and the {other} seat decide on the same: only one of them can be held")
         found.append(Roster(seat(exchange, ledger), policies[name], exchange.seed))
     return found

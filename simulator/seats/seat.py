@@ -124,6 +124,7 @@ class Seat(ABC, Generic[V, D, H]):
     cadence: ClassVar[Cadence] = Cadence.TICK
     every_us: int = 0  # of `Cadence.INTERVAL`
     units: tuple[str, ...]  # their names
+    excludes: ClassVar[tuple[str, ...]] = ()  # seats that decide on the same, and cannot be held in the same world
     # How holdings of several worlds are one; None: they cannot be, and no policy of this seat decides `by_unit`.
     joint: ClassVar[type[Joint[Any, Any]] | None] = None
 
