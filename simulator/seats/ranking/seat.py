@@ -10,9 +10,11 @@ from ...books.ledger import Ledger
 from ...core.arrays import Floats32
 from ...core.chance import Stream, generator
 from ...core.errors import MarketError, PolicyError
+from ...core.money import MICRO
 from ...delivery.ranking import NO_BONUS
 from ...engine.exchange import Exchange
 from ...engine.new_state import at_least
+from ...engine.state import Count, Sum
 from ...population.users import request_shares
 from ...response.beliefs import Posterior, posterior
 from ...scenario.response import Interests, Learning
@@ -20,7 +22,7 @@ from ...scenario.tree import Scenario
 from ..bidding.teller import Teller, known
 from ..seat import Holding, Moment, Policy, Seat
 from .decisions import LARGEST_BONUS, LEAST_BONUS, Checked, RankingPolicy, checked
-from .view import RankingView, Seen, Users
+from .view import RankingView, Seen, Totals, Users
 
 
 class RankingSeat(Seat[RankingView, Checked, Holding]):
@@ -54,6 +56,7 @@ class RankingSeat(Seat[RankingView, Checked, Holding]):
         self._squashing, self._cost, self._optimism, self._thompson = exchange.blocks.ranking.squashing, 0.0, 0.0, False
         self._bonus = NO_BONUS
         self._rounds, self._now = 0, 0
+        self._ledger, self._looked, self._so_far = ledger, 0, Totals(0, 0, 0, 0.0, 0.0)
 
     def holding(self, policy: Policy[RankingView, Any], held: list[int]) -> Holding:
         """See `Seat.holding`."""
@@ -68,6 +71,8 @@ class RankingSeat(Seat[RankingView, Checked, Holding]):
         bid = exchange.multiplier * exchange.target * state.bids.pace * terms.believed_conversion
         return RankingView(
             told=told,
+            days=exchange.scenario.days,
+            totals=self._totals(),
             click_bid=np.where(terms.active, bid, 0.0),
             campaign=self._campaign,
             new=self._new,
@@ -81,6 +86,19 @@ class RankingSeat(Seat[RankingView, Checked, Holding]):
             thompson=self._thompson,
             users=self._users(),
         )
+
+    def _totals(self) -> Totals:
+        """Takes in the ticks that have closed since it was asked last."""
+        ledger, rows = self._ledger, slice(self._looked, self._ledger.closed)
+        counts, believed = ledger.counts[rows].sum(axis=(0, 2)), float(ledger.sums[rows, Sum.BELIEVED].sum())
+        self._looked = ledger.closed
+        money, made = float(counts[Count.SPEND]) / MICRO, int(ledger.requests()[rows].sum())
+        before = self._so_far
+        self._so_far = Totals(
+            before.requests + made, before.impressions + int(counts[Count.IMPRESSIONS]),
+            before.clicks + int(counts[Count.CLICKS]), before.spend + money, before.believed_value + believed,
+        )  # fmt: skip
+        return self._so_far
 
     def _posterior(self) -> Posterior:
         return posterior(self._exchange.state.beliefs, self._prior)

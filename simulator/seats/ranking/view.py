@@ -28,10 +28,22 @@ class Users(NamedTuple):
     satisfaction: float  # now, 1 without ads: mean over users, by how often each comes
 
 
+class Totals(NamedTuple):
+    """What has come of all ads in the run so far; money in currency."""
+
+    requests: int
+    impressions: int
+    clicks: int
+    spend: float
+    believed_value: float  # of impressions to their campaigns, as the platform expected it
+
+
 class RankingView(NamedTuple):
     """What a policy sees at the start of a tick, before campaigns decide; K campaigns, A ads, money in currency."""
 
     told: BidView  # what campaigns are told, all K of them
+    days: int  # of the run
+    totals: Totals
     click_bid: Floats  # (K,) for a click, as paced; NaN where bids come by request, 0 where a campaign takes no part
     campaign: Integers  # (A,) of each ad
     new: NDArray[np.bool_]  # (A,) without a history
