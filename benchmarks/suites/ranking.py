@@ -38,7 +38,7 @@ class Ranking(Suite[World]):
     numbers: ClassVar[Mapping[str, str]] = {
         "score": SCORE,
         "value": "true expected value of the impressions seen, to advertisers",
-        "left": "worth of the visits that the satisfaction left at the end will bring",
+        "content_left": "worth of the visits that the satisfaction left at the end will bring",
         "revenue": "what all campaigns paid",
         "impressions": "ads seen",
         "clicks": "on them",
@@ -63,7 +63,7 @@ class Ranking(Suite[World]):
             panel=Panel("Value to advertisers", "currency a run"),
         ),
         Metric(
-            "left", "mean", "left", None, Shown("left", ",.0f"), Shown("left at the end", ",.0f"),
+            "content_left", "mean", "content_left", None, Shown("left", ",.0f"), Shown("left at the end", ",.0f"),
             "left: what the visits are worth that satisfied users will still make.", "Left at the end",
             "For each user as many requests as satisfaction lasts for, times the share of visits made at the satisfaction that "
             "is left, at what a request is worth on an even day. Without it, to show more ads in the last days would pay.",
@@ -104,7 +104,7 @@ class Ranking(Suite[World]):
             satisfaction = float(world.visits.satisfaction.mean())
         return {
             "value": float(world.ledger.value().sum()),
-            "left": left(world),
+            "content_left": left(world),
             "revenue": float(world.ledger.spend().sum()),
             "impressions": int(counts[Count.IMPRESSIONS]),
             "clicks": int(counts[Count.CLICKS]),

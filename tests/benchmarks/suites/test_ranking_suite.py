@@ -28,7 +28,7 @@ def test_what_is_measured_is_in_the_books() -> None:
     assert numbers["value"] == pytest.approx(books["value"].sum(), rel=1e-12)
     assert numbers["boring"] == visits["boring_ads"].sum() == (books["impressions"] - books["clicks"]).sum()
     assert (numbers["planned"], numbers["made"]) == (visits["requests_planned"].sum(), visits["requests"].sum())
-    assert numbers["score"] == pytest.approx(numbers["value"] + numbers["left"], rel=1e-12)
+    assert numbers["score"] == pytest.approx(numbers["value"] + numbers["content_left"], rel=1e-12)
 
 
 def test_what_is_left_is_worth_the_requests_for_which_satisfaction_lasts() -> None:
