@@ -149,6 +149,7 @@ class Winnow:
         if stage == "recall" and model is not None and self._lists is not None:
             raise MarketError("an index finds ads by the platform's own terms: recall by a model needs funnel.index None")
         self._models.pop(stage, None)
+        self._said = nothing_said()
         if model is not None:
             self._models[stage] = model
 

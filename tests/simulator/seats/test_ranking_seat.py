@@ -239,10 +239,12 @@ def test_a_model_that_knows_the_truth_is_a_platform_that_does(market: str, engin
     assert len(taped(wrong).ints) != len(knows.ints) or (taped(wrong).ints[:, :6] != knows.ints[:, :6]).any()
 
 
-def test_a_model_may_be_dismissed_and_the_platform_goes_on_as_it_would_have() -> None:
-    world = World(TINY, {"ranking": Ranks(Believe(Truth(TINY, 3)), Believe(None), *[None] * 22)}, seed=3)
+@pytest.mark.parametrize("market", ["at once", "funnel"])
+def test_a_model_may_be_dismissed_and_the_platform_goes_on_as_it_would_have(market: str) -> None:
+    scenario = MARKETS[market].override({"serving": None, "ticks_per_day": 24})
+    world = World(scenario, {"ranking": Ranks(Believe(Truth(scenario, 3)), Believe(None), *[None] * 22)}, seed=3)
     world.run()
-    plain = played(TINY)
+    plain = played(scenario)
     assert (world.ledger.counts[0] != plain.ledger.counts[0]).any()
     counts = [Count.WINS, Count.IMPRESSIONS, Count.SPEND]
     np.testing.assert_array_equal(world.ledger.counts[1:, counts], plain.ledger.counts[1:, counts])
