@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 from tapes import Tape, give_tape
 
 from adarena.agents.hindsight.ranking import Truth
-from adarena.simulator import MarketError, Open, PolicyError, Scenario, World
+from adarena.simulator import Logs, MarketError, Open, PolicyError, Scenario, World
 from adarena.simulator.delivery.models import Batch
 from adarena.simulator.engine.state import Count
 from adarena.simulator.market.market import build
@@ -369,3 +371,16 @@ def test_a_market_that_is_split_has_no_ranking_seat() -> None:
 
     with pytest.raises(MarketError, match="cannot be split over shards with beliefs that learn, or somebody who ranks"):
         World(TINY, {"ranking": Open()}, engine=Sharded(2))
+
+
+def test_the_log_of_candidates_tells_of_a_model_what_it_has_let_through(tmp_path: Path) -> None:
+    """Each impression shows an ad that the log's trace of its request has passed on, under models in all stages."""
+    model = Own(FEED)
+    every = Weights(believe=[Believe(model, stage) for stage in ("recall", "rough", "fine")])
+    world = World(FEED, {"ranking": Ranks(every)}, seed=3, journal=Logs(tmp_path, candidates=1.0))
+    world.run()
+    shown = pq.read_table(tmp_path / "impressions.parquet").to_pandas()
+    passed = pq.read_table(tmp_path / "candidates.parquet").to_pandas()
+    passed = passed[passed["stage"] == "fine"]
+    assert len(shown) > 100
+    assert set(zip(shown["request"], shown["ad"], strict=True)) <= set(zip(passed["request"], passed["ad"], strict=True))
