@@ -21,7 +21,7 @@ FLOORS = {
     ),
     "agents": (
         "splits", "parameters", "objectives", "provenance", "allocation", "bidding", "auction", "pacing", "compute",
-        "creative", "hindsight", "learning", "catalogue", "crowds",
+        "creative", "hindsight", "learning", "rankers", "catalogue", "crowds",
     ),
     "envs": (
         "frames", "figure", "window", "shell", "together", "base", "lanes", "lane_env", "allocation", "auction", "bid_frame",
