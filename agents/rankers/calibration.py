@@ -87,7 +87,8 @@ def _curve(method: Method, odds: NDArray[Any], labels: NDArray[Any]) -> Curve:
 
     odds = np.asarray(odds, np.float64)
     if method == "isotonic":
-        fitted = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(odds, labels)
+        least = 0.5 / (odds.size + 1)  # steps without a click, or of clicks alone, are not taken for certain
+        fitted = IsotonicRegression(y_min=least, y_max=1 - least, out_of_bounds="clip").fit(odds, labels)
         return Curve(knots=tuple(zip(fitted.X_thresholds_.tolist(), fitted.y_thresholds_.tolist(), strict=True)))
     line = LogisticRegression(C=WEAK, fit_intercept=method == "platt", tol=1e-8, max_iter=1000).fit(odds[:, None], labels)
     return Curve(float(line.coef_[0, 0]), float(np.ravel(line.intercept_)[0]) if method == "platt" else 0.0)
