@@ -185,8 +185,8 @@ def tables(found: Exploration) -> list[Table]:
     for s in range(found.slot_shown.size):
         n, c = int(found.slot_shown[s]), int(found.slot_clicks[s])
         if n:
-            truth = "" if math.isnan(found.slot_truth[s]) else f"{c / found.slot_truth[s]:.3f}"
-            slots.add_row(str(s), f"{n:,}", f"{c / n:.3%}", f"{c / found.slot_believed[s]:.3f}", truth)
+            over = (f"{c / expected[s]:.3f}" if expected[s] > 0 else "" for expected in (found.slot_believed, found.slot_truth))
+            slots.add_row(str(s), f"{n:,}", f"{c / n:.3%}", *over)
     return [time, slots, _features_table(found), _leaks_table(found)]
 
 
@@ -248,12 +248,13 @@ def _by_slot(axis: Axes, found: Exploration) -> None:
     clicks = found.slot_clicks[there]
     told = [("over what is believed", found.slot_believed[there]), ("over the truth", found.slot_truth[there])]
     for k, (name, expected) in enumerate(told):
-        if not np.isnan(expected).any():
+        if (expected > 0).all():
             axis.errorbar(there + 0.1 * k, clicks / expected, 2 * np.sqrt(clicks) / expected, fmt="o", capsize=3, label=name)
     axis.axhline(1.0, color="#888888", linewidth=1)
     axis.set_xticks(there)
     axis.set(title="Clicks over expected clicks, by slot", xlabel="slot")
-    axis.legend(frameon=False)
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(frameon=False)
 
 
 def _delays(axis: Axes, found: Exploration) -> None:
