@@ -108,8 +108,9 @@ class Ranker:
         """
         asked, told = self._encoded(users, ads, context)
         odds = self._odds(asked, told, past)
-        ids = np.concatenate([np.broadcast_to(asked[:, None], (*told.shape[:2], asked.shape[1])), told], axis=2)
-        segment = self._segment(ids.reshape(-1, ids.shape[2]))
+        block = odds.shape[:2]
+        ids = [np.broadcast_to(each, (*block, each.shape[-1])) for each in (asked[:, None], told)]
+        segment = self._segment(np.concatenate(ids, axis=2).reshape(block[0] * block[1], -1))
         rates = self._rates(odds.reshape(-1, self.shape.tasks), segment).reshape(odds.shape)
         return rates[..., 0], rates[..., 1:].prod(axis=2) if self.shape.tasks > 1 else None
 
@@ -118,10 +119,9 @@ class Ranker:
         return self._odds(*self._encoded(users, ads, context), past)
 
     def _encoded(self, users: Columns, ads: Columns, context: Columns) -> tuple[Integers32, Integers32]:
-        """Numbers of the features of requests, (n, F'), and of their candidates, (n, A, F'')."""
+        """Numbers of the features of requests, (n, F'), and of their candidates, (n, A, F'') or (A, F'')."""
         schema = self.card.schema
-        asked, told = _stacked(schema, {**users, **context}, "request"), _stacked(schema, ads, "ad")
-        return asked, told if told.ndim == 3 else np.broadcast_to(told, (len(asked), *told.shape))
+        return _stacked(schema, {**users, **context}, "request"), _stacked(schema, ads, "ad")
 
     def _odds(self, asked: Integers32, told: Integers32, past: Past | None) -> Floats:
         if self.shape.length and past is None:
@@ -140,16 +140,13 @@ class Ranker:
         return ids[:, [feature.name for feature in self.card.schema.features].index(bent.by)]
 
     def _scored(self, asked: Tensor, told: Tensor, past: Past | None) -> Tensor:
-        """Log-odds (n, A, T) of rows of the table, (n, F') and (n, A, F''); a request's part is made once where it can be."""
+        """Log-odds (n, A, T) of rows of the table, (n, F') and (n, A, F'') or (A, F''); once for what is shared."""
         networks = list(self.network.networks) if isinstance(self.network, Separate) else [self.network]
-        if all(isinstance(network, DCN) for network in networks):
-            made = [cast(DCN, network).of_candidates(asked, told) for network in networks]
-            return torch.stack(made, dim=2)
-        if isinstance(self.network, TwoTower):
-            ours, theirs = self.network.of_request(asked), self.network.of_ad(told.flatten(0, 1)).view(*told.shape[:2], -1)
-            return torch.einsum("nw,naw->na", ours, theirs)[..., None] / self.network.temperature
-        n, count = told.shape[:2]
-        ids = torch.cat([asked[:, None].expand(n, count, -1), told], dim=2).flatten(0, 1)
+        if all(isinstance(network, (DCN, TwoTower)) for network in networks):
+            return torch.stack([cast(DCN, network).of_candidates(asked, told) for network in networks], dim=2)
+        n, count = len(asked), told.shape[-2]
+        both = asked[:, None].expand(n, count, -1), told.expand(n, count, -1)
+        ids = torch.cat(both, dim=2).flatten(0, 1)
         seen, clicked = torch.empty(n * count, 0, 0), torch.empty(n * count, 0)
         if past is not None and self.shape.length:
             items = past.items + self.shape.offsets[list(self.shape.remembered)]

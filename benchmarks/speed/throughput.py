@@ -198,12 +198,13 @@ def measures(quick: bool) -> list[Callable[[], list[Measure]]]:
     """What is measured, in order."""
     if quick:
         return [loop_measures]
-    from .environments import environment_measures  # Gymnasium takes a while to import
+    from .environments import environment_measures  # Gymnasium takes a while to import, as torch does
     from .pages import page_measures
+    from .rankers import ranker_measures
 
     return [
         loop_measures, events_measures, serving_measures, environment_measures, page_measures, replay_measures,
-        thread_measures,
+        ranker_measures, thread_measures,
         start_measures, scaling_measures, journal_measures, funnel_measures, index_measures,
     ]  # fmt: skip
 

@@ -35,17 +35,17 @@ class DCN(Network):
 
         Args:
             request: (n, request's features) rows of the table.
-            ads: (n, A, ad's features) rows of the table.
+            ads: rows of the table, (n, A, ad's features), or (A, ad's features) where all requests have the same.
         """
-        n, count = ads.shape[:2]
-        asked = self.vectors(request).flatten(1)  # (n, D')
-        told = self.vectors(ads).flatten(2)  # (n, A, D - D')
-        start = torch.cat([asked[:, None].expand(n, count, -1), told], dim=2).flatten(0, 1)  # (n A, D)
+        n, count = len(request), ads.shape[-2]
+        asked, told = self.vectors(request).flatten(1), self.vectors(ads).flatten(-2)  # (n, D') and (..., A, D - D')
+        both = asked[:, None].expand(n, count, -1), told.expand(n, count, -1)
+        start = torch.cat(both, dim=2).flatten(0, 1)  # (n A, D)
         first = [self._by_parts(cast(nn.Linear, layer), asked, told) for layer in (self.crosses[0], self.deep[0])]
         return self._above(start, *first).view(n, count)
 
     def _by_parts(self, layer: nn.Linear, asked: Tensor, told: Tensor) -> Tensor:
-        """A first layer of requests (n, D') and of ads (n, A, D - D'), (n A, width)."""
+        """A first layer of requests (n, D') and of their ads (..., A, D - D'), (n A, width)."""
         ours, theirs = layer.weight[:, : self.split], layer.weight[:, self.split :]
         once = nn.functional.linear(asked, ours, layer.bias)  # (n, width)
         return (nn.functional.linear(told, theirs) + once[:, None]).flatten(0, 1)

@@ -45,6 +45,19 @@ class TwoTower(Network):
         ours, theirs = self.of_request(batch.ids[:, : self.split]), self.of_ad(batch.ids[:, self.split :])
         return (ours * theirs).sum(dim=1, keepdim=True) / self.temperature  # (B, 1)
 
+    def of_candidates(self, request: Tensor, ads: Tensor) -> Tensor:
+        """The same scores for all ads of each request, (n, A).
+
+        Args:
+            request: (n, request's features) rows of the table.
+            ads: rows of the table, (n, A, ad's features), or (A, ad's features) where all requests have the same.
+        """
+        ours = self.of_request(request) / self.temperature  # (n, width)
+        if ads.dim() == 2:
+            return ours @ self.of_ad(ads).T
+        theirs = self.of_ad(ads.flatten(0, 1)).view(*ads.shape[:2], -1)  # (n, A, width)
+        return torch.einsum("nw,naw->na", ours, theirs)
+
     def loss(self, batch: Batch, labels: Tensor, weights: Tensor | None = None) -> Tensor:
         rows = labels[:, 0] > 0  # only clicks are examples: P of them
         ids = batch.ids[rows]
