@@ -19,7 +19,8 @@ OF_REQUEST = 16  # of the fields
 # Wanted of a core: half of what two are to do.
 TRAINED = {"lr": 300.0, "fm": 75.0, "deepfm": 22.5, "dcn": 22.5}  # thousand examples a second
 STEPS = 4
-REQUESTS, SHARED, OWN = 64, 2_000, 40  # candidates that all requests share in recall, and of a request's own in the fine sort
+REQUESTS = 8  # at a time
+SHARED, OWN = 2_000, 40  # candidates that all requests share, in recall, and of a request's own, in the fine sort
 
 
 def ranker_measures() -> list[Measure]:
