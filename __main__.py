@@ -377,6 +377,7 @@ class RankEval:
         train, valid: shares of the log that are left out of the test, the second for calibration.
         calibrate: isotonic, platt or temperature, fitted on the validation part.
         by: a feature, such as segment, each value of which has a calibration of its own.
+        trees: also grow LightGBM's trees on the training part, which is held in memory (extra `trees`).
     """
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
@@ -386,12 +387,13 @@ class RankEval:
     valid: float = 0.1
     calibrate: Literal["isotonic", "platt", "temperature"] | None = None
     by: str = ""
+    trees: bool = False
 
     def run(self) -> None:
-        from .benchmarks.rankers import commands
+        from .benchmarks.rankers import commands, judging
 
-        shares = self.train, self.valid
-        commands.evaluate(console, self.runs, self.log, _folder(self.out), shares, self.calibrate, self.by)
+        terms = judging.Terms((self.train, self.valid), self.calibrate, self.by, self.trees)
+        commands.evaluate(console, self.runs, self.log, _folder(self.out), terms)
 
 
 def rank(

@@ -11,7 +11,6 @@ from typing import Any
 from rich.console import Console
 
 from ...agents.learning.settings import parsed
-from ...agents.rankers.calibration import Method
 from ...agents.rankers.logs import Log
 from ...agents.rankers.ranker import NAME, load_ranker
 from ...agents.rankers.training import CHECKPOINT, CURVE, Settings, train
@@ -64,20 +63,18 @@ def learn(console: Console, log: Path, settings: Settings, out: Path, resume: bo
     console.print(f"judge it: adarena rank eval {out} --log {log}", soft_wrap=True)
 
 
-def evaluate(
-    console: Console, runs: Sequence[Path], log: Path, out: Path, shares: tuple[float, float], method: Method | None, by: str
-) -> None:
+def evaluate(console: Console, runs: Sequence[Path], log: Path, out: Path, terms: judging.Terms) -> None:
     """`adarena rank eval`: a table, eval.json and eval.png.
 
     Raises:
         PolicyError: if two have the same name.
     """
-    if by and method is None:
+    if terms.by and terms.method is None:
         raise PolicyError("--by says by what feature a calibration differs: name one, as in --calibrate isotonic")
     rankers = {str(path): load_ranker(path) for path in runs}
     if len(rankers) < len(runs):
         raise PolicyError("a ranker is judged once: one of them is named twice")
-    found = judging.judge(Log(log), rankers, shares, method, by)
+    found = judging.judge(Log(log), rankers, terms)
     console.print(judging.table(found))
     if found.recall:
         console.print(judging.recall_table(found))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
+from ...agents.rankers.boosted import Trees, grown
 from ...agents.rankers.calibration import Method, calibrated
 from ...agents.rankers.logs import Examples, Log, Window
 from ...agents.rankers.metrics import Ceiling, Quality, auc, ceiling, log_loss, quality, reliability
@@ -23,7 +24,7 @@ from ..output.tables import plain_table
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TRUTH, BELIEF, MEAN = "the truth", "what the market believed", "one rate for all"
+TRUTH, BELIEF, MEAN, TREES = "the truth", "what the market believed", "one rate for all", "boosted trees"
 KEPT = 10  # ads that recall may name
 REQUESTS = 4_000  # clicks on which recall is judged
 
@@ -59,13 +60,22 @@ class Judgement:
     recall: Mapping[str, float]
 
 
-def judge(log: Log, rankers: Mapping[str, Ranker], shares: tuple[float, float], method: Method | None, by: str) -> Judgement:
-    """Judges rankers by name on what comes after training and validation; with a `method`, calibrated on validation first.
+class Terms(NamedTuple):
+    """How rankers are judged."""
+
+    shares: tuple[float, float] = (0.8, 0.1)  # of the log, left out of the test: for training, for validation
+    method: Method | None = None  # of a calibration on the validation part
+    by: str = ""  # feature whose values are calibrated each for itself
+    trees: bool = False  # whether trees are grown on the training part, and judged too
+
+
+def judge(log: Log, rankers: Mapping[str, Ranker], terms: Terms) -> Judgement:
+    """Judges rankers by name on what comes after training and validation, calibrated first if that is wanted.
 
     Raises:
         PolicyError: if a ranker cannot read the log, or there is no feature `by`.
     """
-    _, valid, test = log.split(*shares)
+    train, valid, test = log.split(*terms.shares)
     found: list[Judged] = []
     recall: dict[str, float] = {}
     examples: Examples | None = None
@@ -77,8 +87,8 @@ def judge(log: Log, rankers: Mapping[str, Ranker], shares: tuple[float, float], 
             recall[name] = _recall(log, ranker, test)
             recall["most clicked ads"] = _recall(log, None, test)
             continue
-        if method is not None:
-            ranker = _bent(ranker, log.whole(own, valid, ranker.card.chain), method, by)
+        if terms.method is not None:
+            ranker = _bent(ranker, log.whole(own, valid, ranker.card.chain), terms.method, terms.by)
         rates = ranker.predicted(examples)
         after = _later(rates, examples) if len(ranker.card.chain) > 1 else None
         found.append(_judged(name, rates[:, 0], examples, ranker, after))
@@ -89,6 +99,9 @@ def judge(log: Log, rankers: Mapping[str, Ranker], shares: tuple[float, float], 
     mean = log.whole(some.card.schema, valid).labels[:, 0].mean()
     found.insert(0, _judged(BELIEF, believed.astype(np.float64), examples, some, None))
     found.insert(0, _judged(MEAN, np.full(believed.size, float(mean)), examples, some, None))
+    if terms.trees:
+        trees = grown(log.schema(), list(log.examples(log.schema(), train, ("clicked",))), Trees())
+        found.append(_judged(TREES, trees.predicted(log.whole(log.schema(), test)), examples, some, None))
     if log.has_truth:
         found.append(_judged(TRUTH, examples.truth, examples, some, None))
     best = ceiling(examples.truth) if log.has_truth else None

@@ -135,6 +135,21 @@ def test_train_and_eval_tell_the_truth_beside(command, tmp_path):
     assert found["recall"]["two-tower"] > 0.5
 
 
+def test_trees_are_grown_where_they_are_wanted(command, tmp_path, monkeypatch):
+    pytest.importorskip("lightgbm", reason="LightGBM is not installed: pip install 'adarena[trees]'")
+    taste_log(tmp_path / "log", 12_000)
+    command("train", "lr", "--log", "log", "--out", "lr", "--set", "batch=256", "learning_rate=0.01")
+    words = ("eval", "lr", "--log", "log", "--trees")
+    assert "boosted trees" in command(*words)[1]
+    rows = json.loads((tmp_path / "out" / "rank" / "eval.json").read_text())["judged"]
+    quality = {row["name"]: row["clicks"] for row in rows}
+    assert quality["the truth"]["auc"] > quality["boosted trees"]["auc"] > 0.6
+    assert quality["boosted trees"]["pcoc"] == pytest.approx(1.0, abs=0.12)
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    status, _, errors = command(*words)
+    assert (status, "adarena[trees]" in errors) == (2, True)
+
+
 def test_a_training_that_is_stopped_names_the_command_that_goes_on(command, tmp_path, monkeypatch):
     told_late(tmp_path / "log", 8_000)
     words = ("train", "fm", "--log", "log", "--out", "run", "--set", "batch=128", "epochs=3")
