@@ -1,8 +1,8 @@
 """Gradient-boosted trees (LightGBM) as the plain baseline: the same features, numbers in place of hashes, one label.
 
-An extra: `pip install "adarena[trees]"`. Trees split numbers in their order and categories into sets; hashed identities have
-too many values for sets, and are replaced by how often they were clicked before the row: with the row itself, trees would read its
-label off it (ordered target statistics, Prokhorenkova et al. 2018).
+An extra: `pip install "adarena[trees]"`. Trees split numbers in their order and categories into sets. Hashed identities are too
+many for sets, and are replaced by how often they were clicked before the row: with the row itself, trees would read its label
+off it (ordered target statistics, Prokhorenkova et al. 2018).
 """
 
 from __future__ import annotations

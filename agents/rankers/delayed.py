@@ -83,6 +83,13 @@ class Sample(NamedTuple):
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]  # odds (B, outputs), labels (B,), extras (B, E), to a scalar
 
 
+def outputs(method: str) -> int:
+    """How many a method's network has. Raises `PolicyError` if there is no such method."""
+    if method not in METHODS:
+        raise PolicyError(f"there is no method {method!r} of delayed feedback{suggest(method, METHODS)}")
+    return 2 if method == "dfm" else 1
+
+
 def clicks_of(examples: Examples, shape: Shape) -> Clicks:
     """The clicks among examples of a chain that ends with the conversion. Raises `LogError` if there are none with an age."""
     rows = np.flatnonzero(examples.labels[:, 0] > 0)
@@ -103,8 +110,7 @@ def learned(method: str, clicks: Clicks, make: Make, shape: Shape, fitting: Fitt
         PolicyError: if there is no such method.
         LogError: if the method finds no clicks to learn from, such as none old enough.
     """
-    if method not in METHODS:
-        raise PolicyError(f"there is no method {method!r} of delayed feedback{suggest(method, METHODS)}")
+    outputs(method)
     with one_thread(), torch.random.fork_rng():
         torch.manual_seed(fitting.seed)
         return METHODS[method](clicks, make, shape._replace(tasks=1), fitting)
@@ -157,7 +163,7 @@ def dfm(clicks: Clicks, make: Make, shape: Shape, fitting: Fitting) -> Network:
     told = clicks.reported()
     days = np.where(told, clicks.delay, clicks.age)
     sample = _sample(told)._replace(extras=days[:, None].astype(np.float32))
-    return _fitted(make(shape._replace(tasks=2)), clicks, sample, dfm_loss, fitting)
+    return _fitted(make(shape._replace(tasks=outputs("dfm"))), clicks, sample, dfm_loss, fitting)
 
 
 def fsiw(clicks: Clicks, make: Make, shape: Shape, fitting: Fitting) -> Network:

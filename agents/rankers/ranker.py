@@ -25,12 +25,13 @@ from ...simulator.core.arrays import Floats, Integers32
 from ...simulator.core.disk import write
 from ...simulator.core.errors import LogError, PolicyError
 from .calibration import Calibration, Curve
+from .delayed import outputs
 from .features import Columns, Schema, difference
 from .history import Past
 from .logs import Examples, recalibrated
 from .models.dcn import DCN
 from .models.layers import Batch, Network, Separate, Shape, batch_of, one_thread
-from .models.registry import RECALL, make
+from .models.registry import RECALL, make, make_followed
 from .models.two_tower import TwoTower
 
 FORMAT = 1
@@ -49,6 +50,7 @@ class Card:
     kept: float  # share of the negatives it was trained on
     trained: Mapping[str, Any]  # how: settings of training, impressions, the log
     calibration: Calibration | None = None  # of clicks
+    feedback: str = "naive"  # how conversions that are reported late were learned
     version: str = __version__
     format: int = FORMAT
 
@@ -141,7 +143,9 @@ class Ranker:
 
     def _scored(self, asked: Tensor, told: Tensor, past: Past | None) -> Tensor:
         """Log-odds (n, A, T) of rows of the table, (n, F') and (n, A, F'') or (A, F''); once for what is shared."""
-        networks = list(self.network.networks) if isinstance(self.network, Separate) else [self.network]
+        networks = [self.network]
+        if isinstance(self.network, Separate):
+            networks = list(self.network.networks)  # type: ignore[arg-type]
         if all(isinstance(network, (DCN, TwoTower)) for network in networks):
             return torch.stack([cast(DCN, network).of_candidates(asked, told) for network in networks], dim=2)
         n, count = len(asked), told.shape[-2]
@@ -208,12 +212,20 @@ def load_ranker(path: str | Path) -> Ranker:
         raise PolicyError(
             f"the ranker in {str(file)!r} was trained on features {told}, and its list has the hash {schema.hash}"
         )
-    network = make(card.model, Shape.of(schema, len(card.chain)), card.settings)
+    network = fresh(card)
     try:
         network.load_state_dict(torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True))
     except (RuntimeError, pickle.UnpicklingError, EOFError):
         raise PolicyError(f"the weights in {str(file)!r} do not fit its own description") from None
     return Ranker(card, network)
+
+
+def fresh(card: Card) -> Network:
+    """The network that a card tells of, its weights drawn anew."""
+    shape = Shape.of(card.schema, len(card.chain))
+    if card.feedback == "naive":
+        return make(card.model, shape, card.settings)
+    return make_followed(card.model, shape, card.settings, outputs(card.feedback))
 
 
 def _bent(fields: Mapping[str, Any]) -> Calibration:

@@ -23,9 +23,11 @@ from torch import Tensor
 from ...simulator.core.disk import write
 from ...simulator.core.errors import LogError, PolicyError
 from ..parameters import check_number, check_whole
+from .delayed import Fitting, clicks_of, learned, outputs
+from .features import Schema
 from .logs import CHAIN, Examples, Log, Window, chained, joined
-from .models.layers import Batch, Network, Shape, batch_of, one_thread
-from .models.registry import SEQUENTIAL, make, settings_of
+from .models.layers import Batch, Followed, Network, Shape, batch_of, one_thread
+from .models.registry import SEQUENTIAL, follows, make, settings_of
 from .ranker import NAME, Card, Ranker
 
 CHECKPOINT, CURVE = "checkpoint.pt", "curve.csv"
@@ -50,6 +52,8 @@ class Settings:
         checks: how often an epoch is interrupted for validation.
         patience: checks without a better one after which training ends.
         seed: of weights, order and which negatives are kept.
+        feedback: how conversions that are reported late are learned, as `delayed` says; other than naively, by a network of
+            their own, from the clicks of the training window, which are held in memory.
     """
 
     model: str
@@ -66,6 +70,7 @@ class Settings:
     checks: int = 10
     patience: int = 3
     seed: int = 0
+    feedback: str = "naive"
 
     def __post_init__(self) -> None:
         for name in ("batch", "epochs", "checks", "patience"):
@@ -76,6 +81,14 @@ class Settings:
         check_number(self, "decay", least=0.0)
         settings_of(self.model)
         chained(self.chain)
+        outputs(self.feedback)
+        if self.feedback != "naive" and not (follows(self.model) and tuple(self.chain) == CHAIN):
+            raise PolicyError(f"feedback {self.feedback} is of a chain clicked,converted of lr, fm or a model of one label")
+
+    @property
+    def stepped(self) -> tuple[str, ...]:
+        """The labels that are learned step by step; conversions whose feedback is modelled are learned afterwards."""
+        return tuple(self.chain) if self.feedback == "naive" else CHAIN[:1]
 
 
 class Course:
@@ -135,10 +148,25 @@ def train(
     course.network.load_state_dict(course.best)
     told_of = {**dataclasses.asdict(settings), "impressions": course.rows, "log": str(log.folder)}
     how = json.loads(json.dumps(told_of))  # as it will be read again
-    card = Card(settings.model, how["arguments"], schema, tuple(settings.chain), settings.kept, how)
-    ranker = Ranker(card, course.network)
+    card = Card(settings.model, how["arguments"], schema, tuple(settings.chain), settings.kept, how, None, settings.feedback)
+    network = course.network
+    if settings.feedback != "naive":
+        network = Followed(network, _conversions(log, settings, schema, window))
+    ranker = Ranker(card, network)
     ranker.save(out / NAME)
     return ranker
+
+
+def _conversions(log: Log, settings: Settings, schema: Schema, window: Window) -> Network:
+    """A network of conversions given a click, learned from the clicks of the window as they were known at its end."""
+    parts = [part.part(part.labels[:, 0] > 0) for part in log.examples(schema, window, settings.chain)]
+    shape = Shape.of(schema, 1)
+    fitting = Fitting(batch=settings.batch, learning_rate=settings.learning_rate, seed=settings.seed)
+
+    def made(wanted: Shape) -> Network:
+        return make(settings.model, wanted, settings.arguments)
+
+    return learned(settings.feedback, clicks_of(joined(parts), shape), made, shape, fitting)
 
 
 def optimiser_of(network: Network, settings: Settings) -> torch.optim.Optimizer:
@@ -168,7 +196,7 @@ def _begun(log: Log, settings: Settings, out: Path, resume: bool, fresh: bool) -
     if path.exists() and not (resume or fresh):
         raise PolicyError(f"{str(out)!r} holds a run: go on with it (resume), or begin anew (fresh)")
     schema = log.schema(settings.length if settings.model in SEQUENTIAL else 0)
-    shape = Shape.of(schema, len(settings.chain))
+    shape = Shape.of(schema, len(settings.stepped))
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         course = Course(make(settings.model, shape, settings.arguments), settings)
@@ -198,11 +226,11 @@ def _run(settings: Settings, features: str) -> str:
 
 
 def _batches(
-    log: Log, settings: Settings, schema: Any, window: Window, shape: Shape, course: Course
+    log: Log, settings: Settings, schema: Schema, window: Window, shape: Shape, course: Course
 ) -> Iterator[tuple[Batch, Tensor]]:
     """What is left of an epoch, shuffled within a chunk of the log."""
     done = 0
-    for number, chunk in enumerate(log.examples(schema, window, settings.chain)):
+    for number, chunk in enumerate(log.examples(schema, window, settings.stepped)):
         count = math.ceil(len(chunk.ids) / settings.batch)
         if done + count <= course.step:
             done += count
@@ -214,10 +242,10 @@ def _batches(
         done += count
 
 
-def _judged(log: Log, settings: Settings, schema: Any, window: Window) -> Examples:
+def _judged(log: Log, settings: Settings, schema: Schema, window: Window) -> Examples:
     """The first impressions of the validation window."""
     parts: list[Examples] = []
-    for part in log.examples(schema, window, settings.chain):
+    for part in log.examples(schema, window, settings.stepped):
         parts.append(part)
         if sum(len(each.ids) for each in parts) >= JUDGED:
             break

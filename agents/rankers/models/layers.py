@@ -135,6 +135,17 @@ class Separate(Network):
         return torch.cat([network(batch) for network in self.networks], dim=1)  # (B, T)
 
 
+class Followed(Network):
+    """A network of clicks, and one of what follows a click, of which only the first output is a label's."""
+
+    def __init__(self, clicks: Network, conversions: Network) -> None:
+        super().__init__()
+        self.clicks, self.conversions = clicks, conversions
+
+    def forward(self, batch: Batch) -> Tensor:
+        return torch.cat([self.clicks(batch), self.conversions(batch)[:, :1]], dim=1)  # (B, 2)
+
+
 def chain_loss(odds: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
     """The sum over labels of the mean log loss of those impressions whose label before came; a scalar.
 

@@ -15,7 +15,7 @@ from .esmm import ESMM
 from .experts import PLE, MMoE, SharedBottom
 from .ffm import FFM
 from .fm import FM
-from .layers import Network, Separate, Shape
+from .layers import Followed, Network, Separate, Shape
 from .lr import LR
 from .position import Position
 from .transformer import Transformer
@@ -44,6 +44,16 @@ def settings_of(name: str) -> dict[str, Any]:
     """What may be set of a model, and to what it is set if nobody does."""
     parameters = inspect.signature(kind_of(name)).parameters
     return {field: each.default for field, each in parameters.items() if field != "shape"}
+
+
+def follows(name: str) -> bool:
+    """Whether conversions can be learned beside a model's clicks, by a network of its own."""
+    return name in ("lr", "fm") or name in SINGLE
+
+
+def make_followed(name: str, shape: Shape, settings: Mapping[str, Any], outputs: int) -> Followed:
+    """A model of clicks, and another of the same kind, with so many outputs, of conversions. Raises as `make` does."""
+    return Followed(*(make(name, shape._replace(tasks=tasks), settings) for tasks in (1, outputs)))
 
 
 def make(name: str, shape: Shape, settings: Mapping[str, Any]) -> Network:
