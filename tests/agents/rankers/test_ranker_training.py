@@ -197,6 +197,39 @@ def test_nothing_reported_after_training_is_learned(tmp_path):
     assert rates[1] < 0.05
 
 
+def late_log(folder) -> Log:
+    """Nine days of clicks that convert at 40% and are told of after two days on average."""
+    n, dice = 30_000, np.random.default_rng(0)
+    time = np.arange(n) * (9 * 86_400_000_000 // n)
+    clicked = dice.random(n) < 0.5
+    delay = (dice.exponential(2.0, n) * 86_400e6).astype(np.int64)
+    converted = clicked & (dice.random(n) < 0.4)
+    columns = {"request": np.arange(n), "time_us": time, "slot": np.zeros(n, int), "user": dice.integers(0, 9, n),
+               "ad": dice.integers(0, 7, n), "clicked": clicked, "converted": converted,
+               "report_us": np.where(converted, time + delay, -1)}  # fmt: skip
+    return Log(write_log(folder, columns))
+
+
+def test_conversions_told_of_late_are_learned_where_delays_are_modelled(tmp_path):
+    log = late_log(tmp_path / "log")
+    rates = {}
+    for feedback in ("naive", "dfm"):
+        settings = Settings("deepfm", {"hidden": [8]}, batch=256, learning_rate=0.01, feedback=feedback)
+        ranker = train(log, settings, tmp_path / feedback)
+        again = load_ranker(tmp_path / feedback)
+        test = log.whole(ranker.card.schema, log.split()[2])
+        assert np.array_equal(again.predicted(test), ranker.predicted(test))
+        rates[feedback] = ranker.predicted(test)[:, 1].mean()
+    assert rates["dfm"] == pytest.approx(0.4, rel=0.1)
+    assert rates["naive"] < 0.33
+
+
+def test_feedback_that_a_model_cannot_have_is_refused():
+    for wrong in ({"model": "esmm"}, {"chain": CLICKS}, {"feedback": "dfn"}):
+        with pytest.raises(PolicyError):
+            Settings(**{"model": "fm", "feedback": "dfm"} | wrong)
+
+
 def test_a_log_of_other_features_is_refused_by_name(log, trained, tmp_path):
     ranker = trained("lr")
     ranker.check(log.schema())
