@@ -17,10 +17,10 @@ from adarena.simulator.core.errors import LogError, PolicyError
 
 RATES, DELAYS, WINDOW = np.array([0.3, 0.1]), np.array([2.0, 1.0]), 7.0
 SHAPE = Shape((2,), 1, 0, (), 1)
-FITTING = Fitting(epochs=12, batch=4096, learning_rate=0.05, window=3.0, elapsed=0.5, ago=2.0)
+FITTING = Fitting(epochs=10, batch=4096, learning_rate=0.05, window=3.0, elapsed=0.5, ago=2.0)
 
 
-def clicks(n: int = 60_000, seed: int = 0) -> Clicks:
+def clicks(n: int = 50_000, seed: int = 0) -> Clicks:
     """Of two kinds, that convert at 30% and 10% and are told of after 2 days and 1 on average; evenly over a week."""
     dice = np.random.default_rng(seed)
     kind = dice.integers(0, 2, n)

@@ -14,7 +14,7 @@ from adarena.simulator.core.errors import PolicyError
 DICE = np.random.default_rng(0)
 TRUTH = DICE.beta(2, 18, 40_000)
 LABELS = (DICE.random(TRUTH.size) < TRUTH).astype(np.float32)
-USERS = DICE.integers(0, 900, TRUTH.size)
+USERS = DICE.integers(0, 300, TRUTH.size)
 COARSE = np.round(TRUTH, 2)  # with ties
 
 

@@ -76,7 +76,7 @@ def test_a_ranker_trained_on_fewer_negatives_says_the_same_rates(log, trained):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_ranker_that_is_read_again_says_the_same(name, log, trained, tmp_path):
-    ranker = trained(name)
+    ranker = trained(name, train=0.1)
     again = load_ranker(ranker.save(tmp_path / "r.zip"))
     test = log.whole(ranker.card.schema, log.split()[2]).part(slice(0, 500))
     assert np.array_equal(again.odds(test), ranker.odds(test))
@@ -85,7 +85,7 @@ def test_a_ranker_that_is_read_again_says_the_same(name, log, trained, tmp_path)
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_block_of_candidates_is_scored_as_its_rows_would_be(name, log, trained):
-    ranker = trained(name)
+    ranker = trained(name, train=0.1)
     test = log.whole(ranker.card.schema, log.split()[2]).part(slice(0, 40))
     chunk = {k: v[-test.ids.shape[0] * 100 :] for k, v in next(iter(log.chunks(ranker.card.schema.columns))).items()}
     ads = {k: v[:30] for k, v in chunk.items()}
@@ -130,7 +130,7 @@ def test_candidates_without_a_column_or_a_past_are_refused(log, trained):
     with pytest.raises(LogError, match="feature 'vertical' is made of column 'vertical'"):
         ranker.rates(chunk, {k: v for k, v in chunk.items() if k != "vertical"}, {})
     with pytest.raises(PolicyError, match="given no past"):
-        trained("din").rates(chunk, chunk, {})
+        trained("din", train=0.1).rates(chunk, chunk, {})
 
 
 class Stopped(Exception):
@@ -139,11 +139,11 @@ class Stopped(Exception):
 
 @pytest.mark.parametrize("name", ["fm", "transformer"])
 def test_a_training_that_was_stopped_goes_on_as_if_it_had_not(name, log, tmp_path):
-    settings = Settings(name, chain=CLICKS, length=3, batch=512, epochs=2, checks=4)
+    settings = Settings(name, chain=CLICKS, length=3, batch=256, epochs=2, checks=4, train=0.2)
     whole = train(log, settings, tmp_path / "whole")
 
     def stop(rows: int, loss: float | None) -> None:
-        if rows > 60_000:
+        if rows > 15_000:
             raise Stopped
 
     with pytest.raises(Stopped):
@@ -152,7 +152,7 @@ def test_a_training_that_was_stopped_goes_on_as_if_it_had_not(name, log, tmp_pat
     with pytest.raises(PolicyError, match="holds a run"):
         train(log, settings, tmp_path / "parts")
     with pytest.raises(PolicyError, match="other settings"):
-        train(log, dataclasses.replace(settings, batch=256), tmp_path / "parts", resume=True)
+        train(log, dataclasses.replace(settings, batch=512), tmp_path / "parts", resume=True)
     again = train(log, settings, tmp_path / "parts", resume=True)
     for mine, other in zip(again.network.state_dict().values(), whole.network.state_dict().values(), strict=True):
         assert torch.equal(mine, other)
@@ -170,14 +170,14 @@ def test_the_same_seed_is_the_same_ranker_and_another_is_not(log, tmp_path):
 
 
 def test_training_ends_where_it_gets_worse_and_the_best_is_kept(log, tmp_path):
-    settings = Settings("deepfm", chain=CLICKS, batch=128, learning_rate=0.02, epochs=40, checks=1, patience=2, train=0.1)
+    settings = Settings("deepfm", chain=CLICKS, batch=128, learning_rate=0.03, epochs=40, checks=1, patience=2, train=0.05)
     train(log, settings, tmp_path)
     curve = pd.read_csv(tmp_path / CURVE)
     losses = curve.validation_loss.to_numpy()
     assert len(curve) < 20
     assert losses.argmin() == len(losses) - 3
     ranker = load_ranker(tmp_path)
-    after = log.whole(ranker.card.schema, log.split(0.1, 0.1)[1])
+    after = log.whole(ranker.card.schema, log.split(0.05, 0.1)[1])
     assert metrics.log_loss(ranker.predicted(after)[:, 0], after.labels[:, 0]) == pytest.approx(losses.min(), abs=1e-4)
 
 
@@ -237,7 +237,7 @@ def test_a_log_of_other_features_is_refused_by_name(log, trained, tmp_path):
     with pytest.raises(PolicyError, match="not trained on feature 'surface'"):
         ranker.check(Log(tmp_path).schema())
     with pytest.raises(PolicyError, match="remembers 4 impressions"):
-        trained("din").check(log.schema(5))
+        trained("din", train=0.1).check(log.schema(5))
 
 
 def test_calibrations_by_segment_are_kept_and_used(log, trained, tmp_path):
