@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,10 +29,8 @@ from .delayed import outputs
 from .features import Columns, Schema, difference
 from .history import Past
 from .logs import Examples, recalibrated
-from .models.dcn import DCN
-from .models.layers import Batch, Network, Separate, Shape, batch_of, one_thread
+from .models.layers import Batch, Network, OfCandidates, Separate, Shape, batch_of, one_thread
 from .models.registry import RECALL, make, make_followed
-from .models.two_tower import TwoTower
 
 FORMAT = 1
 CARD, WEIGHTS, NAME = "ranker.json", "weights.pt", "ranker.zip"
@@ -143,11 +141,10 @@ class Ranker:
 
     def _scored(self, asked: Tensor, told: Tensor, past: Past | None) -> Tensor:
         """Log-odds (n, A, T) of rows of the table, (n, F') and (n, A, F'') or (A, F''); once for what is shared."""
-        networks = [self.network]
-        if isinstance(self.network, Separate):
-            networks = list(self.network.networks)  # type: ignore[arg-type]
-        if all(isinstance(network, (DCN, TwoTower)) for network in networks):
-            return torch.stack([cast(DCN, network).of_candidates(asked, told) for network in networks], dim=2)
+        networks = list(self.network.networks) if isinstance(self.network, Separate) else [self.network]
+        quick = [network for network in networks if isinstance(network, OfCandidates)]
+        if len(quick) == len(networks):
+            return torch.stack([network.of_candidates(asked, told) for network in quick], dim=2)
         n, count = len(asked), told.shape[-2]
         both = asked[:, None].expand(n, count, -1), told.expand(n, count, -1)
         ids = torch.cat(both, dim=2).flatten(0, 1)

@@ -126,7 +126,8 @@ def train(
     every = max(1, math.ceil(settings.train * log.rows * settings.kept / settings.batch / settings.checks))
     with one_thread(), torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        torch.set_rng_state(told["torch"]) if told else None
+        if told:
+            torch.set_rng_state(told["torch"])
         while course.epoch < settings.epochs and course.worse < settings.patience:
             stream = _batches(log, settings, schema, window, shape, course)
             for batch, labels in stream:

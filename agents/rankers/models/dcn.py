@@ -10,10 +10,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from .layers import Batch, Network, Shape, Table, perceptron
+from .layers import Batch, OfCandidates, Shape, Table, perceptron
 
 
-class DCN(Network):
+class DCN(OfCandidates):
     """Crosses x_{l+1} = x_0 * (W_l x_l + b_l) + x_l and an MLP, both on the embeddings x_0; one label."""
 
     def __init__(
@@ -31,12 +31,7 @@ class DCN(Network):
         return self._above(start, self.crosses[0](start), self.deep[0](start))
 
     def of_candidates(self, request: Tensor, ads: Tensor) -> Tensor:
-        """The same log-odds for all ads of each request, (n, A).
-
-        Args:
-            request: (n, request's features) rows of the table.
-            ads: rows of the table, (n, A, ad's features), or (A, ad's features) where all requests have the same.
-        """
+        """See `OfCandidates`: of the first layers the request's part is made once, and that of ads which all share."""
         n, count = len(request), ads.shape[-2]
         asked, told = self.vectors(request).flatten(1), self.vectors(ads).flatten(-2)  # (n, D') and (..., A, D - D')
         both = asked[:, None].expand(n, count, -1), told.expand(n, count, -1)

@@ -84,6 +84,19 @@ class Network(nn.Module):
         return chain_loss(self(batch), labels, weights)
 
 
+class OfCandidates(Network):
+    """A network that makes what the candidates of a request share once for all of them."""
+
+    def of_candidates(self, request: Tensor, ads: Tensor) -> Tensor:
+        """What `forward` would say, for all ads of each request, (n, A).
+
+        Args:
+            request: (n, request's features) rows of the table.
+            ads: rows of the table, (n, A, ad's features), or (A, ad's features) where all requests have the same.
+        """
+        raise NotImplementedError
+
+
 class Table(nn.Module):
     """Embeddings of all features in one table."""
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .layers import Batch, Network, Shape, Table, perceptron
+from .layers import Batch, OfCandidates, Shape, Table, perceptron
 
 
-class TwoTower(Network):
+class TwoTower(OfCandidates):
     """Scores r . a / temperature of vectors of length 1; they rank ads for a request, and are no rates of clicks."""
 
     met: Tensor  # (rows,) how often each ad has come among clicks, of which Q is estimated
@@ -46,12 +46,7 @@ class TwoTower(Network):
         return (ours * theirs).sum(dim=1, keepdim=True) / self.temperature  # (B, 1)
 
     def of_candidates(self, request: Tensor, ads: Tensor) -> Tensor:
-        """The same scores for all ads of each request, (n, A).
-
-        Args:
-            request: (n, request's features) rows of the table.
-            ads: rows of the table, (n, A, ad's features), or (A, ad's features) where all requests have the same.
-        """
+        """See `OfCandidates`: a request's vector is made once, and those of ads which all share."""
         ours = self.of_request(request) / self.temperature  # (n, width)
         if ads.dim() == 2:
             return ours @ self.of_ad(ads).T
