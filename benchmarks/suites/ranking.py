@@ -128,9 +128,6 @@ class Ranking(Suite[World]):
     def worthless(self, scenario: Scenario, case: Case) -> str:
         return f"no constant pair of squashing and cost brings anything in the run of seed {case.seed}: nobody comes, or bids"
 
-    def label(self, scenario: Scenario, unit: int) -> str:
-        return scenario.name
-
 
 def pairs() -> list[Constant]:
     """The pairs that are tried."""
