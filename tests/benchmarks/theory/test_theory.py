@@ -17,6 +17,7 @@ from adarena.benchmarks.theory import (
     budgets,
     cascade,
     compute,
+    creatives,
     delays,
     leads,
     pages,
@@ -48,8 +49,8 @@ def test_the_market_agrees_with_theory(name: str) -> None:
 
 
 def test_every_check_is_there() -> None:
-    absent = {13, 18}  # of those up to 31
-    assert {int(name.split()[0]) for name in theory.CHECKS} == {*range(1, 32)} - absent
+    absent = {13, 18}  # of those up to 32
+    assert {int(name.split()[0]) for name in theory.CHECKS} == {*range(1, 33)} - absent
 
 
 @pytest.mark.parametrize("biased", [False, True])
@@ -254,6 +255,7 @@ def mostly_caught(wrong: list[Check], share: float) -> bool:
         (lambda: people.visits(1.0, wrong=1.3), 1.0),
         (lambda: [c for c in pages.loads(1.0, wrong=1.3) if "0.08" in c.name and "0 ads" not in c.name], 1.0),
         (lambda: pages.cascade(1.0, wrong=1.1), 1.0),
+        (lambda: creatives.arms(1.0, wrong=1.2), 1.0),
         (lambda: delays.delayed_feedback(1.0, wrong=1.05), 0.6),
         (lambda: rankers.delay_modelled(0.5, wrong=1.4)[::2], 1.0),  # delays do not move the rate behind them
         (lambda: rankers.thinned(1.0, wrong=1.2)[len(rankers.PUBLISHED) :], 1.0),
