@@ -281,7 +281,7 @@ def mostly_caught(wrong: list[Check], share: float) -> bool:
         "first price at the reserve of a law", "squashing half a power off", "second price at a target",
         "second price at a tie", "VCG for GSP", "first price for GSP",
         "a cap of 3 for 2", "exposures that fade 5% later", "users who leave sooner", "ads that annoy more",
-        "users who leave pages sooner", "places seen less", "delays 5% longer", "delays 40% longer, learned", "a share 20% off",
+        "users who leave pages sooner", "places seen less", "a creative that appeals", "delays 5% longer", "delays 40% longer, learned", "a share 20% off",
         "pairs a thousandth off", "truth to the power of 1.5",
         "leads 20% better", "lead delays half as long again", "more who convert anyway",
         "multiplier 5% off", "recall too blurred", "compute for the worthiest only",
