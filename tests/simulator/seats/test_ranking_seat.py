@@ -375,9 +375,9 @@ def test_a_market_that_is_split_has_no_ranking_seat() -> None:
 
 def test_the_log_of_candidates_tells_of_a_model_what_it_has_let_through(tmp_path: Path) -> None:
     """Each impression shows an ad that the log's trace of its request has passed on, under models in all stages."""
-    model = Own(FEED)
-    every = Weights(believe=[Believe(model, stage) for stage in ("recall", "rough", "fine")])
-    world = World(FEED, {"ranking": Ranks(every)}, seed=3, journal=Logs(tmp_path, candidates=1.0))
+    scenario = FEED.override({"traffic.requests_per_day": 200})
+    every = Weights(believe=[Believe(Own(scenario), stage) for stage in ("recall", "rough", "fine")])
+    world = World(scenario, {"ranking": Ranks(every)}, seed=3, journal=Logs(tmp_path, candidates=1.0))
     world.run()
     shown = pq.read_table(tmp_path / "impressions.parquet").to_pandas()
     passed = pq.read_table(tmp_path / "candidates.parquet").to_pandas()
