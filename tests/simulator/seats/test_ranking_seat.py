@@ -375,7 +375,7 @@ def test_a_market_that_is_split_has_no_ranking_seat() -> None:
 
 def test_the_log_of_candidates_tells_of_a_model_what_it_has_let_through(tmp_path: Path) -> None:
     """Each impression shows an ad that the log's trace of its request has passed on, under models in all stages."""
-    scenario = FEED.override({"traffic.requests_per_day": 200})
+    scenario = FEED.override({"traffic.requests_per_day": 200, "ticks_per_day": 6})
     every = Weights(believe=[Believe(Own(scenario), stage) for stage in ("recall", "rough", "fine")])
     world = World(scenario, {"ranking": Ranks(every)}, seed=3, journal=Logs(tmp_path, candidates=1.0))
     world.run()
