@@ -16,6 +16,7 @@ from tapes import Tape, give_tape
 from adarena.agents.hindsight.ranking import Truth
 from adarena.simulator import Logs, MarketError, Open, PolicyError, Scenario, World
 from adarena.simulator.delivery.models import Batch
+from adarena.simulator.engine.new_state import at_least
 from adarena.simulator.engine.state import Count
 from adarena.simulator.market.market import build
 from adarena.simulator.response.visits import Visit
@@ -129,6 +130,24 @@ def test_an_ad_that_costs_more_than_it_brings_is_not_shown_and_none_is_sold_belo
     assert bids.column("price").min() >= 0.3e6 - 1
     assert (bids.column("bid") >= 0.3e6 - 1).all()
     assert len(bids.ints) < len(taped(TINY, Weights(1.5)).ints)
+
+
+def test_what_a_process_sets_lasts_until_it_is_decided_otherwise() -> None:
+    def process(world: World) -> Any:
+        yield world.at(hours=3)
+        world.set_reserve(0.2)
+        world.set_squashing(0.5)
+        for hours in (4, 14):
+            yield world.at(hours=hours, minutes=30)
+            floors.append(int(world._exchange.state.bids.floor.max()))
+
+    floors: list[int] = []
+    policy = Ranks(Weights(0.8, 0.1), *[None] * 11, Weights(0.8, 0.1), *[None] * 11)
+    world = World(TINY, {"ranking": policy}, seed=3)
+    world.process(process(world))
+    world.run()
+    assert [view.squashing for view in policy.seen] == [1.0, *[0.8] * 3, *[0.5] * 9, *[0.8] * 11]
+    assert floors == [at_least(0.2), at_least(0.1)]
 
 
 # Ventures.
