@@ -184,14 +184,16 @@ class Exchange:
         if not self.state.beliefs.clicks.size:
             self.addressed.replace(beliefs=new_beliefs(len(self.market.campaigns.appeal)))
 
-    def rank(self, squashing: float, bonus: Floats32, floor: Floats32) -> None:
+    def rank(self, squashing: float | None, bonus: Floats32, floor: Floats32 | None) -> None:
         """By what ranks are weighted beside a campaign's quality, and the least an impression must be worth, millionths.
 
-        `bonus` (A,) are factors on the ranks of ads, `floor` is (K,). `refresh` follows.
+        `bonus` (A,) are factors on the ranks of ads, `floor` is (K,); None: as it is. `refresh` follows.
         """
-        self.state.bids.floor[:] = floor
-        self.state.control[Control.RESERVE] = int(floor.min())
-        self.blocks.rank(self.blocks.ranking._replace(squashing=squashing, bonus=bonus))
+        if floor is not None:
+            self.state.bids.floor[:] = floor
+            self.state.control[Control.RESERVE] = int(floor.min())
+        ranking = self.blocks.ranking
+        self.blocks.rank(ranking._replace(squashing=ranking.squashing if squashing is None else squashing, bonus=bonus))
 
     def reindex(self) -> None:
         """Takes what an instant has decided into the rates of requests that have not come; see `Blocks.reindex`."""

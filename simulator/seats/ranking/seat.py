@@ -53,7 +53,8 @@ class RankingSeat(Seat[RankingView, Checked, Holding]):
         self._typical.flags.writeable = False
         self._share = None if exchange.scenario.sessions is None else request_shares(market.users)
         self._floor = exchange.state.bids.floor.copy()
-        self._squashing, self._cost, self._optimism, self._thompson = exchange.blocks.ranking.squashing, 0.0, 0.0, False
+        self._cost, self._optimism, self._thompson = 0.0, 0.0, False
+        self._decided: Checked | None = None  # in this round
         self._bonus = NO_BONUS
         self._rounds, self._now = 0, 0
         self._ledger, self._looked, self._so_far = ledger, 0, Totals(0, 0, 0, 0.0, 0.0)
@@ -80,7 +81,7 @@ class RankingSeat(Seat[RankingView, Checked, Holding]):
             seen=Seen(beliefs.shown.copy(), beliefs.clicks.copy(), beliefs.expected.copy()),
             posterior=self._posterior(),
             correction=beliefs.correction[1].copy(),
-            squashing=self._squashing,
+            squashing=exchange.blocks.ranking.squashing,
             cost=self._cost,
             optimism=self._optimism,
             thompson=self._thompson,
@@ -121,7 +122,7 @@ class RankingSeat(Seat[RankingView, Checked, Holding]):
                 self._exchange.believe(believe.stage, believe.model, self._now)
             except MarketError as error:
                 raise PolicyError(f"{holding.name}: {error}") from None
-        self._squashing = self._squashing if decision.squashing is None else decision.squashing
+        self._decided = decision
         self._optimism = self._optimism if decision.optimism is None else decision.optimism
         self._thompson = self._thompson if decision.thompson is None else decision.thompson
         self._bonus = self._bonus if decision.bonus is None else decision.bonus
@@ -129,9 +130,13 @@ class RankingSeat(Seat[RankingView, Checked, Holding]):
             self._cost = decision.cost
 
     def close(self, changed: bool) -> None:
-        """Puts the weights in force, at each tick anew: what ventures follow moves with the clicks."""
-        floor = np.maximum(self._floor, np.float32(at_least(self._cost)))
-        self._exchange.rank(self._squashing, self._whole_bonus(), floor)
+        """Puts the weights in force; bonuses at each tick anew, since what is ventured moves with the clicks."""
+        squashing, floor = None, None
+        if (decided := self._decided) is not None:
+            squashing = decided.squashing
+            floor = None if decided.cost is None else np.maximum(self._floor, np.float32(at_least(decided.cost)))
+        self._exchange.rank(squashing, self._whole_bonus(), floor)
+        self._decided = None
         self._rounds += 1
 
     def _whole_bonus(self) -> Floats32:

@@ -16,6 +16,7 @@ from tapes import Tape, give_tape
 from adarena.agents.hindsight.ranking import Truth
 from adarena.simulator import Logs, MarketError, Open, PolicyError, Scenario, World
 from adarena.simulator.delivery.models import Batch
+from adarena.simulator.engine.new_state import at_least
 from adarena.simulator.engine.state import Count
 from adarena.simulator.market.market import build
 from adarena.simulator.response.visits import Visit
@@ -129,6 +130,24 @@ def test_an_ad_that_costs_more_than_it_brings_is_not_shown_and_none_is_sold_belo
     assert bids.column("price").min() >= 0.3e6 - 1
     assert (bids.column("bid") >= 0.3e6 - 1).all()
     assert len(bids.ints) < len(taped(TINY, Weights(1.5)).ints)
+
+
+def test_what_a_process_sets_lasts_until_it_is_decided_otherwise() -> None:
+    def process(world: World) -> Any:
+        yield world.at(hours=3)
+        world.set_reserve(0.2)
+        world.set_squashing(0.5)
+        for hours in (4, 14):
+            yield world.at(hours=hours, minutes=30)
+            floors.append(int(world._exchange.state.bids.floor.max()))
+
+    floors: list[int] = []
+    policy = Ranks(Weights(0.8, 0.1), *[None] * 11, Weights(0.8, 0.1), *[None] * 11)
+    world = World(TINY, {"ranking": policy}, seed=3)
+    world.process(process(world))
+    world.run()
+    assert [view.squashing for view in policy.seen] == [1.0, *[0.8] * 3, *[0.5] * 9, *[0.8] * 11]
+    assert floors == [at_least(0.2), at_least(0.1)]
 
 
 # Ventures.
@@ -375,9 +394,9 @@ def test_a_market_that_is_split_has_no_ranking_seat() -> None:
 
 def test_the_log_of_candidates_tells_of_a_model_what_it_has_let_through(tmp_path: Path) -> None:
     """Each impression shows an ad that the log's trace of its request has passed on, under models in all stages."""
-    model = Own(FEED)
-    every = Weights(believe=[Believe(model, stage) for stage in ("recall", "rough", "fine")])
-    world = World(FEED, {"ranking": Ranks(every)}, seed=3, journal=Logs(tmp_path, candidates=1.0))
+    scenario = FEED.override({"traffic.requests_per_day": 200, "ticks_per_day": 6})
+    every = Weights(believe=[Believe(Own(scenario), stage) for stage in ("recall", "rough", "fine")])
+    world = World(scenario, {"ranking": Ranks(every)}, seed=3, journal=Logs(tmp_path, candidates=1.0))
     world.run()
     shown = pq.read_table(tmp_path / "impressions.parquet").to_pandas()
     passed = pq.read_table(tmp_path / "candidates.parquet").to_pandas()
