@@ -17,7 +17,7 @@ from ...simulator.books.schemas import FEATURES as COLUMNS
 from ...simulator.books.schemas import TRUTH
 from ...simulator.core.arrays import Floats, Floats32, Integers, Integers32
 from ...simulator.core.errors import LogError
-from .features import FEATURES, Schema
+from .features import FEATURES, Schema, chosen
 from .history import Past, new_past, recall
 
 END_US = np.iinfo(np.int64).max
@@ -99,9 +99,15 @@ class Log:
         """One more than the largest number of a user."""
         return self.bounds("user")[1] + 1
 
-    def schema(self, length: int = 0) -> Schema:
-        """The features of which this log says more than one thing."""
-        told = [f for f in FEATURES if any(low < high for low, high in map(self.bounds, f.columns))]
+    def schema(self, length: int = 0, without: Sequence[str] = ()) -> Schema:
+        """The features of which this log says more than one thing, without some by name.
+
+        Raises:
+            LogError: if none is left, or there is no feature of such a name.
+        """
+        left_out = chosen(without)
+        held = [feature for feature in FEATURES if feature not in left_out]
+        told = [f for f in held if any(low < high for low, high in map(self.bounds, f.columns))]
         if not told:
             raise LogError(f"no feature has two values in the log in {str(self.folder)!r}")
         return Schema(tuple(told), length, tuple(name for name in ("ad", "vertical") if name in [f.name for f in told]))

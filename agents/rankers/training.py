@@ -24,7 +24,7 @@ from ...simulator.core.disk import write
 from ...simulator.core.errors import LogError, PolicyError
 from ..parameters import check_number, check_whole
 from .delayed import Fitting, clicks_of, learned, outputs
-from .features import Schema
+from .features import Schema, chosen
 from .logs import CHAIN, Examples, Log, Window, chained, joined
 from .models.layers import Batch, Followed, Network, Shape, batch_of, one_thread
 from .models.registry import SEQUENTIAL, follows, make, settings_of
@@ -44,6 +44,7 @@ class Settings:
         arguments: of the model, such as k=16; what is not named is as its file says.
         chain: labels that are learned, each given the one before.
         length: latest impressions of a user that models of the past read.
+        without: features that are left out, such as those that nobody tells as candidates are scored.
         train, valid: shares of the log's impressions, in the order of time; what is left is for tests.
         kept: share of the impressions without a click that are trained on.
         batch: impressions of a step.
@@ -60,6 +61,7 @@ class Settings:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     chain: tuple[str, ...] = CHAIN
     length: int = 20
+    without: tuple[str, ...] = ()
     train: float = 0.8
     valid: float = 0.1
     kept: float = 1.0
@@ -81,6 +83,7 @@ class Settings:
         check_number(self, "decay", least=0.0)
         settings_of(self.model)
         chained(self.chain)
+        chosen(self.without)
         outputs(self.feedback)
         if self.feedback != "naive" and not (follows(self.model) and tuple(self.chain) == CHAIN):
             raise PolicyError(f"feedback {self.feedback} is of a chain clicked,converted of lr, fm or a model of one label")
@@ -119,7 +122,7 @@ def train(
         LogError: if a window of the log holds nothing.
     """
     shape, course, told = _begun(log, settings, out, resume, fresh)
-    schema = log.schema(settings.length if settings.model in SEQUENTIAL else 0)
+    schema = log.schema(settings.length if settings.model in SEQUENTIAL else 0, settings.without)
     window, after, _ = log.split(settings.train, settings.valid)
     window, after = (dataclasses.replace(each, kept=settings.kept, seed=settings.seed) for each in (window, after))
     judged = _judged(log, settings, schema, after)
@@ -196,7 +199,7 @@ def _begun(log: Log, settings: Settings, out: Path, resume: bool, fresh: bool) -
     path = out / CHECKPOINT
     if path.exists() and not (resume or fresh):
         raise PolicyError(f"{str(out)!r} holds a run: go on with it (resume), or begin anew (fresh)")
-    schema = log.schema(settings.length if settings.model in SEQUENTIAL else 0)
+    schema = log.schema(settings.length if settings.model in SEQUENTIAL else 0, settings.without)
     shape = Shape.of(schema, len(settings.stepped))
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)

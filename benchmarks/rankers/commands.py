@@ -42,8 +42,9 @@ def settings_of(model: str, seed: int, changes: Sequence[str]) -> Settings:
     own: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in given.items() if name in known
     }
-    if isinstance(own.get("chain"), str):
-        own["chain"] = tuple(str(own["chain"]).split(","))
+    for name in ("chain", "without"):
+        if isinstance(own.get(name), str):
+            own[name] = tuple(str(own[name]).split(","))
     return Settings(model, {name: value for name, value in given.items() if name not in known}, seed=seed, **own)
 
 

@@ -81,7 +81,7 @@ def judge(log: Log, rankers: Mapping[str, Ranker], terms: Terms) -> Judgement:
     examples: Examples | None = None
     for name, ranker in rankers.items():
         own = ranker.card.schema
-        ranker.check(log.schema(own.length))
+        ranker.check(log.schema(own.length, ranker.card.trained.get("without", ())))
         examples = log.whole(own, test, ranker.card.chain)
         if ranker.card.model in RECALL:
             recall[name] = _recall(log, ranker, test)

@@ -22,7 +22,7 @@ from ...scenario.tree import Scenario
 from ..bidding.teller import Teller, known
 from ..seat import Holding, Moment, Policy, Seat
 from .decisions import LARGEST_BONUS, LEAST_BONUS, Checked, RankingPolicy, checked
-from .view import RankingView, Seen, Totals, Users
+from .view import Facts, RankingView, Seen, Totals, Users
 
 
 class RankingSeat(Seat[RankingView, Checked, Holding]):
@@ -48,6 +48,7 @@ class RankingSeat(Seat[RankingView, Checked, Holding]):
         self._known = known(exchange.scenario, tuple(range(exchange.multiplier.size)))
         self._new, self._campaign = market.ads.new, market.campaigns.ad_campaign
         self._prior = rates.learning or Learning()
+        self._facts = Facts(market.users.segment, market.campaigns.vertical)
         average = market.users.interests.mean(axis=0, dtype=np.float64)
         self._typical = 1 / (1 + np.exp(-(market.ads.believed_bias + market.ads.believed_vectors.astype(np.float64) @ average)))
         self._typical.flags.writeable = False
@@ -86,6 +87,7 @@ class RankingSeat(Seat[RankingView, Checked, Holding]):
             optimism=self._optimism,
             thompson=self._thompson,
             users=self._users(),
+            facts=self._facts,
         )
 
     def _totals(self) -> Totals:

@@ -38,6 +38,13 @@ class Totals(NamedTuple):
     believed_value: float  # of impressions to their campaigns, as the platform expected it
 
 
+class Facts(NamedTuple):
+    """What is known of users and campaigns, and does not change; U users, K campaigns."""
+
+    segment: Integers  # (U,)
+    vertical: Integers  # (K,)
+
+
 class RankingView(NamedTuple):
     """What a policy sees at the start of a tick, before campaigns decide; K campaigns, A ads, money in currency."""
 
@@ -56,3 +63,4 @@ class RankingView(NamedTuple):
     optimism: float
     thompson: bool
     users: Users | None  # None: requests come by themselves
+    facts: Facts
