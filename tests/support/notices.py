@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-COMPILING = "adarena: compiling for this machine"
+COMPILING = "adarena: compiling "
 
 
 def besides_compiling(errors: str) -> str:
-    """What is said on standard error, but for the line that tells of compiling."""
+    """What is said on standard error, but for the lines that tell of compiling."""
     return "".join(line for line in errors.splitlines(keepends=True) if not line.startswith(COMPILING))
