@@ -12,6 +12,7 @@ ENVIRONMENTS = {
     "AdArena/Creative-v0": "adarena.envs.creative:CreativeEnv",
     "AdArena/Market-v0": "adarena.envs.market:MarketEnv",
     "AdArena/Pacing-v0": "adarena.envs.pacing:PacingEnv",
+    "AdArena/Ranking-v0": "adarena.envs.ranking:RankingEnv",
 }
 
 VECTORS = {  # those that have one of their own

@@ -51,6 +51,7 @@ class SeatEnv(Shell[Observation, Observation]):
     seat: ClassVar[str]
     vectors: ClassVar[type[Any]]  # see `Vectors`
     options: ClassVar[tuple[str, ...]]  # names of what `reset` takes
+    whole_runs: ClassVar[bool] = False  # an episode is all days of a scenario, and not one
     suite: ClassVar[str] = ""  # in which its agents are compared, if that is not the seat's own
 
     def __init__(
@@ -68,7 +69,7 @@ class SeatEnv(Shell[Observation, Observation]):
         if engine not in ("compiled", "events"):
             raise MarketError(f"there is no engine {engine!r}; known are compiled and events")
         self.scenario = scenario_of(scenario)
-        if self.scenario.days != 1:
+        if self.scenario.days != 1 and not self.whole_runs:
             raise MarketError(f"an episode is one day, and scenario {self.scenario.name!r} has {self.scenario.days}")
         self.days, self.engine = (first, end), engine
         kind = self.vectors

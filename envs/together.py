@@ -103,7 +103,7 @@ class Cohort:
         policies: dict[Any, Any] = {}
         places: dict[Any, list[tuple[int, int]]] = {}
         for env, asked in rounds.items():
-            for number, holding in enumerate(asked.roster.open_holdings):
+            for number, holding in enumerate(asked.holdings):
                 if isinstance(holding.policy, Elsewhere):
                     if asked.roster.has_begun:
                         raise MarketError("a day that began with other environments cannot be taken up: reset first")
@@ -114,7 +114,7 @@ class Cohort:
         self._policies: list[SharedPolicy] = []
         self._learners: list[SharedLook] = []
         for key, policy in policies.items():
-            parts = [(rounds[env].roster.seat, rounds[env].roster.open_holdings[number]) for env, number in places[key]]
+            parts = [(rounds[env].roster.seat, rounds[env].holdings[number]) for env, number in places[key]]
             kind = type(parts[0][0]).joint
             assert kind is not None  # else nobody is elsewhere
             if isinstance(policy, Open):

@@ -17,6 +17,7 @@ from .bidding import BiddingEnv
 from .compute import ComputeEnv
 from .market import MarketEnv
 from .pacing import PacingEnv
+from .ranking import RankingEnv
 
 
 class SeatVectorEnv(SyncVectorEnv):
@@ -102,3 +103,9 @@ class AuctionVectorEnv(SeatVectorEnv):
     """`AdArena/Auction-v0` many times."""
 
     single = AuctionEnv
+
+
+class RankingVectorEnv(SeatVectorEnv):
+    """`AdArena/Ranking-v0` many times."""
+
+    single = RankingEnv

@@ -139,13 +139,13 @@ class Controls:
 
     def _reindex(self) -> None:
         """Has the funnel look anew at bids and quotas, when all that this instant brings has been decided."""
-        if self.scenario.funnel is None or self._to_index:
+        if self._to_index or not self._exchange.blocks.must_reindex:
             return
         self._to_index = True
 
         def index(event: simpy.Event) -> None:
             self._to_index = False
-            self._exchange.blocks.reindex()
+            self._exchange.reindex()
 
         cast(Any, self.env.at(self.now, INDEX).callbacks).append(index)
 

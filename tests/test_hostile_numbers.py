@@ -26,6 +26,7 @@ from adarena.simulator.replay.log import Log
 from adarena.simulator.replay.replay import replay
 from adarena.simulator.seats.auction.decisions import AuctionPolicy, Sale
 from adarena.simulator.seats.pacing.decisions import Pace, PacingPolicy
+from adarena.simulator.seats.ranking.decisions import RankingPolicy, Weights
 
 HOSTILE: tuple[Any, ...] = (
     2**31, 2**63, 2**64, 10**30, 10**400, -1, -(2**63), 0, 1, 1.5, 1.0, -0.0, 1e300, math.nan, math.inf, -math.inf, True, None,
@@ -69,6 +70,16 @@ class Sells(AuctionPolicy):
         return self.decision
 
 
+class Ranks(RankingPolicy):
+    """One decision, whatever is seen."""
+
+    def __init__(self, decision: Weights) -> None:
+        self.decision = decision
+
+    def decide(self, view: Any) -> Weights:
+        return self.decision
+
+
 def hindsight(tolerance: Any) -> None:
     """Asks for the search, but stops it at its first world: only the tolerance is of interest."""
 
@@ -102,6 +113,11 @@ CALLS: dict[str, Callable[[Any, Path], Any]] = {
     "reserve of one": lambda v, p: World(TINY, {"auction": Sells(Sale([1, 1, 1, v, 1, 1]))}).run(),
     "squashing": lambda v, p: World(TINY, {"auction": Sells(Sale(squashing=v))}).run(),
     "quality": lambda v, p: World(TINY, {"auction": Sells(Sale(quality=v))}).run(),
+    "rank's squashing": lambda v, p: World(TINY, {"ranking": Ranks(Weights(squashing=v))}).run(),
+    "user cost": lambda v, p: World(TINY, {"ranking": Ranks(Weights(cost=v))}).run(),
+    "optimism": lambda v, p: World(TINY, {"ranking": Ranks(Weights(optimism=v))}).run(),
+    "thompson": lambda v, p: World(TINY, {"ranking": Ranks(Weights(thompson=v))}).run(),
+    "bonus": lambda v, p: World(TINY, {"ranking": Ranks(Weights(bonus=v))}).run(),
     "launch": lambda v, p: played(TINY, p, lambda w: w.launch(v)),
     "pause": lambda v, p: played(TINY, p, lambda w: w.pause(v)),
     "set_servers": lambda v, p: played(QUEUE, p, lambda w: w.set_servers(v)),

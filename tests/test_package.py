@@ -21,15 +21,15 @@ FLOORS = {
     ),
     "agents": (
         "splits", "parameters", "objectives", "provenance", "allocation", "bidding", "auction", "pacing", "compute",
-        "creative", "hindsight", "learning", "catalogue", "crowds",
+        "creative", "ranking", "hindsight", "learning", "rankers", "catalogue", "crowds",
     ),
     "envs": (
         "frames", "figure", "window", "shell", "together", "base", "lanes", "lane_env", "allocation", "auction", "bid_frame",
-        "bidding", "compute", "creative", "pacing", "side_by_side", "parallel", "market", "vector",
+        "bidding", "compute", "creative", "pacing", "ranking", "side_by_side", "parallel", "market", "vector",
     ),
     "benchmarks": (
-        "output", "audits", "pictures", "comparison", "suites", "speed", "theory", "simulating", "training", "commands",
-        "servers", "servers_report", "mixes", "abtest", "warming",
+        "output", "audits", "pictures", "rankers", "comparison", "suites", "speed", "theory", "simulating", "training",
+        "commands", "servers", "servers_report", "mixes", "abtest", "warming",
     ),
 }  # fmt: skip
 HEAVY = ("torch", "matplotlib", "seaborn", "pandas", "stable_baselines3", "tyro", "rich", "pyarrow.dataset")

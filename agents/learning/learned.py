@@ -41,6 +41,8 @@ class Learned(Policy[Any, Any]):
             decision = None if self._stands else self._vectors.standing(self._agent.layers, view)
             self._stands = True
             return decision
+        if hasattr(self._vectors, "waits") and self._vectors.waits(view):  # what it last decided holds for longer
+            return None
         observations, units = self._vectors.observe(view), self._agent.card.units
         if len(observations) % units:
             raise PolicyError(f"the agent in {self.path!r} decides for {units} units at once, and holds {len(observations)}")

@@ -140,21 +140,21 @@ def made(state: State) -> int:
 
 def batch_again(
     pieces: Sums, its: Any, first: int, column: int, users: Any, context: Any, seen: Any, quotas: Any, rate: Any, ad: Any,
-    who: Any, passed: Any,
+    who: Any, passed: Any, asking: Any = None,
 ) -> None:  # fmt: skip
     """The steps of `Winnow._pass` alone, on a batch of users that has just been through it."""
     n, people, wanted = users.size, its._desk.value.people, its._wanted
     about, remembers = context or its._plain, seen or its._unseen
     rate, ad, who, passed = (np.zeros_like(array) for array in (rate, ad, who, passed))
     recall = first, users, about, quotas, its._desk
-    whole = first, 0, column, users, about, remembers, quotas, its._desk, rate, ad, who, passed
+    whole = first, 0, column, users, about, remembers, quotas, its._desk, rate, ad, who, passed, its._said
 
     def gather() -> None:
         people[:n] = its._users.interests[users]
         wanted[:, :-1] = people[:, : wanted.shape[1] - 1]
 
     pieces.add("gather", processor_seconds(gather), n)
-    steps = ("recall", recalled_alone, recall), ("rough", sorted_alone, recall), ("fine", winnow, whole)
+    steps = ("recall", recalled_alone, recall), ("rough", sorted_alone, (*recall, its._said)), ("fine", winnow, whole)
     for name, step, arguments in steps:
         work = partial(entry(step, *arguments), *arguments)
         product_again = partial(np.matmul, wanted, its._index, out=its._desk.value.scores)
@@ -172,14 +172,14 @@ def recalled_alone(first: Any, users: Any, context: Any, quotas: Any, desk: Any)
 
 
 @kernel(fastmath={"contract", "reassoc"})
-def sorted_alone(first: Any, users: Any, context: Any, quotas: Any, desk: Any) -> None:
+def sorted_alone(first: Any, users: Any, context: Any, quotas: Any, desk: Any, said: Any) -> None:
     """The first two stages of `winnow`, at all levels of quotas."""
     for j in range(users.size):
         tier = desk.tier[desk.segment[users[j]]]
         if quotas[tier, 0, 0] == 0:
             continue
         recalled = merge_channels(first + j, j, context.query[j], tier, desk)
-        rough_scores(recalled, j, desk)
+        rough_scores(recalled, j, desk, said)
         for level in range(quotas.shape[1]):
             if quotas[tier, level, 0] > 0:
                 rough_sort(recalled, level, quotas[tier], desk.scratch)

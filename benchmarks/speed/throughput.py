@@ -198,13 +198,14 @@ def measures(quick: bool) -> list[Callable[[], list[Measure]]]:
     """What is measured, in order."""
     if quick:
         return [loop_measures]
-    from .creatives import creative_measures  # Gymnasium takes a while to import
+    from .creatives import creative_measures  # Gymnasium takes a while to import, as torch does
     from .environments import environment_measures
     from .pages import page_measures
+    from .rankers import ranker_measures
 
     return [
         loop_measures, events_measures, serving_measures, environment_measures, page_measures, creative_measures,
-        replay_measures, thread_measures,
+        replay_measures, ranker_measures, thread_measures,
         start_measures, scaling_measures, journal_measures, funnel_measures, index_measures,
     ]  # fmt: skip
 

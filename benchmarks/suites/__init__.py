@@ -19,6 +19,7 @@ SUITES: dict[str, str] = {
     "creative": "creative:CREATIVE",
     "market": "market:MARKET",
     "pacing": "pacing:PACING",
+    "ranking": "ranking:RANKING",
 }
 
 

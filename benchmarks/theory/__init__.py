@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..output.progress import progress
 from ..output.tables import plain_table, verdict
-from . import auctions, budgets, cascade, compute, delays, leads, pacing, pages, people, queues, sampling
+from . import auctions, budgets, cascade, compute, creatives, delays, leads, pacing, pages, people, queues, rankers, sampling
 from .check import LIMIT, Check
 
 if TYPE_CHECKING:
@@ -46,13 +46,16 @@ CHECKS: dict[str, Callable[[float], list[Check]]] = {
     "11 Eisenberg and Gale": pacing.convex_programme,
     "11 growing revenue": pacing.growing,
     "12 delayed feedback": delays.delayed_feedback,
+    "12 delay modelled": rankers.delay_modelled,
     "14 compute": compute.allocation,
     "14 seat": compute.seat,
     "14 one price": compute.bounded,
+    "15 recalibration": rankers.thinned,
     "16 winner's curse": sampling.winners_curse,
     "17 cascade": cascade.survivors,
     "19 interference": sampling.interference,
     "20 frequency cap": people.capped,
+    "21 factorisation machine": rankers.factorised,
     "22 fatigue": people.fatigue,
     "23 sessions": people.session_length,
     "24 visits": people.visits,
@@ -63,6 +66,8 @@ CHECKS: dict[str, Callable[[float], list[Check]]] = {
     "29 loads of ads": pages.loads,
     "29 best loads": pages.best_loads,
     "30 places": pages.cascade,
+    "31 ceilings": rankers.ceilings,
+    "32 creatives": creatives.arms,
 }
 COLUMNS = ("check", "expected", "measured", "std error", "sigmas", "verdict", "source")
 

@@ -66,6 +66,8 @@ class Stream(IntEnum):
     PAGE_END = 42  # does an ad end its page
     BUCKET = 43  # in which bucket of an experiment a user is
     AUDITION = 44  # what rules that choose creatives may use as dice
+    NEWCOMERS = 45  # how popular ads without a history are, where that is drawn by run
+    RANKING = 46  # what a ranking draws of its beliefs of ads (Thompson)
 
 
 def stream_keys(seed: int) -> NDArray[np.uint64]:

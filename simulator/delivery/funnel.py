@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.addressed import Addressed
-from ..core.arrays import Floats32, Integers
+from ..core.arrays import Floats, Floats32, Integers
 from ..core.compiled import entry
+from ..core.errors import MarketError
 from ..population.ads import AdVectors
 from ..population.rates import Context
 from ..population.users import People
@@ -27,9 +28,10 @@ from ..response.memory import Memory, no_memory
 from ..scenario.delivery import Funnel
 from .best import BINS, NOBODY
 from .index import Lists
+from .models import STAGES, Batch, RateModel, asked, log_odds
 from .quotas import Ladders
 from .stages import Channel, StageView, channels
-from .winnow import most_worth, winnow
+from .winnow import most_worth, recalled_ads, sorted_ads, winnow
 
 BATCH = 64  # requests whose candidates are found together, in one batch or in several; a divisor of every block
 BATCH_BYTES = 1 << 22  # of scores that are looked through together: they should stay in the cache
@@ -97,6 +99,10 @@ class Winnow:
             nearest=np.empty((self.batch, 0 if self._lists is None else int(shared[:, 0].max())), np.int64), scratch=scratch,
         )  # fmt: skip
         self._desk = Addressed(desk)
+        self._first_bias = recall.bias, rough.bias, fine.bias
+        self._models: dict[str, RateModel] = {}  # by stage
+        self._said = nothing_said()
+        self._room = full
         self._winnow: Callable[..., Any] | None = None  # compiled for the batches that come
         self._most_worth: Callable[..., Any] | None = None
         if cached:
@@ -127,6 +133,26 @@ class Winnow:
         self.quotas[tier, : len(quotas)] = quotas
         self._desk.value.channels[tier] = channels(self._settings, min(int(quotas[0, 0]), len(self._worth)))
 
+    def correct(self, odds: Floats) -> None:
+        """Takes over factors on the odds of a click as first believed, (ads,), in all stages; `refresh` follows."""
+        for stage, first in zip(STAGES, self._first_bias, strict=True):
+            bias = (first + np.log(odds)).astype(np.float32)
+            bias.flags.writeable = False  # as the market's is
+            self._desk.replace(stage, bias=bias)
+
+    def believe(self, stage: str, model: RateModel | None) -> None:
+        """Has a model say the rates of a stage, or, if it is None, the platform again.
+
+        Raises:
+            MarketError: if it is recall, and an index finds the best ads.
+        """
+        if stage == "recall" and model is not None and self._lists is not None:
+            raise MarketError("an index finds ads by the platform's own terms: recall by a model needs funnel.index None")
+        self._models.pop(stage, None)
+        self._said = nothing_said()
+        if model is not None:
+            self._models[stage] = model
+
     def _cache(self) -> None:
         """What a typical user of each segment would be shown."""
         its, found = self._desk.value, self._cached
@@ -139,29 +165,33 @@ class Winnow:
 
     def fill(
         self, first: int, start: int, users: Integers, context: Context | None, rate: Floats32, ad: Integers, who: Integers,
-        seen: Seen | None = None, end: int | None = None,
+        seen: Seen | None = None, end: int | None = None, asking: Batch | None = None,
     ) -> None:  # fmt: skip
         """Candidates of the requests of a block from place `start` on; rows of `rate`, `ad` and `who`, columns by place.
 
         `users` are those of the whole block, `context` what comes with them, `seen` what they have seen (None: nothing). `end`
-        is a multiple of BATCH at which to stop; None: the block's.
+        is a multiple of BATCH at which to stop; None: the block's. `asking` are the requests as models see them.
         """
         for low in range(start // self.batch * self.batch, users.size if end is None else end, self.batch):
             batch = slice(low, low + self.batch)
             about, remembers = None if context is None else context.part(batch), None if seen is None else seen.part(batch)
             skip, block = max(start - low, 0), (rate, ad, who)
-            self._pass(first + low, skip, low, users[batch], about, remembers, self.quotas, *block, self._passed)
+            told = None if asking is None else asking.part(batch)
+            self._pass(first + low, skip, low, users[batch], about, remembers, self.quotas, *block, self._passed, told)
 
-    def trace(self, number: int, user: int, context: Context | None = None, seen: Seen | None = None) -> Trace:
+    def trace(
+        self, number: int, user: int, context: Context | None = None, seen: Seen | None = None, asking: Batch | None = None
+    ) -> Trace:
         """The way of one request through the full quotas of its tier, with the index as it is; for judges.
 
         `context` and `seen` are of this one request.
         """
         rows, scratch, passed = int(self.first_row[1]), self._desk.value.scratch, np.zeros((1, 3), np.int64)
         rate, ad, who = np.zeros((rows, 1), np.float32), np.zeros((rows, 1), np.int64), np.zeros((rows, 1), np.int64)
-        self._pass(number, 0, 0, np.array([user]), context, seen, self.quotas[:, :1].copy(), rate, ad, who, passed)
+        quotas = self.quotas[:, :1].copy()
+        self._pass(number, 0, 0, np.array([user]), context, seen, quotas, rate, ad, who, passed, asking)
         recalled, kept, shown = passed[0]
-        scores = self._desk.value.scores[0] if self._lists is None else self._wanted[0] @ self._index
+        scores = self._desk.value.scores[0] if self._lists is None else self._wanted[0] @ self._index  # of the request
         return Trace(
             scores.copy(), scratch.ad[:recalled].copy(), scratch.rough[:recalled].copy(), scratch.chosen[:kept].copy(),
             ad[:shown, 0],
@@ -169,7 +199,7 @@ class Winnow:
 
     def _pass(
         self, first: int, skip: int, column: int, users: Integers, context: Context | None, seen: Seen | None, quotas: Integers,
-        rate: Floats32, ad: Integers, who: Integers, passed: Integers,
+        rate: Floats32, ad: Integers, who: Integers, passed: Integers, asking: Batch | None = None,
     ) -> None:  # fmt: skip
         """Scores one batch of users, or a single user, against the index and winnows; see `winnow`."""
         people, wanted = self._desk.value.people, self._wanted
@@ -181,11 +211,54 @@ class Winnow:
             np.matmul(wanted, self._index, out=self._desk.value.scores)
         else:
             self._lists.search(wanted[:, :-1], self._desk.value.nearest)
-        batch = first, skip, column, users, context or self._plain, seen or self._unseen, quotas
-        arguments = *batch, self._desk, rate, ad, who, passed
+        about, remembered = context or self._plain, seen or self._unseen
+        if self._models:
+            assert asking is not None
+            self._ask(first, skip, users, about, quotas, asking)
+        arguments = first, skip, column, users, about, remembered, quotas, self._desk, rate, ad, who, passed, self._said
         if self._winnow is None:
             self._winnow = entry(winnow, *arguments)
         self._winnow(*arguments)
+
+    def _ask(self, first: int, skip: int, users: Integers, context: Context, quotas: Integers, asking: Batch) -> None:
+        """Has models say the rates of a batch, stage by stage: of all ads, those recalled, those roughly sorted."""
+        its, n = self._desk.value, users.size
+        self._said = nothing_said()
+        if (model := self._models.get("recall")) is not None:
+            ads = np.arange(its.offset.size)
+            its.scores[:n] = log_odds(asked(type(model).__name__, model, asking, ads)) + its.offset
+        if (model := self._models.get("rough")) is not None:
+            found = np.full((n, self._room), -1)
+            recalled_ads(first, skip, users, context, quotas, self._desk, found)
+            rates = asked(type(model).__name__, model, asking.part(slice(skip, n)), found[skip:])
+            rough = np.zeros((n, self._room), np.float32)
+            rough[skip:] = log_odds(rates)
+            self._said = self._said._replace(found=found, rough=rough)
+        if (model := self._models.get("fine")) is not None:
+            levels = quotas.shape[1]
+            most = max(int(quotas[:, :, 1].max()), 1)
+            kept = np.full((levels, n, most), -1)
+            sorted_ads(first, skip, users, context, quotas, self._desk, self._said, kept)
+            fine = np.zeros((levels, n, most), np.float32)
+            for level in np.flatnonzero((kept >= 0).any(axis=(1, 2))):
+                told = asking.part(slice(skip, n))
+                fine[level, skip:] = asked(type(model).__name__, model, told, kept[level, skip:])
+            self._said = self._said._replace(kept=kept, fine=fine)
+
+
+class Said(NamedTuple):
+    """What models say of a batch of n requests, and of which candidates, -1 behind the last; without columns: nothing."""
+
+    found: Integers  # (n, recalled) ads
+    rough: Floats32  # (n, recalled) log odds of a click
+    kept: Integers  # (levels, n, roughly sorted) ads
+    fine: Floats32  # (levels, n, roughly sorted) click rates
+
+
+def nothing_said() -> Said:
+    """Where no model stands in a stage."""
+    whole, real = np.int64, np.float32
+    return Said(np.zeros((0, 0), whole), np.zeros((0, 0), real), np.zeros((0, 0, 0), whole), np.zeros((0, 0, 0), real))
 
 
 class Trace(NamedTuple):

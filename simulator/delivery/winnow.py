@@ -82,20 +82,74 @@ def add_recalled(a: Any, j: Any, desk: Any, found: Any) -> Any:
 
 
 @inlined
-def rough_scores(recalled: Any, j: Any, desk: Any) -> None:
-    """What the rough sort makes of all that is recalled."""
+def rough_scores(recalled: Any, j: Any, desk: Any, said: Any) -> None:
+    """What the rough sort, or a model in its place, makes of all that is recalled."""
     scratch, rough, person = desk.scratch, desk.rough, desk.people[j]
     for i in range(recalled):
         a = scratch.ad[i]
-        scratch.rough[i] = product(person, rough.ads[a]) + rough.bias[a] + desk.offset[a]
+        if said.rough.size > 0:
+            scratch.rough[i] = said.rough[j, i] + desk.offset[a]
+        else:
+            scratch.rough[i] = product(person, rough.ads[a]) + rough.bias[a] + desk.offset[a]
+
+
+@inlined
+def recall(number: Any, j: Any, query: Any, tier: Any, desk: Any, said: Any) -> Any:
+    """The ads that are recalled, or those that a model has been asked about; returns how many."""
+    if said.found.size == 0:
+        return merge_channels(number, j, query, tier, desk)
+    recalled = np.int64(0)
+    while recalled < said.found.shape[1] and said.found[j, recalled] >= 0:
+        a = said.found[j, recalled]
+        desk.scratch.ad[recalled], desk.scratch.recall[recalled] = a, score_of(a, j, desk)
+        recalled += 1
+    return recalled
+
+
+@inlined
+def kept_by_model(level: Any, j: Any, said: Any, scratch: Any) -> Any:
+    """Leaves in `chosen` what the rough sort has kept, about which a model has been asked; returns how many."""
+    kept = np.int64(0)
+    while kept < said.kept.shape[2] and said.kept[level, j, kept] >= 0:
+        scratch.chosen[kept] = said.kept[level, j, kept]
+        kept += 1
+    return kept
+
+
+@kernel()
+def recalled_ads(first: Any, skip: Any, users: Any, context: Any, quotas: Any, desk: Any, found: Any) -> None:
+    """Writes into found (n, recalled) which ads a batch recalls, behind the first `skip` requests; see `winnow`."""
+    for j in range(skip, users.size):
+        tier = desk.tier[desk.segment[users[j]]]
+        if quotas[tier, 0, 0] > 0:
+            for i in range(merge_channels(first + j, j, context.query[j], tier, desk)):
+                found[j, i] = desk.scratch.ad[i]
+
+
+@kernel()
+def sorted_ads(first: Any, skip: Any, users: Any, context: Any, quotas: Any, desk: Any, said: Any, kept: Any) -> None:
+    """Writes into kept (levels, n, roughly sorted) which ads the rough sort keeps at each level; see `winnow`."""
+    for j in range(skip, users.size):
+        tier = desk.tier[desk.segment[users[j]]]
+        quota = quotas[tier]
+        if quota[0, 0] == 0:
+            continue
+        recalled = recall(first + j, j, context.query[j], tier, desk, said)
+        rough_scores(recalled, j, desk, said)
+        for level in range(quota.shape[0]):
+            if quota[level, 0] > 0:
+                for i in range(rough_sort(recalled, level, quota, desk.scratch)):
+                    kept[level, j, i] = desk.scratch.chosen[i]
 
 
 @kernel(nogil=True, fastmath={"contract", "reassoc"})
 def winnow(
     first: Any, skip: Any, column: Any, users: Any, context: Any, seen: Any, quotas: Any, desk: Any, rate: Any, ad: Any,
-    who: Any, passed: Any,
+    who: Any, passed: Any, said: Any,
 ) -> None:  # fmt: skip
     """The funnel of a batch of requests, from their recall scores on the `desk` to the rows of their auctions; see `Desk`.
+
+    What models have `said` is of the candidates that go with it, which are not found again.
 
     The first `skip` requests are left as they are. Lower levels of `quotas` (T, levels, 3) are given what the full one
     recalled.
@@ -106,8 +160,8 @@ def winnow(
         tier = desk.tier[home]
         quota, recalled = quotas[tier], 0
         if quota[0, 0] > 0:
-            recalled = merge_channels(first + j, j, context.query[j], tier, desk)
-            rough_scores(recalled, j, desk)
+            recalled = recall(first + j, j, context.query[j], tier, desk, said)
+            rough_scores(recalled, j, desk, said)
         for level in range(quota.shape[0]):
             rows = first_row[level + 1] - first_row[level]
             if quota[level, 0] == 0:
@@ -121,8 +175,8 @@ def winnow(
                         ad[row, column + j], who[row, column + j] = a, owner[a]
                         passed[level, 2] += click > 0
                 continue
-            kept = rough_sort(recalled, level, quota, scratch)
-            shown = fine_sort(kept, users[j], j, context.odds[j], seen, quota[level, 2], desk)
+            kept = kept_by_model(level, j, said, scratch) if said.fine.size > 0 else rough_sort(recalled, level, quota, scratch)
+            shown = fine_sort(kept, users[j], j, context.odds[j], seen, quota[level, 2], desk, said, level)
             passed[level, 0] += min(recalled, quota[level, 0])
             passed[level, 1] += kept
             passed[level, 2] += shown
@@ -158,14 +212,19 @@ def rough_sort(recalled: Any, level: Any, quotas: Any, scratch: Any) -> Any:
 
 
 @inlined
-def fine_sort(kept: Any, user: Any, j: Any, odds: Any, seen: Any, quota: Any, desk: Any) -> Any:
+def fine_sort(
+    kept: Any, user: Any, j: Any, odds: Any, seen: Any, quota: Any, desk: Any, said: Any, level: Any
+) -> Any:  # fmt: skip
     """Leaves in `place` where among `chosen` the best stand, one of each campaign, `click` being their rates."""
     scratch, fine, person = desk.scratch, desk.fine, desk.people[j]
     scratch.serial[0] += 1
     serial, campaigns = scratch.serial[0], scratch.owner_stamp.size
     for i in range(kept):
         a = scratch.chosen[i]
-        click = np.float32(sigmoid(product(person, fine.ads[a]) + fine.bias[a] + odds))
+        if said.fine.size > 0:
+            click = said.fine[level, j, i]
+        else:
+            click = np.float32(sigmoid(product(person, fine.ads[a]) + fine.bias[a] + odds))
         scratch.click[i], scratch.score[i] = click, math.log(click) + desk.offset[a]
         k = desk.owner[a]
         if scratch.owner_stamp[k] != serial:

@@ -67,6 +67,7 @@ def keeps_ads_apart(scenario: Scenario) -> str | None:
         ("budgets, which clicks use up", bool((table.budget < UNLIMITED).any())),
         ("servers", scenario.serving is not None),
         ("a funnel", scenario.funnel is not None),
+        ("beliefs that learn from all requests", scenario.learns),
         ("sessions, which ads cut short", scenario.sessions is not None),
         ("search or surfaces", scenario.asks),
         ("worth that differs between requests", differs(scenario)),

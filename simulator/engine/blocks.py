@@ -16,6 +16,7 @@ from ..core.compiled import entry
 from ..core.errors import MarketError
 from ..core.numeric import real
 from ..delivery.funnel import BATCH, Seen, Trace, Winnow
+from ..delivery.models import Batch, RateModel, asked
 from ..delivery.queue import Demands, Queue, moved, new_queue, price, widened, with_columns
 from ..delivery.quotas import service_s
 from ..delivery.ranking import Ranking
@@ -95,6 +96,8 @@ class Blocks:
             self._contexts = Contexts(self.state.surfaces, market.language, market.users.interests.shape[1], keys)
         self._lifts = Lifts(scenario, market.users, keys, seed) if differs(scenario) else None
         self.ranking = Ranking(scenario.auction.squashing, np.ones(campaigns, np.float32))
+        self.model: RateModel | None = None  # of the rates of the auction, in place of what the platform believes
+        self._outdated = False  # whether rates of requests that have not come are to be found anew
         # Believed rates of all ads: the very bids, where each campaign has one ad and nobody waits in other columns.
         ready = self._winnow is None and self.line is None and ads == campaigns
         self._block = self.state.bids.rate if ready else np.zeros((0 if self._winnow else ads, CHUNK), np.float32)
@@ -220,18 +223,15 @@ class Blocks:
         """
         end = CHUNK if self._winnow is None else min((start // BATCH + 1) * BATCH, CHUNK)
         state, bids, rest = self.state, self.state.bids, slice(start, end)
-        drawn, context = state.block.users[:CHUNK], self._context
+        context = self._context
         if self.queue is not None:
             price(self.queue, rest)
         if self._winnow is not None:
             seen = Seen(state.memory, state.block.times[:CHUNK])
-            self._winnow.fill(first, start, drawn, context, bids.rate, bids.ad, bids.who, seen, end)
+            drawn, batch = state.block.users[:CHUNK], self._batch(first)
+            self._winnow.fill(first, start, drawn, context, bids.rate, bids.ad, bids.who, seen, end, batch)
         else:
-            self._rates.fill(first, drawn, context, self._block)
-            if bids.ad.size:
-                best_ads(self._block, self.market.campaigns.first_ad, bids.rate, bids.ad)
-            elif bids.rate is not self._block:
-                bids.rate[:, :CHUNK] = self._block
+            self._fill_all(first, start)
         if bids.weight.size:
             self._weigh(rest)
         if bids.draw.size:
@@ -239,6 +239,51 @@ class Blocks:
         for filled in self.on_fill:
             filled(first, start, end)
         return end
+
+    def _fill_all(self, first: int, start: int) -> None:
+        """Believed rates of all campaigns' best ads for requests from place `start` on; the others keep theirs."""
+        bids, context, users = self.state.bids, self._context, self.state.block.users[:CHUNK]
+        before = bids.rate[:, :start].copy(), bids.ad[:, :start].copy()
+        if self.model is None:
+            self._rates.fill(first, users, context, self._block)
+        else:
+            rest, ads = slice(start, CHUNK), np.arange(len(self._block))
+            self._block[:, rest] = asked(type(self.model).__name__, self.model, self._batch(first).part(rest), ads).T
+            if context is not None:
+                self._block[:, rest] *= context.lift[rest]
+        if bids.ad.size:
+            best_ads(self._block, self.market.campaigns.first_ad, bids.rate, bids.ad)
+            bids.ad[:, :start] = before[1]
+        elif bids.rate is not self._block:
+            bids.rate[:, :CHUNK] = self._block
+        bids.rate[:, :start] = before[0]
+
+    def _batch(self, first: int) -> Batch:
+        """The requests of the block, as models of rates see them."""
+        block, number = self.state.block, np.arange(first, first + CHUNK)
+        surface, query = (block.surface, block.query) if self._contexts is not None else (np.zeros_like(number), number * 0 - 1)
+        return Batch(number, block.times[:CHUNK], block.users[:CHUNK], surface[:CHUNK], query[:CHUNK])
+
+    def believe(self, stage: str, model: RateModel | None) -> None:
+        """Has a model say the rates of a stage, or, if it is None, the platform again; `reindex` follows."""
+        if self._winnow is not None:
+            self._winnow.believe(stage, model)
+        if stage == "fine":
+            self.model = model
+        self._outdated = True
+
+    def correct(self, odds: Floats) -> None:
+        """Takes over factors on the odds of a click as first believed, (A,), for who has not come; `reindex` follows."""
+        if self._winnow is not None:
+            self._winnow.correct(odds)
+        else:
+            self._rates.correct(odds)
+        self._outdated = True
+
+    @property
+    def must_reindex(self) -> bool:
+        """Whether what changes at an instant may change the rates of requests to come."""
+        return self._winnow is not None or self._outdated
 
     def _draw_participation(self, requests: Integers, start: int) -> None:
         """Draws who sits out requests, by number, in columns from `start` on."""
@@ -258,12 +303,13 @@ class Blocks:
         if not self.state.bids.weight.size:
             self.addressed.replace("bids", weight=np.ones(self.state.bids.rate.shape, np.float32))
         self.ranking = ranking
-        self._weigh(slice(None))
+        if self.queue is not None or not self._outdated:  # else all that counts is rated anew, and weighed then
+            self._weigh(slice(None))
 
     def _weigh(self, columns: slice) -> None:
         """Fills in the weights of ranks in columns."""
         bids = self.state.bids
-        self.ranking.weigh(bids.rate[:, columns], bids.who[:, columns], bids.weight[:, columns])
+        self.ranking.weigh(bids.rate[:, columns], bids.who[:, columns], bids.ad[:, columns], bids.weight[:, columns])
 
     def _requests(self) -> Integers:
         """The requests in all columns, by number."""
@@ -288,16 +334,24 @@ class Blocks:
         state, block, one, context = self.state, self.state.block, slice(place, place + 1), None
         if self._contexts is not None:
             context = self._contexts.of(block.surface[one], block.query[one])
-        return self._winnow.trace(number, int(block.users[place]), context, Seen(state.memory, block.times[one]))
+        batch = self._batch(number - place).part(one)
+        return self._winnow.trace(number, int(block.users[place]), context, Seen(state.memory, block.times[one]), batch)
 
-    def reindex(self) -> None:
-        """Takes the bids of the moment into the funnel's index, and what quotas there are; winnows anew what has not come."""
-        if self._winnow is None:
-            return
+    def reindex(self) -> bool:
+        """Takes the bids of the moment into the funnel's index, and what quotas and beliefs there are, for who has not come.
+
+        Returns whether rates of all campaigns have been found anew, on which they may bid.
+        """
         bids, control = self.state.bids, self.state.control
-        self._winnow.refresh(np.where(bids.cap >= bids.floor, bids.live, np.float32(0)))
+        outdated, self._outdated = self._outdated, False
+        if self._winnow is not None:
+            self._winnow.refresh(np.where(bids.cap >= bids.floor, bids.live, np.float32(0)))
+        elif not outdated:
+            return False
         if control[NEXT] < self._drawn:
             self._rate_rest()
+            control[GROUP] = -1
+        return self._winnow is None
 
     @property
     def quotas(self) -> Integers:

@@ -13,21 +13,22 @@ import numpy as np
 import simpy
 from numpy.typing import ArrayLike
 
-from ..core.arrays import Floats, Integers
+from ..core.arrays import Floats, Floats32, Integers
 from ..core.compiled import entry
 from ..core.errors import MarketError, suggest
 from ..core.money import LARGEST, UNLIMITED, micros
 from ..core.numeric import real
 from ..delivery.fleet import Fleet
+from ..delivery.models import RateModel, asked_conversions
 from ..delivery.queue import Queue
-from ..delivery.ranking import Ranking
 from ..delivery.rotation import find_ad, set_shares
-from ..market.market import Market
+from ..market.market import Market, of_run
 from ..population.campaigns import demand_weather
 from ..population.embeddings import content_scores
 from ..requests.traffic import WHOLE, Share
+from ..response.beliefs import correct, new_beliefs
 from ..scenario.forecast import day_ahead
-from ..scenario.response import Uniform
+from ..scenario.response import Interests, Uniform
 from ..scenario.tree import Scenario
 from .bids import cap_all, refresh
 from .blocks import NEXT, Blocks
@@ -56,7 +57,8 @@ class Exchange:
     """
 
     def __init__(self, scenario: Scenario, market: Market, seed: int, share: Share = WHOLE) -> None:
-        self.scenario, self.market, self.seed = scenario, market, seed
+        self.scenario, self.seed = scenario, seed
+        self.market = market = of_run(scenario, market, seed)
         self.blocks = Blocks(scenario, market, seed, share)
         self.addressed, self.line = self.blocks.addressed, self.blocks.line
         self.forecast = day_ahead(scenario)
@@ -147,13 +149,56 @@ class Exchange:
         self.weather = demand_weather(self.scenario, table, self.seed, day)
 
     def open_tick(self, tick: int, now: int) -> None:
-        """The hour's conversion rates and values, and the forecast of requests left today (`tick` of the day)."""
+        """The hour's rates and values, and the forecast of requests left today (`tick` of the day); beliefs follow clicks."""
         state, control = self.state, self.state.control
         self.presence.open_tick(now)
         np.copyto(state.truth.conversion, self.market.conversion[tick])
-        np.copyto(state.terms.believed_conversion, self.market.believed_conversion[tick])
+        self._convert(now)
+        self._learn(now)
         self._revalue(tick)
         control[FORECAST_END] = control[NEXT] + self.forecast.left[tick]
+
+    def _convert(self, now: int) -> None:
+        """Conversions per click as they are believed now: as a model says that stands at the auction, or the platform."""
+        day, tick = divmod(now // self.scenario.tick_us, self.scenario.ticks_per_day)
+        model, believed = self.blocks.model, self.market.believed_conversion[tick]
+        said = None if model is None else asked_conversions(model, day, tick, believed.size)
+        np.copyto(self.state.terms.believed_conversion, believed if said is None else said)
+
+    def _learn(self, now: int) -> None:
+        """Has new ads be believed as their clicks say, or, where a model stands at the auction, as that says."""
+        rates, ads = self.scenario.rates, self.market.ads
+        if not isinstance(rates, Interests) or rates.learning is None or ads is None:
+            return
+        new = ads.new if self.blocks.model is None else np.zeros_like(ads.new)
+        self.blocks.correct(correct(self.state.beliefs, rates.learning, new, now))
+
+    def believe(self, stage: str, model: RateModel | None, now: int) -> None:
+        """Has a model say the rates of a stage of the funnel from now on; see `Blocks.believe`. `refresh` follows."""
+        self.blocks.believe(stage, model)
+        self._convert(now)
+        self._learn(now)
+
+    def count_beliefs(self) -> None:
+        """Has be counted what comes of each ad from now on, if it is not already."""
+        if not self.state.beliefs.clicks.size:
+            self.addressed.replace(beliefs=new_beliefs(len(self.market.campaigns.appeal)))
+
+    def rank(self, squashing: float | None, bonus: Floats32, floor: Floats32 | None) -> None:
+        """By what ranks are weighted beside a campaign's quality, and the least an impression must be worth, millionths.
+
+        `bonus` (A,) are factors on the ranks of ads, `floor` is (K,); None: as it is. `refresh` follows.
+        """
+        if floor is not None:
+            self.state.bids.floor[:] = floor
+            self.state.control[Control.RESERVE] = int(floor.min())
+        ranking = self.blocks.ranking
+        self.blocks.rank(ranking._replace(squashing=ranking.squashing if squashing is None else squashing, bonus=bonus))
+
+    def reindex(self) -> None:
+        """Takes what an instant has decided into the rates of requests that have not come; see `Blocks.reindex`."""
+        if self.blocks.reindex():
+            self._ask_anew()
 
     def _revalue(self, tick: int) -> None:
         factor = self.weather[tick] * self.value_factor
@@ -243,7 +288,7 @@ class Exchange:
         self.state.control[Control.RESERVE] = int(bids.floor.min())
         weights = ranking.quality.copy()
         weights[held] = quality
-        self.blocks.rank(Ranking(ranking.squashing if squashing is None else squashing, weights))
+        self.blocks.rank(ranking._replace(squashing=ranking.squashing if squashing is None else squashing, quality=weights))
 
     def set_reserve(self, reserve: float, campaign: int | str | None) -> None:
         """The least price of an impression, currency, for a campaign or for all."""

@@ -79,6 +79,7 @@ def keeps_apart(scenario: Scenario) -> str | None:
         ("search", scenario.search is not None),
         ("fatigue or frequency caps", scenario.fatigue is not None or any(c.frequency_cap for c in table.listed)),
         ("organic conversions", scenario.response.organic is not None),
+        ("beliefs that learn from all requests", scenario.learns),
         ("squashing", scenario.auction.squashing != 1),
         ("rates that are drawn by request", scenario.rates.kind != "interests"),
     ):

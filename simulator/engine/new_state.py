@@ -17,6 +17,7 @@ from ..requests.sessions import NOBODY
 from ..requests.surfaces import new_surfaces
 from ..requests.traffic import NEVER
 from ..requests.worth import differs
+from ..response.beliefs import new_beliefs
 from ..response.counters import new_counters
 from ..response.delays import delay_table
 from ..response.leads import new_chain
@@ -94,6 +95,7 @@ def new_state(scenario: Scenario, market: Market, keys: Keys, truth: ClickTruth,
         pages=new_pages(scenario),
         asking=nobody_asked(scenario),
         casting=nobody_casts(scenario),
+        beliefs=new_beliefs(len(table.appeal) if scenario.learns else 0),
     )
 
 

@@ -17,6 +17,7 @@ from ..delivery.winnow import campaign_in_row, is_behind_a_funnel
 from ..population.campaigns import Billing
 from ..population.rates import true_click_rate
 from ..requests.surfaces import count_impression, has_surfaces, lift_of, odds_of
+from ..response.beliefs import count_belief, counts_beliefs
 from ..response.counters import count_history, keeps_history, note_history
 from ..response.leads import conversion_delay, draw_lead, is_lead_campaign
 from ..response.memory import count_shown, counts_fatigue, fatigue_factor, remember, remembers
@@ -115,6 +116,8 @@ def answer(i: Any, j: Any, now: Any, sale: Any, lift: Any, willing: Any, state: 
         count_creative(c, rate, clicked, converted, worth * state.terms.attributed[k], state.rotation)
         if is_cast(state):
             count_cast(c, user, sale.believed / lift * willing * worn_by, clicked, state)
+    if counts_beliefs(state):
+        count_belief(a, state.block.times[j], sale.believed / lift, willing * worn_by, clicked, state.beliefs)
     if has_organic(state):
         count_increment(k, user, now, worth, converted, state)
     return Answer(clicked, converted, rate, conversion, worth)

@@ -17,6 +17,7 @@ from ..core.compiled import spelt_out
 from ..delivery.rotation import Rotation
 from ..delivery.selection import Bids
 from ..requests.surfaces import Surfaces
+from ..response.beliefs import Beliefs
 from ..response.counters import Counters
 from ..response.leads import Chain
 from ..response.memory import Memory
@@ -234,6 +235,7 @@ class State(NamedTuple):
     pages: Pages
     asking: Asking
     casting: Casting
+    beliefs: Beliefs
 
 
 @spelt_out

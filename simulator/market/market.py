@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.arrays import Floats
+from ..core.chance import Stream, generator
 from ..core.threads import one_blas_thread
 from ..delivery.stages import StageView, stage_view
 from ..population.ads import AdVectors, ad_vectors
@@ -47,6 +49,23 @@ def build(scenario: Scenario) -> Market:
         market = _build(scenario)
     _freeze(market)
     return market
+
+
+def of_run(scenario: Scenario, market: Market, seed: int) -> Market:
+    """The market as a world of that seed has it: itself, unless it is drawn by run how popular new ads are."""
+    rates, ads = scenario.rates, market.ads
+    if not isinstance(rates, Interests) or not rates.new_by_run or ads is None:
+        return market
+    bias, vectors = ads.bias.copy(), ads.vectors.astype(np.float64)
+    interests = market.users.interests.mean(axis=0, dtype=np.float64)
+    base = math.log(rates.click_rate / (1 - rates.click_rate)) - vectors @ interests
+    popularity = rates.ad_sigma * generator(seed, Stream.NEWCOMERS).standard_normal(len(bias))
+    bias[ads.new] = (base + popularity)[ads.new]
+    ads = ads._replace(bias=bias)
+    _freeze(ads)
+    clicks = click_table(market.users, ads) if market.clicks.size else NO_TABLE
+    _freeze(clicks)
+    return market._replace(ads=ads, clicks=clicks)
 
 
 def _freeze(part: Any) -> None:

@@ -95,7 +95,7 @@ class Rehearsal:
         if ranking.is_as(Ranking(1.0, np.ones(self.campaigns, np.float32))):
             return self._bids.value.weight[:0, :0].copy()
         weight = np.zeros_like(self._sample.click)
-        ranking.weigh(self._sample.click, self.who, weight)
+        ranking.weigh(self._sample.click, self.who, np.zeros((0, 0), np.int64), weight)
         return weight
 
     def from_tick(self, tick: int, most: int) -> Rehearsal:

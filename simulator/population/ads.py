@@ -49,9 +49,10 @@ def ad_vectors(scenario: Scenario, settings: Interests, table: Campaigns, people
     error = dice.standard_normal(vectors.shape) * settings.belief_noise / math.sqrt(dimensions)
     slope = settings.belief_slope or 1.0
     believed = slope * (vectors + error * np.linalg.norm(vectors, axis=1, keepdims=True))
-    share = scenario.funnel.new_share if scenario.funnel is not None else 0.0
-    new = generator(scenario.market_seed, Stream.CAMPAIGNS, 4).random(len(table.appeal)) < share
-    known = np.where(new, 0.0, popularity[table.ad_campaign] + table.appeal)
+    new = generator(scenario.market_seed, Stream.CAMPAIGNS, 4).random(len(table.appeal)) < scenario.new_share
+    # Where beliefs learn they are right on average from the first: the mean of what is log-normal, and not its median.
+    unknown = settings.ad_sigma**2 / 2 if scenario.learns else 0.0
+    known = np.where(new, unknown, popularity[table.ad_campaign] + table.appeal)
     believed_bias = base + slope * (known - interests.mean(axis=0) @ vectors.T) + settings.belief_bias
     if settings.belief_sigma:
         lasting = generator(scenario.market_seed, Stream.CAMPAIGNS, 5).standard_normal(len(believed_bias))

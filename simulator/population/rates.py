@@ -10,6 +10,7 @@ import numpy as np
 from ..core.arrays import Floats, Floats32, Integers, Keys
 from ..core.chance import Stream, normal_draw, uniform
 from ..core.compiled import inlined, kernel
+from ..core.errors import MarketError
 from ..core.intrinsics import fetch
 from ..scenario.response import Interests, Normal, Uniform
 from .ads import AdVectors
@@ -59,6 +60,9 @@ class Rates(Protocol):
     truth: ClickTruth
     bound: float  # no believed rate is larger
 
+    def correct(self, odds: Floats) -> None:
+        """Takes over factors on the odds of a click as first believed, (ads,)."""
+
     def fill(self, first: int, users: Integers, context: Context | None, out: Floats32) -> None:
         """Believed click rates (times lift) of all ads for requests first, first + 1, ... from `users`; out: (ads, n)."""
 
@@ -82,8 +86,14 @@ class InterestRates:
         dimensions = people.interests.shape[1]
         self.truth = ClickTruth(people.interests, ads.vectors, ads.bias, np.empty((0, 0), np.float32))
         self._users, self._ads, self._bias = people.interests, ads.believed_vectors, ads.believed_bias
+        self._first_bias = ads.believed_bias
         self._rows = np.empty((chunk, dimensions), np.float32)
         self._columns = np.empty((dimensions, chunk), np.float32)
+
+    def correct(self, odds: Floats) -> None:
+        """Takes over factors on the odds of a click as first believed, (ads,)."""
+        self._bias = (self._first_bias + np.log(odds)).astype(np.float32)
+        self._bias.flags.writeable = False  # as the market's is: a kernel is compiled for one of both
 
     def fill(self, first: int, users: Integers, context: Context | None, out: Floats32) -> None:
         """See `Rates.fill`. The height of the product is fixed: other heights differ in the last bit."""
@@ -113,6 +123,10 @@ class DrawnRates:
         none = np.empty((0, 0), np.float32)
         none.setflags(write=False)  # as vectors are: kernels are compiled for one of both
         self.truth = ClickTruth(none, none, none[0:0].reshape(0), np.empty((ads, chunk), np.float32))
+
+    def correct(self, odds: Floats) -> None:
+        """See `Rates.correct`. Raises `MarketError`: an ad has no rate of its own that could be learnt."""
+        raise MarketError("rates that are drawn by request cannot be corrected by ad")
 
     def fill(self, first: int, users: Integers, context: Context | None, out: Floats32) -> None:
         """See `Rates.fill`; whatever the context, nobody's rates depend on it."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.arrays import Floats32, Integers
+from ..core.arrays import Floats, Floats32, Integers
 from ..core.chance import Stream, alias_table, generator
 from ..scenario import people
 
@@ -65,3 +65,17 @@ def _directions(dice: np.random.Generator, count: int, dimensions: int) -> NDArr
     vectors = dice.standard_normal((count, dimensions))
     unit: NDArray[np.float64] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return unit
+
+
+def activity(people: People) -> Floats:
+    """How often each user is drawn relative to the mean of the segment, (users,): what the alias tables were made from."""
+    weight: Floats = people.alias_share + np.bincount(people.alias_user, 1 - people.alias_share, people.alias_share.size)
+    return weight
+
+
+def request_shares(people: People) -> Floats:
+    """The share of requests that each user would make on an even day, (users,), summing to 1."""
+    segment = np.diff(people.segment_share, axis=1, prepend=0.0).mean(axis=0)
+    share: Floats = activity(people) * (segment / np.diff(people.segment_start))[people.segment]
+    share /= share.sum()
+    return share

@@ -187,12 +187,13 @@ def with_room_for_sessions(visits: Visits, oldest: int, newest: int) -> Visits:
 class VisitBooks(Books):
     """What users did in each closed tick; read it with `to_frame`, or through its arrays (ticks, ...).
 
-    `pages` (2, PAGES): requests planned and made of the whole run so far, by their place in the session.
+    `pages` (2, PAGES): requests planned and made of the whole run so far, by their place in the session. `satisfaction`
+    (users,): of each user now.
     """
 
     def __init__(self, ticks: int, ticks_per_day: int, visits: Visits) -> None:
         self.closed, self.ticks_per_day, self.pages = 0, ticks_per_day, visits.pages
-        self._counts, self._sums = visits.counts, visits.sums
+        self._counts, self._sums, self.satisfaction = visits.counts, visits.sums, visits.satisfaction
         self.counts = np.zeros((ticks, len(Visit)), np.int64)
         self.sums = np.zeros((ticks, len(VisitSum)))
 

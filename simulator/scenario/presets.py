@@ -132,6 +132,39 @@ def creative_small() -> Scenario:
     )  # fmt: skip
 
 
+def ranking_small() -> Scenario:
+    """Eight days of 500 users who come in sessions, and stay away where ads have annoyed them; a third of 120 ads are new.
+
+    Nobody knows how popular new ads are, and beliefs follow their clicks; each run draws it anew. An ad costs more than it
+    takes in a session: satisfaction fades over days, and with it visits. Campaigns have no budgets.
+    """
+    return bidding().override(
+        {
+            "name": "ranking-small", "days": 8, "ticks_per_day": 24, "traffic.requests_per_day": 4_000,
+            "traffic.day_sigma": 0.2, "traffic.tick_sigma": 0.1, "traffic.surge_probability": 0.0,
+            "users.count": 500, "users.segments": 6, "users.dimensions": 8, "users.spread": 1.5, "users.activity_tail": 3.0,
+            "rates.click_rate": 0.02, "rates.ad_sigma": 1.0, "rates.affinity": 1.5, "rates.belief_noise": 0.1,
+            "rates.new_share": 1 / 3, "rates.new_by_run": True, "rates.learning": {"shape": 1.5},
+            "demand.campaigns": 120, "demand.budget_share": None, "demand.value_per_conversion": [5.0, 12.0],
+            "fatigue": None,
+            "sessions": {
+                "mean_requests": 12.0, "videos": 4, "video_s": 20.0, "leave_rate": 0.02, "ad_annoyance": 0.4,
+                "satisfaction_rate": 0.05, "visit_slope": 16.0,
+            },
+        }
+    )  # fmt: skip
+
+
+def coldstart_small() -> Scenario:
+    """`ranking-small` with 600 campaigns, four fifths of them new, and a quarter of its click rate: there is much to find out.
+
+    What clicks tell is little, so that most of what could be earned is left to whoever knows an ad before it has been shown.
+    """
+    return ranking_small().override(
+        {"name": "coldstart-small", "demand.campaigns": 600, "rates.click_rate": 0.005, "rates.new_share": 0.8}
+    )
+
+
 def tiny() -> Scenario:
     """Six campaigns, two slots, 2,000 requests in 24 ticks: a day in milliseconds, with everything switched on."""
     return bidding().override(
@@ -393,6 +426,8 @@ PRESETS.update(
         "auction-small": auction_small,
         "allocation-small": allocation_small,
         "creative-small": creative_small,
+        "ranking-small": ranking_small,
+        "coldstart-small": coldstart_small,
         "tiny": tiny,
         "uniform": uniform,
         "queue": queue,

@@ -72,6 +72,16 @@ class Organic(Part):
     slope: LogOdds = Field(0.0, description="log-odds for a unit of liking; 1 is how clicks depend on it")
 
 
+class Learning(Part):
+    """What is believed of ads without a history follows their clicks: factors on their odds, renewed as each tick opens.
+
+    A new ad is first believed to be clicked as often as ads are on average. How many times as often it is: a gamma distribution
+    of mean 1, to whose shape clicks are added and to whose rate the clicks that the first belief let expect.
+    """
+
+    shape: Positive = Field(1.5, description="of the gamma distribution before any impression; the larger, the slower to learn")
+
+
 class Interests(Part):
     """Rates from latent interests: click = sigmoid(bias_ad + user . ad); the platform believes a noisy copy of it."""
 
@@ -87,6 +97,13 @@ class Interests(Part):
     belief_sigma: NonNegative | None = Field(
         None, description="log-odds standard deviation of what is wrongly believed of an ad, whoever sees it; None: 0"
     )
+    new_share: Share | None = Field(
+        None, description="share of ads without a history: believed to be as popular as any; None: funnel.new_share"
+    )
+    new_by_run: bool | None = Field(
+        None, description="how popular new ads are is drawn by the seed of a world; None: no, by market_seed"
+    )
+    learning: Learning | None = Field(None, description="None: what is believed of an ad never changes")
 
 
 class Uniform(Part):

@@ -74,6 +74,7 @@ class Scenario(Part):
         if self.funnel is not None and self.rates.kind != "interests":
             raise ValueError(f"a funnel needs rates of kind interests, not {self.rates.kind}")
         known = set(self.users.tiers) or {0}
+        self._check_learning()
         unknown = {own.tier for own in self.funnel.tiers} - known if self.funnel is not None else set()
         if unknown:
             there = ", ".join(map(str, sorted(known)))
@@ -97,6 +98,32 @@ class Scenario(Part):
         if self.rates.kind == "uniform" and self.rates.belief_noise and self.auction.squashing != 1:
             raise ValueError("auction.squashing other than 1 needs believed rates above zero, so no rates.belief_noise here")
         return self
+
+    @property
+    def new_share(self) -> float:
+        """Share of ads without a history."""
+        own = self.rates.new_share if isinstance(self.rates, Interests) else None
+        return own if own is not None else 0.0 if self.funnel is None else self.funnel.new_share
+
+    @property
+    def learns(self) -> bool:
+        """Whether what is believed of new ads follows their clicks."""
+        return isinstance(self.rates, Interests) and self.rates.learning is not None
+
+    def _check_learning(self) -> None:
+        rates = self.rates
+        if not isinstance(rates, Interests):
+            return
+        if rates.new_share is not None and self.funnel is not None and self.funnel.new_share:
+            raise ValueError("rates.new_share and funnel.new_share say the same: give one of them")
+        if rates.learning is None or self.serving is None:
+            return
+        deadline = self.serving.deadline_s
+        if deadline is None or deadline * 1e6 > self.tick_us:
+            raise ValueError(
+                "rates.learning needs a serving.deadline_s of a tick at most: of who waits for longer it is not known what was "
+                "believed on arrival"
+            )
 
     def _check_pages(self) -> None:
         if self.pages is None:

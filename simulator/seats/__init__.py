@@ -8,10 +8,11 @@ from .bidding.seat import BidSeat
 from .compute.seat import ComputeSeat
 from .creative.seat import CreativeSeat
 from .pacing.seat import PacingSeat
+from .ranking.seat import RankingSeat
 from .seat import Seat
 
 SEATS: dict[str, type[Seat[Any, Any, Any]]] = {
-    seat.name: seat for seat in (AuctionSeat, ComputeSeat, AllocationSeat, CreativeSeat, PacingSeat, BidSeat)
+    seat.name: seat for seat in (AuctionSeat, RankingSeat, ComputeSeat, AllocationSeat, CreativeSeat, PacingSeat, BidSeat)
 }
 
 __all__ = ["SEATS"]

@@ -28,15 +28,17 @@ class Asked(NamedTuple):
 
 
 class OpenRound:
-    """What an open seat is asked at a moment; it waits for an answer for each holding that is open, in their order.
+    """What an open seat is asked at a moment; it waits for an answer for each of `holdings`, in their order.
 
     `check` says what a decision of a holding is in canonical form; `asked` is None where that is decided for elsewhere.
     """
 
     def __init__(
-        self, roster: Roster, moment: Moment, asked: list[Asked | None], check: list[Callable[[Any], Any]], over: simpy.Event
-    ) -> None:
-        self.roster, self.moment, self.asked, self.check, self._over = roster, moment, asked, check, over
+        self, roster: Roster, moment: Moment, asked: list[Asked | None], holdings: list[Holding],
+        check: list[Callable[[Any], Any]], over: simpy.Event,
+    ) -> None:  # fmt: skip
+        self.roster, self.moment, self.asked, self.holdings = roster, moment, asked, holdings
+        self.check, self._over = check, over
         self.told: int | None = None  # the place that whoever runs the world was told of, and has not answered for
         self._answers: list[Any] = [None] * len(asked)
         self._missing = list(range(len(asked)))
@@ -75,7 +77,6 @@ class Roster:
         self.has_begun = False  # whether a first round of decisions is over
         self.holdings: list[Holding] = [seat.holding(policy, held) for policy, held in _grouped(seat, given)]
         self.open_holdings = [holding for holding in self.holdings if holding.is_open]
-        self.open_units = [tuple(seat.units[k] for k in holding.held) for holding in self.open_holdings]
         # Those left open are asked last, so that everybody else has decided when the world stops.
         self._seated = [n for n, h in enumerate(self.holdings) if not (h.is_open or h.by_request)]
         self._left_open = [n for n, holding in enumerate(self.holdings) if holding.is_open]
@@ -96,9 +97,9 @@ class Roster:
             self._greet(holding, number, view)
             decision = holding.policy.decide(view)
             decisions[number] = None if decision is None else self.seat.check(holding, decision)
-        if self._left_open:
-            answers = yield from leave_open(self, moment, [views[number] for number in self._left_open])
-            for number, decision in zip(self._left_open, answers, strict=True):
+        if due := [number for number in self._left_open if _is_due(self.holdings[number], moment)]:
+            answers = yield from leave_open(self, moment, [views[number] for number in due])
+            for number, decision in zip(due, answers, strict=True):
                 decisions[number] = decision
         self.has_begun, changed = True, False
         for holding, decision in zip(self.holdings, decisions, strict=True):
@@ -110,9 +111,10 @@ class Roster:
 
     def opened(self, moment: Moment, views: list[Any], over: simpy.Event) -> OpenRound:
         """What those who left units open are asked in a round; `over` takes place when all have answered."""
-        found = zip(self.open_holdings, self.open_units, views, strict=True)
-        asked = [None if h.is_elsewhere else Asked(self.seat.name, units, view) for h, units, view in found]
-        return OpenRound(self, moment, asked, [partial(self.seat.check, h) for h in self.open_holdings], over)
+        due, name, units = [h for h in self.open_holdings if _is_due(h, moment)], self.seat.name, self.seat.units
+        found = zip(due, views, strict=True)
+        asked = [None if h.is_elsewhere else Asked(name, tuple(units[k] for k in h.held), view) for h, view in found]
+        return OpenRound(self, moment, asked, due, [partial(self.seat.check, h) for h in due], over)
 
     def opened_by_request(self, moment: Moment, over: simpy.Event) -> OpenRound | None:
         """What is asked about the request at which the market has stopped; None: it is not one of this seat."""
@@ -122,7 +124,7 @@ class Roster:
             return None
         holding = next(holding for holding in self.open_by_request if unit in holding.held)
         asked: list[Asked | None] = [Asked(self.seat.name, (self.seat.units[unit],), self.seat.show())]
-        return OpenRound(self, moment, asked, [partial(self.seat.check_answer, holding)], over)
+        return OpenRound(self, moment, asked, [holding], [partial(self.seat.check_answer, holding)], over)
 
     def _greet(self, holding: Holding, number: int, view: Any) -> None:
         """Starts a policy in the first round; later makes sure that it has not begun to play elsewhere."""
@@ -135,6 +137,11 @@ class Roster:
                 f"{holding.name} has begun to decide for another world, and has forgotten this one: give each world that "
                 "runs by turns with others a policy of its own"
             )
+
+
+def _is_due(holding: Holding, moment: Moment) -> bool:
+    """Whether whoever left a holding open is asked at a moment."""
+    return not holding.by_day or moment.tick == 0
 
 
 def _grouped(seat: Seat[Any, Any, Any], given: Policies | None) -> list[tuple[Policy[Any, Any], list[int]]]:
@@ -181,5 +188,7 @@ def rosters(policies: Mapping[str, Policies], exchange: Exchange, ledger: Ledger
             continue
         if (lacks := seat.missing(exchange.scenario)) is not None:
             raise PolicyError(f"the {name} seat needs {lacks}, and scenario {exchange.scenario.name!r} has none")
+        if (other := next((other for other in seat.excludes if other in policies), None)) is not None:
+            raise PolicyError(f"the {name} seat and the {other} seat decide on the same: only one of them can be held")
         found.append(Roster(seat(exchange, ledger), policies[name], exchange.seed))
     return found

@@ -64,12 +64,13 @@ class Policy(Generic[V, D]):
 class Open(Policy[Any, Any]):
     """Leaves units open, in whatever seat: the world stops where they must be decided for. See `World.until_asked`.
 
-    `each="request"`: at each request that concerns them, in a seat where that can be; "call": whenever the seat is asked.
+    `each="request"`: at each request that concerns them, in a seat where that can be; "call": whenever the seat is asked;
+    "day": at the first tick of each day, for all of it.
     """
 
-    def __init__(self, each: Literal["call", "request"] = "call") -> None:
-        if each not in ("call", "request"):
-            raise PolicyError(f'a seat is left open for each "call" or for each "request", not for each {each!r}')
+    def __init__(self, each: Literal["call", "day", "request"] = "call") -> None:
+        if each not in ("call", "day", "request"):
+            raise PolicyError(f'a seat is left open for each "call" or for each "request" or "day", not for each {each!r}')
         self.each = each
 
 
@@ -91,6 +92,7 @@ class Holding:
         self.policy, self.held = policy, np.array(held)
         self.name = type(policy.policy if isinstance(policy, Elsewhere) else policy).__name__
         self.by_request = isinstance(policy, Open) and policy.each == "request"  # left open for each
+        self.by_day = isinstance(policy, Open) and policy.each == "day"
         self.is_open, self.is_elsewhere = isinstance(policy, Open) and not self.by_request, isinstance(policy, Elsewhere)
         # Whether whoever runs the world decides, or several worlds together.
         self.waits_for_learner = isinstance(policy.policy if isinstance(policy, Elsewhere) else policy, Open)
@@ -124,6 +126,7 @@ class Seat(ABC, Generic[V, D, H]):
     cadence: ClassVar[Cadence] = Cadence.TICK
     every_us: int = 0  # of `Cadence.INTERVAL`
     units: tuple[str, ...]  # their names
+    excludes: ClassVar[tuple[str, ...]] = ()  # seats that decide on the same, and cannot be held in the same world
     # How holdings of several worlds are one; None: they cannot be, and no policy of this seat decides `by_unit`.
     joint: ClassVar[type[Joint[Any, Any]] | None] = None
 

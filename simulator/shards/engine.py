@@ -61,6 +61,10 @@ class Sharded:
             ("servers, whose queue all requests share", scenario.serving is not None),
             ("a funnel, whose index all requests share", scenario.funnel is not None),
             ("sessions", scenario.sessions is not None),
+            (
+                "beliefs that learn, or somebody who ranks, from all requests",
+                exchange.state.beliefs.clicks.size > 0,
+            ),
             ("somebody who casts creatives", exchange.creative_desk is not None),
             ("a journal, or a record for hindsight", bool(exchange.blocks.on_block)),
         ):

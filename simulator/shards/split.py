@@ -5,12 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..core.arrays import Floats, Integers
+from ..core.arrays import Integers
 from ..core.chance import alias_table, uniforms
 from ..core.errors import MarketError
-from ..population.users import People
+from ..population.users import People, activity
 from ..requests.traffic import WHOLE, Share
 
 ROOM = 1 << 40  # requests that a shard can number: none has the number of another's
@@ -55,11 +54,3 @@ def part(people: People, shards: int, number: int) -> tuple[People, Share]:
         array.flags.writeable = False
     found = people._replace(segment_share=cumulative, alias_share=share, alias_user=other)
     return found, Share(whole, number * ROOM)
-
-
-def activity(people: People) -> Floats:
-    """How often each user is drawn relative to the mean of the segment, (users,): what the alias tables were made from."""
-    weight: NDArray[np.float64] = people.alias_share + np.bincount(
-        people.alias_user, 1 - people.alias_share, people.alias_share.size
-    )
-    return weight

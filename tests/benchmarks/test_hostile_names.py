@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 from notices import besides_compiling
+from rank_logs import taste_log
 from rich.console import Console
 
 from adarena.__main__ import COMMANDS, main
@@ -213,7 +214,20 @@ def test_train(command, tmp_path):
     assert f"{OUT}/agent.zip" in command("train", "--out", OUT, *small)
 
 
+def test_rank(command, tmp_path, texts):
+    folder = tmp_path / "l [b] :fire: $x$"
+    taste_log(folder, 3_000)
+    assert folder.name in command("rank", "eda", "--log", folder.name, "--out", OUT)
+    words = ("rank", "train", "lr", "--log", folder.name, "--out", f"{OUT}/r", "--set", "batch=128", "chain=clicked")
+    assert f"{OUT}/r/ranker.zip" in command(*words)
+    out = command("rank", "eval", f"{OUT}/r", "--log", folder.name, "--out", OUT)
+    assert f"{OUT}/r" in out
+    assert folder.name in out
+    assert f"{OUT}/r" in texts
+    assert any(folder.name in text for text in texts)
+
+
 def test_every_command_is_here():
     """What is left out takes no names; realism takes a folder alone, and prints it as all others do."""
-    tested = {"simulate", "bench", "tune", "quotas", "scale", "servers", "mixes", "abtest", "replay", "train"}
+    tested = {"simulate", "bench", "tune", "quotas", "scale", "servers", "mixes", "abtest", "replay", "train", "rank"}
     assert set(COMMANDS) - tested == {"speed", "theory", "realism", "warm", "demo"}

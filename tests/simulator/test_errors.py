@@ -123,7 +123,7 @@ def test_settings_that_are_wrong(change: dict[str, Any], words: tuple[str, ...])
             lambda: Scenario.preset("zzz"),
             (
                 "'zzz'",
-                "known are allocation-small, auction-small, bidding, bidding-small, bidding-tcpa, coldstart, compute, ",
+                "known are allocation-small, auction-small, bidding, bidding-small, bidding-tcpa, coldstart, coldstart-small, ",
                 "compute-small",
                 "queue",
             ),

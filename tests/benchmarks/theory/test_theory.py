@@ -12,12 +12,26 @@ from rich.console import Console
 from scipy import stats
 
 from adarena.benchmarks import theory
-from adarena.benchmarks.theory import auctions, budgets, cascade, compute, delays, leads, pages, people, queues, sampling
+from adarena.benchmarks.theory import (
+    auctions,
+    budgets,
+    cascade,
+    compute,
+    creatives,
+    delays,
+    leads,
+    pages,
+    people,
+    queues,
+    rankers,
+    sampling,
+)
 from adarena.benchmarks.theory.check import Check, equal, ratio, sampled
 
 # A share of the full effort where a check takes longer than a second or two.
 EFFORT = {
     "7 arrivals": 0.5, "10 dual descent": 0.3, "11 pacing equilibrium, learned": 0.4, "14 compute": 0.5, "14 one price": 0.2,
+    "12 delay modelled": 0.5,
 }  # fmt: skip
 CAUGHT = 6.0  # standard errors by which a wrong market must be found out
 
@@ -35,8 +49,8 @@ def test_the_market_agrees_with_theory(name: str) -> None:
 
 
 def test_every_check_is_there() -> None:
-    absent = {13, 15, 18, 21}  # of those up to 30
-    assert {int(name.split()[0]) for name in theory.CHECKS} == {*range(1, 31)} - absent
+    absent = {13, 18}  # of those up to 32
+    assert {int(name.split()[0]) for name in theory.CHECKS} == {*range(1, 33)} - absent
 
 
 @pytest.mark.parametrize("biased", [False, True])
@@ -241,7 +255,12 @@ def mostly_caught(wrong: list[Check], share: float) -> bool:
         (lambda: people.visits(1.0, wrong=1.3), 1.0),
         (lambda: [c for c in pages.loads(1.0, wrong=1.3) if "0.08" in c.name and "0 ads" not in c.name], 1.0),
         (lambda: pages.cascade(1.0, wrong=1.1), 1.0),
+        (lambda: creatives.arms(1.0, wrong=1.2), 1.0),
         (lambda: delays.delayed_feedback(1.0, wrong=1.05), 0.6),
+        (lambda: rankers.delay_modelled(0.5, wrong=1.4)[::2], 1.0),  # delays do not move the rate behind them
+        (lambda: rankers.thinned(1.0, wrong=1.2)[len(rankers.PUBLISHED) :], 1.0),
+        (lambda: rankers.factorised(1.0, wrong=1.001), 1.0),
+        (lambda: rankers.ceilings(1.0, wrong=1.5)[1::2], 1.0),  # a power leaves the order as it is
         (lambda: leads.chain(1.0, wrong=1.2), 1.0),
         (lambda: leads.delays(1.0, wrong=1.5), 1.0),
         (lambda: leads.uplift(1.0, wrong=1.1), 1.0),
@@ -262,7 +281,9 @@ def mostly_caught(wrong: list[Check], share: float) -> bool:
         "first price at the reserve of a law", "squashing half a power off", "second price at a target",
         "second price at a tie", "VCG for GSP", "first price for GSP",
         "a cap of 3 for 2", "exposures that fade 5% later", "users who leave sooner", "ads that annoy more",
-        "users who leave pages sooner", "places seen less", "delays 5% longer",
+        "users who leave pages sooner", "places seen less", "a creative that appeals",
+        "delays 5% longer", "delays 40% longer, learned", "a share 20% off",
+        "pairs a thousandth off", "truth to the power of 1.5",
         "leads 20% better", "lead delays half as long again", "more who convert anyway",
         "multiplier 5% off", "recall too blurred", "compute for the worthiest only",
         "closed forms 25% off", "a bound 20% too low", "random service", "even arrivals",

@@ -46,7 +46,7 @@ def test_any_scenario_survives_yaml(scenario: Scenario) -> None:
 def test_presets_are_the_named_markets() -> None:
     names = {"tiny", "bidding", "bidding-small", "bidding-tcpa", "uniform", "queue", "feed", "overload", "coldstart"}
     names |= {"search", "leads", "compute", "compute-small", "pacing-small", "auction-small", "allocation-small"}
-    names |= {"creative-small"}
+    names |= {"creative-small", "ranking-small", "coldstart-small"}
     assert set(PRESETS) == names
     for name in PRESETS:
         assert Scenario.preset(name).name == name

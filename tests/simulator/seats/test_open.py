@@ -15,6 +15,8 @@ from markets import scenarios
 from players import policies
 
 from adarena.simulator import BidPolicy, BidView, MarketError, Multiplier, PolicyError, Scenario, World
+from adarena.simulator.seats.auction.decisions import AuctionPolicy, Sale
+from adarena.simulator.seats.auction.view import AuctionView
 from adarena.simulator.seats.seat import Open
 
 TINY = Scenario.preset("tiny").override({"traffic.requests_per_day": 2000})
@@ -219,3 +221,23 @@ def test_control_c_between_two_answers_loses_nothing() -> None:
             pressed += 1
     assert pressed == 1
     assert books(world) == books(plain)
+
+
+@pytest.mark.parametrize("engine", ["compiled", "events"])
+def test_a_seat_may_be_left_open_by_the_day(engine: Any) -> None:
+    """It is asked at the first tick of each day, and what is decided holds for the rest of it."""
+
+    class ByDay(AuctionPolicy):
+        def decide(self, view: AuctionView) -> Sale | None:
+            return Sale(0.1 * (1 + view.told.day)) if view.told.tick == 0 else None
+
+    scenario = Scenario.preset("tiny").override({"days": 3})
+    world, policy = (World(scenario, {"auction": who}, seed=2, engine=engine) for who in (Open("day"), ByDay()))
+    policy.run()
+    moments = []
+    while (asked := world.until_asked()) is not None:
+        moments.append((asked.view.told.day, asked.view.told.tick))
+        world.answer(Sale(0.1 * (1 + asked.view.told.day)))
+    assert moments == [(0, 0), (1, 0), (2, 0)]
+    np.testing.assert_array_equal(world.ledger.counts, policy.ledger.counts)
+    assert world.look("auction").told.tick == scenario.ticks_per_day

@@ -1,0 +1,174 @@
+"""What models are made of: a batch, tables of weights by feature, layers, a network for each label of a chain.
+
+Shapes: B impressions, F features, k numbers of an embedding, L places of a user's past, R numbers of one of them, T labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..features import Schema
+from ..logs import Examples
+
+DEVIATION = 0.01  # of embeddings at first, as in DeepFM and DCN-v2
+SLOTS = 64  # positions that are told apart
+
+
+class Batch(NamedTuple):
+    """Impressions as a network sees them. Numbers are rows of one table in which features stand one after the other."""
+
+    ids: Tensor  # (B, F) int32
+    past: Tensor  # (B, L, R) int32
+    clicked: Tensor  # (B, L) 1 or 0, -1: empty
+    slot: Tensor  # (B,) int64; -1: not known, as when candidates are scored
+
+
+class Shape(NamedTuple):
+    """What a network is built for."""
+
+    sizes: tuple[int, ...]  # (F,) vocabulary of each feature
+    of_request: int  # of the F features, which come first
+    length: int  # L
+    remembered: tuple[int, ...]  # (R,) which features an impression of the past is known by
+    tasks: int  # T
+
+    @classmethod
+    def of(cls, schema: Schema, tasks: int) -> Shape:
+        """The shape of a schema."""
+        return cls(schema.sizes, schema.of_request, schema.length, schema.remembered_places, tasks)
+
+    @property
+    def rows(self) -> int:
+        """Of the one table."""
+        return sum(self.sizes)
+
+    @property
+    def offsets(self) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
+        """Where each feature begins in it, (F,)."""
+        return np.concatenate([[0], np.cumsum(self.sizes)[:-1]]).astype(np.int32)
+
+
+def batch_of(examples: Examples, shape: Shape) -> Batch:
+    """Examples as tensors; their numbers become rows of the one table."""
+    offsets = shape.offsets
+    past = examples.past.items + offsets[list(shape.remembered)] if shape.length else examples.past.items
+    arrays = examples.ids + offsets, past, examples.past.clicked, examples.slot
+    return Batch(*map(torch.from_numpy, arrays))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch computes with one thread, and with as many as before afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class Network(nn.Module):
+    """A module from a batch to log-odds, (B, T): of each label of the chain, given that the one before came."""
+
+    def forward(self, batch: Batch) -> Tensor:
+        raise NotImplementedError
+
+    def loss(self, batch: Batch, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Mean log loss of the chain's labels (B, T), each where the one before came; `weights` (B,) of impressions."""
+        return chain_loss(self(batch), labels, weights)
+
+
+class OfCandidates(Network):
+    """A network that makes what the candidates of a request share once for all of them."""
+
+    def of_candidates(self, request: Tensor, ads: Tensor) -> Tensor:
+        """What `forward` would say, for all ads of each request, (n, A).
+
+        Args:
+            request: (n, request's features) rows of the table.
+            ads: rows of the table, (n, A, ad's features), or (A, ad's features) where all requests have the same.
+        """
+        raise NotImplementedError
+
+
+class Table(nn.Module):
+    """Embeddings of all features in one table."""
+
+    def __init__(self, shape: Shape, k: int, deviation: float = DEVIATION) -> None:
+        super().__init__()
+        self.table = nn.Embedding(shape.rows, k)
+        nn.init.normal_(self.table.weight, 0.0, deviation)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        found: Tensor = self.table(ids)  # (..., k)
+        return found
+
+
+class Linear(nn.Module):
+    """A weight for each value of each feature, and a bias: (B, F) to (B, T)."""
+
+    def __init__(self, shape: Shape, tasks: int) -> None:
+        super().__init__()
+        self.table = nn.EmbeddingBag(shape.rows, tasks, mode="sum")
+        nn.init.zeros_(self.table.weight)
+        self.bias = nn.Parameter(torch.zeros(tasks))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        found: Tensor = self.table(ids) + self.bias
+        return found
+
+
+def perceptron(inputs: int, hidden: Sequence[int], outputs: int | None = 1, dropout: float = 0.0) -> nn.Sequential:
+    """Layers with ReLU; the last, of `outputs`, without. None: it ends with the last hidden layer."""
+    layers: list[nn.Module] = []
+    for width in hidden:
+        layers += [nn.Linear(inputs, width), nn.ReLU()]
+        if dropout > 0:
+            layers.append(nn.Dropout(dropout))
+        inputs = width
+    if outputs is not None:
+        layers.append(nn.Linear(inputs, outputs))
+    return nn.Sequential(*layers)
+
+
+class Separate(Network):
+    """A network of one label for each label of the chain, which share nothing."""
+
+    def __init__(self, make: Callable[[Shape], Network], shape: Shape) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(make(shape._replace(tasks=1)) for _ in range(shape.tasks))
+
+    def forward(self, batch: Batch) -> Tensor:
+        return torch.cat([network(batch) for network in self.networks], dim=1)  # (B, T)
+
+
+class Followed(Network):
+    """A network of clicks, and one of what follows a click, of which only the first output is a label's."""
+
+    def __init__(self, clicks: Network, conversions: Network) -> None:
+        super().__init__()
+        self.clicks, self.conversions = clicks, conversions
+
+    def forward(self, batch: Batch) -> Tensor:
+        return torch.cat([self.clicks(batch), self.conversions(batch)[:, :1]], dim=1)  # (B, 2)
+
+
+def chain_loss(odds: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+    """The sum over labels of the mean log loss of those impressions whose label before came; a scalar.
+
+    Args:
+        odds: (B, T) log-odds, each given that the label before came.
+        labels: (B, T).
+        weights: (B,) of impressions; None: 1.
+    """
+    each = nn.functional.binary_cross_entropy_with_logits(odds, labels, reduction="none")  # (B, T)
+    counted = torch.cat([torch.ones_like(labels[:, :1]), labels[:, :-1]], dim=1)  # (B, T)
+    if weights is not None:
+        counted = counted * weights[:, None]
+    return ((each * counted).sum(dim=0) / counted.sum(dim=0).clamp(min=1.0)).sum()

@@ -1,0 +1,19 @@
+"""Logistic regression: a weight for each value of each feature."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from .layers import Batch, Linear, Network, Shape
+
+
+class LR(Network):
+    """Log-odds b + sum_f w_f."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.linear = Linear(shape, shape.tasks)
+
+    def forward(self, batch: Batch) -> Tensor:
+        odds: Tensor = self.linear(batch.ids)  # (B, T)
+        return odds

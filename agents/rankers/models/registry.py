@@ -1,0 +1,75 @@
+"""Models by name, and how one is made."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from ....simulator.core.errors import PolicyError, suggest
+from .dcn import DCN
+from .deepfm import DeepFM
+from .din import DIN
+from .esmm import ESMM
+from .experts import PLE, MMoE, SharedBottom
+from .ffm import FFM
+from .fm import FM
+from .layers import Followed, Network, Separate, Shape
+from .lr import LR
+from .position import Position
+from .transformer import Transformer
+from .two_tower import TwoTower
+
+# Those that see several labels at once; of the others there is a network for each label.
+TOGETHER: dict[str, type[Network]] = {
+    "lr": LR, "fm": FM, "esmm": ESMM, "shared-bottom": SharedBottom, "mmoe": MMoE, "ple": PLE,
+}  # fmt: skip
+SINGLE: dict[str, type[Network]] = {
+    "ffm": FFM, "deepfm": DeepFM, "dcn": DCN, "din": DIN, "transformer": Transformer, "position": Position,
+}  # fmt: skip
+RECALL: dict[str, type[Network]] = {"two-tower": TwoTower}  # scores, no rates
+MODELS: dict[str, type[Network]] = {**TOGETHER, **SINGLE, **RECALL}
+SEQUENTIAL = ("din", "transformer")  # which read the user's past
+
+
+def kind_of(name: str) -> type[Network]:
+    """A model's class. Raises `PolicyError` if there is none of that name."""
+    if name not in MODELS:
+        raise PolicyError(f"there is no model {name!r}{suggest(name, MODELS)}")
+    return MODELS[name]
+
+
+def settings_of(name: str) -> dict[str, Any]:
+    """What may be set of a model, and to what it is set if nobody does."""
+    parameters = inspect.signature(kind_of(name)).parameters
+    return {field: each.default for field, each in parameters.items() if field != "shape"}
+
+
+def follows(name: str) -> bool:
+    """Whether conversions can be learned beside a model's clicks, by a network of its own."""
+    return name in ("lr", "fm") or name in SINGLE
+
+
+def make_followed(name: str, shape: Shape, settings: Mapping[str, Any], outputs: int) -> Followed:
+    """A model of clicks, and another of the same kind, with so many outputs, of conversions. Raises as `make` does."""
+    return Followed(*(make(name, shape._replace(tasks=tasks), settings) for tasks in (1, outputs)))
+
+
+def make(name: str, shape: Shape, settings: Mapping[str, Any]) -> Network:
+    """A model with fresh weights, drawn by torch's generator.
+
+    Raises:
+        PolicyError: if there is no such model or setting, or the model cannot be made for such a shape.
+    """
+    kind, known = kind_of(name), settings_of(name)
+    for field in settings:
+        if field not in known:
+            raise PolicyError(f"model {name} has no setting {field!r}{suggest(field, known)}")
+    if name in SEQUENTIAL and not shape.length:
+        raise PolicyError(f"model {name} reads the user's past, and a length of 0 leaves none")
+    if name in RECALL and not 0 < shape.of_request < len(shape.sizes):
+        raise PolicyError(f"model {name} needs features of the request and of the ad")
+    given = {field: tuple(value) if isinstance(value, list) else value for field, value in settings.items()}
+    built: Any = partial(kind, **given)
+    return Separate(built, shape) if name in SINGLE and shape.tasks > 1 else built(shape)

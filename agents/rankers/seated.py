@@ -1,0 +1,75 @@
+"""A trained ranker in the ranking seat: its click rates take the place of the platform's, in a stage of the funnel.
+
+`adarena bench ranking --policies ecpm fm=adarena.agents.rankers.seated:Seated:path=out/fm` compares it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ...simulator.core.arrays import Floats, Integers
+from ...simulator.core.clock import HOUR_US
+from ...simulator.core.errors import PolicyError
+from ...simulator.delivery.models import STAGES, Batch
+from ...simulator.seats.ranking.decisions import Believe, Weights
+from ...simulator.seats.ranking.view import RankingView
+from ..ranking.weighted import Weighted
+from .features import Columns
+from .models.registry import RECALL
+from .ranker import Ranker, load_ranker
+
+REQUEST = ("user", "segment", "hour", "surface", "query")
+AD = ("ad", "campaign", "vertical")  # requests are scored a thousand ahead, when nobody knows what will have been counted
+LEAST = 1e-6  # and as much less than 1: a market takes neither 0 nor 1 for a click rate
+
+
+class Modelled:
+    """A ranker as a market asks it for click rates; see `RateModel`.
+
+    Raises:
+        PolicyError: of a ranker that says no rates, or reads what nobody knows as candidates are scored.
+    """
+
+    def __init__(self, ranker: Ranker, view: RankingView) -> None:
+        card = ranker.card
+        if card.model in RECALL or ranker.shape.length:
+            why = "says no rates" if card.model in RECALL else "reads what users have seen before"
+            raise PolicyError(f"a ranker {card.model} does not sit in the ranking seat: it {why}")
+        if unknown := [f.name for f in card.schema.features if not set(f.columns) <= {*REQUEST, *AD}]:
+            raise PolicyError(
+                f"a ranker sits in the ranking seat without {', '.join(unknown)}, which nobody tells as candidates are scored: "
+                f"train it with --set without={','.join(unknown)}"
+            )
+        self._ranker, self._segment = ranker, view.facts.segment
+        ads = np.arange(view.campaign.size)
+        self._ads = {"ad": ads, "campaign": view.campaign, "vertical": view.facts.vertical[view.campaign]}
+
+    def rates(self, requests: Batch, ads: Integers) -> Floats:
+        """See `RateModel`."""
+        users: Columns = {"user": requests.user, "segment": self._segment[requests.user]}
+        hour = requests.time_us // HOUR_US % 24
+        context: Columns = {"hour": hour, "surface": requests.surface, "query": requests.query}
+        there = np.maximum(ads, 0)
+        clicks, _ = self._ranker.rates(users, {name: column[there] for name, column in self._ads.items()}, context)
+        return np.clip(clicks, LEAST, 1 - LEAST)
+
+
+@dataclass
+class Seated(Weighted):
+    """Ranks by the click rates of a trained ranker, under constant weights."""
+
+    path: str = field(kw_only=True)  # of its file, or the folder of its training
+    stage: str = "fine"  # recall, rough or fine, which is the auction; without a funnel there is that alone
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.stage not in STAGES:
+            raise PolicyError(f"there is no stage {self.stage!r}: known are {', '.join(STAGES)}")
+        self._ranker = load_ranker(self.path)
+
+    def decide(self, view: RankingView) -> Weights | None:
+        if (view.told.day, view.told.tick) != (0, 0):
+            return None
+        return Weights(self.squashing, self.cost, believe=Believe(Modelled(self._ranker, view), self.stage))

@@ -1,0 +1,97 @@
+"""A trained ranker in the ranking seat: what the market then believes of each impression is what the ranker says of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from adarena.agents.catalogue import make_policy
+from adarena.agents.rankers.logs import Log, Window
+from adarena.agents.rankers.ranker import Ranker, load_ranker
+from adarena.agents.rankers.seated import Seated
+from adarena.agents.rankers.training import Settings, train
+from adarena.benchmarks.rankers.commands import settings_of
+from adarena.simulator import Logs, PolicyError, Scenario, World
+from adarena.simulator.core.errors import LogError
+
+MARKET = Scenario.preset("bidding-small").override(
+    {"traffic.requests_per_day": 6000, "users.count": 150, "demand.campaigns": 12, "demand.ads_per_campaign": 2}
+)
+UNTOLD = ("user_shown", "user_share", "user_idle", "ad_shown", "ad_share")
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Log:
+    """What a day of the platform's own ranking has left."""
+    folder = tmp_path_factory.mktemp("day")
+    World(MARKET, seed=1, journal=Logs(folder, features=True)).run()
+    return Log(folder)
+
+
+def ranker(log: Log, folder: Path, model: str = "fm", without: tuple[str, ...] = UNTOLD) -> Path:
+    train(log, Settings(model, {}, chain=("clicked",), without=without, batch=256, learning_rate=0.01, length=4), folder)
+    return folder
+
+
+def believed(folder: Path) -> np.ndarray:
+    """As the journal has it, an impression each."""
+    return pq.read_table(folder / "impressions.parquet")["believed_rate"].to_numpy()
+
+
+@pytest.mark.parametrize("engine", ["compiled", "events"])
+def test_a_market_believes_what_the_ranker_says(engine, log, tmp_path):
+    path = ranker(log, tmp_path / "fm")
+    journal = tmp_path / "journal"
+    World(MARKET, {"ranking": Seated(path=str(path))}, 2, engine, Logs(journal, features=True)).run()
+    own, seen = load_ranker(path), Log(journal)
+    said = own.predicted(seen.whole(own.card.schema, Window(0)))[:, 0]
+    np.testing.assert_allclose(believed(journal), said, rtol=2e-5)
+    assert said.std() > 0.2 * said.mean()
+
+
+def test_a_better_model_than_the_belief_brings_more_value(log, tmp_path):
+    """Where the platform's belief is poor, a ranker trained on its log is worth money."""
+    poor = MARKET.override({"rates.belief_noise": 1.5, "traffic.requests_per_day": 40_000})
+    folder = tmp_path / "day"
+    World(poor, seed=1, journal=Logs(folder, features=True)).run()
+    path = ranker(Log(folder), tmp_path / "fm")
+    value = {}
+    for name, policy in {"ecpm": make_policy("ranking", "ecpm"), "fm": Seated(path=str(path))}.items():
+        world = World(poor, {"ranking": policy}, seed=2)
+        world.run()
+        value[name] = world.ledger.to_frame()["value"].sum()
+    assert value["fm"] > 1.03 * value["ecpm"]
+
+
+def test_a_ranker_that_reads_what_nobody_tells_is_refused(log, tmp_path):
+    cases = {
+        "fm": (
+            UNTOLD[3:],
+            "without user_shown, user_share, user_idle, which nobody tells as candidates are scored: train it with",
+        ),
+        "din": (UNTOLD, "it reads what users have seen before"),
+        "two-tower": (UNTOLD, "it says no rates"),
+    }
+    for model, (without, words) in cases.items():
+        path = ranker(log, tmp_path / model, model, without)
+        with pytest.raises(PolicyError, match=words):
+            World(MARKET, {"ranking": Seated(path=str(path))}).run()
+    with pytest.raises(PolicyError, match="there is no stage 'late'"):
+        Seated(path=str(tmp_path / "fm"), stage="late")
+    with pytest.raises(PolicyError, match="there is no ranker"):
+        make_policy("ranking", f"adarena.agents.rankers.seated:Seated:path={tmp_path / 'none'}")
+
+
+def test_features_are_left_out_by_name(log, tmp_path):
+    assert settings_of("fm", 0, ["without=user_shown,ad_share"]).without == ("user_shown", "ad_share")
+    assert settings_of("fm", 0, ["without=hour"]).without == ("hour",)
+    with pytest.raises(LogError, match="there is no feature 'zzz'"):
+        settings_of("fm", 0, ["without=zzz"])
+    own: Ranker = load_ranker(ranker(log, tmp_path / "fm", without=("hour", *UNTOLD)))
+    assert not {"hour", *UNTOLD} & {feature.name for feature in own.card.schema.features}
+    own.check(log.schema(0, own.card.trained["without"]))
+    with pytest.raises(PolicyError, match="it was not trained on feature 'hour'"):
+        own.check(log.schema())

@@ -1,0 +1,56 @@
+"""Logs of a market of the tests' own, in which every rate, delay and effect is written by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from adarena.simulator.books.hashing import hashed
+from adarena.simulator.books.schemas import CATEGORIES, FEATURES, TRUTH
+
+
+def write_log(folder: Path, columns: dict[str, Any], truth: Any | None = None, group: int = 4_096) -> Path:
+    """Writes features.parquet, and truth.parquet beside true rates (n,); columns that are not given are as in a bare market."""
+    n = len(columns["request"])
+    given = {name: np.asarray(column) for name, column in columns.items()}
+    given.setdefault("hour", given["time_us"] // 3_600_000_000 % 24)
+    for name in CATEGORIES:
+        given.setdefault(name, np.full(n, -1))
+        given[f"{name}_hash"] = hashed(name, given[name])
+    for name in FEATURES.names:
+        if name not in given:
+            never = name.endswith("_us")
+            given[name] = np.full(n, -1 if never else 0)
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = [given[f.name].astype(f.type.to_pandas_dtype()) for f in FEATURES]
+    pq.write_table(pa.table(arrays, schema=FEATURES), folder / "features.parquet", row_group_size=group)
+    if truth is not None:
+        table = pa.table([given["request"], given["slot"].astype(np.int64), np.asarray(truth, np.float64)], schema=TRUTH)
+        pq.write_table(table, folder / "truth.parquet", row_group_size=group)
+    return folder
+
+
+def taste_log(
+    folder: Path, n: int = 60_000, users: int = 60, ads: int = 20, strength: float = 1.5, seed: int = 0, **more: Any
+) -> Path:
+    """Two slots a request; log-odds of a click are -2 + popularity of the ad + `strength` x (taste of the user . ad).
+
+    Tastes have two dimensions, so that LR cannot tell them and products of embeddings can. Times are a second a request.
+    """
+    dice = np.random.default_rng(seed)
+    request = np.arange(n) // 2
+    user = dice.integers(0, users, n // 2 + 1)[request]
+    ad = dice.integers(0, ads, n)
+    tastes, styles = dice.standard_normal((users, 2)), dice.standard_normal((ads, 2))
+    odds = -2.0 + 0.3 * dice.standard_normal(ads)[ad] + strength * (tastes[user] * styles[ad]).sum(axis=1) / np.sqrt(2)
+    truth = 1 / (1 + np.exp(-odds))
+    clicked = dice.random(n) < truth
+    columns = {
+        "request": request, "time_us": request * 1_000_000, "slot": np.arange(n) % 2, "user": user, "segment": user % 4,
+        "ad": ad, "campaign": ad // 2, "vertical": ad % 3, "clicked": clicked,
+    }  # fmt: skip
+    return write_log(folder, columns | more, truth)
