@@ -80,7 +80,7 @@ def undoubted(measure: Callable[[], stages.Stages], doubts: Callable[[stages.Sta
 
 
 def doubts(found: stages.Stages, left: dict[str, float], least: float) -> list[str]:
-    """What does not fit, as shares of the whole: the sum, `left` of calls beside their parts, a stage that costs less than none.
+    """What does not fit, as shares of the whole: the sum, `left` of calls, a stage that costs less than none.
 
     Stages together are above the whole by what the clock takes, up to 5 us a reading on a busy machine, 40 readings a tick.
     """
