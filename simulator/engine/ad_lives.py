@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..core.arrays import Floats, Integers
 from ..core.compiled import entry, inlined, kernel
-from ..core.errors import MarketError
+from ..core.errors import MarketError, reason
 from ..core.money import UNLIMITED
 from ..market.market import build
 from ..requests.worth import differs
@@ -62,7 +62,7 @@ class AdLanes(NamedTuple):
 def keeps_ads_apart(scenario: Scenario) -> str | None:
     """Why ads touch each other in a market, or cannot be played so, in words that follow "has"; None: they do not."""
     table = build(scenario).campaigns
-    for what, there in (
+    return reason(
         ("no creatives", scenario.creatives is None),
         ("budgets, which clicks use up", bool((table.budget < UNLIMITED).any())),
         ("servers", scenario.serving is not None),
@@ -73,10 +73,7 @@ def keeps_ads_apart(scenario: Scenario) -> str | None:
         ("worth that differs between requests", differs(scenario)),
         ("organic conversions", scenario.response.organic is not None),
         ("leads", any(campaign.lead is not None for campaign in table.listed)),
-    ):
-        if there:
-            return what
-    return None
+    )
 
 
 class AdLives:

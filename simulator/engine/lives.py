@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..core.arrays import CHUNK, Floats, Floats32, Integers
 from ..core.compiled import entry, inlined, kernel
-from ..core.errors import MarketError
+from ..core.errors import MarketError, reason
 from ..core.intrinsics import call_kernel
 from ..core.money import UNLIMITED
 from ..market.market import build
@@ -71,7 +71,7 @@ class Lanes(NamedTuple):
 def keeps_apart(scenario: Scenario) -> str | None:
     """Why users touch each other in a market, in words that follow "has"; None: they do not."""
     table = build(scenario).campaigns
-    for what, there in (
+    return reason(
         ("no pages", scenario.pages is None),
         ("budgets, which all users share", bool((table.budget < UNLIMITED).any())),
         ("servers, whose queue all users share", scenario.serving is not None),
@@ -82,10 +82,7 @@ def keeps_apart(scenario: Scenario) -> str | None:
         ("beliefs that learn from all requests", scenario.learns),
         ("squashing", scenario.auction.squashing != 1),
         ("rates that are drawn by request", scenario.rates.kind != "interests"),
-    ):
-        if there:
-            return what
-    return None
+    )
 
 
 class Lives:
