@@ -29,7 +29,7 @@ FLOORS = {
     ),
     "benchmarks": (
         "output", "audits", "pictures", "rankers", "comparison", "suites", "speed", "theory", "simulating", "training",
-        "commands", "servers", "servers_report", "mixes", "abtest", "warming",
+        "commands", "servers", "servers_report", "mixes", "abtest", "warming", "cli",
     ),
 }  # fmt: skip
 HEAVY = ("torch", "matplotlib", "seaborn", "pandas", "stable_baselines3", "tyro", "rich", "pyarrow.dataset")
@@ -148,3 +148,8 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 def test_a_run_without_figures_imports_no_plotting() -> None:
     run = "from adarena.simulator import Scenario, World; w = World(Scenario.preset('tiny')); w.run()"
     assert not modules_after(run) & {"torch", "matplotlib", "seaborn", "pandas"}
+
+
+def test_help_comes_at_once() -> None:
+    """What commands do is imported when they are called."""
+    assert not modules_after("import adarena.__main__") & {"torch", "stable_baselines3", "matplotlib", "seaborn", "pandas"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ FATIGUE, RATE, FIRST = range(3)  # places in a rule's memory: exponent, 0 where 
 
 
 @dataclass
-class Casts(CreativePolicy):
+class Casts(CreativePolicy, ABC):
     """Base of policies that decide once, by a compiled rule; `fatigue` says whether it heeds that users tire of a creative."""
 
     fatigue: bool = True
@@ -29,9 +30,9 @@ class Casts(CreativePolicy):
     def __post_init__(self) -> None:
         check_switch(self, "fatigue")
 
+    @abstractmethod
     def rule(self) -> RowRule:
         """The rule, compiled once in a process."""
-        raise NotImplementedError
 
     def settings(self, facts: Facts) -> list[float]:
         """Its own part of the rule's memory."""

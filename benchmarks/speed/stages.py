@@ -19,9 +19,9 @@ from ...agents.bidding.pid import PID
 from ...simulator.core.addressed import Addressed
 from ...simulator.core.arrays import CHUNK
 from ...simulator.core.compiled import entry
-from ...simulator.engine.engines import ALL, Compiled
+from ...simulator.engine.engines import Compiled
 from ...simulator.engine.state import State
-from ...simulator.engine.walk import walk
+from ...simulator.engine.walk import ALL, walk
 from ...simulator.population.campaigns import Billing
 from ...simulator.population.rates import InterestRates, add_bias_and_squash
 from ...simulator.requests.traffic import NEVER

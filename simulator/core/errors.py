@@ -30,6 +30,11 @@ class InvariantError(AdArenaError):
     """The books do not balance: a defect of the simulator, never of its user."""
 
 
+def reason(*cases: tuple[str, bool]) -> str | None:
+    """The words of the first case that holds; None: none does."""
+    return next((words for words, holds in cases if holds), None)
+
+
 def suggest(word: str, known: Iterable[str]) -> str:
     """A hint `; did you mean 'x'?`, or the list of what is known where nothing is close, if anything is."""
     known = sorted(known)

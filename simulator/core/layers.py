@@ -55,15 +55,20 @@ def through(weights: Any, sizes: Any, made_of: Any, room: Any) -> Any:
     """Sends what is in room[0] through all layers; returns which row of `room` (2, widest) it comes out in."""
     place = np.int64(0)
     for layer in range(made_of.size):
-        before, after = room[layer % 2], room[(layer + 1) % 2]
         many, few, kind = np.int64(sizes[layer]), np.int64(sizes[layer + 1]), np.int64(made_of[layer])
         bias = place + many * few  # sizes are whole, whatever they are written as
+        rows, before, after = weights[place:bias].reshape(many, few), room[layer % 2], room[(layer + 1) % 2, :few]
         for o in range(few):
             after[o] = weights[bias + o]
-        for i in range(many):
-            x, first = before[i], place + i * few
+        for i in range(0, many - 3, 4):  # four at a time, in order: sums are fetched and put back less often
+            a, b, c, d = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
+            x, y, z, w = before[i], before[i + 1], before[i + 2], before[i + 3]
             for o in range(few):
-                after[o] += x * weights[first + o]
+                after[o] = after[o] + x * a[o] + y * b[o] + z * c[o] + w * d[o]
+        for i in range(many - many % 4, many):
+            a, x = rows[i], before[i]
+            for o in range(few):
+                after[o] += x * a[o]
         if kind == TANH:
             for o in range(few):
                 after[o] = math.tanh(after[o])

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from ..core.arrays import Floats, Integers
 from ..core.compiled import entry, inlined, kernel
-from ..core.errors import MarketError
+from ..core.errors import MarketError, reason
 from ..core.money import UNLIMITED
+from ..core.threads import one_blas_thread
 from ..market.market import build
 from ..requests.worth import differs
 from ..response.memory import with_room_for_exposures
@@ -25,9 +26,8 @@ from .exchange import Exchange
 from .lives import NOBODY, WAITS
 from .settle import Sale, answer, bill
 from .state import JOURNAL_FLOATS, JOURNAL_INTS, Control, State
-from .walk import REACHED, walk
+from .unattended import player, ticks
 
-ALL = 1 << 62
 NOTHING: Floats = np.zeros(0)
 NUMBER, TIME, USER, CAMPAIGN, AD, COST = (
     JOURNAL_INTS.index(name) for name in ("request", "time_us", "user", "campaign", "ad", "price")
@@ -62,7 +62,7 @@ class AdLanes(NamedTuple):
 def keeps_ads_apart(scenario: Scenario) -> str | None:
     """Why ads touch each other in a market, or cannot be played so, in words that follow "has"; None: they do not."""
     table = build(scenario).campaigns
-    for what, there in (
+    return reason(
         ("no creatives", scenario.creatives is None),
         ("budgets, which clicks use up", bool((table.budget < UNLIMITED).any())),
         ("servers", scenario.serving is not None),
@@ -73,10 +73,7 @@ def keeps_ads_apart(scenario: Scenario) -> str | None:
         ("worth that differs between requests", differs(scenario)),
         ("organic conversions", scenario.response.organic is not None),
         ("leads", any(campaign.lead is not None for campaign in table.listed)),
-    ):
-        if there:
-            return what
-    return None
+    )
 
 
 class AdLives:
@@ -146,6 +143,7 @@ class AdLives:
         """Called when its arrays have been brought back to where they were."""
 
 
+@one_blas_thread()
 def plan(scenario: Scenario, seed: int) -> AdPlan:
     """The impressions of the run of a world, which is played once for that."""
     market = build(scenario)
@@ -155,7 +153,7 @@ def plan(scenario: Scenario, seed: int) -> AdPlan:
         "logs", journal_ints=np.zeros((rows, len(JOURNAL_INTS)), np.int64), journal_floats=np.zeros((rows, len(JOURNAL_FLOATS)))
     )
     found: list[tuple[Any, ...]] = []
-    play, state, ticks = entry(walk, 0, 0, exchange.addressed), exchange.state, scenario.ticks_per_day
+    play, state = player(exchange), exchange.state
 
     def take() -> None:
         count = int(state.control[Control.JOURNALED])
@@ -164,14 +162,9 @@ def plan(scenario: Scenario, seed: int) -> AdPlan:
         found.append((ints, floats, state.truth.conversion[who], state.terms.value[who]))
         state.control[Control.JOURNALED] = 0
 
-    for tick in range(scenario.days * ticks):
-        if tick % ticks == 0:
-            exchange.open_day(tick // ticks)
-        exchange.open_tick(tick % ticks, tick * scenario.tick_us)
-        exchange.refresh()
-        while play((tick + 1) * scenario.tick_us, ALL, exchange.addressed) != REACHED:
-            take()
-            exchange.score()
+    exchange.blocks.on_block.append(take)
+    for end in ticks(exchange):
+        play(end)
         take()
     ints, believed, conversion, value = (np.concatenate(column) for column in zip(*found, strict=True))
     order = np.argsort(ints[:, AD], kind="stable")

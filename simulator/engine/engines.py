@@ -21,9 +21,8 @@ from .blocks import BASE, NEXT, SCORED
 from .exchange import Exchange
 from .serve import column_of, enter, finish, leave, serve, start
 from .state import CAST_BY, Control, State
-from .walk import ASKING, FAULTY, REACHED, walk
+from .walk import ALL, ASKING, FAULTY, REACHED, walk
 
-ALL = 1 << 62
 FAULT, DEADLINE = int(Control.FAULT), int(Servers.DEADLINE)  # as in `blocks`
 
 

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from ..core.arrays import CHUNK, Floats, Floats32, Integers
 from ..core.compiled import entry, inlined, kernel
-from ..core.errors import MarketError
+from ..core.errors import MarketError, reason
 from ..core.intrinsics import call_kernel
 from ..core.money import UNLIMITED
+from ..core.threads import one_blas_thread
 from ..market.market import build
 from ..population.rates import Context, new_rates
 from ..response.pages import PageSum
@@ -26,6 +27,7 @@ from .asking import Column, choose_pattern
 from .exchange import Exchange
 from .settle import settle
 from .state import Control, State
+from .unattended import ticks
 
 TICK_US = int(Control.TICK_US)
 NOBODY = -1  # in Lanes.user
@@ -71,7 +73,7 @@ class Lanes(NamedTuple):
 def keeps_apart(scenario: Scenario) -> str | None:
     """Why users touch each other in a market, in words that follow "has"; None: they do not."""
     table = build(scenario).campaigns
-    for what, there in (
+    return reason(
         ("no pages", scenario.pages is None),
         ("budgets, which all users share", bool((table.budget < UNLIMITED).any())),
         ("servers, whose queue all users share", scenario.serving is not None),
@@ -82,10 +84,7 @@ def keeps_apart(scenario: Scenario) -> str | None:
         ("beliefs that learn from all requests", scenario.learns),
         ("squashing", scenario.auction.squashing != 1),
         ("rates that are drawn by request", scenario.rates.kind != "interests"),
-    ):
-        if there:
-            return what
-    return None
+    )
 
 
 class Lives:
@@ -162,14 +161,8 @@ class Lives:
 
 def course(exchange: Exchange) -> Course:
     """What holds in each tick, as the clock of a world would bring it about where nobody decides."""
-    scenario, state = exchange.scenario, exchange.state
-    ticks, day = scenario.days * scenario.ticks_per_day, scenario.ticks_per_day
-    rows: list[tuple[Any, ...]] = []
-    for number in range(ticks):
-        if number % day == 0:
-            exchange.open_day(number // day)
-        exchange.open_tick(number % day, number * scenario.tick_us)
-        exchange.refresh()
+    state, rows = exchange.state, list[tuple[Any, ...]]()
+    for _ in ticks(exchange):
         terms = state.terms
         rows.append(
             tuple(
@@ -181,6 +174,7 @@ def course(exchange: Exchange) -> Course:
     return Course(live, value, conversion, believed, active.astype(np.int64))
 
 
+@one_blas_thread()
 def usual_rates(scenario: Scenario, exchange: Exchange) -> Floats32:
     """Believed click rates of all ads for requests of each user that are worth what requests are at most, (U, ads)."""
     market, users = exchange.market, scenario.users.count

@@ -26,6 +26,7 @@ from .state import Control, Sum, ad_in_row, has_rules, is_weighted, pass_over
 
 # What walk returns.
 REACHED, HUNGRY, FAULTY, ASKING = range(4)
+ALL = 1 << 62  # requests: as many as there are
 AHEAD = 8  # requests for which is fetched what they will need
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.arrays import Floats
 from ..core.clock import Clock
-from ..core.errors import MarketError
+from ..core.errors import MarketError, reason
 from ..core.numeric import whole
 from ..engine.blocks import NEXT
 from ..engine.engines import between_events
@@ -57,7 +57,7 @@ class Sharded:
         if (number := whole(self.shards)) is None or not 1 <= number <= MOST:
             raise MarketError(f"a market is split over a whole number of shards from 1 to {MOST:,}, not {self.shards!r}")
         scenario = exchange.scenario
-        for what, there in (
+        why = reason(
             ("servers, whose queue all requests share", scenario.serving is not None),
             ("a funnel, whose index all requests share", scenario.funnel is not None),
             ("sessions", scenario.sessions is not None),
@@ -67,9 +67,9 @@ class Sharded:
             ),
             ("somebody who casts creatives", exchange.creative_desk is not None),
             ("a journal, or a record for hindsight", bool(exchange.blocks.on_block)),
-        ):
-            if there:
-                raise MarketError(f"a market cannot be split over shards with {what}")
+        )
+        if why is not None:
+            raise MarketError(f"a market cannot be split over shards with {why}")
         check(exchange.market.users.segment.size, self.shards)
         return ShardedTraffic(env, exchange, self)
 

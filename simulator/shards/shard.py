@@ -9,17 +9,16 @@ from numpy.typing import NDArray
 
 from ... import __version__
 from ..core.arrays import Floats, Floats32, Integers
-from ..core.compiled import cache_directory, entry
+from ..core.compiled import cache_directory
 from ..core.threads import one_blas_thread
 from ..delivery.ranking import Ranking
 from ..engine.exchange import Exchange
 from ..engine.state import Control, State
-from ..engine.walk import REACHED, walk
+from ..engine.unattended import player
 from ..market.market import build
 from ..scenario.tree import Scenario
 from .split import part
 
-ALL = 1 << 62
 Counts = NDArray[Any]  # of whole numbers, or sums
 # Counters of the kernels by part of the state: those that books clear when a tick closes, those of the whole run, and
 # calendars of what is to be reported, from which books take rows.
@@ -79,7 +78,7 @@ class Shard:
         people, share = part(market.users, shards, number)
         self._exchange = Exchange(scenario, market._replace(users=people), seed, share)
         self._first = share.first
-        self._walk = entry(walk, 0, 0, self._exchange.addressed)
+        self._play = player(self._exchange)
 
     def code(self) -> str:
         """The code that this shard runs."""
@@ -93,8 +92,7 @@ class Shard:
                 array[...] = 0
         with one_blas_thread():
             self._obey(orders)
-            while self._walk(orders.until, ALL, exchange.addressed) != REACHED:
-                exchange.score()
+            self._play(orders.until)
             if orders.closes:
                 exchange.blocks.count_offered()
         return self._report()

@@ -66,7 +66,7 @@ def texts(monkeypatch):
 def command(monkeypatch, capsys, tmp_path):
     """Runs `adarena ...` in a folder of its own; returns what is printed, lines put together."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("adarena.__main__.console", Console(width=300, markup=False, emoji=False))
+    monkeypatch.setattr("adarena.benchmarks.cli.terminal.console", Console(width=300, markup=False, emoji=False))
 
     def run(*words: str) -> str:
         monkeypatch.setattr(sys, "argv", ["adarena", *words])

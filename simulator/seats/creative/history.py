@@ -7,17 +7,15 @@ from functools import lru_cache
 import numpy as np
 
 from ...core.arrays import Floats
-from ...core.compiled import entry
 from ...core.threads import one_blas_thread
 from ...delivery.rotation import set_shares
 from ...engine.exchange import Exchange
-from ...engine.walk import REACHED, walk
+from ...engine.unattended import player, ticks
 from ...market.market import build
 from ...scenario.creatives import FORMATS
 from ...scenario.tree import Scenario
 
 EARLIER = 1 << 62  # the seed of that day, which no world is likely to have
-ALL = 1 << 62
 
 
 @lru_cache(maxsize=16)
@@ -34,15 +32,11 @@ def format_history(scenario: Scenario) -> Floats:
     early = (market.creatives.born == 0).astype(np.float64)
     for ad, (low, high) in enumerate(zip(market.creatives.first[:-1], market.creatives.first[1:], strict=True)):
         set_shares(state.rotation, ad, early[low:high] / early[low:high].sum())
-    play = entry(walk, 0, 0, exchange.addressed)
+    play = player(exchange)
     with one_blas_thread():
-        exchange.open_day(0)
-        for tick in range(scenario.ticks_per_day):
-            exchange.open_tick(tick, tick * scenario.tick_us)
-            exchange.refresh()
+        for end in ticks(exchange):
             exchange.blocks.reindex()
-            while play((tick + 1) * scenario.tick_us, ALL, exchange.addressed) != REACHED:
-                exchange.score()
+            play(end)
     found = np.zeros((len(FORMATS), scenario.users.segments, 2))
     np.add.at(found[..., 0], market.creatives.format, casting.clicks)
     np.add.at(found[..., 1], market.creatives.format, casting.expected)

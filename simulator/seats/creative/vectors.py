@@ -78,6 +78,11 @@ def observe_impression(view: Any, scales: Any, out: Any) -> None:
     for c in range(places):
         clicks += view[Column.ROWS + c * WIDTH + Row.CLICKS]
         expected += view[Column.ROWS + c * WIDTH + Row.EXPECTED]
+    left = 1.0 - 2.0 * (view[Column.DAY] + view[Column.ELAPSED]) / scales[DAYS]
+    believed = math.log(max(view[Column.BELIEVED], 1e-9) / scales[RATE])
+    expected_of_ad = 0.7 * math.log1p(expected) - 1.5
+    ratio_of_ad = math.log((PRIOR_ALL + clicks) / (PRIOR_ALL + expected))
+    share_there = 2.0 * view[Column.THERE] / places - 1.0
     for c in range(places):
         row, seen = view[Column.ROWS + c * WIDTH : Column.ROWS + (c + 1) * WIDTH], out[c]
         seen[:] = 0.0
@@ -94,11 +99,7 @@ def observe_impression(view: Any, scales: Any, out: Any) -> None:
             seen[7] = 0.7 * math.log1p(row[Row.EXPECTED_HERE]) - 0.7
             seen[8] = math.log1p(row[Row.EXPOSURES]) - 0.5
             seen[9] = math.log1p(row[Row.REPORTED])
-        seen[10] = 1.0 - 2.0 * (view[Column.DAY] + view[Column.ELAPSED]) / scales[DAYS]
-        seen[11] = math.log(max(view[Column.BELIEVED], 1e-9) / scales[RATE])
-        seen[12] = 0.7 * math.log1p(expected) - 1.5
-        seen[13] = math.log((PRIOR_ALL + clicks) / (PRIOR_ALL + expected))
-        seen[14] = 2.0 * view[Column.THERE] / places - 1.0
+        seen[10], seen[11], seen[12], seen[13], seen[14] = left, believed, expected_of_ad, ratio_of_ad, share_there
         for place in range(seen.size):
             seen[place] = min(max(seen[place], -BOUND), BOUND)
 

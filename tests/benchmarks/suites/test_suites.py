@@ -98,7 +98,8 @@ def test_what_is_shown_is_of_its_metrics_the_score_first(name: str) -> None:
 
 @every_suite
 def test_nothing_outside_its_file_names_its_metrics(name: str) -> None:
-    files = [*(ROOT / "benchmarks" / "comparison").glob("*.py"), ROOT / "benchmarks" / "commands.py", ROOT / "__main__.py"]
+    folder = ROOT / "benchmarks"
+    files = [*folder.glob("comparison/*.py"), *folder.glob("cli/*.py"), folder / "commands.py", ROOT / "__main__.py"]
     metrics = suite(name).metrics
     words = {word for metric in metrics for word in (metric.name, metric.of, metric.over)} - {None, HINDSIGHT, "score"}
     for path in files:
