@@ -9,11 +9,14 @@ from pathlib import Path
 
 import tyro
 
+from . import __version__
 from .benchmarks.cli.checking import realism, speed, theory, warm
 from .benchmarks.cli.comparing import abtest, bench, mixes, servers, tune
 from .benchmarks.cli.playing import quotas, replay, scale, simulate
 from .benchmarks.cli.ranking import rank
+from .benchmarks.cli.telling import list_, scenario
 from .benchmarks.cli.training import train
+from .benchmarks.cli.words import understood
 from .simulator.core.errors import AdArenaError
 
 DEMO_STEPS = 100_000  # a minute or two of training; what it takes to beat every classic is in the README
@@ -50,6 +53,8 @@ COMMANDS = {
     "abtest": abtest,
     "realism": realism,
     "warm": warm,
+    "list": list_,
+    "scenario": scenario,
     "demo": demo,
 }
 
@@ -59,9 +64,14 @@ def main() -> None:
     from .benchmarks.output.stopping import status, terminable
 
     try:
+        words = understood(sys.argv[1:], COMMANDS)
+        if words == ["--version"]:
+            print(f"adarena {__version__}")
+            return
         with terminable():
             tyro.extras.subcommand_cli_from_dict(
                 COMMANDS,
+                args=words,
                 prog="adarena",
                 description="A market of ads in a box: simulate it, hand its seats to policies, compare them.",
             )

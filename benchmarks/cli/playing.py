@@ -16,7 +16,7 @@ def simulate(
     policies: terminal.Seated = (),
     engine: Literal["compiled", "events"] = "compiled",
     seed: int = 0,
-    days: int | None = None,
+    days: terminal.AmountOrNone = None,
     out: Path = Path("out/simulate"),
     figure: bool = True,
     journal: bool = False,
@@ -46,9 +46,9 @@ def simulate(
 def replay(
     log: Annotated[Path, tyro.conf.Positional],
     history: Path | None = None,
-    episode: int = 1000,
+    episode: terminal.Amount = 1000,
     budget_fraction: float = 1 / 32,
-    ticks: int | None = None,
+    ticks: terminal.AmountOrNone = None,
     bidders: tuple[str, ...] = ("mcpc", "lin:base_bid=10"),
     json_: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> None:
@@ -78,7 +78,7 @@ def replay(
 def quotas(
     scenario: str = "feed",
     ladder: tuple[int, ...] = (),
-    requests: int = 10_000,
+    requests: terminal.Amount = 10_000,
     seed: int = 0,
     out: Path = Path("out/quotas"),
     settings: terminal.Settings = (),
@@ -104,7 +104,7 @@ def scale(
     scenario: str = "bidding-small",
     bidder: str = "pid",
     shards: tuple[int, ...] = (),
-    days: int = 20,
+    days: terminal.Amount = 20,
     ray: terminal.Ray = None,
     out: Path = Path("out/scale"),
     settings: terminal.Settings = (),

@@ -6,11 +6,12 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from ...simulator.core.errors import MarketError
+from ...simulator.core.numeric import amount
 from ..output.tables import plain_console
 from ..suites import SUITES
 
@@ -24,13 +25,44 @@ Seated = Annotated[tuple[str, ...], tyro.conf.arg(name="policy", metavar="SEAT=P
 console = plain_console()
 
 
+def _amounts(empty: tuple[str, ...]) -> tyro.constructors.PrimitiveConstructorSpec[Any]:
+    """Whole numbers, which may be written 1e5 or 20k; words for none, if any."""
+
+    def read(texts: list[str]) -> int | None:
+        number = amount(texts[0])
+        if texts[0] in empty:
+            return None
+        if not isinstance(number, int):
+            raise ValueError(f"{texts[0]!r} is no whole number, such as 20000, 1e5 or 20k")
+        return number
+
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="INT",
+        instance_from_str=read,
+        is_instance=lambda value: isinstance(value, int) or (bool(empty) and value is None),
+        str_from_instance=lambda value: [str(value)],
+    )
+
+
+Amount = Annotated[int, _amounts(())]
+AmountOrNone = Annotated[int | None, _amounts(("None",))]
+
+
 def scenario(name: str, settings: tuple[str, ...], days: int | None = None) -> Scenario:
-    """A market by the name of a preset or file, with changes. Raises `ScenarioError` if there is none."""
+    """A market by the name of a preset or file, with changes; what it says in vain is noted on standard error.
+
+    Raises `ScenarioError` if there is none of that name.
+    """
+    from ...simulator.scenario.idle import without_effect
     from ...simulator.scenario.tree import Scenario
 
     changes = [*settings, *([f"days={days}"] if days is not None else [])]
     market = Scenario.named(name)
-    return market.override(changes) if changes else market
+    market = market.override(changes) if changes else market
+    for sentence in without_effect(market):
+        print(f"adarena: note: {sentence}", file=sys.stderr)
+    return market
 
 
 def command_line() -> str:

@@ -14,7 +14,7 @@ from . import terminal
 def train(
     environment: Annotated[str, tyro.conf.Positional] = "AdArena/Bidding-v0",
     algo: Literal["ppo", "sac", "es", "pi"] = "ppo",
-    timesteps: int = 200_000,
+    timesteps: terminal.Amount = 200_000,
     seed: int = 0,
     seeds: tuple[int, ...] = (),
     out: Path = Path("out/train"),
@@ -22,7 +22,7 @@ def train(
     ray: terminal.Ray = None,
     resume: bool = False,
     fresh: bool = False,
-    checkpoint_every: int | None = None,
+    checkpoint_every: terminal.AmountOrNone = None,
     env: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=VALUE ...")] = (),
     settings: terminal.Settings = (),
 ) -> None:

@@ -1,11 +1,13 @@
 """Numbers that users hand over, of whatever type: a whole number as an int, a finite one as a float, or None for anything else.
 
-Python's own, NumPy's of every width, fractions and decimals are numbers; truth values and texts are none.
+Python's own, NumPy's of every width, fractions and decimals are numbers; truth values and texts are none, but for texts that a
+person writes for a large number: see `amount`.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any
@@ -32,3 +34,20 @@ def real(value: Any) -> float | None:
     except (OverflowError, ValueError):  # beyond floats; a signalling NaN
         return None
     return number if math.isfinite(number) else None
+
+
+THOUSANDS = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9}
+_AMOUNT = re.compile(r"([-+]?(?:\d[\d_,]*)?(?:\.\d+)?(?:[eE][-+]?\d+)?)([kKMG]?)")
+
+
+def amount(text: str) -> int | float | None:
+    """The number that such a text as 250, 1e6, 10k, 2.5M or 1,000,000 stands for, exactly, an int if it is whole; else None."""
+    found = _AMOUNT.fullmatch(text.strip())
+    if found is None:
+        return None
+    try:
+        exact = Decimal(found[1].replace(",", "").replace("_", "")) * THOUSANDS[found[2]]
+    except ArithmeticError:  # no digit in it
+        return None
+    number = whole(exact) if abs(exact) < 10**18 else None
+    return real(exact) if number is None else number

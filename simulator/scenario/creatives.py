@@ -20,19 +20,19 @@ FORMATS: tuple[str, ...] = get_args(Format)  # the order of their codes
 class Creative(Part):
     """One creative of an ad that is written out. Ads show their creatives in even shares until somebody changes them."""
 
-    name: str
-    format: Format = "image"
+    name: str = Field(description="differs from those of the ad's other creatives")
+    format: Format = Field("image", description="what it is; each format has users who like it more")
     appeal: LogOdds = Field(0.0, description="log-odds of a click over the ad's own; kept as given, not centred")
 
 
 class FormatShares(Part):
     """How frequent each format is among the creatives drawn, relative to the others."""
 
-    image: Weight = 0.4
-    video: Weight = 0.3
-    text: Weight = 0.1
-    lead_form: Weight = 0.1
-    carousel: Weight = 0.1
+    image: Weight = Field(0.4, description="relative to the other formats")
+    video: Weight = Field(0.3, description="relative to the other formats")
+    text: Weight = Field(0.1, description="relative to the other formats")
+    lead_form: Weight = Field(0.1, description="relative to the other formats")
+    carousel: Weight = Field(0.1, description="relative to the other formats")
 
     @model_validator(mode="after")
     def _check(self) -> FormatShares:
@@ -62,7 +62,7 @@ class DrawnCreatives(Part):
     """
 
     per_ad: tuple[Number, Number] = Field((2, 4), description="creatives of an ad, evenly from low to high")
-    formats: FormatShares = FormatShares()
+    formats: FormatShares = Field(FormatShares(), description="how frequent each format is")
     appeal_sigma: NonNegative = Field(0.3, description="log-odds standard deviation between creatives of an ad")
     interaction_sigma: NonNegative = Field(
         0.2, description="log-odds standard deviation of what a segment makes of a creative, before centring"
@@ -70,7 +70,9 @@ class DrawnCreatives(Part):
     format_sigma: NonNegative = Field(
         0.2, description="log-odds standard deviation of what a segment makes of a format, before centring"
     )
-    embedding_dimensions: Annotated[int, Field(ge=2, le=1024)] = 16
+    embedding_dimensions: Annotated[int, Field(ge=2, le=1024)] = Field(
+        16, description="of what is told of a creative's content, for each modality"
+    )
     embedding_correlation: Share = Field(
         0.7, description="of true appeal with its best linear guess from the embedding of one modality: the root of R^2"
     )

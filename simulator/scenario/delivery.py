@@ -21,7 +21,7 @@ class Auction(Part):
     pricing: Literal["first", "second", "gsp", "vcg"] = Field(
         "gsp", description="'second' with several slots: every winner pays the best losing bid"
     )
-    slots: Annotated[int, Field(ge=1, le=16)] = 3
+    slots: Annotated[int, Field(ge=1, le=16)] = Field(3, description="places for ads in a request")
     exposure: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
         (1.0, 0.8, 0.6), description="probability that a slot is seen, first slot first; falling"
     )
@@ -59,7 +59,7 @@ class Auction(Part):
 class Surface(Part):
     """A place where ads are shown: its share of the requests, its slots and how people behave there."""
 
-    name: str
+    name: str = Field(description="differs from those of the other surfaces")
     share: Positive = Field(description="of the requests, relative to the other surfaces")
     asks: bool = Field(False, description="requests come with a query, which needs the scenario's part search")
     exposure: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1, max_length=16)] = Field(
@@ -80,7 +80,7 @@ class Outage(Part):
     """Servers that fail at one time and come back at another."""
 
     start_s: Annotated[float, Field(ge=0, le=1e9)] = Field(description="from the start of the first day")
-    duration_s: Seconds
+    duration_s: Seconds = Field(description="until they are back")
     servers: Annotated[int, Field(ge=1, le=MOST_SERVERS)] = Field(description="how many fail, as far as there are so many")
 
 
@@ -105,8 +105,8 @@ class Failures(Part):
 class Autoscaling(Part):
     """Servers ordered and sent away so that a share of them is busy."""
 
-    least: Annotated[int, Field(ge=1, le=MOST_SERVERS)] = 1
-    most: Annotated[int, Field(ge=1, le=MOST_SERVERS)]
+    least: Annotated[int, Field(ge=1, le=MOST_SERVERS)] = Field(1, description="servers that are kept whatever happens")
+    most: Annotated[int, Field(ge=1, le=MOST_SERVERS)] = Field(description="servers that there may be")
     utilisation: Annotated[float, Field(ge=0.01, le=1)] = Field(0.6, description="share of the servers' time to be filled")
     every_s: Seconds = Field(60.0, description="between two decisions, each from the work that arrived in between")
     delay_s: Annotated[float, Field(ge=0, le=1e9)] = Field(180.0, description="before an ordered server works")
@@ -124,7 +124,7 @@ class Serving(Part):
     Where users have tiers, those of a lower number are served first.
     """
 
-    servers: Annotated[int, Field(ge=1, le=MOST_SERVERS)]
+    servers: Annotated[int, Field(ge=1, le=MOST_SERVERS)] = Field(description="in the pool as the first day begins")
     service_s: Seconds = Field(description="mean time that a server works on a request, candidates of a funnel apart")
     service: Literal["fixed", "exponential"] = Field("exponential", description="distribution of that time")
     network_s: Annotated[float, Field(ge=0, le=1e9)] = Field(0.0, description="mean of an answer's way, exponential")
@@ -132,9 +132,9 @@ class Serving(Part):
         None, description="a request that has waited so long leaves; one answered later than this earns nothing"
     )
     control_s: Seconds | None = Field(None, description="between two decisions of the compute seat; None: a tick")
-    outages: tuple[Outage, ...] = ()
+    outages: tuple[Outage, ...] = Field((), description="failures at times that are given")
     failures: Failures | None = Field(None, description="outages that are drawn, day by day; None: none but those listed")
-    autoscaling: Autoscaling | None = None
+    autoscaling: Autoscaling | None = Field(None, description="None: the pool stays as large as it is")
     server_cost_per_hour: Annotated[float, Field(ge=0, le=1e9)] | None = Field(
         None, description="currency for an hour of a server that works or could; nobody is charged, judges take it off revenue"
     )
@@ -161,7 +161,7 @@ class Quotas(Part):
     recall: Annotated[int, Field(ge=0, le=MOST["recall"])] = Field(
         2_000, description="0: ads cached for the user's segment instead"
     )
-    rough: Annotated[int, Field(ge=0, le=MOST["rough"])] = 200
+    rough: Annotated[int, Field(ge=0, le=MOST["rough"])] = Field(200, description="of those recalled; 0 where recall is 0")
     fine: Annotated[int, Field(ge=0, le=MOST["fine"])] = Field(40, description="0: no ads")
     after_wait_s: Annotated[float, Field(ge=0, le=1e9)] = Field(0.0, description="of requests that have waited so long")
 
@@ -220,8 +220,8 @@ def _check_steps(levels: tuple[Quotas, ...]) -> None:
 class Funnel(Part):
     """Which ads come to the auction of a request: recall, rough sort and fine sort under quotas, from all there are."""
 
-    recall: Stage = Stage(dimensions=8, noise=0.3)
-    rough: Stage = Stage(dimensions=16, noise=0.15)
+    recall: Stage = Field(Stage(dimensions=8, noise=0.3), description="how sharply the first stage sees")
+    rough: Stage = Field(Stage(dimensions=16, noise=0.15), description="how sharply the second stage sees")
     index: Index | None = Field(None, description="by which recall finds the best ads; None: it scores every ad")
     popular_share: Share = Field(0.15, description="of recall's quota, for ads that suit everybody")
     exploring_share: Share = Field(0.05, description="of recall's quota, for new ads drawn at random; for any if none is new")

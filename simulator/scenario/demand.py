@@ -21,8 +21,8 @@ Cap = Annotated[int, Field(ge=1, le=10_000, description="most impressions that a
 class Flight(Part):
     """Days on which a campaign runs: from `first_day` up to, not including, `end_day`; day 0 is the first."""
 
-    first_day: Annotated[int, Field(ge=0)] = 0
-    end_day: Count
+    first_day: Annotated[int, Field(ge=0)] = Field(0, description="from its midnight on")
+    end_day: Count = Field(description="at whose midnight it ends")
 
     @model_validator(mode="after")
     def _check(self) -> Flight:
@@ -34,7 +34,7 @@ class Flight(Part):
 class Ad(Part):
     """One ad of a campaign; of several, the one with the best believed rate stands for the campaign."""
 
-    name: str
+    name: str = Field(description="as it stands in tables")
     appeal: LogOdds = Field(0.0, description="log-odds of a click over the campaign's own")
     creatives: Annotated[tuple[Creative, ...], Field(min_length=1, max_length=64)] | None = Field(
         None, description="None: drawn, where the scenario has a part `creatives`; else the ad is its one creative"
@@ -51,20 +51,20 @@ class Ad(Part):
 class Campaign(Part):
     """One campaign: what it wants, what it can spend, and when it runs."""
 
-    name: str
-    objective: Objective = "max_value"
-    value_per_conversion: Money = 1.0
+    name: str = Field(description="differs from those of all other campaigns")
+    objective: Objective = Field("max_value", description="what it wants within its budget; 'utility': value less spend")
+    value_per_conversion: Money = Field(1.0, description="currency, to the advertiser")
     target_cpa: Money | None = Field(None, description="most it wants to pay a conversion on average")
     target_roas: Positive | None = Field(None, description="least value it wants for a unit of spend")
     budget_per_day: Money | None = Field(None, description="None: unlimited")
-    billing: Billing = "cpm"
-    frequency_cap: Cap | None = None
+    billing: Billing = Field("cpm", description="what is charged for: impressions, clicks or conversions")
+    frequency_cap: Cap | None = Field(None, description="most impressions of it for a user and day; None: any number")
     conversion_rate: Annotated[float, Field(gt=0, le=1)] = Field(1.0, description="conversions per click")
     lead: Lead | None = Field(None, description="what comes before and after a conversion that is a lead; None: it is none")
     prior_multiplier: Positive = Field(1.0, description="the multiplier it used on an earlier day")
     follows_demand: bool = Field(False, description="its value moves with its vertical's demand")
     flights: tuple[Flight, ...] = Field((), description="none: it always runs")
-    ads: tuple[Ad, ...] = (Ad(name="ad"),)
+    ads: tuple[Ad, ...] = Field((Ad(name="ad"),), description="of which one at a time stands for it in an auction")
 
     @property
     def target(self) -> float:
@@ -94,17 +94,19 @@ class Campaign(Part):
 class Advertiser(Part):
     """An advertiser in a vertical, with its campaigns."""
 
-    name: str
-    vertical: Annotated[int, Field(ge=0, le=9999)] = 0
-    campaigns: Annotated[tuple[Campaign, ...], Field(min_length=1)]
+    name: str = Field(description="as it stands in tables")
+    vertical: Annotated[int, Field(ge=0, le=9999)] = Field(
+        0, description="its line of business: ads of one vertical suit the same users"
+    )
+    campaigns: Annotated[tuple[Campaign, ...], Field(min_length=1)] = Field(description="each bids for itself")
 
 
 class ListedDemand(Part):
     """Advertisers written out one by one."""
 
-    kind: Literal["listed"] = "listed"
+    kind: Literal["listed"] = Field("listed", description="advertisers are written out")
     vertical_spread: NonNegative = Field(0.6, description="standard deviation of ad vectors around a vertical's centre")
-    advertisers: Annotated[tuple[Advertiser, ...], Field(min_length=1)]
+    advertisers: Annotated[tuple[Advertiser, ...], Field(min_length=1)] = Field(description="one at least")
 
     @model_validator(mode="after")
     def _check(self) -> ListedDemand:
@@ -120,21 +122,21 @@ class ListedDemand(Part):
 class DrawnDemand(Part):
     """Campaigns drawn from distributions: one advertiser each, dealt over the verticals in turn."""
 
-    kind: Literal["drawn"] = "drawn"
-    campaigns: Annotated[int, Field(ge=1, le=MOST_CAMPAIGNS)] = 48
-    verticals: Count = 6
-    ads_per_campaign: Annotated[int, Field(ge=1, le=64)] = 1
+    kind: Literal["drawn"] = Field("drawn", description="advertisers are drawn")
+    campaigns: Annotated[int, Field(ge=1, le=MOST_CAMPAIGNS)] = Field(48, description="how many, each of its own advertiser")
+    verticals: Count = Field(6, description="lines of business: ads of one vertical suit the same users")
+    ads_per_campaign: Annotated[int, Field(ge=1, le=64)] = Field(1, description="of which one at a time stands for it")
     ad_spread: NonNegative = Field(0.3, description="log-odds standard deviation between ads of a campaign")
     vertical_spread: NonNegative = Field(0.6, description="standard deviation of ad vectors around a vertical's centre")
-    objective: Objective = "max_value"
-    billing: Billing = "cpm"
-    frequency_cap: Cap | None = None
-    value_per_conversion: Range = (60.0, 130.0)
-    target_roas: Positive = 1.0
+    objective: Objective = Field("max_value", description="of all campaigns; 'utility': value less spend")
+    billing: Billing = Field("cpm", description="what is charged for: impressions, clicks or conversions")
+    frequency_cap: Cap | None = Field(None, description="most impressions of a campaign for a user and day; None: any number")
+    value_per_conversion: Range = Field((60.0, 130.0), description="currency, evenly from low to high")
+    target_roas: Positive = Field(1.0, description="least value for a unit of spend, for the objective target_roas")
     target_cpa_share: Positive | None = Field(
         None, description="target CPA as a multiple of what a conversion costs on an expected day; None: a conversion's value"
     )
-    conversion_rate: Annotated[float, Field(gt=0, le=1)] = 0.02
+    conversion_rate: Annotated[float, Field(gt=0, le=1)] = Field(0.02, description="conversions per click, median of campaigns")
     conversion_sigma: NonNegative = Field(0.25, description="log standard deviation of conversion rates between campaigns")
     lead: DrawnLeads | None = Field(None, description="None: no conversion is a lead")
     budget_share: Positive | None = Field(
@@ -169,7 +171,7 @@ class TierWorth(Part):
         (), description="when each tier is worth most, as a share of the day; none: all at noon"
     )
     tick_sigma: NonNegative = Field(0.0, description="innovation of the AR(1) over ticks")
-    tick_correlation: Annotated[float, Field(ge=0, lt=1)] = 0.95
+    tick_correlation: Annotated[float, Field(ge=0, lt=1)] = Field(0.95, description="of that AR(1), from tick to tick")
 
     @model_validator(mode="after")
     def _check(self) -> TierWorth:
@@ -184,7 +186,7 @@ class Weather(Part):
     day_sigma: NonNegative = Field(0.0, description="log standard deviation of a vertical's level, day by day")
     common_sigma: NonNegative = Field(0.0, description="the same for all verticals together")
     tick_sigma: NonNegative = Field(0.0, description="innovation of the AR(1) over ticks")
-    tick_correlation: Share = 0.9
+    tick_correlation: Share = Field(0.9, description="of that AR(1), from tick to tick")
     drift_sigma: NonNegative = Field(0.0, description="log drift from morning to night")
     tiers: TierWorth | None = Field(None, description="what requests of each traffic tier are worth; None: all the same")
     request_sigma: Annotated[float, Field(gt=0, le=2)] | None = Field(

@@ -18,17 +18,19 @@ POINTS = 41  # at which survival is averaged over users
 class Traffic(Part):
     """Arrivals of ad requests: a non-homogeneous Poisson process under a day's weather."""
 
-    requests_per_day: Annotated[int, Field(ge=1, le=10**10)] = 50_000
+    requests_per_day: Annotated[int, Field(ge=1, le=10**10)] = Field(
+        50_000, description="expected; with sessions those that are planned, of which ads cut some off"
+    )
     curve: tuple[Annotated[float, Field(ge=0, le=1e9)], ...] = Field(
         (1.0,), description="relative traffic in equal pieces of a day, any number"
     )
     arrivals: Literal["poisson", "even"] = Field("poisson", description="'even': exactly requests_per_day, evenly")
     day_sigma: NonNegative = Field(0.0, description="log standard deviation of a day's level")
     tick_sigma: NonNegative = Field(0.0, description="innovation of the AR(1) in log traffic over ticks")
-    tick_correlation: Share = 0.7
+    tick_correlation: Share = Field(0.7, description="of that AR(1), from tick to tick")
     surge_probability: Share = Field(0.0, description="share of days with a surge")
-    surge_factor: Range = (2.0, 4.0)
-    surge_hours: Range = (1.0, 3.5)
+    surge_factor: Range = Field((2.0, 4.0), description="by which traffic is multiplied in a surge, evenly from low to high")
+    surge_hours: Range = Field((1.0, 3.5), description="how long a surge lasts, evenly from low to high")
 
     @model_validator(mode="after")
     def _check(self) -> Traffic:
@@ -44,9 +46,9 @@ class Traffic(Part):
 class Users(Part):
     """Persistent users: latent interests around the centre of a segment, heavy-tailed activity."""
 
-    count: Count = 20_000
-    segments: Annotated[int, Field(ge=1, le=256)] = 6
-    dimensions: Annotated[int, Field(ge=1, le=256)] = 16
+    count: Count = Field(20_000, description="users there are, the same on all days")
+    segments: Annotated[int, Field(ge=1, le=256)] = Field(6, description="groups of users who like much the same")
+    dimensions: Annotated[int, Field(ge=1, le=256)] = Field(16, description="of the vectors of interests")
     spread: NonNegative = Field(0.7, description="standard deviation of interests around a segment's centre of length 1")
     activity_tail: Annotated[float, Field(ge=0.2, le=100)] = Field(
         3.0, description="Pareto shape of a user's share of the requests; at 1.2 one of 20,000 makes a twentieth of them"

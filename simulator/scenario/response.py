@@ -17,9 +17,9 @@ Rate = Annotated[float, Field(gt=0, le=1)]
 class DelayPart(Part):
     """A Weibull distribution of delays; shape 1 is exponential."""
 
-    weight: Positive = 1.0
-    shape: Positive = 1.0
-    scale_s: Positive
+    weight: Positive = Field(1.0, description="relative to the other parts of the mixture")
+    shape: Positive = Field(1.0, description="of the Weibull; 1: exponential, below: a heavier tail")
+    scale_s: Positive = Field(description="of the Weibull; the mean, where shape is 1")
 
 
 def reported_within(parts: Sequence[DelayPart], days: float, window_days: float) -> float:
@@ -85,7 +85,7 @@ class Learning(Part):
 class Interests(Part):
     """Rates from latent interests: click = sigmoid(bias_ad + user . ad); the platform believes a noisy copy of it."""
 
-    kind: Literal["interests"] = "interests"
+    kind: Literal["interests"] = Field("interests", description="rates follow from vectors of users and ads")
     click_rate: Annotated[float, Field(gt=0, lt=1)] = Field(0.025, description="click rate of an average ad and user")
     ad_sigma: NonNegative = Field(0.25, description="log-odds standard deviation between ads")
     affinity: NonNegative = Field(0.9, description="log-odds standard deviation between users, for one ad")
@@ -109,9 +109,9 @@ class Interests(Part):
 class Uniform(Part):
     """True rates drawn uniformly for every request and campaign: the market of auction theory."""
 
-    kind: Literal["uniform"] = "uniform"
-    low: Share = 0.0
-    high: Share = 1.0
+    kind: Literal["uniform"] = Field("uniform", description="rates are drawn for each request, all values alike")
+    low: Share = Field(0.0, description="least rate")
+    high: Share = Field(1.0, description="largest rate")
     belief_noise: NonNegative = Field(0.0, description="standard deviation of the normal error of a belief")
 
     @model_validator(mode="after")
@@ -124,9 +124,9 @@ class Uniform(Part):
 class Normal(Part):
     """True rates drawn normally for every request and campaign; far enough from 0 and 1 to stay inside."""
 
-    kind: Literal["normal"] = "normal"
-    mean: Share = 0.5
-    sigma: Positive = 0.04
+    kind: Literal["normal"] = Field("normal", description="rates are drawn for each request, around a mean")
+    mean: Share = Field(0.5, description="of the rates")
+    sigma: Positive = Field(0.04, description="standard deviation of the rates")
     belief_noise: NonNegative = Field(0.0, description="standard deviation of the normal error of a belief")
 
     @model_validator(mode="after")
@@ -144,7 +144,7 @@ class Response(Part):
     """What a click leads to, and when it is reported."""
 
     delay: Delay = Field((DelayPart(scale_s=3600.0),), description="mixture of Weibulls, truncated at window_days")
-    window_days: Annotated[float, Field(gt=0, le=3650)] = 30.0
+    window_days: Annotated[float, Field(gt=0, le=3650)] = Field(30.0, description="after a click, by which conversions happen")
     hour_amplitude: NonNegative = Field(0.0, description="log amplitude of conversion rates over the day, per campaign")
     belief_sigma: NonNegative = Field(0.0, description="log standard deviation of what is believed of a campaign's rate")
     attribution_days: Annotated[float, Field(gt=0)] | None = Field(

@@ -55,9 +55,9 @@ class Search(Part):
     )
     head_zipf: NonNegative = Field(0.8, description="popularity falls with rank to the power of minus this, in the head")
     tail_zipf: NonNegative = Field(1.2, description="the same behind the head")
-    informational: Intent = Intent(share=0.5, click=-0.5, conversion=0.4)
-    commercial: Intent = Intent(share=0.3, click=0.2, conversion=1.0)
-    transactional: Intent = Intent(share=0.2, click=0.6, conversion=2.0)
+    informational: Intent = Field(Intent(share=0.5, click=-0.5, conversion=0.4), description="queries of who wants to know")
+    commercial: Intent = Field(Intent(share=0.3, click=0.2, conversion=1.0), description="queries of who compares")
+    transactional: Intent = Field(Intent(share=0.2, click=0.6, conversion=2.0), description="queries of who wants to buy")
     intent_words: Share = Field(0.4, description="share of queries that begin with a word for their intent")
     query_weight: NonNegative = Field(
         1.0,
@@ -72,7 +72,7 @@ class Search(Part):
     keyword_choice: Annotated[int, Field(ge=1, le=1_000)] = Field(
         4, description="queries that a campaign looks at for each keyword: it takes the one that suits its ads best"
     )
-    match_types: MatchTypes = MatchTypes()
+    match_types: MatchTypes = Field(MatchTypes(), description="how keywords are bought")
 
     @model_validator(mode="after")
     def _check(self) -> Search:

@@ -25,6 +25,7 @@ from .delivery import Auction, Funnel, Serving, Surface
 from .demand import MOST_CAMPAIGNS, Demand, DrawnDemand, Weather
 from .pages import Pages
 from .part import Count, Part, sentence
+from .paths import put
 from .people import Fatigue, Sessions, Traffic, Users
 from .response import Interests, Rates, Response
 from .search import Search
@@ -36,18 +37,18 @@ PRESETS: dict[str, Callable[..., Scenario]] = {}  # the named markets; `presets`
 class Scenario(Part):
     """A whole market. `market_seed` draws who is there; the seed of a `World` draws the days they live through."""
 
-    name: str = "custom"
-    days: Count = 1
-    day_s: Annotated[int, Field(ge=1)] = 86_400
-    ticks_per_day: Annotated[int, Field(ge=1, le=86_400)] = 48
-    market_seed: Annotated[int, Field(ge=0)] = 1
-    traffic: Traffic = Traffic()
-    users: Users = Users()
-    rates: Rates = Interests()
-    demand: Demand = DrawnDemand()
-    weather: Weather = Weather()
-    auction: Auction = Auction()
-    response: Response = Response()
+    name: str = Field("custom", description="as it stands in titles")
+    days: Count = Field(1, description="how long a world runs")
+    day_s: Annotated[int, Field(ge=1)] = Field(86_400, description="length of a day")
+    ticks_per_day: Annotated[int, Field(ge=1, le=86_400)] = Field(48, description="decisions of most seats in a day")
+    market_seed: Annotated[int, Field(ge=0)] = Field(1, description="draws users, ads and campaigns")
+    traffic: Traffic = Field(Traffic(), description="when requests come")
+    users: Users = Field(Users(), description="who makes them")
+    rates: Rates = Field(Interests(), description="how likely clicks are, and what is believed of that")
+    demand: Demand = Field(DrawnDemand(), description="who advertises")
+    weather: Weather = Field(Weather(), description="what makes one day differ from another")
+    auction: Auction = Field(Auction(), description="how slots are sold")
+    response: Response = Field(Response(), description="what follows a click")
     serving: Serving | None = Field(None, description="None: a request is auctioned the moment it arrives")
     funnel: Funnel | None = Field(None, description="None: every campaign meets every request")
     sessions: Sessions | None = Field(None, description="None: requests come one by one, and nobody stays away")
@@ -276,7 +277,7 @@ class Scenario(Part):
         write(path, str(self), ScenarioError)
 
     def override(self, settings: Mapping[str, Any] | Iterable[str]) -> Scenario:
-        """This scenario with some fields changed: {"auction.slots": 1}, or texts "auction.slots=1"."""
+        """This scenario with some fields changed: {"auction.slots": 1}, or texts "auction.slots=1"; paths as in `put`."""
         if not isinstance(settings, Mapping):
             try:
                 settings = read_settings(settings, "field=value, for example auction.slots=1, and")
@@ -284,16 +285,7 @@ class Scenario(Part):
                 raise ScenarioError(str(error)) from None
         tree = self.model_dump(mode="json")
         for path, value in settings.items():
-            node, *_ = branch = [tree]
-            *parents, leaf = path.split(".")
-            for depth, key in enumerate([*parents, leaf]):
-                node = branch[-1]
-                if not isinstance(node, dict) or key not in node:
-                    where = ".".join(parents[:depth]) or "a scenario"
-                    known = node if isinstance(node, dict) else ()
-                    raise ScenarioError(f"{where} has no field {key!r}{suggest(key, known)}")
-                branch.append(node[key])
-            node[leaf] = value
+            put(tree, path, value)
         return self.from_tree(tree)
 
     def __str__(self) -> str:

@@ -59,7 +59,7 @@ def campaign(**fields: Any) -> dict[str, Any]:
         ({"traffic.requests": 5}, ("traffic", "'requests'", "did you mean 'requests_per_day'")),
         ({"tick_per_day": 5}, ("'tick_per_day'", "did you mean 'ticks_per_day'")),
         ({"auction.slots.first": 5}, ("auction.slots", "'first'")),
-        ({"traffic.curve.0": 5}, ("traffic.curve", "'0'")),
+        ({"traffic.curve.night": 5}, ("traffic.curve", "'night'")),
         ({"traffic.requests_per_day": -1}, ("traffic.requests_per_day", "-1", "greater than or equal to 1")),
         ({"traffic.requests_per_day": "many"}, ("traffic.requests_per_day", "'many'", "whole number")),
         ({"traffic.requests_per_day": 1.5}, ("traffic.requests_per_day", "1.5", "integer")),
