@@ -10,7 +10,7 @@ import numpy as np
 from rich.table import Table
 
 from ...simulator.core.arrays import Floats
-from ..output.tables import plain_table
+from ..output.tables import NARROW, plain_table
 from . import statistics
 from .statistics import FEWEST, Estimate
 from .suite import Metric, Results, Shown
@@ -81,7 +81,7 @@ def comparison_table(results: Results, found: Found, reference: str) -> Table:
         title if few(results) else f"{title} [95% interval]",
         caption=f"{ranked(found)[0]} has the largest mean, {standing(results)}\n{' '.join(notes)}",
     )
-    out.padding = (0, 1, 0, 0)  # seldom is a terminal wider than this table
+    out.padding = NARROW  # seldom is a terminal wider than this table
     out.add_column("policy", overflow="fold", min_width=12)
     for column in (*(head(metric, shown, reference) for metric, shown in metrics), "s/day"):
         out.add_column(column, justify="right", no_wrap=True)

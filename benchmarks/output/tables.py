@@ -1,13 +1,17 @@
-"""What is printed of names and paths: they themselves. Brackets in them are no markup, and colons make no emoji."""
+"""Tables, and what is printed of names and paths: they themselves. Brackets in them are no markup, and colons make no emoji.
+
+A table that is too wide for its terminal comes in parts, one below the other, each with the first column; no number is cut.
+"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich import box
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Column, Table
 from rich.text import Text
 
 
@@ -18,6 +22,8 @@ def plain_table(title: str, caption: str | None = None) -> Table:
 
 GOOD, BAD = "green", "red"
 PIPED = 110  # columns where the output is no terminal
+LEAST_TEXT = 24  # columns for what may be wrapped
+NARROW = (0, 1, 0, 0)  # padding of cells, where room is short
 
 
 def plain_console(*, stderr: bool = False) -> Console:
@@ -45,6 +51,60 @@ class PlainTable(Table):
     def add_row(self, *cells: Any, **looks: Any) -> None:
         """See `rich.table.Table.add_row`."""
         super().add_row(*map(_as_it_is, cells), **looks)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        parts = list(self._parts(console, options))
+        if len(parts) > 1:
+            self.padding = NARROW
+            parts = list(self._parts(console, options))
+        if len(parts) == 1:
+            yield from super().__rich_console__(console, options)
+            return
+        if self.title is not None:
+            yield self.title
+        for numbers in parts:
+            yield self._of_columns([0, *numbers])
+        if self.caption is not None:
+            yield self.caption
+
+    def _parts(self, console: Console, options: ConsoleOptions) -> Iterator[list[int]]:
+        """Columns but the first, as many at a time as fit beside it."""
+        unlimited = options.update(max_width=10**6)
+        wanted = [self._wanted(console, unlimited, column) for column in self.columns]
+        key, *others = wanted
+        inside = options.max_width - 1  # of the edges, of which the last divider counts as one
+        room = inside - min(key, inside - max(others, default=0))
+        part, used = list[int](), 0
+        for number, width in enumerate(others, 1):
+            if part and used + width > room:
+                yield part
+                part, used = [], 0
+            part.append(number)
+            used += width
+        yield part
+
+    def _wanted(self, console: Console, options: ConsoleOptions, column: Column) -> int:
+        """The width of a column in which nothing is cut, with a divider."""
+        width = self._measure_column(console, options, column).maximum
+        wraps = column.justify == "left" and not column.no_wrap
+        return 1 + (min(width, max(LEAST_TEXT, column.min_width or 0)) if wraps else width)
+
+    def _of_columns(self, numbers: Sequence[int]) -> Table:
+        """The same rows, of these columns."""
+        part = Table(box=self.box, padding=self.padding, collapse_padding=self.collapse_padding, pad_edge=self.pad_edge)
+        for number in numbers:
+            column = self.columns[number]
+            part.add_column(
+                column.header,
+                justify=column.justify,
+                overflow=column.overflow if column.no_wrap else "fold",
+                no_wrap=column.no_wrap,
+                min_width=column.min_width,
+            )
+        cells = [list(self.columns[number].cells) for number in numbers]
+        for n, row in enumerate(self.rows):
+            part.add_row(*(column[n] for column in cells), end_section=row.end_section, style=row.style)
+        return part
 
 
 def verdict(text: str, good: bool) -> Text:

@@ -16,7 +16,7 @@ from ...simulator.delivery.queue import Served
 from ...simulator.scenario.tree import Scenario
 from ...simulator.world import World
 from ..audits.funnel import STAGE_LABELS, Audit, audit
-from ..output.tables import plain_table
+from ..output.tables import NARROW, plain_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +38,7 @@ def serving_table(world: World) -> Table:
         caption="Stepped down: got less than the full quotas. Timeouts: late, answered after the deadline, and left, having "
         "waited as long.",
     )
-    out.padding = (0, 1, 0, 0)  # else it is wider than 100 columns
+    out.padding = NARROW  # else it is wider than 100 columns
     shares = ("load", "waited", "stepped down", "late", "left")
     for column in ("hours", "requests", "servers", *shares, "p50 ms", "p95 ms", "p99 ms"):
         out.add_column(column, justify="left" if column == "hours" else "right", no_wrap=True)
@@ -102,7 +102,7 @@ def funnel_table(found: Audit) -> Table:
         "correlation of a stage's scores with the truth. eCPM: true click rate x bid of the best slots still possible, per "
         "1,000 impressions; lost: of the best slots of all ads.",
     )
-    out.padding = (0, 1, 0, 0)
+    out.padding = NARROW
     names = "candidates", "recall", "best survives", "consistency", "eCPM", "lost here", "by here", "server ms"
     out.add_column("stage", no_wrap=True)
     for column in names:
