@@ -11,7 +11,7 @@ import tyro
 
 from . import __version__
 from .benchmarks.cli.checking import realism, speed, theory, warm
-from .benchmarks.cli.comparing import abtest, bench, mixes, servers, tune
+from .benchmarks.cli.comparing import abtest, bench, mixes, servers, tune, whatif
 from .benchmarks.cli.playing import quotas, replay, scale, simulate
 from .benchmarks.cli.ranking import rank
 from .benchmarks.cli.telling import list_, scenario
@@ -51,6 +51,7 @@ COMMANDS = {
     "servers": servers,
     "mixes": mixes,
     "abtest": abtest,
+    "whatif": whatif,
     "realism": realism,
     "warm": warm,
     "list": list_,

@@ -29,7 +29,7 @@ FLOORS = {
     ),
     "benchmarks": (
         "output", "audits", "pictures", "rankers", "comparison", "suites", "speed", "theory", "simulating", "training",
-        "commands", "servers", "servers_report", "mixes", "abtest", "warming", "listing", "cli",
+        "commands", "servers", "servers_report", "mixes", "abtest", "whatif", "warming", "listing", "cli",
     ),
 }  # fmt: skip
 HEAVY = ("torch", "matplotlib", "seaborn", "pandas", "stable_baselines3", "tyro", "rich", "pyarrow.dataset")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from . import terminal
 
@@ -206,3 +209,40 @@ def abtest(
     from .. import abtest as experiment
 
     experiment.command(terminal.console, terminal.scenario(scenario, settings), policies, seeds, skip, terminal.folder(out))
+
+
+def whatif(
+    scenario: str = "bidding-small",
+    change: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=VALUE|FIELD=+20% ...")] = (),
+    bidder: str = "pid",
+    policies: terminal.Seated = (),
+    seeds: int = 20,
+    skip: int = 0,
+    jobs: int = 1,
+    ray: terminal.Ray = None,
+    out: Path = Path("out/whatif"),
+    settings: terminal.Settings = (),
+) -> None:
+    """Plays the same days twice, as a market is and as it would be: what a change brings, campaign by campaign.
+
+    Where campaigns are drawn, budgets follow from what an expected day costs, and a change of that changes them too.
+
+    Args:
+        scenario: a preset or a YAML file.
+        change: what would be otherwise, e.g. campaigns.bread.budget_per_day=+20% or auction.slots=2.
+        bidder: who bids for all campaigns.
+        policies: who decides in other seats, e.g. compute=mpc.
+        seeds: how many days, or runs of several days.
+        skip: how many test days to leave out before them.
+        jobs: processes that share the work.
+        ray: share it on a Ray cluster instead, at HOST:PORT, or "local" on this machine.
+        out: folder for the file.
+        settings: fields of the scenario that are set before and after, e.g. traffic.requests_per_day=24000.
+    """
+    from .. import whatif as changes
+    from ..comparison.workers import hired
+
+    market = terminal.scenario(scenario, settings)
+    folder = terminal.folder(out)
+    with hired(jobs, ray) as crew:
+        changes.command(terminal.console, market, change, bidder, policies, seeds, skip, crew, folder)

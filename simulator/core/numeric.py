@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from decimal import Decimal
+from fractions import Fraction
 from numbers import Integral, Real
 from typing import Any
 
@@ -37,7 +38,7 @@ def real(value: Any) -> float | None:
 
 
 THOUSANDS = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9}
-_AMOUNT = re.compile(r"([-+]?(?:\d[\d_,]*)?(?:\.\d+)?(?:[eE][-+]?\d+)?)([kKMG]?)")
+_AMOUNT = re.compile(r"([-+]?(?:\d[\d_,]*)?(?:\.\d+)?(?:[eE][-+]?\d{1,3})?)([kKMG]?)")
 
 
 def amount(text: str) -> int | float | None:
@@ -46,8 +47,7 @@ def amount(text: str) -> int | float | None:
     if found is None:
         return None
     try:
-        exact = Decimal(found[1].replace(",", "").replace("_", "")) * THOUSANDS[found[2]]
-    except ArithmeticError:  # no digit in it
+        exact = Fraction(found[1].replace(",", "").replace("_", "")) * THOUSANDS[found[2]]
+    except ValueError:  # no digit in it
         return None
-    number = whole(exact) if abs(exact) < 10**18 else None
-    return real(exact) if number is None else number
+    return exact.numerator if exact.denominator == 1 else real(exact)

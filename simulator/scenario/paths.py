@@ -27,6 +27,12 @@ def put(tree: dict[str, Any], path: str, value: Any) -> None:
     holder[key] = value if number is None else number
 
 
+def held(tree: dict[str, Any], path: str) -> Any:
+    """What a field holds that such a path leads to. Raises `ScenarioError`, one sentence, if there is no such field."""
+    holder, key = _place(tree, path)
+    return holder[key]
+
+
 def _place(tree: dict[str, Any], path: str) -> Place:
     """Where a path ends."""
     first, dot, rest = path.partition(".")

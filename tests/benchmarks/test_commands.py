@@ -13,6 +13,7 @@ import yaml
 from notices import besides_compiling
 from places import ROOT
 
+import adarena.simulator
 from adarena.__main__ import main
 
 MINE = """
@@ -255,3 +256,50 @@ def test_the_command_exists_as_a_module():
     )
     assert done.returncode == 0
     assert all(word in done.stdout for word in ("simulate", "bench", "tune", "replay", "speed", "theory", "quotas", "demo"))
+
+
+def test_what_there_is_is_listed(command):
+    for what, some in (
+        ("policies", ("pid", "joint_mpc", "linucb", "thompson")),
+        ("presets", ("bidding-small", "feed", "uniform")),
+        ("environments", ("AdArena/Bidding-v0", "AdArena/Creative-v0")),
+        ("suites", ("bidding", "market")),
+        ("models", ("deepfm", "two-tower")),
+    ):
+        status, out, errors = command("list", what)
+        assert (status, errors) == (0, "")
+        rows = [line.split()[0] for line in out.splitlines() if line.split()]
+        assert set(some) <= set(rows), what
+    only = command("list", "policies", "--seat", "pacing")[1]
+    assert "joint_mpc" in only
+    assert "linucb" not in only
+    assert command("list", "policies", "--seat", "pacin")[2] == "adarena: there is no seat 'pacin'; did you mean 'pacing'?\n"
+    assert command("list", "suites", "--seat", "pacing")[0] == 2
+
+
+def test_words_before_they_are_read(command, tmp_path):
+    status, out, _ = command("--version")
+    assert (status, out) == (0, f"adarena {adarena.__version__}\n")
+    assert command("simulat", "tiny")[::2] == (2, "adarena: there is no command 'simulat'; did you mean 'simulate'?\n")
+    first = command("simulate", "tiny", "--no-figure")
+    assert first[0] == 0
+    assert first == command("simulate", "--no-figure", "--scenario", "tiny")
+    assert command("bench", "nothing")[0] == 2  # whose first word is a suite
+    status, _, errors = command("train", "--timesteps", "1.5k5")
+    assert status == 2
+    assert "'1.5k5' is no whole number, such as 20000, 1e5 or 20k" in " ".join(errors.replace("│", " ").split())
+
+
+def test_a_scenario_to_begin_from(command, tmp_path):
+    assert command("scenario", "tiny", "--out", "mine.yaml", "--set", "auction.slots=1")[0] == 0
+    assert adarena.simulator.Scenario.load(tmp_path / "mine.yaml").auction.slots == 1
+    status, out, _ = command("scenario", "--form", "schema")
+    assert status == 0
+    assert json.loads(out)["properties"]["auction"]["description"] == "how slots are sold"
+    status, out, errors = command(
+        "simulate", "mine.yaml", "--no-figure", "--set", "weather.tick_sigma=0.1", "demand.follows_demand=0"
+    )
+    assert status == 0
+    assert errors == (
+        "adarena: note: weather.day_sigma moves the values of campaigns that follow demand, and none does (follows_demand)\n"
+    )

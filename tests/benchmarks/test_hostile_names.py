@@ -227,7 +227,21 @@ def test_rank(command, tmp_path, texts):
     assert any(folder.name in text for text in texts)
 
 
+def test_whatif_and_scenario(command, tmp_path):
+    market(**{"days": 2, "weather": {}, "demand.advertisers.0.campaigns.0.budget_per_day": 2.0}).save(tmp_path / "m.yaml")
+    change = f"campaigns.{CAMPAIGNS[3]}.budget_per_day=+50%"
+    out = command("whatif", "m.yaml", "--change", change, f"campaigns.{CAMPAIGNS[2]}.value_per_conversion=2", "--seeds", "2")
+    assert f"{MARKET} with {change}, " in " ".join(out.replace("\n", " ").split())
+    assert all(f"{name}: spend" in out for name in CAMPAIGNS[2:])
+    written = command("scenario", "m.yaml")
+    (tmp_path / "again.yaml").write_text(written)
+    assert Scenario.load(tmp_path / "again.yaml") == Scenario.load(tmp_path / "m.yaml")
+    command("scenario", "m.yaml", "--out", "o[red]x.yaml")
+    assert (tmp_path / "o[red]x.yaml").read_text() == written
+
+
 def test_every_command_is_here():
     """What is left out takes no names; realism takes a folder alone, and prints it as all others do."""
     tested = {"simulate", "bench", "tune", "quotas", "scale", "servers", "mixes", "abtest", "replay", "train", "rank"}
-    assert set(COMMANDS) - tested == {"speed", "theory", "realism", "warm", "demo"}
+    tested |= {"whatif", "scenario"}
+    assert set(COMMANDS) - tested == {"speed", "theory", "realism", "warm", "demo", "list"}

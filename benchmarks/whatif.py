@@ -1,0 +1,189 @@
+"""What a change of the market brings: what `adarena whatif` does.
+
+The same days are lived through twice, as the market is and as it would be, with the same users, requests and luck; differences
+are paired by day, so that a few days tell a change of some per cent from chance.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from ..agents.splits import seeds as seeds_of
+from ..simulator.core.arrays import Floats
+from ..simulator.core.disk import write_together
+from ..simulator.core.errors import MarketError, ScenarioError
+from ..simulator.core.yaml_text import read_settings
+from ..simulator.engine.state import Count
+from ..simulator.scenario.paths import held
+from ..simulator.scenario.tree import Scenario
+from ..simulator.world import World
+from .comparison import statistics
+from .comparison.report import as_json, written
+from .comparison.statistics import Estimate
+from .comparison.workers import Crew
+from .output.progress import progress
+from .output.tables import plain_table
+from .simulating import seated
+
+NUMBERS = ("spend", "impressions", "clicks", "conversions", "value", "surplus")
+MOST = 6  # campaigns with rows of their own
+PER_CENT = re.compile(r"([+-]\d+(?:\.\d+)?)%")
+
+
+class Task(NamedTuple):
+    """A world to be played: picklable."""
+
+    scenario: Scenario
+    bidder: str
+    seats: tuple[str, ...]
+    seed: int
+
+
+class Found(NamedTuple):
+    """What each day brought before and after, (days, campaigns, numbers) each, and who is shown on his own."""
+
+    before: Scenario
+    after: Scenario
+    was: Floats
+    would_be: Floats
+    names: list[str]
+    shown: list[int]
+
+    def groups(self) -> dict[str, list[int]]:
+        """The campaigns of each row of the table, by what the row is called."""
+        out = {self.names[k]: [k] for k in self.shown}
+        others = [k for k in range(len(self.names)) if k not in self.shown]
+        if self.shown and others:
+            out["all others"] = others
+        return {**out, "market": list(range(len(self.names)))}
+
+    def estimates(self, campaigns: list[int], number: int) -> tuple[float, float, Estimate]:
+        """The means of a day before and after, and their paired difference."""
+        was, would_be = (days[:, campaigns, number].sum(axis=1) for days in (self.was, self.would_be))
+        return float(was.mean()), float(would_be.mean()), statistics.mean(would_be - was, statistics.strata([0] * len(was)))
+
+
+def changed(scenario: Scenario, changes: Iterable[str]) -> Scenario:
+    """The scenario with fields set, as `Scenario.override`, or numbers changed by a share of theirs: `traffic.day_sigma=+20%`.
+
+    Raises:
+        ScenarioError: if there is no such field, or nothing in it that could grow by a share.
+    """
+    try:
+        settings = read_settings(changes, "field=value or field=+20%, for example auction.slots=1, and")
+    except ValueError as error:
+        raise ScenarioError(str(error)) from None
+    tree = scenario.model_dump(mode="json")
+    for path, value in settings.items():
+        if isinstance(value, str) and (share := PER_CENT.fullmatch(value)) is not None:
+            settings[path] = _grown(path, held(tree, path), 1 + float(share[1]) / 100)
+    return scenario.override(settings)
+
+
+def _grown(path: str, value: Any, factor: float) -> Any:
+    if isinstance(value, list):
+        return [_grown(path, one, factor) for one in value]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ScenarioError(f"{path} is {value!r}: what can grow by a share is a number")
+    return round(value * factor) if isinstance(value, int) else value * factor
+
+
+def measure(
+    before: Scenario, after: Scenario, bidder: str, seats: tuple[str, ...], seeds: int, skip: int, crew: Crew, label: str
+) -> Found:
+    """Plays test days before and after.
+
+    Raises:
+        MarketError: if nothing is changed, or other campaigns are there afterwards.
+    """
+    if before.digest == after.digest:
+        raise MarketError("nothing is changed: name a field and another value of it, as in --change auction.slots=2")
+    days = seeds_of("test", skip + seeds)[skip:]
+    seated(bidder, seats)  # what is wrong with them is said before any day is played
+    first, second = World(before, seed=days[0]).campaigns, World(after, seed=days[0]).campaigns
+    if first.names != second.names:
+        raise MarketError("other campaigns are there after the change: what it brings each of them cannot be told")
+    tasks = [Task(scenario, bidder, seats, seed) for seed in days for scenario in (before, after)]
+    found: list[Floats] = [np.empty(0)] * len(tasks)
+    with progress(label, len(tasks)) as advance:
+        for place, numbers in crew.results(played, tasks):
+            found[place] = numbers
+            advance()
+    differ = [k for k, (one, other) in enumerate(zip(first.listed, second.listed, strict=True)) if one != other]
+    shown = differ if len(differ) <= MOST else []
+    return Found(before, after, np.array(found[::2]), np.array(found[1::2]), list(first.names), shown)
+
+
+def played(task: Task) -> Floats:
+    """What each campaign got out of a run, a day, (campaigns, numbers)."""
+    world = World(task.scenario, seated(task.bidder, task.seats), seed=task.seed)
+    world.run()
+    ledger = world.ledger
+    spend, value = ledger.spend().sum(axis=0), ledger.value().sum(axis=0)
+    clicks = ledger.counts[: ledger.closed, Count.CLICKS].sum(axis=0)
+    counts = ledger.impressions().sum(axis=0), clicks, ledger.attributed().sum(axis=0)
+    return np.column_stack([spend, *counts, value, value - spend]) / task.scenario.days
+
+
+def command(
+    console: Console, before: Scenario, changes: tuple[str, ...], bidder: str, seats: tuple[str, ...], seeds: int, skip: int,
+    crew: Crew, folder: Path,
+) -> None:  # fmt: skip
+    """Plays the days twice, prints a table and writes `whatif.json`."""
+    after = changed(before, changes)
+    found = measure(before, after, bidder, seats, seeds, skip, crew, f"what if, on {before.name}")
+    console.print(table(found, changes))
+    write_together({folder / "whatif.json": as_json(content(found, changes))})
+    console.print(f"written: {folder / 'whatif.json'}", soft_wrap=True)
+
+
+def table(found: Found, changes: Iterable[str]) -> Table:
+    """A row for each number of the campaigns that are changed, of all others together, and of the market."""
+    told = "" if len(found.was) < statistics.FEWEST else " [95%]"
+    out = plain_table(
+        f"{found.before.name} with {', '.join(changes)}: {len(found.was)} days, mean of a day",
+        caption="Money in currency. Value: expected, of what was clicked. Surplus: value less spend. More: paired, the same "
+        "days before and after.",
+    )
+    out.add_column("of a day", overflow="fold")
+    for column in ("now", f"more{told}", "share"):
+        out.add_column(column, justify="right", no_wrap=True)
+    for name, campaigns in found.groups().items():
+        for number, what in enumerate(NUMBERS):
+            now, _, more = found.estimates(campaigns, number)
+            share = f"{more.mean / now:+.1%}" if now > 0 else ""
+            out.add_row(f"{name}: {what}", f"{now:,.2f}", written(more, "+,", ".2f"), share)
+        out.add_section()
+    return out
+
+
+def content(found: Found, changes: Iterable[str]) -> Mapping[str, Any]:
+    """What goes to `whatif.json`."""
+    rows = []
+    for name, campaigns in found.groups().items():
+        for number, what in enumerate(NUMBERS):
+            now, then, more = found.estimates(campaigns, number)
+            low, high = more.interval or (None, None)
+            row = {
+                "campaign": name,
+                "number": what,
+                "now": now,
+                "then": then,
+                "more": more.mean,
+                "ci_low": low,
+                "ci_high": high,
+            }
+            rows.append(row)
+    return {
+        "scenario": {"name": found.before.name, "digest": found.before.digest},
+        "changes": list(changes),
+        "days": len(found.was),
+        "rows": rows,
+    }
