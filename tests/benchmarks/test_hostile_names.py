@@ -30,7 +30,7 @@ def market(**changes: object) -> Scenario:
         for n, name in enumerate(CAMPAIGNS)
     ]
     advertisers = [{"name": "[/adv] $1$", "campaigns": campaigns}]
-    tree = Scenario.preset("tiny").model_dump(mode="json") | {"name": MARKET}
+    tree = Scenario.preset("tiny").model_dump(mode="json") | {"name": MARKET, "weather": {}}
     tree["demand"] = {"kind": "listed", "advertisers": advertisers}
     return Scenario.from_tree(tree).override(changes)
 
@@ -228,7 +228,7 @@ def test_rank(command, tmp_path, texts):
 
 
 def test_whatif_and_scenario(command, tmp_path):
-    market(**{"days": 2, "weather": {}, "demand.advertisers.0.campaigns.0.budget_per_day": 2.0}).save(tmp_path / "m.yaml")
+    market(**{"days": 2, "demand.advertisers.0.campaigns.0.budget_per_day": 2.0}).save(tmp_path / "m.yaml")
     change = f"campaigns.{CAMPAIGNS[3]}.budget_per_day=+50%"
     out = command("whatif", "m.yaml", "--change", change, f"campaigns.{CAMPAIGNS[2]}.value_per_conversion=2", "--seeds", "2")
     assert f"{MARKET} with {change}, " in " ".join(out.replace("\n", " ").split())
