@@ -1,8 +1,14 @@
 """AdArena: a discrete-event simulation of an ad market, in which learning agents take over one decision at a time."""
 
+from typing import TYPE_CHECKING, Any
+
 from gymnasium.envs.registration import register, registry
 
+if TYPE_CHECKING:
+    from .simulator import Scenario, World
+
 __version__ = "0.1.0"
+__all__ = ["ENVIRONMENTS", "VECTORS", "Scenario", "World"]
 
 ENVIRONMENTS = {
     "AdArena/Allocation-v0": "adarena.envs.allocation:AllocationEnv",
@@ -24,3 +30,16 @@ for _name, _entry in ENVIRONMENTS.items():
     if _name not in registry:  # a second import under another name must not complain
         _many = VECTORS.get(_name) or "adarena.envs.vector:" + _entry.partition(":")[2].removesuffix("Env") + "VectorEnv"
         register(id=_name, entry_point=_entry, vector_entry_point=_many)
+
+
+def __getattr__(name: str) -> Any:
+    """The market is imported when it is asked for: whoever makes an environment by its name needs none of it yet."""
+    if name in ("Scenario", "World"):
+        from . import simulator
+
+        return getattr(simulator, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), "Scenario", "World"]

@@ -145,6 +145,13 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     assert not any(name.startswith("adarena.") for name in held)
 
 
+def test_the_market_is_at_hand_from_the_package() -> None:
+    checks = "import adarena.simulator as s; assert (Scenario, World) == (s.Scenario, s.World); import adarena"
+    assert not modules_after(f"from adarena import Scenario, World; {checks}") & set(HEAVY)
+    modules_after("import adarena; assert {'Scenario', 'World', '__version__', 'ENVIRONMENTS'} <= set(dir(adarena))")
+    modules_after("import adarena, pytest\nwith pytest.raises(AttributeError, match='Scenarios'): adarena.Scenarios")
+
+
 def test_a_run_without_figures_imports_no_plotting() -> None:
     run = "from adarena.simulator import Scenario, World; w = World(Scenario.preset('tiny')); w.run()"
     assert not modules_after(run) & {"torch", "matplotlib", "seaborn", "pandas"}
