@@ -13,14 +13,13 @@ from ..simulator.core.errors import MarketError
 from ..simulator.delivery.queue import Served, revenue_of
 from ..simulator.delivery.quotas import tiers_of
 from ..simulator.scenario.tree import Scenario
-from ..simulator.seats import SEATS
 from ..simulator.seats.compute.vectors import ComputeVectors
 from ..simulator.seats.compute.view import ComputeView
 from ..simulator.seats.seat import Open
 from ..simulator.world import World
-from .base import DAYS, Case, Info, SeatEnv
+from .base import Case, Info, SeatEnv
 from .frames import Frame, Line, Panel
-from .shell import scenario_of
+from .given import DAYS, scenario_with
 
 USUAL_DEPTH = 0.6  # at which an expected day's revenue is the scale of rewards
 
@@ -109,9 +108,7 @@ class ComputeEnv(SeatEnv):
         engine: Literal["compiled", "events"] = "compiled",
         render_mode: Literal["human", "rgb_array", "ansi"] | None = None,
     ) -> None:
-        market = scenario_of(scenario)
-        if (lacks := SEATS["compute"].missing(market)) is not None:
-            raise MarketError(f"the compute seat needs {lacks}, and scenario {market.name!r} has none")
+        market = scenario_with("compute", scenario)
         super().__init__(market, days, engine, render_mode, units=tiers_of(market))
 
     def case(self, options: Mapping[str, Any]) -> Case:

@@ -24,8 +24,9 @@ from ..simulator.seats.bidding.vectors import REACH, BidVectors
 from ..simulator.seats.bidding.view import BidView
 from ..simulator.seats.seat import Open
 from ..simulator.world import World
-from .base import DAYS, Case, Info, SeatEnv
+from .base import Case, Info, SeatEnv
 from .frames import Frame, Line, Panel
+from .given import DAYS
 from .shell import scenario_of
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from ..simulator.core.arrays import Floats
 from ..simulator.core.clock import HOUR_US
 from ..simulator.core.errors import MarketError
 from ..simulator.core.money import MICRO, UNLIMITED
-from ..simulator.core.numeric import real
 from ..simulator.engine.state import Count, Sum
 from ..simulator.market.market import build
 from ..simulator.scenario.tree import Scenario
@@ -20,8 +19,9 @@ from ..simulator.seats.pacing.vectors import LEAST, PacingVectors
 from ..simulator.seats.pacing.view import PacingView
 from ..simulator.seats.seat import Open
 from ..simulator.world import World
-from .base import DAYS, Case, Info, SeatEnv
+from .base import Case, Info, SeatEnv
 from .frames import Frame, Line, Panel
+from .given import DAYS, check_base, reach_of
 from .shell import scenario_of
 
 
@@ -121,11 +121,8 @@ class PacingEnv(SeatEnv):
         engine: Literal["compiled", "events"] = "compiled",
         render_mode: Literal["human", "rgb_array", "ansi"] | None = None,
     ) -> None:
-        if (factor := real(reach)) is None or not 1 < factor < np.inf:
-            raise MarketError(f"the reach of an action is a factor above 1, not {reach!r}")
-        if not isinstance(base, str):
-            raise MarketError(f"the base is the name of a pacing policy, not {base!r}")
-        make_policy("pacing", base)
+        factor = reach_of(reach)
+        check_base("pacing", base)
         market = scenario_of(scenario)
         table = build(market).campaigns
         super().__init__(market, days, engine, render_mode, units=len(table.names))

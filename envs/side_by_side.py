@@ -16,7 +16,8 @@ from ..simulator.core.numeric import whole
 from .allocation import AllocationEnv
 from .allocation import rules as page_rules
 from .creative import CreativeEnv, ad_rules
-from .lane_env import DAYS, LaneEnv, Rules, range_of, seeds
+from .given import DAYS, range_of
+from .lane_env import LaneEnv, Rules, seeds
 
 
 class LanesVectorEnv(VectorEnv[Any, Any, Any]):

@@ -24,8 +24,9 @@ from adarena.agents.parameters import Uniform
 from adarena.benchmarks.comparison import measuring, report
 from adarena.benchmarks.comparison import suite as suites
 from adarena.benchmarks.comparison.suite import Metric, Shown, Suite, against_hindsight
-from adarena.envs.base import DAYS, Case, SeatEnv
+from adarena.envs.base import Case, SeatEnv
 from adarena.envs.frames import Frame, Panel
+from adarena.envs.given import DAYS
 from adarena.envs.vector import SeatVectorEnv
 from adarena.simulator import MarketError, PolicyError, Scenario, World
 from adarena.simulator.core.arrays import Floats
