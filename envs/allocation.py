@@ -238,8 +238,6 @@ class AllocationEnv(LaneEnv):
     - v0: first version.
     """
 
-    metadata: dict[str, Any] = {**LaneEnv.metadata, "features": AllocationVectors.features}  # noqa: RUF012  (a field of the base)
-
     seat, does = "allocation", "makes no page"
     vectors: ClassVar[type[Any]] = AllocationVectors
     options = ("day", "user")

@@ -115,8 +115,6 @@ class AuctionEnv(SeatEnv):
     - v0: first version.
     """
 
-    metadata: dict[str, Any] = {**SeatEnv.metadata, "features": AuctionVectors.features}  # noqa: RUF012  (a field of the base)
-
     seat = "auction"
     vectors = AuctionVectors
     options = ("day",)

@@ -46,7 +46,6 @@ class SeatEnv(Shell[Observation, Observation]):
     """
 
     seat: ClassVar[str]
-    vectors: ClassVar[type[Any]]  # see `Vectors`
     options: ClassVar[tuple[str, ...]]  # names of what `reset` takes
     whole_runs: ClassVar[bool] = False  # an episode is all days of a scenario, and not one
     suite: ClassVar[str] = ""  # in which its agents are compared, if that is not the seat's own

@@ -126,8 +126,6 @@ class BiddingEnv(SeatEnv):
     - v0: first version.
     """
 
-    metadata: dict[str, Any] = {**SeatEnv.metadata, "features": BidVectors.features}  # noqa: RUF012  (a field of the base)
-
     seat = "bidding"
     vectors = BidVectors
     options = ("campaign", "day", "rivals", "budget_scale")

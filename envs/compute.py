@@ -95,8 +95,6 @@ class ComputeEnv(SeatEnv):
     - v0: first version.
     """
 
-    metadata: dict[str, Any] = {**SeatEnv.metadata, "features": ComputeVectors.features}  # noqa: RUF012  (a field of the base)
-
     seat = "compute"
     vectors = ComputeVectors
     options = ("day",)

@@ -199,8 +199,6 @@ class CreativeEnv(LaneEnv):
     - v0: first version.
     """
 
-    metadata: dict[str, Any] = {**LaneEnv.metadata, "features": CreativeVectors.features}  # noqa: RUF012  (a field of the base)
-
     seat, does = "creative", "is not shown"
     vectors: ClassVar[type[Any]] = CreativeVectors
     options = ("day", "ad")

@@ -105,7 +105,6 @@ class LaneEnv(Shell[NDArray[np.float32], Any]):
 
     seat: ClassVar[str]
     suite: ClassVar[str] = ""  # in which its agents are compared, if that is not the seat's own
-    vectors: ClassVar[type[Any]]
     options: ClassVar[tuple[str, str]]  # the seed of a world, and whose life: "day" and, say, "user"
     does: ClassVar[str]  # what whoever has no step does not do: "makes no page"
 

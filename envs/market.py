@@ -124,8 +124,6 @@ class MarketEnv(SeatEnv):
     - v0: first version.
     """
 
-    metadata: dict[str, Any] = {**SeatEnv.metadata, "features": BidVectors.features}  # noqa: RUF012  (a field of the base)
-
     seat, suite = "bidding", "market"
     vectors = BidVectors
     options: ClassVar[tuple[str, ...]] = ("day", "agents", "rivals")

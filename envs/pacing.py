@@ -106,8 +106,6 @@ class PacingEnv(SeatEnv):
     - v0: first version.
     """
 
-    metadata: dict[str, Any] = {**SeatEnv.metadata, "features": PacingVectors.features}  # noqa: RUF012  (a field of the base)
-
     seat = "pacing"
     vectors = PacingVectors
     options = ("day",)

@@ -95,8 +95,6 @@ class RankingEnv(SeatEnv):
     (10,)
     """
 
-    metadata: dict[str, Any] = {**SeatEnv.metadata, "features": RankingVectors.features}  # noqa: RUF012  (a field of the base)
-
     seat = "ranking"
     vectors = RankingVectors
     options = ("day",)

@@ -193,7 +193,6 @@ def test_the_old_name_of_the_bid_seat_is_refused_with_the_new_one() -> None:
 class TollEnv(SeatEnv):
     """A day of tolls; a step is worth the revenue that it brought."""
 
-    metadata: ClassVar[dict[str, Any]] = {**SeatEnv.metadata, "features": TollVectors.features}  # type: ignore[misc]
     seat, vectors, options = "toll", TollVectors, ("day",)
 
     def __init__(self, render_mode: Any = None) -> None:
