@@ -25,7 +25,7 @@ from ..simulator.seats.auction.view import AuctionView
 from ..simulator.seats.seat import Open
 from ..simulator.world import World
 from .base import Case, Info, SeatEnv
-from .frames import Frame, Line, Panel
+from .frames import Frame, Line, Panel, outermost
 from .given import DAYS, check_base, reach_of
 from .shell import scenario_of
 
@@ -226,10 +226,7 @@ class AuctionEnv(SeatEnv):
                     low=LOW,
                     high=HIGH,
                     logarithmic=True,
-                    others=(
-                        Line("lowest", np.append(reserves.min(axis=1), rest)),
-                        Line("highest", np.append(reserves.max(axis=1), rest)),
-                    ),
+                    others=outermost("lowest", "highest", reserves, rest),
                 ),
                 Panel(
                     name="revenue",

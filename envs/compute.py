@@ -18,7 +18,7 @@ from ..simulator.seats.compute.view import ComputeView
 from ..simulator.seats.seat import Open
 from ..simulator.world import World
 from .base import Case, Info, SeatEnv
-from .frames import Frame, Line, Panel
+from .frames import Frame, Line, Panel, panel_of
 from .given import DAYS, scenario_with
 
 USUAL_DEPTH = 0.6  # at which an expected day's revenue is the scale of rewards
@@ -158,33 +158,16 @@ class ComputeEnv(SeatEnv):
         asked = books[..., Served.ASKED_US].sum(axis=1) / scenario.tick_us
         earned = np.vstack([np.zeros(books.shape[1]), np.cumsum(revenue_of(books), axis=0)])
         tiers = range(books.shape[1])
-        depth, *depths = (Line(f"tier {t}", np.append(self._depth(closed, t), rest)) for t in tiers)
-        revenue, *revenues = (Line(f"tier {t}", np.append(earned[:, t], rest)) for t in tiers)
+        depths = (Line(f"tier {t}", np.append(self._depth(closed, t), rest)) for t in tiers)
+        revenues = (Line(f"tier {t}", np.append(earned[:, t], rest)) for t in tiers)
         return Frame(
             headline=f"{scenario.name}, day {world.seed}",
             facts=f"tick {closed} of {ticks}: revenue {self._revenue:,.0f}, {self._lost / max(self._requests, 1):.1%} lost",
             tick=closed,
             hours=np.arange(ticks + 1) * scenario.tick_us / HOUR_US,
             panels=(
-                Panel(
-                    name="depth",
-                    title="Depth in force",
-                    unit="0: cached ads, 1: full quotas",
-                    course=depth.course,
-                    label=depth.label,
-                    form="{:.2f}",
-                    high=1.02,
-                    others=tuple(depths),
-                ),
-                Panel(
-                    name="revenue",
-                    title="Revenue",
-                    unit="currency so far",
-                    course=revenue.course,
-                    label=revenue.label,
-                    form="{:,.0f}",
-                    others=tuple(revenues),
-                ),
+                panel_of(depths, "depth", "Depth in force", "0: cached ads, 1: full quotas", "{:.2f}", high=1.02),
+                panel_of(revenues, "revenue", "Revenue", "currency so far", "{:,.0f}"),
                 Panel(
                     name="servers",
                     title="Servers",

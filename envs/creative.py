@@ -18,7 +18,7 @@ from ..simulator.seats.creative.facts import facts
 from ..simulator.seats.creative.learned import LearnedCreatives
 from ..simulator.seats.creative.vectors import CreativeVectors, scales, there
 from ..simulator.seats.creative.view import Column, Facts
-from .frames import Frame, Line, Panel
+from .frames import Frame, Line, Panel, panel_of
 from .given import DAYS, check_one_of, scenario_with
 from .lane_env import LaneEnv
 from .lanes import Lanes, Turn
@@ -262,9 +262,8 @@ class CreativeEnv(LaneEnv):
         expected = course([one.expected for one in self._impressions])
         cast = np.array([one.creative for one in self._impressions], np.int64)
         shown = course(np.ones(cast.size))
-        first, *others = (
-            Line(str(place), course(np.ones(cast.size), cast == place)) for place in range(self.rules.facts.creatives)
-        )
+        places = range(self.rules.facts.creatives)
+        by_creative = (Line(str(place), course(np.ones(cast.size), cast == place)) for place in places)
         return Frame(
             headline=f"{scenario.name}, ad {ad}, market {day}",
             facts=f"{cast.size} impressions, {int(np.nanmax(clicks))} clicks",
@@ -280,15 +279,7 @@ class CreativeEnv(LaneEnv):
                     form="{:.0f}",
                     others=(Line("truly expected", expected),),
                 ),
-                Panel(
-                    name="impressions",
-                    title="Shown",
-                    unit="by creative so far",
-                    course=first.course,
-                    label=first.label,
-                    form="{:.0f}",
-                    others=tuple(others),
-                ),
+                panel_of(by_creative, "impressions", "Shown", "by creative so far", "{:.0f}"),
                 Panel(
                     name="rate",
                     title="Click rate",

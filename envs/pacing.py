@@ -20,7 +20,8 @@ from ..simulator.seats.pacing.view import PacingView
 from ..simulator.seats.seat import Open
 from ..simulator.world import World
 from .base import Case, Info, SeatEnv
-from .frames import Frame, Line, Panel
+from .bid_frame import spend_panel
+from .frames import Frame, Panel, outermost
 from .given import DAYS, check_base, reach_of
 from .shell import scenario_of
 
@@ -179,21 +180,7 @@ class PacingEnv(SeatEnv):
             tick=closed,
             hours=np.arange(ticks + 1) * scenario.tick_us / HOUR_US,
             panels=(
-                Panel(
-                    name="spend",
-                    title="Spend",
-                    unit="share of the budget",
-                    course=np.append(shares @ weight, rest),
-                    label="all",
-                    form="{:.1%}",
-                    ideal=np.append(0.0, np.cumsum(world.forecast)),
-                    ideal_label="the forecast's course",
-                    high=1.04,
-                    others=(
-                        Line("least", np.append(shares.min(axis=1), rest)),
-                        Line("most", np.append(shares.max(axis=1), rest)),
-                    ),
-                ),
+                spend_panel(world, np.append(shares @ weight, rest), "all", outermost("least", "most", shares, rest)),
                 Panel(
                     name="factor",
                     title="Factor on bids",
@@ -204,10 +191,7 @@ class PacingEnv(SeatEnv):
                     low=LEAST,
                     high=1.05,
                     logarithmic=True,
-                    others=(
-                        Line("lowest", np.append(factor.min(axis=1), rest)),
-                        Line("highest", np.append(factor.max(axis=1), rest)),
-                    ),
+                    others=outermost("lowest", "highest", factor, rest),
                 ),
                 Panel(
                     name="value",
