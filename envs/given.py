@@ -12,7 +12,7 @@ from ..agents.splits import SPLITS
 from ..simulator.core.errors import MarketError
 from ..simulator.core.numeric import real, whole
 from ..simulator.scenario.tree import Scenario
-from ..simulator.seats import SEATS
+from ..simulator.seats import check_seat
 from .shell import scenario_of
 
 LAST_DAY = SPLITS["test"].stop
@@ -22,8 +22,7 @@ DAYS = (SPLITS["train"].start, SPLITS["train"].stop)  # seeds of the worlds that
 def scenario_with(seat: str, scenario: Any) -> Scenario:
     """The scenario that is meant, as `scenario_of` says. Raises `MarketError` if it has no such seat."""
     market = scenario_of(scenario)
-    if (lacks := SEATS[seat].missing(market)) is not None:
-        raise MarketError(f"the {seat} seat needs {lacks}, and scenario {market.name!r} has none")
+    check_seat(seat, market)
     return market
 
 
