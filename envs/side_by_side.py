@@ -39,7 +39,7 @@ class LanesVectorEnv(VectorEnv[Any, Any, Any]):
     brings: ClassVar[tuple[str, ...]]  # names in an info of what a step brings
     them: ClassVar[str]  # who lives there, in words
 
-    def _make(
+    def __init__(
         self, rules: Rules, num_envs: Any, autoreset_mode: str | AutoresetMode, days: Any, render_mode: str | None
     ) -> None:
         count = whole(num_envs)
@@ -131,7 +131,7 @@ class AllocationVectorEnv(LanesVectorEnv):
         scenario: Any = "allocation-small", action: str = "price", reward: str = "expected", days: tuple[int, int] = DAYS,
         render_mode: str | None = None,
     ) -> None:  # fmt: skip
-        self._make(page_rules(scenario, action, reward), num_envs, autoreset_mode, days, render_mode)
+        super().__init__(page_rules(scenario, action, reward), num_envs, autoreset_mode, days, render_mode)
 
 
 class CreativeVectorEnv(LanesVectorEnv):
@@ -144,4 +144,4 @@ class CreativeVectorEnv(LanesVectorEnv):
         scenario: Any = "creative-small", action: str = "scores", reward: str = "clicks", days: tuple[int, int] = DAYS,
         render_mode: str | None = None,
     ) -> None:  # fmt: skip
-        self._make(ad_rules(scenario, action, reward), num_envs, autoreset_mode, days, render_mode)
+        super().__init__(ad_rules(scenario, action, reward), num_envs, autoreset_mode, days, render_mode)
