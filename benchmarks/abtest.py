@@ -19,11 +19,11 @@ from ..agents.catalogue import labelled, make_policy
 from ..agents.splits import seeds as seeds_of
 from ..simulator.core.arrays import Floats
 from ..simulator.core.disk import write_together
-from ..simulator.core.errors import MarketError, PolicyError
+from ..simulator.core.errors import PolicyError
 from ..simulator.engine.desk import BUCKETS, bucket_of
 from ..simulator.response.pages import PageSum
 from ..simulator.scenario.tree import Scenario
-from ..simulator.seats import SEATS
+from ..simulator.seats import check_seat
 from ..simulator.world import World
 from .comparison import statistics
 from .comparison.report import as_json, written
@@ -64,8 +64,7 @@ def measure(
     """
     if len(policies) != 2:
         raise PolicyError(f"an experiment holds one policy against another: two are needed, not {len(policies)}")
-    if (lacks := SEATS[SEAT].missing(scenario)) is not None:
-        raise MarketError(f"the {SEAT} seat needs {lacks}, and scenario {scenario.name!r} has none")
+    check_seat(SEAT, scenario)
     (_, new), (_, old) = policies.items()
     half = bucket_of(scenario, scenario.users.count) < BUCKETS // 2
     split, alone = [], []

@@ -19,14 +19,14 @@ from ..simulator.engine.asking import Column
 from ..simulator.engine.lives import Lives, keeps_apart
 from ..simulator.market.market import build
 from ..simulator.scenario.tree import Scenario
-from ..simulator.seats import SEATS
 from ..simulator.seats.allocation.learned import LearnedPages
 from ..simulator.seats.allocation.vectors import MEAN, REACH, AllocationVectors
 from ..simulator.seats.allocation.view import Facts, facts
 from .frames import Frame, Line, Panel
-from .lane_env import DAYS, LaneEnv, Many
+from .given import DAYS, check_one_of, scenario_with
+from .lane_env import LaneEnv, Many
 from .lanes import Lanes, Turn
-from .shell import bounded, scenario_of
+from .shell import bounded
 
 ACTIONS = ("price", "pattern", "places")
 REWARDS = ("expected", "charged")
@@ -115,16 +115,13 @@ class PageRules(NamedTuple):
 
 def rules(scenario: Any, action: str, reward: str) -> PageRules:
     """The rules of a scenario. Raises `MarketError` where it has no pages or users touch each other, and for other names."""
-    market = scenario_of(scenario)
-    if (lacks := SEATS["allocation"].missing(market)) is not None:
-        raise MarketError(f"the allocation seat needs {lacks}, and scenario {market.name!r} has none")
+    market = scenario_with("allocation", scenario)
     if (why := keeps_apart(market)) is not None:
         raise MarketError(
             f"an episode is one user's life, and those of scenario {market.name!r} touch each other: it has {why}"
         )
-    for name, value, known in (("action", action, ACTIONS), ("reward", reward, REWARDS)):
-        if value not in known:
-            raise MarketError(f"the {name} is one of {', '.join(known)}, not {value!r}")
+    check_one_of("action", action, ACTIONS)
+    check_one_of("reward", reward, REWARDS)
     told, expected = facts(market), build(market).expected
     pages = market.expected_requests
     usual = float(expected.spend.sum()) / pages + told.pages.organic_value * float(told.organic[told.usual])
@@ -240,8 +237,6 @@ class AllocationEnv(LaneEnv):
     ## Version History
     - v0: first version.
     """
-
-    metadata: dict[str, Any] = {**LaneEnv.metadata, "features": AllocationVectors.features}  # noqa: RUF012  (a field of the base)
 
     seat, does = "allocation", "makes no page"
     vectors: ClassVar[type[Any]] = AllocationVectors

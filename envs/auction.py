@@ -15,7 +15,6 @@ from ..simulator.core.arrays import Floats
 from ..simulator.core.clock import HOUR_US
 from ..simulator.core.errors import MarketError
 from ..simulator.core.money import MICRO
-from ..simulator.core.numeric import real
 from ..simulator.engine.state import Count, Sum
 from ..simulator.market.market import build
 from ..simulator.market.rehearsal import rehearsal
@@ -25,8 +24,9 @@ from ..simulator.seats.auction.verticals import Verticals
 from ..simulator.seats.auction.view import AuctionView
 from ..simulator.seats.seat import Open
 from ..simulator.world import World
-from .base import DAYS, Case, Info, SeatEnv
-from .frames import Frame, Line, Panel
+from .base import Case, Info, SeatEnv
+from .frames import Frame, Line, Panel, outermost
+from .given import DAYS, check_base, reach_of
 from .shell import scenario_of
 
 BASE, REACH = "local_search", 2.0
@@ -115,8 +115,6 @@ class AuctionEnv(SeatEnv):
     - v0: first version.
     """
 
-    metadata: dict[str, Any] = {**SeatEnv.metadata, "features": AuctionVectors.features}  # noqa: RUF012  (a field of the base)
-
     seat = "auction"
     vectors = AuctionVectors
     options = ("day",)
@@ -132,11 +130,8 @@ class AuctionEnv(SeatEnv):
         engine: Literal["compiled", "events"] = "compiled",
         render_mode: Literal["human", "rgb_array", "ansi"] | None = None,
     ) -> None:
-        if (factor := real(reach)) is None or not 1 < factor < np.inf:
-            raise MarketError(f"the reach of an action is a factor above 1, not {reach!r}")
-        if not isinstance(base, str):
-            raise MarketError(f"the base is the name of an auction policy, not {base!r}")
-        make_policy("auction", base)
+        factor = reach_of(reach)
+        check_base("auction", base)
         self._goal = Goal(surplus, annoyance)
         market = scenario_of(scenario)
         table = build(market).campaigns
@@ -231,10 +226,7 @@ class AuctionEnv(SeatEnv):
                     low=LOW,
                     high=HIGH,
                     logarithmic=True,
-                    others=(
-                        Line("lowest", np.append(reserves.min(axis=1), rest)),
-                        Line("highest", np.append(reserves.max(axis=1), rest)),
-                    ),
+                    others=outermost("lowest", "highest", reserves, rest),
                 ),
                 Panel(
                     name="revenue",

@@ -14,7 +14,6 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from ..agents.splits import SPLITS
 from ..simulator.core.arrays import Floats
 from ..simulator.core.errors import MarketError
 from ..simulator.core.numeric import whole
@@ -23,11 +22,9 @@ from ..simulator.seats import SEATS
 from ..simulator.seats.seat import Policies, elsewhere
 from ..simulator.seats.vectors import Vectors
 from ..simulator.world import World
+from .given import LAST_DAY, options_of, range_of, seed_of
 from .shell import Shell, bounded, scenario_of
 from .together import Together
-
-LAST_DAY = SPLITS["test"].stop
-DAYS = (SPLITS["train"].start, SPLITS["train"].stop)  # seeds of the days that episodes are drawn from
 
 Observation = NDArray[np.float32]
 Info = dict[str, Any]
@@ -49,7 +46,6 @@ class SeatEnv(Shell[Observation, Observation]):
     """
 
     seat: ClassVar[str]
-    vectors: ClassVar[type[Any]]  # see `Vectors`
     options: ClassVar[tuple[str, ...]]  # names of what `reset` takes
     whole_runs: ClassVar[bool] = False  # an episode is all days of a scenario, and not one
     suite: ClassVar[str] = ""  # in which its agents are compared, if that is not the seat's own
@@ -63,15 +59,12 @@ class SeatEnv(Shell[Observation, Observation]):
         units: int = 1,
     ) -> None:
         super().__init__(render_mode)
-        first, end = [whole(day) for day in days] if isinstance(days, tuple | list) and len(days) == 2 else (None, None)
-        if first is None or end is None or not 0 <= first < end <= LAST_DAY:
-            raise MarketError(f"days are drawn from a range: two whole numbers from 0 to {LAST_DAY:,}, rising, not {days!r}")
+        self.days, self.engine = range_of(days), engine
         if engine not in ("compiled", "events"):
             raise MarketError(f"there is no engine {engine!r}; known are compiled and events")
         self.scenario = scenario_of(scenario)
         if self.scenario.days != 1 and not self.whole_runs:
             raise MarketError(f"an episode is one day, and scenario {self.scenario.name!r} has {self.scenario.days}")
-        self.days, self.engine = (first, end), engine
         kind = self.vectors
         self.action_space = spaces.Box(-1.0, 1.0, (units * kind.actions,), np.float32)
         self.observation_space = spaces.Box(-kind.bound, kind.bound, (units * len(kind.features),), np.float32)
@@ -107,10 +100,7 @@ class SeatEnv(Shell[Observation, Observation]):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observation, Info]:
         """Begins an episode; see *Reset options*. Raises `MarketError` for options that are not allowed."""
-        given = None if seed is None else whole(seed)
-        if seed is not None and (given is None or given < 0):
-            raise MarketError(f"a seed is a whole number from 0 up, not {seed!r}")
-        super().reset(seed=given)
+        super().reset(seed=seed_of(seed))
         case = self.case(self._checked(options))
         self._world = None  # until the episode has begun
         self._moved = False
@@ -202,14 +192,9 @@ class SeatEnv(Shell[Observation, Observation]):
 
     def _checked(self, options: Any) -> Mapping[str, Any]:
         """The options of a reset, by names that are known."""
-        options = {} if options is None else options
-        if not isinstance(options, Mapping):
-            raise MarketError(f"options are a mapping from names to values, not {options!r}")
-        if unknown := [name for name in options if name not in self.options]:
-            known = " and ".join(filter(None, (", ".join(self.options[:-1]), self.options[-1])))
-            raise MarketError(f"there is no option {unknown[0]!r}; known are {known}")
-        if (day := whole(options.get("day", 0))) is None or not 0 <= day < LAST_DAY:
+        given = options_of(options, self.options)
+        if (day := whole(given.get("day", 0))) is None or not 0 <= day < LAST_DAY:
             raise MarketError(
-                f"the day is a whole number from 0 to {LAST_DAY - 1:,}, the seed of a world, not {options['day']!r}"
+                f"the day is a whole number from 0 to {LAST_DAY - 1:,}, the seed of a world, not {given['day']!r}"
             )
-        return options
+        return given

@@ -7,7 +7,7 @@ import numpy as np
 from ..simulator.core.arrays import Floats
 from ..simulator.core.clock import HOUR_US
 from ..simulator.world import World
-from .frames import Frame, Panel
+from .frames import Frame, Line, Panel
 
 
 def bid_frame(world: World, campaign: int, budget: float, prior: float, reach: float, facts: str) -> Frame:
@@ -32,17 +32,7 @@ def bid_frame(world: World, campaign: int, budget: float, prior: float, reach: f
         tick=closed,
         hours=np.arange(ticks + 1) * scenario.tick_us / HOUR_US,
         panels=(
-            Panel(
-                name="spend",
-                title="Spend",
-                unit="share of the budget",
-                course=spent,
-                label="spent",
-                form="{:.1%}",
-                ideal=np.append(0.0, np.cumsum(world.forecast)),
-                ideal_label="the forecast's course",
-                high=1.04,
-            ),
+            spend_panel(world, spent, "spent"),
             Panel(
                 name="multiplier",
                 title="Multiplier",
@@ -66,6 +56,22 @@ def bid_frame(world: World, campaign: int, budget: float, prior: float, reach: f
                 note="" if told else "this market tells no price",
             ),
         ),
+    )
+
+
+def spend_panel(world: World, course: Floats, label: str, others: tuple[Line, ...] = ()) -> Panel:
+    """Spend so far, as a share of budgets, beside the course of the forecast."""
+    return Panel(
+        name="spend",
+        title="Spend",
+        unit="share of the budget",
+        course=course,
+        label=label,
+        form="{:.1%}",
+        ideal=np.append(0.0, np.cumsum(world.forecast)),
+        ideal_label="the forecast's course",
+        high=1.04,
+        others=others,
     )
 
 

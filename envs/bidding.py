@@ -21,9 +21,10 @@ from ..simulator.seats.bidding.vectors import REACH, BidVectors
 from ..simulator.seats.bidding.view import BidView
 from ..simulator.seats.seat import Open
 from ..simulator.world import World
-from .base import DAYS, Case, Info, SeatEnv
+from .base import Case, Info, SeatEnv
 from .bid_frame import bid_frame
 from .frames import Frame
+from .given import DAYS
 
 # Plain numbers, for what is read at each step.
 SPEND, ATTRIBUTED, REPORTED, VALUE = int(Count.SPEND), int(Count.ATTRIBUTED), int(Count.REPORTED), int(Sum.VALUE)
@@ -124,8 +125,6 @@ class BiddingEnv(SeatEnv):
     ## Version History
     - v0: first version.
     """
-
-    metadata: dict[str, Any] = {**SeatEnv.metadata, "features": BidVectors.features}  # noqa: RUF012  (a field of the base)
 
     seat = "bidding"
     vectors = BidVectors

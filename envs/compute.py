@@ -13,14 +13,13 @@ from ..simulator.core.errors import MarketError
 from ..simulator.delivery.queue import Served, revenue_of
 from ..simulator.delivery.quotas import tiers_of
 from ..simulator.scenario.tree import Scenario
-from ..simulator.seats import SEATS
 from ..simulator.seats.compute.vectors import ComputeVectors
 from ..simulator.seats.compute.view import ComputeView
 from ..simulator.seats.seat import Open
 from ..simulator.world import World
-from .base import DAYS, Case, Info, SeatEnv
-from .frames import Frame, Line, Panel
-from .shell import scenario_of
+from .base import Case, Info, SeatEnv
+from .frames import Frame, Line, Panel, panel_of
+from .given import DAYS, scenario_with
 
 USUAL_DEPTH = 0.6  # at which an expected day's revenue is the scale of rewards
 
@@ -96,8 +95,6 @@ class ComputeEnv(SeatEnv):
     - v0: first version.
     """
 
-    metadata: dict[str, Any] = {**SeatEnv.metadata, "features": ComputeVectors.features}  # noqa: RUF012  (a field of the base)
-
     seat = "compute"
     vectors = ComputeVectors
     options = ("day",)
@@ -109,9 +106,7 @@ class ComputeEnv(SeatEnv):
         engine: Literal["compiled", "events"] = "compiled",
         render_mode: Literal["human", "rgb_array", "ansi"] | None = None,
     ) -> None:
-        market = scenario_of(scenario)
-        if (lacks := SEATS["compute"].missing(market)) is not None:
-            raise MarketError(f"the compute seat needs {lacks}, and scenario {market.name!r} has none")
+        market = scenario_with("compute", scenario)
         super().__init__(market, days, engine, render_mode, units=tiers_of(market))
 
     def case(self, options: Mapping[str, Any]) -> Case:
@@ -163,33 +158,16 @@ class ComputeEnv(SeatEnv):
         asked = books[..., Served.ASKED_US].sum(axis=1) / scenario.tick_us
         earned = np.vstack([np.zeros(books.shape[1]), np.cumsum(revenue_of(books), axis=0)])
         tiers = range(books.shape[1])
-        depth, *depths = (Line(f"tier {t}", np.append(self._depth(closed, t), rest)) for t in tiers)
-        revenue, *revenues = (Line(f"tier {t}", np.append(earned[:, t], rest)) for t in tiers)
+        depths = (Line(f"tier {t}", np.append(self._depth(closed, t), rest)) for t in tiers)
+        revenues = (Line(f"tier {t}", np.append(earned[:, t], rest)) for t in tiers)
         return Frame(
             headline=f"{scenario.name}, day {world.seed}",
             facts=f"tick {closed} of {ticks}: revenue {self._revenue:,.0f}, {self._lost / max(self._requests, 1):.1%} lost",
             tick=closed,
             hours=np.arange(ticks + 1) * scenario.tick_us / HOUR_US,
             panels=(
-                Panel(
-                    name="depth",
-                    title="Depth in force",
-                    unit="0: cached ads, 1: full quotas",
-                    course=depth.course,
-                    label=depth.label,
-                    form="{:.2f}",
-                    high=1.02,
-                    others=tuple(depths),
-                ),
-                Panel(
-                    name="revenue",
-                    title="Revenue",
-                    unit="currency so far",
-                    course=revenue.course,
-                    label=revenue.label,
-                    form="{:,.0f}",
-                    others=tuple(revenues),
-                ),
+                panel_of(depths, "depth", "Depth in force", "0: cached ads, 1: full quotas", "{:.2f}", high=1.02),
+                panel_of(revenues, "revenue", "Revenue", "currency so far", "{:,.0f}"),
                 Panel(
                     name="servers",
                     title="Servers",

@@ -14,15 +14,15 @@ from ..simulator.core.clock import HOUR_US
 from ..simulator.core.errors import MarketError, PolicyError
 from ..simulator.engine.ad_lives import AdLives, keeps_ads_apart
 from ..simulator.scenario.tree import Scenario
-from ..simulator.seats import SEATS
 from ..simulator.seats.creative.facts import facts
 from ..simulator.seats.creative.learned import LearnedCreatives
 from ..simulator.seats.creative.vectors import CreativeVectors, scales, there
 from ..simulator.seats.creative.view import Column, Facts
-from .frames import Frame, Line, Panel
-from .lane_env import DAYS, LaneEnv
+from .frames import Frame, Line, Panel, panel_of
+from .given import DAYS, check_one_of, scenario_with
+from .lane_env import LaneEnv
 from .lanes import Lanes, Turn
-from .shell import bounded, scenario_of
+from .shell import bounded
 
 ACTIONS = ("scores", "creative")
 REWARDS = ("clicks", "conversions")
@@ -113,14 +113,11 @@ class AdRules(NamedTuple):
 
 def ad_rules(scenario: Any, action: str, reward: str) -> AdRules:
     """The rules of a scenario. Raises `MarketError` where it has no creatives or ads touch each other, and for other names."""
-    market = scenario_of(scenario)
-    if (lacks := SEATS["creative"].missing(market)) is not None:
-        raise MarketError(f"the creative seat needs {lacks}, and scenario {market.name!r} has none")
+    market = scenario_with("creative", scenario)
     if (why := keeps_ads_apart(market)) is not None:
         raise MarketError(f"an episode is one ad's life, and those of scenario {market.name!r} touch each other: it has {why}")
-    for name, value, known in (("action", action, ACTIONS), ("reward", reward, REWARDS)):
-        if value not in known:
-            raise MarketError(f"the {name} is one of {', '.join(known)}, not {value!r}")
+    check_one_of("action", action, ACTIONS)
+    check_one_of("reward", reward, REWARDS)
     told = facts(market)
     usual = told.click_rate * (told.conversion_rate if reward == "conversions" else 1.0)
     return AdRules(market, action, reward, told, CreativeVectors(told), usual)
@@ -202,8 +199,6 @@ class CreativeEnv(LaneEnv):
     - v0: first version.
     """
 
-    metadata: dict[str, Any] = {**LaneEnv.metadata, "features": CreativeVectors.features}  # noqa: RUF012  (a field of the base)
-
     seat, does = "creative", "is not shown"
     vectors: ClassVar[type[Any]] = CreativeVectors
     options = ("day", "ad")
@@ -267,9 +262,8 @@ class CreativeEnv(LaneEnv):
         expected = course([one.expected for one in self._impressions])
         cast = np.array([one.creative for one in self._impressions], np.int64)
         shown = course(np.ones(cast.size))
-        first, *others = (
-            Line(str(place), course(np.ones(cast.size), cast == place)) for place in range(self.rules.facts.creatives)
-        )
+        places = range(self.rules.facts.creatives)
+        by_creative = (Line(str(place), course(np.ones(cast.size), cast == place)) for place in places)
         return Frame(
             headline=f"{scenario.name}, ad {ad}, market {day}",
             facts=f"{cast.size} impressions, {int(np.nanmax(clicks))} clicks",
@@ -285,15 +279,7 @@ class CreativeEnv(LaneEnv):
                     form="{:.0f}",
                     others=(Line("truly expected", expected),),
                 ),
-                Panel(
-                    name="impressions",
-                    title="Shown",
-                    unit="by creative so far",
-                    course=first.course,
-                    label=first.label,
-                    form="{:.0f}",
-                    others=tuple(others),
-                ),
+                panel_of(by_creative, "impressions", "Shown", "by creative so far", "{:.0f}"),
                 Panel(
                     name="rate",
                     title="Click rate",

@@ -5,6 +5,7 @@ A frame knows neither a seat nor matplotlib: an environment fills it in, `figure
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -73,6 +74,17 @@ class Panel(NamedTuple):
     def _most(self) -> float:
         drawn = np.concatenate([*(line.course for line in self.lines), np.empty(0) if self.ideal is None else self.ideal])
         return float(np.nanmax(drawn, initial=0.0))
+
+
+def panel_of(lines: Iterable[Line], name: str, title: str, unit: str, form: str, high: float | None = None) -> Panel:
+    """A panel of several courses, such as those of tiers."""
+    first, *others = lines
+    return Panel(name, title, unit, first.course, first.label, form, high=high, others=tuple(others))
+
+
+def outermost(low: str, high: str, courses: Floats, rest: Floats) -> tuple[Line, Line]:
+    """The least and the greatest of courses, (n, courses), so far; `rest` are NaN for what is not known yet."""
+    return Line(low, np.append(courses.min(axis=1), rest)), Line(high, np.append(courses.max(axis=1), rest))
 
 
 class Frame(NamedTuple):

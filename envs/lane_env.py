@@ -11,16 +11,13 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from ..agents.splits import SPLITS
 from ..simulator.core.arrays import Floats, Integers
 from ..simulator.core.errors import MarketError
 from ..simulator.core.numeric import whole
 from ..simulator.scenario.tree import Scenario
+from .given import LAST_DAY, options_of, range_of, seed_of
 from .lanes import Lanes, Turn
 from .shell import Shell
-
-LAST_DAY = SPLITS["test"].stop
-DAYS = (SPLITS["train"].start, SPLITS["train"].stop)  # seeds of the worlds that lives are drawn from
 
 
 class Rules(Protocol):
@@ -62,14 +59,6 @@ def seeds(dice: np.random.Generator, days: tuple[int, int]) -> Iterator[int]:
     """Seeds of worlds from a range, without end."""
     while True:
         yield int(dice.integers(*days))
-
-
-def range_of(days: Any) -> tuple[int, int]:
-    """A range of seeds. Raises `MarketError` if it is none."""
-    first, end = [whole(day) for day in days] if isinstance(days, tuple | list) and len(days) == 2 else (None, None)
-    if first is None or end is None or not 0 <= first < end <= LAST_DAY:
-        raise MarketError(f"days are drawn from a range: two whole numbers from 0 to {LAST_DAY:,}, rising, not {days!r}")
-    return first, end
 
 
 class Many:
@@ -116,7 +105,6 @@ class LaneEnv(Shell[NDArray[np.float32], Any]):
 
     seat: ClassVar[str]
     suite: ClassVar[str] = ""  # in which its agents are compared, if that is not the seat's own
-    vectors: ClassVar[type[Any]]
     options: ClassVar[tuple[str, str]]  # the seed of a world, and whose life: "day" and, say, "user"
     does: ClassVar[str]  # what whoever has no step does not do: "makes no page"
 
@@ -145,10 +133,7 @@ class LaneEnv(Shell[NDArray[np.float32], Any]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Begins an episode; see *Reset options*. Raises `MarketError` for options that are not allowed."""
-        given = None if seed is None else whole(seed)
-        if seed is not None and (given is None or given < 0):
-            raise MarketError(f"a seed is a whole number from 0 up, not {seed!r}")
-        super().reset(seed=given)
+        super().reset(seed=seed_of(seed))
         day, whose = self._asked_for(options)
         if self._lanes is None or seed is not None or day is not None or whose is not None or self._begun:
             self._begin(day, whose)
@@ -171,16 +156,12 @@ class LaneEnv(Shell[NDArray[np.float32], Any]):
         self._lanes = lanes
 
     def _asked_for(self, options: Any) -> tuple[int | None, int | None]:
-        options = {} if options is None else options
-        if not isinstance(options, Mapping):
-            raise MarketError(f"options are a mapping from names to values, not {options!r}")
-        if unknown := [name for name in options if name not in self.options]:
-            raise MarketError(f"there is no option {unknown[0]!r}; known are {' and '.join(self.options)}")
+        given = options_of(options, self.options)
         found: list[int | None] = []
         for name, end in zip(self.options, (LAST_DAY, self._rules.lives), strict=True):
-            number = whole(options[name]) if name in options else None
-            if name in options and (number is None or not 0 <= number < end):
-                raise MarketError(f"the {name} is a whole number from 0 to {end - 1:,}, not {options[name]!r}")
+            number = whole(given[name]) if name in given else None
+            if name in given and (number is None or not 0 <= number < end):
+                raise MarketError(f"the {name} is a whole number from 0 to {end - 1:,}, not {given[name]!r}")
             found.append(number)
         return found[0], found[1]
 

@@ -24,8 +24,10 @@ from ..simulator.seats.bidding.vectors import REACH, BidVectors
 from ..simulator.seats.bidding.view import BidView
 from ..simulator.seats.seat import Open
 from ..simulator.world import World
-from .base import DAYS, Case, Info, SeatEnv
-from .frames import Frame, Line, Panel
+from .base import Case, Info, SeatEnv
+from .bid_frame import spend_panel
+from .frames import Frame, Panel, outermost
+from .given import DAYS
 from .shell import scenario_of
 
 if TYPE_CHECKING:
@@ -122,8 +124,6 @@ class MarketEnv(SeatEnv):
     ## Version History
     - v0: first version.
     """
-
-    metadata: dict[str, Any] = {**SeatEnv.metadata, "features": BidVectors.features}  # noqa: RUF012  (a field of the base)
 
     seat, suite = "bidding", "market"
     vectors = BidVectors
@@ -243,20 +243,11 @@ class MarketEnv(SeatEnv):
             tick=closed,
             hours=np.arange(ticks + 1) * scenario.tick_us / HOUR_US,
             panels=(
-                Panel(
-                    name="spend",
-                    title="Spend",
-                    unit="share of the budget",
-                    course=np.append(spent.sum(axis=1) / money.sum(), rest),
-                    label="all",
-                    form="{:.1%}",
-                    ideal=np.append(0.0, np.cumsum(world.forecast)),
-                    ideal_label="the forecast's course",
-                    high=1.04,
-                    others=(
-                        Line("least", np.append((spent / money).min(axis=1), rest)),
-                        Line("most", np.append((spent / money).max(axis=1), rest)),
-                    ),
+                spend_panel(
+                    world,
+                    np.append(spent.sum(axis=1) / money.sum(), rest),
+                    "all",
+                    outermost("least", "most", spent / money, rest),
                 ),
                 Panel(
                     name="multiplier",
@@ -268,10 +259,7 @@ class MarketEnv(SeatEnv):
                     low=math.exp(-REACH) / 1.05,
                     high=math.exp(REACH) * 1.05,
                     logarithmic=True,
-                    others=(
-                        Line("lowest", np.append(over.min(axis=1), rest)),
-                        Line("highest", np.append(over.max(axis=1), rest)),
-                    ),
+                    others=outermost("lowest", "highest", over, rest),
                 ),
                 Panel(
                     name="value",

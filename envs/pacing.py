@@ -12,7 +12,6 @@ from ..simulator.core.arrays import Floats
 from ..simulator.core.clock import HOUR_US
 from ..simulator.core.errors import MarketError
 from ..simulator.core.money import MICRO, UNLIMITED
-from ..simulator.core.numeric import real
 from ..simulator.engine.state import Count, Sum
 from ..simulator.market.market import build
 from ..simulator.scenario.tree import Scenario
@@ -20,8 +19,10 @@ from ..simulator.seats.pacing.vectors import LEAST, PacingVectors
 from ..simulator.seats.pacing.view import PacingView
 from ..simulator.seats.seat import Open
 from ..simulator.world import World
-from .base import DAYS, Case, Info, SeatEnv
-from .frames import Frame, Line, Panel
+from .base import Case, Info, SeatEnv
+from .bid_frame import spend_panel
+from .frames import Frame, Panel, outermost
+from .given import DAYS, check_base, reach_of
 from .shell import scenario_of
 
 
@@ -106,8 +107,6 @@ class PacingEnv(SeatEnv):
     - v0: first version.
     """
 
-    metadata: dict[str, Any] = {**SeatEnv.metadata, "features": PacingVectors.features}  # noqa: RUF012  (a field of the base)
-
     seat = "pacing"
     vectors = PacingVectors
     options = ("day",)
@@ -121,11 +120,8 @@ class PacingEnv(SeatEnv):
         engine: Literal["compiled", "events"] = "compiled",
         render_mode: Literal["human", "rgb_array", "ansi"] | None = None,
     ) -> None:
-        if (factor := real(reach)) is None or not 1 < factor < np.inf:
-            raise MarketError(f"the reach of an action is a factor above 1, not {reach!r}")
-        if not isinstance(base, str):
-            raise MarketError(f"the base is the name of a pacing policy, not {base!r}")
-        make_policy("pacing", base)
+        factor = reach_of(reach)
+        check_base("pacing", base)
         market = scenario_of(scenario)
         table = build(market).campaigns
         super().__init__(market, days, engine, render_mode, units=len(table.names))
@@ -184,21 +180,7 @@ class PacingEnv(SeatEnv):
             tick=closed,
             hours=np.arange(ticks + 1) * scenario.tick_us / HOUR_US,
             panels=(
-                Panel(
-                    name="spend",
-                    title="Spend",
-                    unit="share of the budget",
-                    course=np.append(shares @ weight, rest),
-                    label="all",
-                    form="{:.1%}",
-                    ideal=np.append(0.0, np.cumsum(world.forecast)),
-                    ideal_label="the forecast's course",
-                    high=1.04,
-                    others=(
-                        Line("least", np.append(shares.min(axis=1), rest)),
-                        Line("most", np.append(shares.max(axis=1), rest)),
-                    ),
-                ),
+                spend_panel(world, np.append(shares @ weight, rest), "all", outermost("least", "most", shares, rest)),
                 Panel(
                     name="factor",
                     title="Factor on bids",
@@ -209,10 +191,7 @@ class PacingEnv(SeatEnv):
                     low=LEAST,
                     high=1.05,
                     logarithmic=True,
-                    others=(
-                        Line("lowest", np.append(factor.min(axis=1), rest)),
-                        Line("highest", np.append(factor.max(axis=1), rest)),
-                    ),
+                    others=outermost("lowest", "highest", factor, rest),
                 ),
                 Panel(
                     name="value",

@@ -18,8 +18,9 @@ from ..simulator.seats.ranking.vectors import RankingVectors
 from ..simulator.seats.ranking.view import RankingView
 from ..simulator.seats.seat import Open
 from ..simulator.world import World
-from .base import DAYS, Case, Info, SeatEnv
+from .base import Case, Info, SeatEnv
 from .frames import Frame, Panel
+from .given import DAYS, check_base
 from .shell import scenario_of
 
 BASE = "constant"
@@ -94,8 +95,6 @@ class RankingEnv(SeatEnv):
     (10,)
     """
 
-    metadata: dict[str, Any] = {**SeatEnv.metadata, "features": RankingVectors.features}  # noqa: RUF012  (a field of the base)
-
     seat = "ranking"
     vectors = RankingVectors
     options = ("day",)
@@ -110,9 +109,7 @@ class RankingEnv(SeatEnv):
         engine: Literal["compiled", "events"] = "compiled",
         render_mode: Literal["human", "rgb_array", "ansi"] | None = None,
     ) -> None:
-        if not isinstance(base, str):
-            raise MarketError(f"the base is the name of a ranking policy, not {base!r}")
-        make_policy("ranking", base)
+        check_base("ranking", base)
         if every not in STEPS:
             raise MarketError(f"a decision holds for a day or a tick, not for {every!r}")
         super().__init__(scenario_of(scenario), days, engine, render_mode)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import gymnasium as gym
 import numpy as np
@@ -34,10 +34,17 @@ ActType = TypeVar("ActType")
 class Shell(gym.Env[ObsType, ActType]):
     """An environment that can be looked at and whose spec can be kept.
 
-    What derives from it says what there is to see (`frame`), and calls `show` at the end of `reset` and of `step`.
+    What derives from it says what there is to see (`frame`), and calls `show` at the end of `reset` and of `step`. One that
+    names the `vectors` of its observations has the names of their features in its metadata.
     """
 
+    vectors: ClassVar[type[Any]]  # see `simulator.seats.vectors.Vectors`
     metadata: dict[str, Any] = {"render_modes": list(MODES), "render_fps": FPS}  # noqa: RUF012  (a field of the base)
+
+    def __init_subclass__(cls, **settings: Any) -> None:
+        super().__init_subclass__(**settings)
+        if "vectors" in vars(cls):
+            cls.metadata = {**cls.metadata, "features": cls.vectors.features}
 
     def __init__(self, render_mode: str | None) -> None:
         if render_mode is not None and render_mode not in MODES:

@@ -16,7 +16,8 @@ from ..simulator.core.numeric import whole
 from .allocation import AllocationEnv
 from .allocation import rules as page_rules
 from .creative import CreativeEnv, ad_rules
-from .lane_env import DAYS, LaneEnv, Rules, range_of, seeds
+from .given import DAYS, range_of
+from .lane_env import LaneEnv, Rules, seeds
 
 
 class LanesVectorEnv(VectorEnv[Any, Any, Any]):
@@ -38,7 +39,7 @@ class LanesVectorEnv(VectorEnv[Any, Any, Any]):
     brings: ClassVar[tuple[str, ...]]  # names in an info of what a step brings
     them: ClassVar[str]  # who lives there, in words
 
-    def _make(
+    def __init__(
         self, rules: Rules, num_envs: Any, autoreset_mode: str | AutoresetMode, days: Any, render_mode: str | None
     ) -> None:
         count = whole(num_envs)
@@ -130,7 +131,7 @@ class AllocationVectorEnv(LanesVectorEnv):
         scenario: Any = "allocation-small", action: str = "price", reward: str = "expected", days: tuple[int, int] = DAYS,
         render_mode: str | None = None,
     ) -> None:  # fmt: skip
-        self._make(page_rules(scenario, action, reward), num_envs, autoreset_mode, days, render_mode)
+        super().__init__(page_rules(scenario, action, reward), num_envs, autoreset_mode, days, render_mode)
 
 
 class CreativeVectorEnv(LanesVectorEnv):
@@ -143,4 +144,4 @@ class CreativeVectorEnv(LanesVectorEnv):
         scenario: Any = "creative-small", action: str = "scores", reward: str = "clicks", days: tuple[int, int] = DAYS,
         render_mode: str | None = None,
     ) -> None:  # fmt: skip
-        self._make(ad_rules(scenario, action, reward), num_envs, autoreset_mode, days, render_mode)
+        super().__init__(ad_rules(scenario, action, reward), num_envs, autoreset_mode, days, render_mode)

@@ -24,8 +24,8 @@ FLOORS = {
         "creative", "ranking", "hindsight", "learning", "rankers", "catalogue", "crowds",
     ),
     "envs": (
-        "frames", "figure", "window", "shell", "together", "base", "lanes", "lane_env", "allocation", "auction", "bid_frame",
-        "bidding", "compute", "creative", "pacing", "ranking", "side_by_side", "parallel", "market", "vector",
+        "frames", "figure", "window", "shell", "given", "together", "base", "lanes", "lane_env", "allocation", "auction",
+        "bid_frame", "bidding", "compute", "creative", "pacing", "ranking", "side_by_side", "parallel", "market", "vector",
     ),
     "benchmarks": (
         "output", "audits", "pictures", "rankers", "comparison", "suites", "speed", "theory", "simulating", "training",

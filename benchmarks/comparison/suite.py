@@ -18,6 +18,7 @@ from ...simulator.core.arrays import Floats
 from ...simulator.core.errors import MarketError
 from ...simulator.core.numeric import whole
 from ...simulator.scenario.tree import Scenario
+from ...simulator.seats import check_seat
 
 How = Literal["mean", "iqm", "ratio", "difference"]
 
@@ -141,9 +142,10 @@ class Suite(ABC, Generic[W]):
     reference: ClassVar[str]
     tuned: ClassVar[tuple[str, ...]]
 
-    @abstractmethod
     def units(self, scenario: Scenario) -> Sequence[int]:
-        """Those that are handed round, in turn by day. Raises `MarketError` if the market has none."""
+        """Those that are handed round, in turn by day: the one market. Raises `MarketError` if there are none."""
+        check_seat(self.seat, scenario)
+        return [0]
 
     @abstractmethod
     def world(self, scenario: Scenario, case: Case, policy: Any, mix: str, judged: bool) -> W:

@@ -72,9 +72,6 @@ class Allocation(Suite[World]):
         "The score adds the worth of organic items, which comes with pages.",
     )  # fmt: skip
 
-    def units(self, scenario: Scenario) -> Sequence[int]:
-        return [0]
-
     def world(self, scenario: Scenario, case: Case, policy: Any, mix: str, judged: bool) -> World:
         return World(scenario, {"allocation": policy}, seed=case.seed)
 

@@ -72,9 +72,6 @@ class Auction(Suite[World]):
         Metric("share_sold", "ratio", "wins", "slots", Shown("sold", ".0%"), Shown("slots sold", ".1%")),
     )  # fmt: skip
 
-    def units(self, scenario: Scenario) -> Sequence[int]:
-        return [0]
-
     def world(self, scenario: Scenario, case: Case, policy: Any, mix: str, judged: bool) -> World:
         return World(scenario, {"auction": policy}, seed=case.seed)
 

@@ -15,10 +15,8 @@ from ...agents.compute.static import Static
 from ...agents.hindsight.compute import one_price_bound
 from ...agents.hindsight.compute_plans import best_ladder, hindsight_plan, oracle_of_arrivals
 from ...envs.compute import servers_cost
-from ...simulator.core.errors import MarketError
 from ...simulator.delivery.queue import Served, revenue_of
 from ...simulator.scenario.tree import Scenario
-from ...simulator.seats import SEATS
 from ...simulator.seats.compute.decisions import ComputePolicy
 from ...simulator.world import World
 from ..comparison.suite import Case, Metric, Panel, Shown, Suite, against_hindsight
@@ -101,11 +99,6 @@ class Compute(Suite[World]):
         Metric("over_utilisation", "mean", "over_utilisation", page=Shown("over-utilisation", ".1%")),
         Metric("revenue_per_server_second", "ratio", "revenue", "server_s", page=Shown("revenue a server second", ".3f")),
     )  # fmt: skip
-
-    def units(self, scenario: Scenario) -> Sequence[int]:
-        if (lacks := SEATS["compute"].missing(scenario)) is not None:
-            raise MarketError(f"the compute seat needs {lacks}, and scenario {scenario.name!r} has none")
-        return [0]
 
     def world(self, scenario: Scenario, case: Case, policy: Any, mix: str, judged: bool) -> World:
         return World(scenario, {"compute": policy}, seed=case.seed)

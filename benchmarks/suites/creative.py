@@ -19,10 +19,8 @@ from ...agents.hindsight.creative import Oracle
 from ...envs.creative import market_of
 from ...simulator.core.arrays import Floats
 from ...simulator.core.books import Books, Tick
-from ...simulator.core.errors import MarketError
 from ...simulator.delivery.rotation import CreativeCount, CreativeSum
 from ...simulator.scenario.tree import Scenario
-from ...simulator.seats import SEATS
 from ...simulator.world import World
 from ..comparison.suite import HINDSIGHT, Case, Curve, Metric, Panel, Shown, Suite
 
@@ -131,11 +129,6 @@ class Creative(Suite[Cast]):
         "Regret on the first markets: the oracle's expected clicks so far less the policy's, over all that it has in the day. "
         "Where requests come evenly, hours are impressions.",
     )
-
-    def units(self, scenario: Scenario) -> Sequence[int]:
-        if (lacks := SEATS["creative"].missing(scenario)) is not None:
-            raise MarketError(f"the creative seat needs {lacks}, and scenario {scenario.name!r} has none")
-        return [0]
 
     def world(self, scenario: Scenario, case: Case, policy: Any, mix: str, judged: bool) -> Cast:
         return Cast(scenario, case.seed, policy)

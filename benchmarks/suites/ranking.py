@@ -87,9 +87,6 @@ class Ranking(Suite[World]):
         "and keep users away. The score adds what is left at the end.",
     )  # fmt: skip
 
-    def units(self, scenario: Scenario) -> Sequence[int]:
-        return [0]
-
     def world(self, scenario: Scenario, case: Case, policy: Any, mix: str, judged: bool) -> World:
         return World(scenario, {"ranking": policy}, seed=case.seed)
 

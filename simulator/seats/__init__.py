@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from ..core.errors import MarketError
+from ..scenario.tree import Scenario
 from .allocation.seat import AllocationSeat
 from .auction.seat import AuctionSeat
 from .bidding.seat import BidSeat
@@ -15,4 +17,10 @@ SEATS: dict[str, type[Seat[Any, Any, Any]]] = {
     seat.name: seat for seat in (AuctionSeat, RankingSeat, ComputeSeat, AllocationSeat, CreativeSeat, PacingSeat, BidSeat)
 }
 
-__all__ = ["SEATS"]
+__all__ = ["SEATS", "check_seat"]
+
+
+def check_seat(name: str, scenario: Scenario) -> None:
+    """Raises `MarketError` if a scenario has no seat of that name."""
+    if (lacks := SEATS[name].missing(scenario)) is not None:
+        raise MarketError(f"the {name} seat needs {lacks}, and scenario {scenario.name!r} has none")

@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from lanes import assert_so_alone, assert_they_come_back, episodes_of
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 import adarena
@@ -101,55 +102,14 @@ def test_an_episode_is_what_its_user_lives_through_in_the_world_left_open() -> N
 @pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
 def test_a_lane_plays_the_episodes_that_its_info_names(mode: str) -> None:
     many, dice = AllocationVectorEnv(5, mode, scenario=SMALL), np.random.default_rng(1)
-    observed, info = many.reset(seed=3)
-    whose = list(zip(info["day"].tolist(), info["user"].tolist(), strict=True))
-    told: list[list[tuple[Any, ...]]] = [[] for _ in range(5)]
-    episodes: list[tuple[tuple[int, int], list[tuple[Any, ...]], Any]] = []
-    waits = np.zeros(5, np.bool_)
-    for _ in range(900):
-        chosen = dice.uniform(-1, 1, (5, 2)).astype(np.float32)
-        before, (observed, rewards, over, truncated, info) = observed, many.step(chosen)
-        assert not truncated.any()
-        for lane in range(5):
-            if waits[lane]:  # the reset of NextStep
-                assert rewards[lane] == 0
-                whose[lane] = int(info["day"][lane]), int(info["user"][lane])
-                continue
-            told[lane].append((before[lane], chosen[lane], rewards[lane]))
-            if over[lane]:
-                last = observed[lane] if mode == "NextStep" else info["final_obs"][lane]
-                episodes.append((whose[lane], told[lane], last))
-                told[lane] = []
-                if mode == "SameStep":
-                    whose[lane] = int(info["day"][lane]), int(info["user"][lane])
-        waits = over if mode == "NextStep" else waits
+    episodes = episodes_of(many, 900, lambda: dice.uniform(-1, 1, (5, 2)).astype(np.float32))
     assert len(episodes) > 20
-    assert len({days for (days, _), _, _ in episodes}) > 1  # of more than one world
-    alone = made()
-    for (day, user), steps, last in episodes:
-        observation, _ = alone.reset(options={"day": day, "user": user})
-        for number, (seen, action, reward) in enumerate(steps):
-            assert np.array_equal(observation, seen)
-            observation, own, ended, _, _ = alone.step(action)
-            assert own == reward
-            assert ended == (number == len(steps) - 1)
-        assert np.array_equal(observation, last)
+    assert len({one.whose["day"] for one in episodes}) > 1  # of more than one world
+    assert_so_alone(made(), episodes)
 
 
 def test_lanes_come_back_to_where_they_were() -> None:
-    lanes, drawn = made().side_by_side(16), actions(16 * 120).reshape(120, 16, 2)
-    lanes.begin(dice := np.random.default_rng(2))
-    for action in drawn[:60]:
-        lanes.move(action)
-    kept, state = lanes.snapshot(), dice.bit_generator.state
-    rest = [lanes.move(action) for action in drawn[60:]]
-    again = made().side_by_side(16)
-    again_dice = np.random.default_rng()
-    again_dice.bit_generator.state = state
-    again.restore(kept, again_dice)
-    for action, wanted in zip(drawn[60:], rest, strict=True):
-        for one, other in zip(again.move(action), wanted, strict=True):
-            assert np.array_equal(one, other)
+    assert_they_come_back(lambda: made().side_by_side(16), actions(16 * 120).reshape(120, 16, 2))
 
 
 @pytest.mark.parametrize("action", ["price", "pattern", "places"])

@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from lanes import assert_so_alone, assert_they_come_back, episodes_of
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 from adarena.envs.creative import CreativeEnv, market_of
@@ -131,56 +132,19 @@ def test_conversions_are_paid_as_they_are_reported() -> None:
 @pytest.mark.parametrize("action", ["scores", "creative"])
 def test_a_lane_plays_the_episodes_that_its_info_names(mode: str, action: str) -> None:
     many, dice = CreativeVectorEnv(5, mode, scenario=SMALL, action=action), np.random.default_rng(1)
-    observed, info = many.reset(seed=3)
-    whose = list(zip(info["day"].tolist(), info["ad"].tolist(), strict=True))
-    told: list[list[tuple[Any, ...]]] = [[] for _ in range(5)]
-    episodes: list[tuple[tuple[int, int], list[tuple[Any, ...]], Any]] = []
-    waits = np.zeros(5, np.bool_)
-    for _ in range(1800):
-        chosen = dice.uniform(-1, 1, (5, 6)).astype(np.float32)
-        if action == "creative":
-            chosen = np.where(many.action_masks(), chosen, -2).argmax(axis=1)
-        before, (observed, rewards, over, truncated, info) = observed, many.step(chosen)
-        assert not truncated.any()
-        for lane in range(5):
-            if waits[lane]:  # the reset of NextStep
-                assert rewards[lane] == 0
-                whose[lane] = int(info["day"][lane]), int(info["ad"][lane])
-                continue
-            told[lane].append((before[lane], chosen[lane], rewards[lane]))
-            if over[lane]:
-                last = observed[lane] if mode == "NextStep" else info["final_obs"][lane]
-                episodes.append((whose[lane], told[lane], last))
-                told[lane] = []
-                if mode == "SameStep":
-                    whose[lane] = int(info["day"][lane]), int(info["ad"][lane])
-        waits = over if mode == "NextStep" else waits
+
+    def choose() -> Any:
+        scores = dice.uniform(-1, 1, (5, 6)).astype(np.float32)
+        return scores if action == "scores" else np.where(many.action_masks(), scores, -2).argmax(axis=1)
+
+    episodes = episodes_of(many, 1800, choose)
     assert len(episodes) > 20
-    assert len({days for (days, _), _, _ in episodes}) > 2  # of more than one market
-    alone = made(action=action)
-    for (day, ad), steps, last in episodes[:12]:
-        observation, _ = alone.reset(options={"day": day, "ad": ad})
-        for number, (seen, one, reward) in enumerate(steps):
-            assert np.array_equal(observation, seen)
-            observation, own, ended, _, _ = alone.step(one)
-            assert own == reward
-            assert ended == (number == len(steps) - 1)
-        assert np.array_equal(observation, last)
+    assert len({one.whose["day"] for one in episodes}) > 2  # of more than one market
+    assert_so_alone(made(action=action), episodes[:12])
 
 
 def test_lanes_come_back_to_where_they_were() -> None:
-    lanes, drawn = made().side_by_side(9), np.random.default_rng(0).uniform(-1, 1, (300, 9, 6))
-    lanes.begin(dice := np.random.default_rng(2))
-    for action in drawn[:150]:
-        lanes.move(action)
-    kept, state = lanes.snapshot(), dice.bit_generator.state
-    rest = [lanes.move(action) for action in drawn[150:]]
-    again, other = made().side_by_side(9), np.random.default_rng(0)
-    other.bit_generator.state = state
-    again.restore(kept, other)
-    for action, one in zip(drawn[150:], rest, strict=True):
-        for a, b in zip(again.move(action), one, strict=True):
-            assert np.array_equal(a, b)
+    assert_they_come_back(lambda: made().side_by_side(9), np.random.default_rng(0).uniform(-1, 1, (300, 9, 6)))
 
 
 def test_checkers_have_nothing_to_say() -> None:

@@ -24,8 +24,9 @@ from adarena.agents.parameters import Uniform
 from adarena.benchmarks.comparison import measuring, report
 from adarena.benchmarks.comparison import suite as suites
 from adarena.benchmarks.comparison.suite import Metric, Shown, Suite, against_hindsight
-from adarena.envs.base import DAYS, Case, SeatEnv
+from adarena.envs.base import Case, SeatEnv
 from adarena.envs.frames import Frame, Panel
+from adarena.envs.given import DAYS
 from adarena.envs.vector import SeatVectorEnv
 from adarena.simulator import MarketError, PolicyError, Scenario, World
 from adarena.simulator.core.arrays import Floats
@@ -192,7 +193,6 @@ def test_the_old_name_of_the_bid_seat_is_refused_with_the_new_one() -> None:
 class TollEnv(SeatEnv):
     """A day of tolls; a step is worth the revenue that it brought."""
 
-    metadata: ClassVar[dict[str, Any]] = {**SeatEnv.metadata, "features": TollVectors.features}  # type: ignore[misc]
     seat, vectors, options = "toll", TollVectors, ("day",)
 
     def __init__(self, render_mode: Any = None) -> None:
