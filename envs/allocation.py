@@ -16,7 +16,7 @@ from ..simulator.core.arrays import Floats, Integers
 from ..simulator.core.clock import HOUR_US
 from ..simulator.core.errors import MarketError, PolicyError
 from ..simulator.engine.asking import Column
-from ..simulator.engine.lives import Lives, keeps_apart
+from ..simulator.engine.lives import Lives, why_users_touch
 from ..simulator.market.market import build
 from ..simulator.scenario.tree import Scenario
 from ..simulator.seats.allocation.learned import LearnedPages
@@ -116,7 +116,7 @@ class PageRules(NamedTuple):
 def rules(scenario: Any, action: str, reward: str) -> PageRules:
     """The rules of a scenario. Raises `MarketError` where it has no pages or users touch each other, and for other names."""
     market = scenario_with("allocation", scenario)
-    if (why := keeps_apart(market)) is not None:
+    if (why := why_users_touch(market)) is not None:
         raise MarketError(
             f"an episode is one user's life, and those of scenario {market.name!r} touch each other: it has {why}"
         )

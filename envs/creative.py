@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..simulator.core.arrays import Floats, Integers
 from ..simulator.core.clock import HOUR_US
 from ..simulator.core.errors import MarketError, PolicyError
-from ..simulator.engine.ad_lives import AdLives, keeps_ads_apart
+from ..simulator.engine.ad_lives import AdLives, why_ads_touch
 from ..simulator.scenario.tree import Scenario
 from ..simulator.seats.creative.facts import facts
 from ..simulator.seats.creative.learned import LearnedCreatives
@@ -114,7 +114,7 @@ class AdRules(NamedTuple):
 def ad_rules(scenario: Any, action: str, reward: str) -> AdRules:
     """The rules of a scenario. Raises `MarketError` where it has no creatives or ads touch each other, and for other names."""
     market = scenario_with("creative", scenario)
-    if (why := keeps_ads_apart(market)) is not None:
+    if (why := why_ads_touch(market)) is not None:
         raise MarketError(f"an episode is one ad's life, and those of scenario {market.name!r} touch each other: it has {why}")
     check_one_of("action", action, ACTIONS)
     check_one_of("reward", reward, REWARDS)

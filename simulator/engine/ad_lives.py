@@ -59,7 +59,7 @@ class AdLanes(NamedTuple):
     due: Integers  # (2,) the next ad to take one, and the end of them
 
 
-def keeps_ads_apart(scenario: Scenario) -> str | None:
+def why_ads_touch(scenario: Scenario) -> str | None:
     """Why ads touch each other in a market, or cannot be played so, in words that follow "has"; None: they do not."""
     table = build(scenario).campaigns
     return reason(
@@ -96,7 +96,7 @@ class AdLives:
     def __init__(
         self, scenario: Scenario, seed: int, lanes: int, first: int = 0, end: int | None = None, known: Floats = NOTHING
     ) -> None:
-        if (why := keeps_ads_apart(scenario)) is not None:
+        if (why := why_ads_touch(scenario)) is not None:
             raise MarketError(f"ads cannot be played one by one in scenario {scenario.name!r}: it has {why}")
         market = build(scenario)
         self.scenario, self.seed, self._exchange = scenario, seed, Exchange(scenario, market, seed)

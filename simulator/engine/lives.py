@@ -70,7 +70,7 @@ class Lanes(NamedTuple):
     tick: Integers  # (1,) whose terms are in the state
 
 
-def keeps_apart(scenario: Scenario) -> str | None:
+def why_users_touch(scenario: Scenario) -> str | None:
     """Why users touch each other in a market, in words that follow "has"; None: they do not."""
     table = build(scenario).campaigns
     return reason(
@@ -104,7 +104,7 @@ class Lives:
     )  # fmt: skip
 
     def __init__(self, scenario: Scenario, seed: int, lanes: int, first: int = 0, end: int | None = None) -> None:
-        if (why := keeps_apart(scenario)) is not None:
+        if (why := why_users_touch(scenario)) is not None:
             raise MarketError(f"users cannot be played one by one in scenario {scenario.name!r}: it has {why}")
         market, users = build(scenario), scenario.users.count
         self.scenario, self.seed, exchange = scenario, seed, Exchange(scenario, market, seed)
