@@ -111,7 +111,8 @@ compare("drawing changes", before)
 
 
 def test_importing_and_drawing_leave_the_session_as_it_was() -> None:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / ".typings")}
+    own = {"SDL_AUDIODRIVER": "dsp"}  # which PettingZoo sets where it is imported
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / ".typings"), **own}
     done = subprocess.run([sys.executable, "-c", SESSION], env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
