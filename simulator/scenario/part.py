@@ -1,4 +1,4 @@
-"""Parts of a scenario: frozen, validated, and able to say in one sentence what is wrong with a value."""
+"""Parts of a scenario: frozen, validated, and what values most of their fields may have."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated, Any, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic._internal._model_construction import ModelMetaclass
 
-from ..core.errors import ScenarioError, suggest
+from ..core.errors import ScenarioError
+from .complaints import sentence
 
 # Bounds that no market needs to pass keep every product of settings finite.
 Positive = Annotated[float, Field(ge=1e-9, le=1e9)]
@@ -46,41 +47,3 @@ class Part(BaseModel, metaclass=_Sentences):
                 if annotation is not bool and bool not in get_args(annotation):
                     raise ValueError(f"{name} cannot be {value!r}: true and false are no numbers")
         return values
-
-
-def sentence(model: type, error: ValidationError) -> str:
-    """The first of pydantic's complaints as one sentence: the field, the value, what is allowed."""
-    first = error.errors(include_url=False)[0]
-    tags = {"listed", "drawn", "interests", "uniform", "normal"}
-    place = ".".join(str(p) for p in first["loc"] if p not in tags)
-    kind, given = first["type"], first["input"]
-    where = place or model.__name__.lower()
-    if kind == "extra_forbidden":
-        owner, _, field = place.rpartition(".")
-        return f"{owner or model.__name__.lower()} has no field {field!r}{suggest(field, _fields(model, first['loc']))}"
-    if kind == "missing":
-        return f"{where} is missing"
-    if kind == "value_error":
-        return f"{where}: {first['ctx']['error']}"
-    if kind in ("int_parsing", "float_parsing"):
-        return (
-            f"{where} cannot be {given!r}: a {'whole ' if kind == 'int_parsing' else ''}number is needed, such as 1000 or 1e6"
-        )
-    text = first["msg"][0].lower() + first["msg"][1:]
-    return f"{where} cannot be {given!r}: {text}"
-
-
-def _fields(model: Any, location: tuple[Any, ...]) -> list[str]:
-    """The field names of the part in which a location ends, as far as they can be found without a value."""
-    for key in location[:-1]:
-        options = getattr(model, "model_fields", {})
-        if key in options:
-            model = options[key].annotation
-            parts = [part for part in getattr(model, "__args__", ()) if hasattr(part, "model_fields")]
-            model = parts[0] if len(parts) == 1 else model  # of an optional part
-            continue
-        for candidate in getattr(model, "__args__", ()):
-            kinds = getattr(candidate, "model_fields", {}).get("kind")
-            if kinds is not None and key in getattr(kinds.annotation, "__args__", ()):
-                model = candidate
-    return list(getattr(model, "model_fields", {}))

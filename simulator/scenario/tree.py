@@ -20,11 +20,12 @@ from ..core.disk import write
 from ..core.errors import ScenarioError, suggest
 from ..core.numeric import whole
 from ..core.yaml_text import read_settings, read_yaml, write_yaml
+from .complaints import sentence
 from .creatives import DrawnCreatives
 from .delivery import Auction, Funnel, Serving, Surface
 from .demand import MOST_CAMPAIGNS, Demand, DrawnDemand, Weather
 from .pages import Pages
-from .part import Count, Part, sentence
+from .part import Count, Part
 from .paths import put
 from .people import Fatigue, Sessions, Traffic, Users
 from .response import Interests, Rates, Response
