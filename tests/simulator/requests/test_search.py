@@ -407,10 +407,10 @@ def test_settings_survive_yaml() -> None:
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"queries": 0}, "queries cannot be 0: input should be greater than or equal to 1"),
-        ({"synonym_share": 1.5}, "synonym_share cannot be 1.5: input should be less than or equal to 1"),
-        ({"query_weight": math.nan}, "query_weight cannot be nan: input should be a finite number"),
-        ({"words": ()}, r"words cannot be \(\): tuple should have at least 1 item"),
+        ({"queries": 0}, "queries cannot be 0: it must be greater than or equal to 1"),
+        ({"synonym_share": 1.5}, "synonym_share cannot be 1.5: it must be less than or equal to 1"),
+        ({"query_weight": math.nan}, "query_weight cannot be nan: it must be a finite number"),
+        ({"words": ()}, r"words cannot be \(\): at least 1 of them"),
         ({"words": (0, 0)}, "words must have at least one frequency above 0"),
         ({"words": (1,) * 7}, "words cannot be .*at most 6"),
         ({"match_types": {"exact": 0, "phrase": 0, "broad": 0}}, "one of exact, phrase and broad must have a share above 0"),
