@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 
 CROWD = 100  # campaigns: of more, bands are drawn and no single curves
 BARS = 10  # campaigns with a bar of their own
+NAMED = 5  # campaigns whose curves have names and colours
+LONGEST = 18  # letters of a name in a legend
+CROWDED = "median campaign, half and 90% of them"
+OWN = ("#4c72b0", "#55a868", "#dd8452", "#8172b3", "#64b5cd")  # their colours, none like that of the ideal
 
 
 @style()
@@ -96,7 +102,7 @@ def _spend(axis: Axes, world: World, edges: Floats) -> None:
     spend = world.ledger.spend()[:, limited] / (table.budget[limited] / MICRO)
     days = [np.cumsum(part, axis=0) for part in np.split(spend, range(per_day, len(spend), per_day))]
     ideal = np.concatenate([[0.0], np.cumsum(world.forecast)])
-    crowd = limited.sum() > CROWD
+    crowd, named = limited.sum() > CROWD, limited.sum() <= NAMED
     for number, curve in enumerate(days):
         at = edges[number * per_day : number * per_day + len(curve) + 1]
         curve = np.vstack([np.zeros(curve.shape[1]), curve])
@@ -104,16 +110,29 @@ def _spend(axis: Axes, world: World, edges: Floats) -> None:
             for low, high in ((5, 95), (25, 75)):
                 axis.fill_between(at, *np.percentile(curve, [low, high], axis=1), color="#4c72b0", alpha=0.25, linewidth=0)
             axis.plot(at, np.median(curve, axis=1), color="#4c72b0", linewidth=1.6)
+        elif named:
+            for column, colour in zip(curve.T, OWN, strict=False):
+                axis.plot(at, column, color=colour, linewidth=1.4)
         else:
             axis.plot(at, curve, color="#4c72b0", linewidth=0.7, alpha=0.35)
         axis.plot(at, ideal[: len(at)], color=IDEAL, linewidth=2)
-    axis.plot([], [], color="#4c72b0", linewidth=1, label="median campaign, half and 90% of them" if crowd else "a campaign")
-    axis.plot([], [], color=IDEAL, linewidth=2, label="the forecast's curve")
+    shown = [_short(table.names[k]) for k in np.flatnonzero(limited)] if named else [CROWDED if crowd else "a campaign"]
+    lines = [Line2D([], [], color=colour, linewidth=1.4) for colour, _ in zip(OWN, shown, strict=False)]
+    lines.append(Line2D([], [], color=IDEAL, linewidth=2))
     axis.set_ylabel("share of budget spent")
     axis.yaxis.set_major_formatter(PercentFormatter(1.0))
     several = world.scenario.days > 1  # curves fill the panel up to its top
     axis.set_ylim(0, 1.2 if several else 1.04)
-    axis.legend(loc="upper left", frameon=False, ncols=2 if several else 1)
+    if several and named:
+        axis.set_ylim(0, 1.12 + 0.12 * math.ceil(len(lines) / 3))
+    # Handles and labels by themselves: a name that begins with _ would not come to a legend.
+    axis.legend(
+        lines, [*shown, "the forecast's curve"], loc="upper left", frameon=False, ncols=3 if several and named else 1 + several
+    )
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 3]}..."
 
 
 def _worth(axis: Axes, world: World, edges: Floats) -> None:

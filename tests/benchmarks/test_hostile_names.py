@@ -111,6 +111,7 @@ def test_simulate(command, tmp_path, texts):
         assert (tmp_path / OUT / f"{file}.png").exists()
     assert f"journal: {OUT}/journal" in out
     assert sum(MARKET in text for text in texts) >= 2  # the day has a title of its own
+    assert set(CAMPAIGNS) <= texts  # its curves have names
 
 
 def test_bench_and_tune(command, tmp_path, texts):
