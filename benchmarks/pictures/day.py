@@ -117,7 +117,7 @@ def _spend(axis: Axes, world: World, edges: Floats) -> None:
             axis.plot(at, curve, color="#4c72b0", linewidth=0.7, alpha=0.35)
         axis.plot(at, ideal[: len(at)], color=IDEAL, linewidth=2)
     shown = [_short(table.names[k]) for k in np.flatnonzero(limited)] if named else [CROWDED if crowd else "a campaign"]
-    lines = [Line2D([], [], color=colour, linewidth=1.4) for colour, _ in zip(OWN, shown, strict=False)]
+    lines = [Line2D([], [], color=colour, linewidth=1.4 if named else 1) for colour, _ in zip(OWN, shown, strict=False)]
     lines.append(Line2D([], [], color=IDEAL, linewidth=2))
     axis.set_ylabel("share of budget spent")
     axis.yaxis.set_major_formatter(PercentFormatter(1.0))
