@@ -396,15 +396,86 @@ class RankEval:
         commands.evaluate(console, self.runs, self.log, _folder(self.out), terms)
 
 
+@dataclass
+class RankRecall:
+    """Two towers beside generative retrieval by semantic ids: recall of what users click, of all ads, beside the truth.
+
+    Args:
+        scenario: as `adarena rank scaling` takes it.
+        seeds: of weights and order.
+        length: impressions of a user, of which the last eight are asked for.
+        users: how many.
+        out: folder for the journal and recall.json.
+        settings: fields of the scenario to change.
+    """
+
+    scenario: str | None = None
+    seeds: int = 3
+    length: int = 64
+    users: int = 5_000
+    out: Path = Path("out/scaling")
+    settings: Settings = ()
+
+    def run(self) -> None:
+        from .benchmarks.scaling import commands
+
+        commands.recall(
+            console, _behaviour(self.scenario, self.settings), self.seeds, self.length, self.users, _folder(self.out)
+        )
+
+
+@dataclass
+class RankScaling:
+    """Loss of models of behaviour over compute, data and parameters, beside floors that are known: a market is played first.
+
+    Run again after it was stopped, it goes on where it was. A GPU is used where torch has one.
+
+    Args:
+        scenario: a preset or a YAML file with one impression a request; by default thirty days of `bidding-small` with eight
+            dimensions of taste, a hundred ads and one slot.
+        sizes: models, WIDTHxLAYERS each.
+        seeds: of weights and of the order of users.
+        tokens: impressions that each is trained on; it is judged at a sixteenth, an eighth, ... of them as well.
+        length: impressions of a user.
+        tested: users who are held out.
+        jobs: processes that share the work.
+        fresh: train anew what an earlier run has trained.
+        out: folder for the journal, the runs, scaling.json and the picture.
+        settings: fields of the scenario to change, e.g. users.dimensions=4.
+    """
+
+    scenario: str | None = None
+    sizes: tuple[str, ...] = ("8x1", "16x1", "32x2", "64x3", "128x5")
+    seeds: int = 3
+    tokens: int = 1_200_000
+    length: int = 64
+    tested: int = 1_000
+    jobs: int = 1
+    fresh: bool = False
+    out: Path = Path("out/scaling")
+    settings: Settings = ()
+
+    def run(self) -> None:
+        from .benchmarks.comparison.workers import hired
+        from .benchmarks.scaling import commands
+
+        market = _behaviour(self.scenario, self.settings)
+        terms = commands.Terms(self.sizes, self.seeds, self.tokens, self.length, self.tested)
+        with hired(self.jobs, None) as crew:
+            commands.command(console, market, terms, crew, self.fresh, _folder(self.out))
+
+
 def rank(
     what: Annotated[
         Annotated[Eda, tyro.conf.subcommand("eda", prefix_name=False)]
         | Annotated[RankTrain, tyro.conf.subcommand("train", prefix_name=False)]
-        | Annotated[RankEval, tyro.conf.subcommand("eval", prefix_name=False)],
+        | Annotated[RankEval, tyro.conf.subcommand("eval", prefix_name=False)]
+        | Annotated[RankRecall, tyro.conf.subcommand("recall", prefix_name=False)]
+        | Annotated[RankScaling, tyro.conf.subcommand("scaling", prefix_name=False)],
         tyro.conf.arg(name=""),
     ],
 ) -> None:
-    """Rankers learned from a journal: explores a log (eda), trains a model (train), judges it beside the truth (eval)."""
+    """Rankers learned from a journal: explores a log (eda), trains (train), judges beside the truth (eval), recalls, scales."""
     what.run()
 
 
@@ -583,6 +654,14 @@ def _scenario(name: str, settings: tuple[str, ...], days: int | None = None) -> 
     changes = [*settings, *([f"days={days}"] if days is not None else [])]
     market = Scenario.named(name)
     return market.override(changes) if changes else market
+
+
+def _behaviour(name: str | None, settings: tuple[str, ...]) -> Scenario:
+    """The market of sequences of behaviour, or another by name."""
+    from .benchmarks.scaling import sequences
+
+    market = sequences.market() if name is None else _scenario(name, ())
+    return market.override([*settings]) if settings else market
 
 
 def _command() -> str:
