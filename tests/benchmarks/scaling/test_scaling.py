@@ -205,6 +205,8 @@ def test_a_run_learns_and_is_its_seeds(played, tmp_path):
 def test_command_goes_on_where_it_was(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     changes = [f"{name}={value}" for name, value in SMALL.items()]
+    name = "m [/b] $5 $x :smile:"
+    changes.append(f"name={name}")
     words = ["adarena", "rank", "scaling", "--sizes", "8x1", "12x1", "--seeds", "2", "--tokens", "16384", "--length", "16"]
     words += ["--tested", "100", "--set", *changes]
     trained = []
@@ -217,6 +219,7 @@ def test_command_goes_on_where_it_was(monkeypatch, capsys, tmp_path):
 
     first = told()
     assert trained == ["8x1", "12x1", "8x1", "12x1"]
+    assert name in first
     found = json.loads((tmp_path / "out/scaling/scaling.json").read_text())
     assert len(found["points"]) == 20
     assert {fit["E_is"] for fit in found["fits"]} == set(report.NAMES)
