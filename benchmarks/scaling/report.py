@@ -129,9 +129,10 @@ def picture(found: Found) -> Figure:
             axis.set(title=f"Loss over {title}", xlabel=label)
             _floors(axis, found.floors)
         axes[0].set_ylabel("log loss of clicks, over all that could have been")
-        axes[0].legend(frameon=False)
+        above = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.05)}  # of the truth's line
+        axes[0].legend(frameon=False, **above)
         axes[1].legend(frameon=False, title="width x layers", title_fontsize=9)
-        axes[2].legend(frameon=False, title="tokens", title_fontsize=9)
+        axes[2].legend(frameon=False, title="tokens", title_fontsize=9, **above)
         count = len({p.seed for p in found.points})
         figure.suptitle(f"{found.scenario}: behaviour models, mean of {count} seeds", x=0.01, ha="left", fontsize=13, color=INK)
     return figure
