@@ -1,4 +1,4 @@
-"""The command that explores a log, trains rankers on it and judges them."""
+"""The command of rankers: explores a log, trains on it, judges, pays for labels; `studying` holds those that play markets."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from . import terminal
+from .studying import RankLoop, RankRecall, RankScaling
 
 
 @dataclass
@@ -34,7 +35,8 @@ class RankTrain:
     """Trains a ranker on the first part of a log; `adarena rank eval OUT --log DIR` judges it on the last.
 
     Args:
-        model: lr, fm, ffm, deepfm, dcn, din, transformer, esmm, shared-bottom, mmoe, ple, position or two-tower.
+        model: bias, lr, fm, ffm, deepfm, dcn, din, transformer, esmm, shared-bottom, mmoe, ple, position, cold, two-tower
+            or multimodal; see `adarena list models`.
         log: the folder of a journal that `adarena simulate --journal` wrote.
         out: folder for ranker.zip, its checkpoint and its curve.
         seed: of weights, order and which negatives are kept.
@@ -89,13 +91,48 @@ class RankEval:
         commands.evaluate(terminal.console, self.runs, self.log, terminal.folder(self.out), terms)
 
 
+@dataclass
+class RankLabel:
+    """What labels of new ads teach where impressions are few: at random, where least is known, where most may be hoped for.
+
+    Args:
+        log: the folder of a journal that tells what ads look like, best of a market that shows them at random.
+        out: folder for label.json and the picture.
+        impressions: of an ad, that make its label.
+        first: ads labelled at random to begin with.
+        step: ads labelled in each round.
+        rounds: of them.
+        apart: share of the ads that are kept apart, and judged.
+        seeds: repetitions, each with other ads kept apart and other first labels.
+    """
+
+    log: Path
+    out: Path = Path("out/rank")
+    impressions: int = 20
+    first: int = 10
+    step: int = 10
+    rounds: int = 12
+    apart: float = 0.5
+    seeds: int = 20
+
+    def run(self) -> None:
+        from ..rankers import commands, labelling
+
+        budget = labelling.Budget(self.impressions, self.first, self.step, self.rounds, self.apart, self.seeds)
+        commands.label(terminal.console, self.log, terminal.folder(self.out), budget)
+
+
 def rank(
     what: Annotated[
         Annotated[Eda, tyro.conf.subcommand("eda", prefix_name=False)]
         | Annotated[RankTrain, tyro.conf.subcommand("train", prefix_name=False)]
-        | Annotated[RankEval, tyro.conf.subcommand("eval", prefix_name=False)],
+        | Annotated[RankEval, tyro.conf.subcommand("eval", prefix_name=False)]
+        | Annotated[RankLabel, tyro.conf.subcommand("label", prefix_name=False)]
+        | Annotated[RankLoop, tyro.conf.subcommand("loop", prefix_name=False)]
+        | Annotated[RankRecall, tyro.conf.subcommand("recall", prefix_name=False)]
+        | Annotated[RankScaling, tyro.conf.subcommand("scaling", prefix_name=False)],
         tyro.conf.arg(name=""),
     ],
 ) -> None:
-    """Rankers learned from a journal: explores a log (eda), trains a model (train), judges it beside the truth (eval)."""
+    """Rankers learned from a journal: explores a log (eda), trains (train) and judges them (eval), and more."""
     what.run()

@@ -14,7 +14,22 @@ from typing import TYPE_CHECKING, Any
 
 from ..output.progress import progress
 from ..output.tables import plain_table, verdict
-from . import auctions, budgets, cascade, compute, creatives, delays, leads, pacing, pages, people, queues, rankers, sampling
+from . import (
+    auctions,
+    budgets,
+    cascade,
+    compute,
+    creatives,
+    delays,
+    leads,
+    memorisation,
+    pacing,
+    pages,
+    people,
+    queues,
+    rankers,
+    sampling,
+)
 from .check import LIMIT, Check
 
 if TYPE_CHECKING:
@@ -68,6 +83,7 @@ CHECKS: dict[str, Callable[[float], list[Check]]] = {
     "30 places": pages.cascade,
     "31 ceilings": rankers.ceilings,
     "32 creatives": creatives.arms,
+    "33 memorisation": memorisation.memorisation,
 }
 COLUMNS = ("check", "expected", "measured", "std error", "sigmas", "verdict", "source")
 

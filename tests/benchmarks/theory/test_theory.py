@@ -20,6 +20,7 @@ from adarena.benchmarks.theory import (
     creatives,
     delays,
     leads,
+    memorisation,
     pages,
     people,
     queues,
@@ -49,8 +50,8 @@ def test_the_market_agrees_with_theory(name: str) -> None:
 
 
 def test_every_check_is_there() -> None:
-    absent = {13, 18}  # of those up to 32
-    assert {int(name.split()[0]) for name in theory.CHECKS} == {*range(1, 33)} - absent
+    absent = {13, 18}  # of those up to 33
+    assert {int(name.split()[0]) for name in theory.CHECKS} == {*range(1, 34)} - absent
 
 
 @pytest.mark.parametrize("biased", [False, True])
@@ -261,6 +262,7 @@ def mostly_caught(wrong: list[Check], share: float) -> bool:
         (lambda: rankers.thinned(1.0, wrong=1.2)[len(rankers.PUBLISHED) :], 1.0),
         (lambda: rankers.factorised(1.0, wrong=1.001), 1.0),
         (lambda: rankers.ceilings(1.0, wrong=1.5)[1::2], 1.0),  # a power leaves the order as it is
+        (lambda: memorisation.memorisation(1.0, wrong=0.6), 1.0),
         (lambda: leads.chain(1.0, wrong=1.2), 1.0),
         (lambda: leads.delays(1.0, wrong=1.5), 1.0),
         (lambda: leads.uplift(1.0, wrong=1.1), 1.0),
@@ -283,7 +285,7 @@ def mostly_caught(wrong: list[Check], share: float) -> bool:
         "a cap of 3 for 2", "exposures that fade 5% later", "users who leave sooner", "ads that annoy more",
         "users who leave pages sooner", "places seen less", "a creative that appeals",
         "delays 5% longer", "delays 40% longer, learned", "a share 20% off",
-        "pairs a thousandth off", "truth to the power of 1.5",
+        "pairs a thousandth off", "truth to the power of 1.5", "a flatter Zipf",
         "leads 20% better", "lead delays half as long again", "more who convert anyway",
         "multiplier 5% off", "recall too blurred", "compute for the worthiest only",
         "closed forms 25% off", "a bound 20% too low", "random service", "even arrivals",

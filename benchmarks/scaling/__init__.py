@@ -1,0 +1,1 @@
+"""`adarena rank scaling`: the loss of behaviour models over compute, data and parameters, beside a floor that is known."""
