@@ -19,7 +19,7 @@ from ..core.errors import MarketError, suggest
 from ..core.money import LARGEST, UNLIMITED, micros
 from ..core.numeric import real
 from ..delivery.fleet import Fleet
-from ..delivery.models import RateModel, asked_conversions
+from ..delivery.models import Correction, RateModel, asked_conversions
 from ..delivery.queue import Queue
 from ..delivery.rotation import find_ad, set_shares
 from ..market.market import Market, of_run
@@ -173,7 +173,7 @@ class Exchange:
         new = ads.new if self.blocks.model is None else np.zeros_like(ads.new)
         self.blocks.correct(correct(self.state.beliefs, rates.learning, new, now))
 
-    def believe(self, stage: str, model: RateModel | None, now: int) -> None:
+    def believe(self, stage: str, model: RateModel | Correction | None, now: int) -> None:
         """Has a model say the rates of a stage of the funnel from now on; see `Blocks.believe`. `refresh` follows."""
         self.blocks.believe(stage, model)
         self._convert(now)
