@@ -58,6 +58,11 @@ def is_model(model: object) -> bool:
     return any(callable(getattr(model, method, None)) for method in ("rates", "corrected"))
 
 
+def is_replaced(model: RateModel | Correction | None) -> bool:
+    """Whether a model's rates take the place of the platform's, and do not start from them."""
+    return model is not None and not hasattr(model, "corrected")
+
+
 def asked(model: RateModel | Correction, requests: Batch, ads: Integers, believed: Callable[[], Floats32]) -> Floats32:
     """What a model says of requests and ads, (n, m); `believed` tells it what the platform does, (n, m).
 

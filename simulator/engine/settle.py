@@ -119,7 +119,7 @@ def answer(i: Any, j: Any, now: Any, sale: Any, lift: Any, willing: Any, state: 
         if is_cast(state):
             count_cast(c, user, sale.believed / lift * willing * worn_by, clicked, state)
     if counts_beliefs(state):
-        count_belief(a, state.block.times[j], sale.believed / lift, willing * worn_by, clicked, state.beliefs)
+        count_belief(a, state.block.times[j], sale.platform / lift, willing * worn_by, clicked, state.beliefs)
     if has_organic(state):
         count_increment(k, user, now, worth, converted, state)
     return Answer(clicked, converted, rate, conversion, worth)

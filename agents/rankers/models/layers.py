@@ -27,6 +27,11 @@ class Batch(NamedTuple):
     past: Tensor  # (B, L, R) int32
     clicked: Tensor  # (B, L) 1 or 0, -1: empty
     slot: Tensor  # (B,) int64; -1: not known, as when candidates are scored
+    believed: Tensor = torch.empty(0)  # (B,) log-odds of a click that the platform itself believes; (0,): nobody tells
+
+    def part(self, rows: Tensor) -> Batch:
+        """Some of them."""
+        return Batch(*(field[rows] if len(field) else field for field in self))
 
 
 class Shape(NamedTuple):
@@ -58,8 +63,9 @@ def batch_of(examples: Examples, shape: Shape) -> Batch:
     """Examples as tensors; their numbers become rows of the one table."""
     offsets = shape.offsets
     past = examples.past.items + offsets[list(shape.remembered)] if shape.length else examples.past.items
-    arrays = examples.ids + offsets, past, examples.past.clicked, examples.slot
-    return Batch(*map(torch.from_numpy, arrays))
+    arrays = examples.ids + offsets, past, examples.past.clicked, examples.slot, examples.believed
+    ids, items, clicked, slot, believed = map(torch.from_numpy, arrays)
+    return Batch(ids, items, clicked, slot, torch.logit(believed))
 
 
 @contextmanager
