@@ -342,7 +342,7 @@ class RankTrain:
     """Trains a ranker on the first part of a log; `adarena rank eval OUT --log DIR` judges it on the last.
 
     Args:
-        model: lr, fm, ffm, deepfm, dcn, din, transformer, esmm, shared-bottom, mmoe, ple, position or two-tower.
+        model: bias, lr, fm, ffm, deepfm, dcn, din, transformer, esmm, shared-bottom, mmoe, ple, position or two-tower.
         log: the folder of a journal that `adarena simulate --journal` wrote.
         out: folder for ranker.zip, its checkpoint and its curve.
         seed: of weights, order and which negatives are kept.
@@ -396,15 +396,69 @@ class RankEval:
         commands.evaluate(console, self.runs, self.log, _folder(self.out), terms)
 
 
+@dataclass
+class RankLoop:
+    """The feedback loop: rankers that learn, one after the other, from the logs which the ones before made; in the market.
+
+    Run again after it was stopped, it goes on where it was.
+
+    Args:
+        model: as `adarena rank train` has it.
+        scenario: a preset, or a YAML file; the market in which rankers are judged, and that makes logs of more days.
+        days: how long a log lasts.
+        rounds: how many rankers are trained one after the other.
+        explored: shares of the requests in which the makers of logs explore; a loop for each.
+        warm: a ranker goes on from the weights of the one before, and so has learned from all logs so far.
+        calibrate: isotonic, platt or temperature, fitted on each log's validation part.
+        by: a feature, such as segment, each value of which has a calibration of its own.
+        seeds: how many test worlds, which all rankers have alike.
+        skip: how many test seeds to leave out before them.
+        first: seed of the first log, a training seed; the other rounds have those that follow.
+        seed: of weights and order.
+        fresh: begin anew in a folder that holds a loop, which is deleted.
+        out: folder for logs, rankers, result.json and loop.png.
+        learning: settings of training or of the model, e.g. prior=belief learning_rate=0.003.
+        settings: fields of the scenario to change, e.g. rates.belief_noise=0.8.
+    """
+
+    model: Annotated[str, tyro.conf.Positional]
+    scenario: str = "bidding-small"
+    days: int = 6
+    rounds: int = 3
+    explored: tuple[float, ...] = (0.0,)
+    warm: bool = False
+    calibrate: Literal["isotonic", "platt", "temperature"] | None = None
+    by: str = ""
+    seeds: int = 8
+    skip: int = 0
+    first: int = 700_000
+    seed: int = 0
+    fresh: bool = False
+    out: Path = Path("out/loop")
+    learning: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SETTING=VALUE ...")] = ()
+    settings: Settings = ()
+
+    def run(self) -> None:
+        from .benchmarks.feedback import commands, plan
+
+        learned = commands.learning(self.model, self.seed, self.learning)
+        loop = plan.Plan(
+            _scenario(self.scenario, self.settings), self.days, learned, self.rounds, self.explored, self.warm, self.calibrate,
+            self.by, self.seeds, self.skip, self.first,
+        )  # fmt: skip
+        commands.run(console, loop, _folder(self.out), self.fresh, _resuming())
+
+
 def rank(
     what: Annotated[
         Annotated[Eda, tyro.conf.subcommand("eda", prefix_name=False)]
         | Annotated[RankTrain, tyro.conf.subcommand("train", prefix_name=False)]
-        | Annotated[RankEval, tyro.conf.subcommand("eval", prefix_name=False)],
+        | Annotated[RankEval, tyro.conf.subcommand("eval", prefix_name=False)]
+        | Annotated[RankLoop, tyro.conf.subcommand("loop", prefix_name=False)],
         tyro.conf.arg(name=""),
     ],
 ) -> None:
-    """Rankers learned from a journal: explores a log (eda), trains a model (train), judges it beside the truth (eval)."""
+    """Rankers learned from a journal: a log explored (eda), a model trained (train), judged (eval), in the market (loop)."""
     what.run()
 
 

@@ -28,8 +28,8 @@ FLOORS = {
         "bidding", "compute", "creative", "pacing", "ranking", "side_by_side", "parallel", "market", "vector",
     ),
     "benchmarks": (
-        "output", "audits", "pictures", "rankers", "comparison", "suites", "speed", "theory", "simulating", "training",
-        "commands", "servers", "servers_report", "mixes", "abtest", "warming",
+        "output", "audits", "pictures", "rankers", "comparison", "suites", "feedback", "speed", "theory", "simulating",
+        "training", "commands", "servers", "servers_report", "mixes", "abtest", "warming",
     ),
 }  # fmt: skip
 HEAVY = ("torch", "matplotlib", "seaborn", "pandas", "stable_baselines3", "tyro", "rich", "pyarrow.dataset")

@@ -168,7 +168,7 @@ class Ranker:
         own = self.network.network if isinstance(self.network, Corrected) else self.network
         networks = list(own.networks) if isinstance(own, Separate) else [own]
         quick = [network for network in networks if isinstance(network, OfCandidates)]
-        if len(quick) == len(networks):
+        if len(quick) == len(networks) == self.shape.tasks:  # each of one label
             return torch.stack([network.of_candidates(asked, told) for network in quick], dim=2)
         n, count = len(asked), told.shape[-2]
         both = asked[:, None].expand(n, count, -1), told.expand(n, count, -1)

@@ -103,6 +103,16 @@ class OfCandidates(Network):
         raise NotImplementedError
 
 
+def first_layer(layer: nn.Linear, asked: Tensor, told: Tensor) -> Tensor:
+    """A linear layer of requests (n, D') followed by what belongs to their ads, (n, A, D'') or (A, D''); (n, A, width).
+
+    The request's part is made once, and that of ads which all requests share.
+    """
+    ours, theirs = layer.weight[:, : asked.shape[1]], layer.weight[:, asked.shape[1] :]
+    once = nn.functional.linear(asked, ours, layer.bias)  # (n, width)
+    return nn.functional.linear(told, theirs) + once[:, None]
+
+
 class Table(nn.Module):
     """Embeddings of all features in one table."""
 
@@ -128,6 +138,12 @@ class Linear(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         found: Tensor = self.table(ids) + self.bias
         return found
+
+    def of_candidates(self, request: Tensor, ads: Tensor) -> Tensor:
+        """See `OfCandidates`, (n, A); of one label."""
+        theirs: Tensor = self.table(ads.flatten(0, -2)).view(ads.shape[:-1])  # (..., A)
+        ours: Tensor = self(request)  # (n, 1)
+        return ours + theirs
 
 
 def perceptron(inputs: int, hidden: Sequence[int], outputs: int | None = 1, dropout: float = 0.0) -> nn.Sequential:
