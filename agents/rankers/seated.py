@@ -25,6 +25,7 @@ from .ranker import Ranker, load_ranker
 
 REQUEST = ("user", "segment", "hour", "surface", "query")
 AD = ("ad", "campaign", "vertical")  # requests are scored a thousand ahead, when nobody knows what will have been counted
+ALL = "all"  # stages
 LEAST = 1e-6  # and as much less than 1: a market takes neither 0 nor 1 for a click rate
 
 
@@ -76,13 +77,13 @@ class Seated(Weighted):
     """Ranks by the click rates of a trained ranker, under constant weights; explores in a share of the requests."""
 
     path: str = field(kw_only=True)  # of its file, or the folder of its training
-    stage: str = "fine"  # recall, rough or fine, which is the auction; without a funnel there is that alone
+    stage: str = "fine"  # recall, rough, fine, which is the auction, or all three; without a funnel there is fine alone
     explored: float = 0.0  # share of the requests whose rates are dealt out anew, from 0 to 1; see `Dealt`
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.stage not in STAGES:
-            raise PolicyError(f"there is no stage {self.stage!r}: known are {', '.join(STAGES)}")
+        if self.stage not in (*STAGES, ALL):
+            raise PolicyError(f"there is no stage {self.stage!r}: known are {', '.join(STAGES)} and {ALL}")
         check_number(self, "explored", least=0, most=1)
         self._ranker = load_ranker(self.path)
 
@@ -94,4 +95,5 @@ class Seated(Weighted):
             return None
         model = (Correcting if self._ranker.corrects else Modelled)(self._ranker, view)
         believed = Dealt(model, self.explored, self._key) if self.explored else model
-        return Weights(self.squashing, self.cost, believe=Believe(believed, self.stage))
+        stages = STAGES if self.stage == ALL else (self.stage,)
+        return Weights(self.squashing, self.cost, believe=[Believe(believed, stage) for stage in stages])

@@ -30,10 +30,8 @@ def estimates(found: Found, each: Round) -> dict[str, Estimate]:
     return out
 
 
-def _said(one: Estimate | None) -> str:
-    if one is None:
-        return ""
-    return f"{one.mean:.3f}" + ("" if one.interval is None else f" [{one.interval.low:.2f}, {one.interval.high:.2f}]")
+def _said(one: Estimate) -> str:
+    return f"{one.mean:.2f}" + ("" if one.interval is None else f" [{one.interval.low:.2f}, {one.interval.high:.2f}]")
 
 
 def tables(found: Found) -> list[Table]:
@@ -50,9 +48,17 @@ def tables(found: Found) -> list[Table]:
         f"Over what the belief brings in the same {plan.seeds} test worlds [95%]. Value: of impressions to advertisers. Borne: "
         "ads seen and not clicked, which users bear. Log's value: currency, what exploring costs included.",
     )
-    for column in ("explored", "round", "log: AUC", "belief's", "over came", "served", "pairs: AUC", "corr.", "over true"):
+    for column in ("expl.", "round", "log: AUC", "belief's", "over came", "served", "pairs: AUC", "corr.", "over true"):
         offline.add_column(column, justify="right", no_wrap=True)
-    for column in ("explored", "round", "value", "of truth's value", "revenue", "borne", "server time", "log's value"):
+    brought = {
+        "value": "value",
+        "of_truth": "of the truth's",
+        "revenue": "revenue",
+        "borne": "borne",
+        "server_s": "server time",
+    }
+    brought = {key: name for key, name in brought.items() if key in estimates(found, found.rounds[0])}
+    for column in ("expl.", "round", *brought.values(), "log's value"):
         market.add_column(column, justify="right", no_wrap=True)
     for each in found.rounds:
         name = f"{each.share:.0%}", str(each.number) if each.number else "belief"
@@ -60,8 +66,7 @@ def tables(found: Found) -> list[Table]:
         pairs = [_number(each.pairs, key, ".3f") for key in ("all_auc", "all_correlation", "all_pcoc")]
         offline.add_row(*name, *log, _number(each.offline, "pcoc", ".3f"), _number(each.log, "pcoc", ".3f"), *pairs)
         told = estimates(found, each)
-        brought = [_said(told.get(key)) for key in ("value", "of_truth", "revenue", "borne", "server_s")]
-        market.add_row(*name, *brought, _number(each.log, "value", ",.0f"))
+        market.add_row(*name, *(_said(told[key]) for key in brought), _number(each.log, "value", ",.0f"))
     return [offline, market]
 
 

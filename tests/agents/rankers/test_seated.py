@@ -64,6 +64,25 @@ def test_a_ranker_that_explores_is_dealt_out_in_a_share_of_the_requests(log, tmp
     assert abs(as_said.mean() - 0.7) < 0.05
 
 
+def test_a_ranker_in_all_stages_lets_through_what_it_wants_where_one_at_the_end_is_shown_what_is_left(tmp_path):
+    """Recall that sees little: in all stages the ranker finds what the same market without a funnel would show."""
+    blind = {"recall": {"dimensions": 2, "noise": 2.0}, "rough": {"dimensions": 2, "noise": 2.0}, "popular_share": 0.0}
+    levels = {"exploring_share": 0.0, "levels": [{"recall": 6, "rough": 4, "fine": 4}]}
+    one = {"demand.ads_per_campaign": 1}
+    plain, funnel = MARKET.override(one), MARKET.override({**one, "funnel": {**blind, **levels}})
+    World(plain, seed=1, journal=Logs(tmp_path / "day", features=True)).run()
+    path = ranker(Log(tmp_path / "day"), tmp_path / "fm", prior="belief")
+    shown = {}
+    for name, market, stage in (("plain", plain, "fine"), ("all", funnel, "all"), ("fine", funnel, "fine")):
+        folder = tmp_path / name
+        World(market, {"ranking": Seated(path=str(path), stage=stage)}, 2, journal=Logs(folder, features=True)).run()
+        table = pq.read_table(folder / "impressions.parquet")
+        shown[name] = set(zip(table["request"].to_pylist(), table["ad"].to_pylist(), strict=True))
+    same = {name: len(pairs & shown["plain"]) / len(shown["plain"]) for name, pairs in shown.items()}
+    assert same["all"] > 0.85, same
+    assert same["fine"] < 0.7, same
+
+
 def test_who_corrects_a_poor_belief_wins_where_who_replaces_it_loses(log, tmp_path):
     """On the log both are better than the belief: `docs/rankers.md`, "Did it become money?"."""
     poor = MARKET.override({"rates.belief_noise": 0.8, "traffic.requests_per_day": 40_000, "demand.ads_per_campaign": 4})
