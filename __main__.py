@@ -411,6 +411,7 @@ class RankLoop:
         warm: a ranker goes on from the weights of the one before, and so has learned from all logs so far.
         calibrate: isotonic, platt or temperature, fitted on each log's validation part.
         by: a feature, such as segment, each value of which has a calibration of its own.
+        stage: of the funnel, in which rankers stand: recall, rough, fine, which is the auction, or all.
         seeds: how many test worlds, which all rankers have alike.
         skip: how many test seeds to leave out before them.
         first: seed of the first log, a training seed; the other rounds have those that follow.
@@ -429,6 +430,7 @@ class RankLoop:
     warm: bool = False
     calibrate: Literal["isotonic", "platt", "temperature"] | None = None
     by: str = ""
+    stage: Literal["recall", "rough", "fine", "all"] = "fine"
     seeds: int = 8
     skip: int = 0
     first: int = 700_000
@@ -444,7 +446,7 @@ class RankLoop:
         learned = commands.learning(self.model, self.seed, self.learning)
         loop = plan.Plan(
             _scenario(self.scenario, self.settings), self.days, learned, self.rounds, self.explored, self.warm, self.calibrate,
-            self.by, self.seeds, self.skip, self.first,
+            self.by, self.stage, self.seeds, self.skip, self.first,
         )  # fmt: skip
         commands.run(console, loop, _folder(self.out), self.fresh, _resuming())
 

@@ -96,7 +96,7 @@ def run(plan: Plan, out: Path, fresh: bool = False, advance: Callable[[], None] 
             offline = kept(folder / "offline.json", partial(_learned, plan, folder, before))
         log = kept(folder / "log.json", partial(_logged, plan, share, number, folder))
         pairs = kept(folder / "pairs.json", partial(_of_pairs, plan, number, folder)) if known else {}
-        market = judged(folder, partial(_seated, folder)) if number else believed
+        market = judged(folder, partial(_seated, plan, folder, 0.0)) if number else believed
         rounds.append(Round(share, number, log, offline, pairs, market))
     return Found(plan, tuple(rounds), truth)
 
@@ -137,8 +137,9 @@ def _learned(plan: Plan, folder: Path, before: Path) -> Numbers:
 
 def _logged(plan: Plan, share: float, number: int, folder: Path) -> Numbers:
     """Has the ranker of a round, or the platform, make the log from which the next one learns."""
-    policy = Seated(path=str(folder), explored=share) if number else DealtRates(share=share)
-    numbers = _played(plan.log_scenario, policy, plan.log_seed(number), folder / "journal")
+    seed = plan.log_seed(number)
+    policy = _seated(plan, folder, share, seed) if number else DealtRates(share=share)
+    numbers = _played(plan.log_scenario, policy, seed, folder / "journal")
     believed = sum(float(chunk["believed_rate"].sum()) for chunk in Log(folder / "journal").chunks(("believed_rate",)))
     return {**numbers, "pcoc": believed / numbers["clicks"]}
 
@@ -148,8 +149,8 @@ def _of_pairs(plan: Plan, number: int, folder: Path) -> Numbers:
     return Pairs(plan.log_scenario, plan.log_seed(number)).judge(load_ranker(folder) if number else None)
 
 
-def _seated(folder: Path, _: int) -> RankingPolicy:
-    return Seated(path=str(folder))
+def _seated(plan: Plan, folder: Path, share: float, _: int) -> RankingPolicy:
+    return Seated(path=str(folder), stage=plan.stage, explored=share)
 
 
 def _tested(scenario: Scenario, policy: Callable[[int], RankingPolicy], seed: int) -> Numbers:

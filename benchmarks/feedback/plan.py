@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 from ... import __version__
 from ...agents.rankers.calibration import Method
+from ...agents.rankers.seated import ALL
 from ...agents.rankers.training import Settings
 from ...agents.splits import checked
 from ...agents.splits import seeds as seeds_of
 from ...simulator.core.errors import MarketError, PolicyError
 from ...simulator.core.numeric import real, whole
+from ...simulator.delivery.models import STAGES
 from ...simulator.scenario.tree import Scenario
 
 UNTOLD = ("user_shown", "user_share", "user_idle", "ad_shown", "ad_share")  # that nobody tells as candidates are scored
@@ -31,6 +33,7 @@ class Plan:
         warm: whether a ranker goes on from the weights of the one before, so that it has learned from all logs so far.
         method: of a calibration on each log's validation part; None: as trained.
         by: feature whose values are calibrated each for itself; empty: all together.
+        stage: of the funnel in which rankers stand, as `Seated` has it; without a funnel there is fine alone.
         seeds: how many test worlds, paired: all rankers have the same.
         skip: how many test seeds to leave out before them.
         first: seed of the first log, of the training seeds; log r has the r-th after it.
@@ -44,6 +47,7 @@ class Plan:
     warm: bool = False
     method: Method | None = None
     by: str = ""
+    stage: str = "fine"
     seeds: int = 8
     skip: int = 0
     first: int = 700_000
@@ -59,6 +63,10 @@ class Plan:
             raise MarketError(f"a loop names each share of requests that explore once, unlike {list(self.shares)}")
         if self.by and self.method is None:
             raise PolicyError("--by says by what feature a calibration differs: name one, as in --calibrate isotonic")
+        if self.stage not in (*STAGES, ALL):
+            raise MarketError(f"there is no stage {self.stage!r}: known are {', '.join(STAGES)} and {ALL}")
+        if self.stage != "fine" and self.scenario.funnel is None:
+            raise MarketError(f"scenario {self.scenario.name!r} has no funnel: there is no stage {self.stage}, but fine alone")
         if self.settings.begin:
             raise PolicyError("a loop says itself what its rankers begin with: leave out begin, and take --warm")
         for round_ in range(self.rounds + 1):

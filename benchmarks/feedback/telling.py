@@ -37,7 +37,8 @@ def _said(one: Estimate) -> str:
 def tables(found: Found) -> list[Table]:
     """How good rankers are on logs and over all pairs, and what they bring in the market; a row for each round."""
     plan = found.plan
-    who = f"{plan.settings.model}, prior {plan.settings.prior}, {'warm, ' if plan.warm else ''}{plan.scenario.name}"
+    how = f"prior {plan.settings.prior}, {'warm, ' if plan.warm else ''}stage {plan.stage}"
+    who = f"{plan.settings.model}, {how}, {plan.scenario.name}"
     offline = plain_table(
         f"{who}: {plan.rounds} rounds of {plan.days} days",
         "Log: the last part of the log that it learned from. Served: clicks predicted over those that came in the log that it "

@@ -143,6 +143,8 @@ def test_plans_that_make_no_sense_are_refused() -> None:
         ({"rounds": 0}, "rounds from 1 up, not 0"),
         ({"shares": (1.5,)}, "from 0 to 1, not 1.5"),
         ({"shares": (0.1, 0.1)}, "names each share of requests that explore once"),
+        ({"stage": "rough"}, "has no funnel: there is no stage rough"),
+        ({"stage": "last"}, "there is no stage 'last'"),
         ({"first": 799_999}, "is a validation seed"),
         ({"first": 1_000_000}, "is a test seed"),
     ):
