@@ -31,7 +31,7 @@ def estimates(found: Found, each: Round) -> dict[str, Estimate]:
 
 
 def _said(one: Estimate) -> str:
-    return f"{one.mean:.2f}" + ("" if one.interval is None else f" [{one.interval.low:.2f}, {one.interval.high:.2f}]")
+    return f"{one.mean:.3f}" + ("" if one.interval is None else f" [{one.interval.low:.2f}, {one.interval.high:.2f}]")
 
 
 def tables(found: Found) -> list[Table]:
@@ -44,31 +44,36 @@ def tables(found: Found) -> list[Table]:
         "Log: the last part of the log that it learned from. Served: clicks predicted over those that came in the log that it "
         "made. All pairs: of users and ads, which only a judge knows.",
     )
-    market = plain_table(
-        f"{who}: in the market",
-        f"Over what the belief brings in the same {plan.seeds} test worlds [95%]. Value: of impressions to advertisers. Borne: "
-        "ads seen and not clicked, which users bear. Log's value: currency, what exploring costs included.",
-    )
     for column in ("expl.", "round", "log: AUC", "belief's", "over came", "served", "pairs: AUC", "corr.", "over true"):
         offline.add_column(column, justify="right", no_wrap=True)
-    brought = {
-        "value": "value",
-        "of_truth": "of the truth's",
-        "revenue": "revenue",
-        "borne": "borne",
-        "server_s": "server time",
-    }
-    brought = {key: name for key, name in brought.items() if key in estimates(found, found.rounds[0])}
-    for column in ("expl.", "round", *brought.values(), "log's value"):
-        market.add_column(column, justify="right", no_wrap=True)
     for each in found.rounds:
-        name = f"{each.share:.0%}", str(each.number) if each.number else "belief"
         log = [_number(each.offline, key, ".4f") for key in ("auc", "belief_auc")]
         pairs = [_number(each.pairs, key, ".3f") for key in ("all_auc", "all_correlation", "all_pcoc")]
-        offline.add_row(*name, *log, _number(each.offline, "pcoc", ".3f"), _number(each.log, "pcoc", ".3f"), *pairs)
-        told = estimates(found, each)
-        market.add_row(*name, *(_said(told[key]) for key in brought), _number(each.log, "value", ",.0f"))
-    return [offline, market]
+        over = [_number(numbers, "pcoc", ".3f") for numbers in (each.offline, each.log)]
+        offline.add_row(*_name(each), *log, *over, *pairs)
+    same = f"Over what the belief brings in the same {plan.seeds} test worlds [95%]."
+    value = f"{same} Value: of impressions to advertisers. Log's value: currency, what exploring costs included."
+    others = f"{same} Borne: ads seen and not clicked, which users bear."
+    first = _market(found, f"{who}: value in the market", value, {"value": "value", "of_truth": "over the truth's"}, log=True)
+    names = {"revenue": "revenue", "borne": "borne", "server_s": "server time"}
+    return [offline, first, _market(found, f"{who}: money, users, servers", others, names, log=False)]
+
+
+def _market(found: Found, title: str, caption: str, names: Mapping[str, str], log: bool) -> Table:
+    """Estimates by name, those that there are, and perhaps what logs were worth."""
+    out = plain_table(title, caption)
+    told = [estimates(found, each) for each in found.rounds]
+    shown = {key: name for key, name in names.items() if key in told[0]}
+    for column in ("expl.", "round", *shown.values(), *(["log's value"] if log else [])):
+        out.add_column(column, justify="right", no_wrap=True)
+    for each, its in zip(found.rounds, told, strict=True):
+        made = [_number(each.log, "value", ",.0f")] if log else []
+        out.add_row(*_name(each), *(_said(its[key]) for key in shown), *made)
+    return out
+
+
+def _name(each: Round) -> tuple[str, str]:
+    return f"{each.share:.0%}", str(each.number) if each.number else "belief"
 
 
 def _number(numbers: Mapping[str, float], name: str, form: str) -> str:
