@@ -21,7 +21,7 @@ from ...agents.rankers.seated import Seated
 from ...agents.rankers.training import CHECKPOINT, train
 from ...agents.ranking.dealt import DealtRates
 from ...agents.ranking.ecpm import ECPM
-from ...agents.ranking.goal import score
+from ...agents.ranking.goal import left
 from ...simulator.books.journal import Logs
 from ...simulator.core.arrays import Floats
 from ...simulator.core.disk import write
@@ -37,7 +37,7 @@ from .plan import Plan
 
 PLAN = "loop.json"
 BELIEF, TRUTH = "what the market believed", "the truth"
-NUMBERS = ("value", "revenue", "requests", "borne", "clicks", "server_s")
+NUMBERS = ("value", "left", "revenue", "requests", "borne", "clicks", "server_s")
 Numbers = Mapping[str, float]
 
 
@@ -164,7 +164,8 @@ def _played(scenario: Scenario, policy: RankingPolicy, seed: int, journal: Path 
     counts = world.ledger.counts[: world.ledger.closed].sum(axis=(0, 2))
     work = 0 if world.serving is None else int(world.serving.counts[:, Served.WORK_US].sum())
     return {
-        "value": score(world),
+        "value": float(world.ledger.value().sum()),
+        "left": left(world),
         "revenue": float(world.ledger.spend().sum()),
         "requests": int(world.played),
         "borne": int(counts[Count.IMPRESSIONS] - counts[Count.CLICKS]),

@@ -23,6 +23,8 @@ def estimates(found: Found, each: Round) -> dict[str, Estimate]:
     groups = statistics.strata([0] * found.plan.seeds)
     belief, own = found.rounds[0].market, each.market
     out = {name: statistics.ratio(own[name], belief[name], groups) for name in ("value", "revenue", "borne")}
+    if belief["left"].any():
+        out["left"] = statistics.ratio(own["left"], belief["left"], groups)
     if found.truth:
         out["of_truth"] = statistics.ratio(own["value"], found.truth["value"], groups)
     if belief["server_s"].any():
@@ -53,9 +55,12 @@ def tables(found: Found) -> list[Table]:
         offline.add_row(*_name(each), *log, *over, *pairs)
     same = f"Over what the belief brings in the same {plan.seeds} test worlds [95%]."
     value = f"{same} Value: of impressions to advertisers. Log's value: currency, what exploring costs included."
-    others = f"{same} Borne: ads seen and not clicked, which users bear."
+    others = (
+        f"{same} Borne: ads seen and not clicked, which users bear. Left: the worth of the visits that users so satisfied will "
+        "still make."
+    )
     first = _market(found, f"{who}: value in the market", value, {"value": "value", "of_truth": "over the truth's"}, log=True)
-    names = {"revenue": "revenue", "borne": "borne", "server_s": "server time"}
+    names = {"revenue": "revenue", "borne": "borne", "left": "left", "server_s": "server time"}
     return [offline, first, _market(found, f"{who}: money, users, servers", others, names, log=False)]
 
 
