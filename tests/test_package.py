@@ -28,8 +28,9 @@ FLOORS = {
         "bid_frame", "bidding", "compute", "creative", "pacing", "ranking", "side_by_side", "parallel", "market", "vector",
     ),
     "benchmarks": (
-        "output", "audits", "pictures", "rankers", "comparison", "scaling", "suites", "speed", "theory", "simulating",
-        "training", "commands", "servers", "servers_report", "mixes", "abtest", "whatif", "warming", "listing", "cli",
+        "output", "audits", "pictures", "rankers", "comparison", "scaling", "suites", "feedback", "speed", "theory",
+        "simulating", "training", "commands", "servers", "servers_report", "mixes", "abtest", "whatif", "warming", "listing",
+        "cli",
     ),
 }  # fmt: skip
 HEAVY = ("torch", "matplotlib", "seaborn", "pandas", "stable_baselines3", "tyro", "rich", "pyarrow.dataset")

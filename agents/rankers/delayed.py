@@ -49,7 +49,7 @@ class Clicks(NamedTuple):
 
     def part(self, rows: NDArray[Any]) -> Clicks:
         """Some of them."""
-        return Clicks(_rows(self.batch, rows), self.age[rows], self.delay[rows])
+        return Clicks(self.batch.part(torch.from_numpy(rows)), self.age[rows], self.delay[rows])
 
 
 @dataclass(frozen=True)
@@ -219,10 +219,6 @@ def _with_age(clicks: Clicks, age: Floats) -> Clicks:
     return clicks._replace(batch=moved._replace(ids=torch.cat([bucket[:, None], moved.ids], dim=1)))
 
 
-def _rows(batch: Batch, rows: NDArray[Any]) -> Batch:
-    return Batch(*(field[torch.from_numpy(rows)] for field in batch))
-
-
 def _rates(network: Network, batch: Batch) -> Floats:
     with torch.inference_mode():
         return np.asarray(torch.sigmoid(network.eval()(batch))[:, 0].double().numpy())
@@ -241,7 +237,7 @@ def _fitted(network: Network, clicks: Clicks, sample: Sample, loss: Loss, fittin
             part = order[first : first + fitting.batch]
             at = torch.from_numpy(part)
             optimiser.zero_grad(set_to_none=True)
-            found = loss(network(_rows(clicks.batch, sample.rows[part])), labels[at], extras[at])
+            found = loss(network(clicks.batch.part(torch.from_numpy(sample.rows[part]))), labels[at], extras[at])
             found.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
     return network.eval()

@@ -24,6 +24,7 @@ END_US = np.iinfo(np.int64).max
 # A chain's labels: of each, whether it came in the end, and when it was reported; None: with the impression.
 REPORTED = {"clicked": None, "form_opened": None, "converted": "report_us", "qualified": "qualified_us", "sold": "sold_us"}
 CHAIN = ("clicked", "converted")
+PLATFORM = "platform_rate"
 KEY = ("request", "time_us", "user", "slot")
 
 
@@ -63,6 +64,7 @@ class Examples(NamedTuple):
     age_s: Floats  # (n,) from the impression to when labels are read; infinite for a judge
     delay_s: Floats  # (n,) from the impression to the report of the last label of the chain, NaN where none is known
     truth: Floats  # (n,) true click rates, for judges; NaN where the log has none
+    believed: Floats32  # (n,) click rates that the platform itself believed, whatever counted in the auction
 
     def part(self, rows: Any) -> Examples:
         """Some of them."""
@@ -173,7 +175,7 @@ class Log:
 
     def examples(self, schema: Schema, window: Window, chain: Sequence[str] = CHAIN) -> Iterator[Examples]:
         """The impressions of a window, some ten thousands at a time."""
-        columns = (*schema.columns, *chained(chain))
+        columns = (*schema.columns, PLATFORM, *chained(chain))
         past = new_past(self.users if schema.length else 1, schema.length, len(schema.remembered_places))
         for found in self.chunks(columns, window.end_us):
             n = found["request"].size
@@ -242,7 +244,7 @@ def _examples(ids: Integers32, past: Past, found: dict[str, NDArray[Any]], windo
             delay[known] = (found[told][known] - time[known]) / 1e6
     age = np.full(time.size, np.inf) if window.known_us is None else (window.known_us - time) / 1e6
     slot, user = found["slot"].astype(np.int64), found["user"].astype(np.int64)
-    return Examples(ids, past, slot, user, time, labels, age, delay, found["true_rate"])
+    return Examples(ids, past, slot, user, time, labels, age, delay, found["true_rate"], found[PLATFORM])
 
 
 def _drawn(found: dict[str, NDArray[Any]], window: Window) -> NDArray[np.bool_]:

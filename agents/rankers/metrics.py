@@ -106,17 +106,23 @@ class Ceiling(NamedTuple):
 
 
 def ceiling(truth: NDArray[Any]) -> Ceiling:
-    """The AUC and the log loss that true rates (n,) reach on average over all clicks that could have been.
+    """The AUC and the log loss that true rates (n,) reach on average over all clicks that could have been."""
+    p = np.asarray(truth, np.float64)
+    return Ceiling(expected_auc(p, p), log_loss(p, p))
 
-    AUC: of all pairs with weights p_i (1 - p_j), the share with p_i > p_j, ties half.
+
+def expected_auc(rates: NDArray[Any], truth: NDArray[Any]) -> float:
+    """The AUC of rates (n,) over all clicks that could have been, of such true rates (n,); NaN where nothing could differ.
+
+    Of all pairs with weights p_i (1 - p_j), the share that stands in the right order, ties half.
     """
-    p = np.sort(np.asarray(truth, np.float64))
-    values, first, count = np.unique(p, return_index=True, return_counts=True)
-    misses = np.r_[0.0, np.cumsum(1 - p)]
-    below, tied = misses[first], misses[first + count] - misses[first]
-    right = (values * count * (below + 0.5 * tied)).sum()
+    order = np.argsort(rates, kind="stable")
+    p = np.asarray(truth, np.float64)[order]
+    _, first = np.unique(np.asarray(rates)[order], return_index=True)
+    clicks, misses = np.add.reduceat(p, first), np.add.reduceat(1 - p, first)
+    right = (clicks * (np.cumsum(misses) - 0.5 * misses)).sum()
     total = p.sum() * (1 - p).sum()
-    return Ceiling(float(right / total) if total > 0 else math.nan, log_loss(p, p))
+    return float(right / total) if total > 0 else math.nan
 
 
 def beta_floor(a: float, b: float) -> float:

@@ -21,7 +21,7 @@ from scipy.special import expit
 from torch import Tensor
 
 from ... import __version__
-from ...simulator.core.arrays import Floats, Integers32
+from ...simulator.core.arrays import Floats, Floats32, Integers32
 from ...simulator.core.disk import write
 from ...simulator.core.errors import LogError, PolicyError
 from .calibration import Calibration, Curve
@@ -29,6 +29,7 @@ from .delayed import outputs
 from .features import Columns, Schema, difference
 from .history import Past
 from .logs import Examples, recalibrated
+from .models.corrected import Corrected
 from .models.layers import Batch, Network, OfCandidates, Separate, Shape, batch_of, one_thread
 from .models.registry import RECALL, make, make_followed
 
@@ -49,6 +50,7 @@ class Card:
     trained: Mapping[str, Any]  # how: settings of training, impressions, the log
     calibration: Calibration | None = None  # of clicks
     feedback: str = "naive"  # how conversions that are reported late were learned
+    prior: str = "nothing"  # what the log-odds of a click start from
     version: str = __version__
     format: int = FORMAT
 
@@ -66,6 +68,14 @@ class Ranker:
         if schema.hash != own.hash:
             mine = f"this ranker ({self.card.model}, features {own.hash})"
             raise PolicyError(f"{mine} cannot read features {schema.hash}: {difference(own, schema)}")
+
+    def hand_on(self, network: Network, schema: Schema) -> None:
+        """Has a network go on from these weights. Raises `PolicyError` if it is another, or for other features."""
+        self.check(schema)
+        try:
+            network.load_state_dict(self.network.state_dict())
+        except RuntimeError:
+            raise PolicyError(f"another model than this ranker ({self.card.model}) cannot go on from its weights") from None
 
     def odds(self, examples: Examples) -> Floats:
         """Log-odds of each label of the chain given the one before, (n, T), as the network says them; scores of `two-tower`."""
@@ -90,7 +100,14 @@ class Ranker:
         """Log-odds of clicks on all impressions, (n,): recalibrated for the negatives left out, and not calibrated."""
         return np.asarray(self.odds(examples)[:, 0] + np.log(self.card.kept))
 
-    def rates(self, users: Columns, ads: Columns, context: Columns, past: Past | None = None) -> tuple[Floats, Floats | None]:
+    @property
+    def corrects(self) -> bool:
+        """Whether it must be told what the platform believes."""
+        return isinstance(self.network, Corrected)
+
+    def rates(
+        self, users: Columns, ads: Columns, context: Columns, past: Past | None = None, believed: Floats32 | None = None
+    ) -> tuple[Floats, Floats | None]:
         """Rates of all candidates of n requests: of a click, and of what the chain ends with given a click, (n, A) each.
 
         Args:
@@ -98,16 +115,18 @@ class Ranker:
             ads: columns (A,) if all requests have the same candidates, or (n, A).
             context: columns (n,) of requests; taken together with those of users.
             past: what users had seen before, (n, L, R) and (n, L), for models that read it.
+            believed: click rates that the platform believes, (n, A), for models that correct them.
 
         Returns:
             Clicks, and None as the second where the chain has no label after the click.
 
         Raises:
-            PolicyError: of a model that ranks and says no rates, or one that reads the past and is given none.
+            PolicyError: of a model that ranks and says no rates, or one that reads the past, or corrects what is believed, and
+                is given none.
             LogError: if a column is missing.
         """
         asked, told = self._encoded(users, ads, context)
-        odds = self._odds(asked, told, past)
+        odds = self._odds(asked, told, past, believed)
         block = odds.shape[:2]
         ids = [np.broadcast_to(each, (*block, each.shape[-1])) for each in (asked[:, None], told)]
         segment = self._segment(np.concatenate(ids, axis=2).reshape(block[0] * block[1], -1))
@@ -116,20 +135,25 @@ class Ranker:
 
     def scores(self, users: Columns, ads: Columns, context: Columns, past: Past | None = None) -> Floats:
         """The network's log-odds (or scores, of `two-tower`) of all candidates, (n, A, T); arguments as `rates` has them."""
-        return self._odds(*self._encoded(users, ads, context), past)
+        return self._odds(*self._encoded(users, ads, context), past, None)
 
     def _encoded(self, users: Columns, ads: Columns, context: Columns) -> tuple[Integers32, Integers32]:
         """Numbers of the features of requests, (n, F'), and of their candidates, (n, A, F'') or (A, F'')."""
         schema = self.card.schema
         return _stacked(schema, {**users, **context}, "request"), _stacked(schema, ads, "ad")
 
-    def _odds(self, asked: Integers32, told: Integers32, past: Past | None) -> Floats:
+    def _odds(self, asked: Integers32, told: Integers32, past: Past | None, believed: Floats32 | None) -> Floats:
         if self.shape.length and past is None:
             raise PolicyError(f"a ranker {self.card.model} reads what users have seen, and is given no past")
+        if self.corrects and believed is None:
+            raise PolicyError(f"this ranker {self.card.model} corrects what the platform believes, and is not told")
         offsets, split = self.shape.offsets, self.shape.of_request
         rows = torch.from_numpy(asked + offsets[:split]), torch.from_numpy(told + offsets[split:])
         with one_thread(), torch.inference_mode():
-            found: Floats = self._scored(*rows, past).double().numpy()
+            odds = self._scored(*rows, past)
+            if isinstance(self.network, Corrected):
+                odds = self.network.added(odds, torch.logit(torch.from_numpy(np.asarray(believed, np.float32))))
+            found: Floats = odds.double().numpy()
         return found
 
     def _segment(self, ids: Integers32) -> Integers32 | None:
@@ -140,10 +164,11 @@ class Ranker:
         return ids[:, [feature.name for feature in self.card.schema.features].index(bent.by)]
 
     def _scored(self, asked: Tensor, told: Tensor, past: Past | None) -> Tensor:
-        """Log-odds (n, A, T) of rows of the table, (n, F') and (n, A, F'') or (A, F''); once for what is shared."""
-        networks = list(self.network.networks) if isinstance(self.network, Separate) else [self.network]
+        """Log-odds (n, A, T) of rows of the table, (n, F') and (n, A, F'') or (A, F''), without a belief; shared parts once."""
+        own = self.network.network if isinstance(self.network, Corrected) else self.network
+        networks = list(own.networks) if isinstance(own, Separate) else [own]
         quick = [network for network in networks if isinstance(network, OfCandidates)]
-        if len(quick) == len(networks):
+        if len(quick) == len(networks) == self.shape.tasks:  # each of one label
             return torch.stack([network.of_candidates(asked, told) for network in quick], dim=2)
         n, count = len(asked), told.shape[-2]
         both = asked[:, None].expand(n, count, -1), told.expand(n, count, -1)
@@ -153,7 +178,7 @@ class Ranker:
             items = past.items + self.shape.offsets[list(self.shape.remembered)]
             seen, clicked = (torch.from_numpy(np.repeat(each, count, axis=0)) for each in (items, past.clicked))
         batch = Batch(ids, seen, clicked, torch.full((n * count,), -1))
-        odds: Tensor = self.network(batch)
+        odds: Tensor = own(batch)
         return odds.view(n, count, -1)
 
     def _rates(self, odds: Floats, segment: NDArray[Any] | None) -> Floats:
@@ -217,11 +242,17 @@ def load_ranker(path: str | Path) -> Ranker:
     return Ranker(card, network)
 
 
+def made(model: str, shape: Shape, settings: Mapping[str, Any], prior: str) -> Network:
+    """A model with fresh weights, that corrects a belief if that is its prior. Raises `PolicyError` as `make` does."""
+    network = make(model, shape, settings)
+    return Corrected(network) if prior == "belief" else network
+
+
 def fresh(card: Card) -> Network:
     """The network that a card tells of, its weights drawn anew."""
     shape = Shape.of(card.schema, len(card.chain))
     if card.feedback == "naive":
-        return make(card.model, shape, card.settings)
+        return made(card.model, shape, card.settings, card.prior)
     return make_followed(card.model, shape, card.settings, outputs(card.feedback))
 
 

@@ -26,11 +26,13 @@ from ..parameters import check_number, check_whole
 from .delayed import Fitting, clicks_of, learned, outputs
 from .features import Schema, chosen
 from .logs import CHAIN, Examples, Log, Window, chained, joined
+from .models.corrected import Corrected
 from .models.layers import Batch, Followed, Network, Shape, batch_of, one_thread
 from .models.registry import SEQUENTIAL, follows, make, settings_of
-from .ranker import NAME, Card, Ranker
+from .ranker import NAME, Card, Ranker, load_ranker, made
 
 CHECKPOINT, CURVE = "checkpoint.pt", "curve.csv"
+PRIORS = ("nothing", "belief")
 JUDGED = 200_000  # impressions of the validation window that are held in memory and judged at each check
 Advance = Callable[[int, float | None], None]
 
@@ -53,6 +55,8 @@ class Settings:
         checks: how often an epoch is interrupted for validation.
         patience: checks without a better one after which training ends.
         seed: of weights, order and which negatives are kept.
+        prior: what the log-odds of a click start from: `nothing`, or the platform's `belief`, which the model then corrects.
+        begin: file or folder of a ranker whose weights are gone on from, such as one trained on an earlier log; empty: none.
         feedback: how conversions that are reported late are learned, as `delayed` says; other than naively, by a network of
             their own, from the clicks of the training window, which are held in memory.
     """
@@ -72,6 +76,8 @@ class Settings:
     checks: int = 10
     patience: int = 3
     seed: int = 0
+    prior: str = "nothing"
+    begin: str = ""
     feedback: str = "naive"
 
     def __post_init__(self) -> None:
@@ -85,6 +91,12 @@ class Settings:
         chained(self.chain)
         chosen(self.without)
         outputs(self.feedback)
+        if self.prior not in PRIORS:
+            raise PolicyError(f"log-odds start from {' or '.join(PRIORS)}, not from {self.prior!r}")
+        if self.feedback != "naive" and (self.prior != "nothing" or self.begin):
+            raise PolicyError(
+                f"feedback {self.feedback} learns from nothing: without a prior, and without a ranker to begin with"
+            )
         if self.feedback != "naive" and not (follows(self.model) and tuple(self.chain) == CHAIN):
             raise PolicyError(f"feedback {self.feedback} is of a chain clicked,converted of lr, fm or a model of one label")
 
@@ -152,7 +164,8 @@ def train(
     course.network.load_state_dict(course.best)
     told_of = {**dataclasses.asdict(settings), "impressions": course.rows, "log": str(log.folder)}
     how = json.loads(json.dumps(told_of))  # as it will be read again
-    card = Card(settings.model, how["arguments"], schema, tuple(settings.chain), settings.kept, how, None, settings.feedback)
+    chain, arguments = tuple(settings.chain), how["arguments"]
+    card = Card(settings.model, arguments, schema, chain, settings.kept, how, None, settings.feedback, settings.prior)
     network = course.network
     if settings.feedback != "naive":
         network = Followed(network, _conversions(log, settings, schema, window))
@@ -203,7 +216,7 @@ def _begun(log: Log, settings: Settings, out: Path, resume: bool, fresh: bool) -
     shape = Shape.of(schema, len(settings.stepped))
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        course = Course(make(settings.model, shape, settings.arguments), settings)
+        course = Course(_begun_with(log, settings, schema, shape), settings)
     out.mkdir(parents=True, exist_ok=True)
     if not resume:
         for name in (CHECKPOINT, CURVE, NAME):
@@ -223,6 +236,20 @@ def _begun(log: Log, settings: Settings, out: Path, resume: bool, fresh: bool) -
     course.epoch, course.step, course.rows = told["place"]
     course.curve = [(int(rows), loss, judged) for rows, loss, judged in told["curve"]]
     return shape, course, told
+
+
+def _begun_with(log: Log, settings: Settings, schema: Schema, shape: Shape) -> Network:
+    """The network before its first step."""
+    network = made(settings.model, shape, settings.arguments, settings.prior)
+    if settings.begin:
+        load_ranker(settings.begin).hand_on(network, schema)
+    elif isinstance(network, Corrected):
+        window, _, _ = log.split(settings.train, settings.valid)
+        window = dataclasses.replace(window, kept=settings.kept, seed=settings.seed)
+        for part in log.examples(schema, window, settings.stepped):
+            network.begin(part.believed, part.labels[:, 0])
+            break
+    return network
 
 
 def _run(settings: Settings, features: str) -> str:

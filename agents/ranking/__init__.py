@@ -3,6 +3,7 @@
 from ...simulator.seats.ranking.decisions import RankingPolicy
 from .bid_only import BidOnly
 from .constant import Constant
+from .dealt import DealtRates
 from .ecpm import ECPM
 from .epsilon_greedy import EpsilonGreedy
 from .newest import Newest
@@ -24,6 +25,7 @@ POLICIES: dict[str, type[RankingPolicy]] = {
     "squashed": Squashed,
     "user_cost": UserCost,
     "constant": Constant,
+    "dealt": DealtRates,
     "epsilon_greedy": EpsilonGreedy,
     "ucb": UCB,
     "thompson": Thompson,

@@ -88,7 +88,7 @@ def judge(log: Log, rankers: Mapping[str, Ranker], terms: Terms) -> Judgement:
             recall["most clicked ads"] = _recall(log, None, test)
             continue
         if terms.method is not None:
-            ranker = _bent(ranker, log.whole(own, valid, ranker.card.chain), terms.method, terms.by)
+            ranker = bent(ranker, log.whole(own, valid, ranker.card.chain), terms.method, terms.by)
         rates = ranker.predicted(examples)
         after = _later(rates, examples) if len(ranker.card.chain) > 1 else None
         found.append(_judged(name, rates[:, 0], examples, ranker, after))
@@ -108,7 +108,8 @@ def judge(log: Log, rankers: Mapping[str, Ranker], terms: Terms) -> Judgement:
     return Judgement(str(log.folder), believed.size, int(examples.labels[:, 0].sum()), best, tuple(found), recall)
 
 
-def _bent(ranker: Ranker, examples: Examples, method: Method, by: str) -> Ranker:
+def bent(ranker: Ranker, examples: Examples, method: Method, by: str) -> Ranker:
+    """The same with a calibration fitted on examples. Raises `PolicyError` if there is no feature `by`."""
     names = [feature.name for feature in ranker.card.schema.features]
     if by and by not in names:
         raise PolicyError(f"there is no feature {by!r} to calibrate by: known are {', '.join(names)}")

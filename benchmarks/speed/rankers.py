@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 
-from ...agents.rankers.models.dcn import DCN
-from ...agents.rankers.models.layers import Batch, Shape, one_thread
+from ...agents.rankers.models.layers import Batch, OfCandidates, Shape, one_thread
 from ...agents.rankers.models.registry import make
 from ...agents.rankers.models.two_tower import TwoTower
 from ...agents.rankers.training import Course, Settings, step
@@ -18,9 +19,12 @@ FIELDS, VALUES, K, BATCH = 26, 1_000, 10, 4_096  # 26 fields and embeddings of 1
 OF_REQUEST = 16  # of the fields
 # Wanted of a core: half of what two are to do.
 TRAINED = {"lr": 300.0, "fm": 75.0, "deepfm": 22.5, "dcn": 22.5}  # thousand examples a second
+DEEP = {"hidden": (128, 64)}
+SCORED: dict[str, tuple[dict[str, Any], float]] = {"fm": ({}, 10.0), "deepfm": (DEEP, 0.5), "dcn": (DEEP, 0.25)}  # millions
 STEPS = 4
 REQUESTS = 8  # at a time
 SHARED, OWN = 2_000, 40  # candidates that all requests share, in recall, and of a request's own, in the fine sort
+TOGETHER, MARKET = 64, 200  # requests at a time, and ads, of a market without a funnel
 
 
 def ranker_measures() -> list[Measure]:
@@ -59,7 +63,7 @@ def _trained(name: str) -> float:
 
 
 def _scored() -> list[Measure]:
-    """A recall of two towers on vectors of ads that stand ready, and a DCN-v2 whose request's part is made once."""
+    """A recall of two towers on vectors of ads that stand ready, and models whose request's part is made once."""
     shape, dice = _shape(), np.random.default_rng(0)
 
     def rows(count: int, first: int, last: int) -> torch.Tensor:
@@ -68,15 +72,20 @@ def _scored() -> list[Measure]:
 
     asked = rows(REQUESTS, 0, OF_REQUEST)
     towers = make("two-tower", shape, {"k": K}).eval()
-    crossed = make("dcn", shape, {"k": K, "hidden": (128, 64)}).eval()
     assert isinstance(towers, TwoTower)
-    assert isinstance(crossed, DCN)
     ads = towers.of_ad(rows(SHARED, OF_REQUEST, FIELDS)).detach()
-    own = rows(REQUESTS * OWN, OF_REQUEST, FIELDS).view(REQUESTS, OWN, -1)
-    return [
-        _rate("score by two towers", lambda: towers.of_request(asked) @ ads.T, REQUESTS * SHARED, 2.0),
-        _rate("score by DCN-v2, a request's part once", lambda: crossed.of_candidates(asked, own), REQUESTS * OWN, 0.25),
-    ]
+    own, all_ads = rows(REQUESTS * OWN, OF_REQUEST, FIELDS).view(REQUESTS, OWN, -1), rows(MARKET, OF_REQUEST, FIELDS)
+    together = rows(TOGETHER, 0, OF_REQUEST)
+    found = [_rate("score by two towers", lambda: towers.of_request(asked) @ ads.T, REQUESTS * SHARED, 2.0)]
+    for name, (settings, least) in SCORED.items():
+        network = make(name, shape, {"k": K, **settings}).eval()
+        assert isinstance(network, OfCandidates)
+        if name == "dcn":
+            fine = partial(network.of_candidates, asked, own)
+            found.append(_rate("score by DCN-v2, a request's part once", fine, REQUESTS * OWN, least))
+        every = partial(network.of_candidates, together, all_ads)
+        found.append(_rate(f"score by {name}, all ads of a market", every, TOGETHER * MARKET, least))
+    return found
 
 
 def _rate(name: str, work: Callable[[], torch.Tensor], candidates: int, least: float) -> Measure:

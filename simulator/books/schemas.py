@@ -37,6 +37,7 @@ FEATURES = pa.schema(
         *((f"{name}_hash", pa.uint32()) for name in CATEGORIES),
         *((name, pa.int64()) for name in COUNTERS),
         ("believed_rate", pa.float32()),
+        ("platform_rate", pa.float32()),
         ("propensity", pa.float32()),
         ("clicked", pa.bool_()),
         ("converted", pa.bool_()),

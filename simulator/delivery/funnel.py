@@ -11,6 +11,7 @@ the auction looks again.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +29,7 @@ from ..response.memory import Memory, no_memory
 from ..scenario.delivery import Funnel
 from .best import BINS, NOBODY
 from .index import Lists
-from .models import STAGES, Batch, RateModel, asked, log_odds
+from .models import STAGES, Batch, Correction, RateModel, asked, log_odds
 from .quotas import Ladders
 from .stages import Channel, StageView, channels
 from .winnow import most_worth, recalled_ads, sorted_ads, winnow
@@ -100,7 +101,7 @@ class Winnow:
         )  # fmt: skip
         self._desk = Addressed(desk)
         self._first_bias = recall.bias, rough.bias, fine.bias
-        self._models: dict[str, RateModel] = {}  # by stage
+        self._models: dict[str, RateModel | Correction] = {}  # by stage
         self._said = nothing_said()
         self._room = full
         self._winnow: Callable[..., Any] | None = None  # compiled for the batches that come
@@ -140,7 +141,7 @@ class Winnow:
             bias.flags.writeable = False  # as the market's is
             self._desk.replace(stage, bias=bias)
 
-    def believe(self, stage: str, model: RateModel | None) -> None:
+    def believe(self, stage: str, model: RateModel | Correction | None) -> None:
         """Has a model say the rates of a stage, or, if it is None, the platform again.
 
         Raises:
@@ -220,17 +221,40 @@ class Winnow:
             self._winnow = entry(winnow, *arguments)
         self._winnow(*arguments)
 
+    def believed(self, users: Integers, context: Context | None, ads: Integers) -> Floats32:
+        """Click rates, without lift, that the platform's fine sort would find, (n, m).
+
+        Args:
+            users: (n,) who ask; `context` is what comes with them.
+            ads: (m,) of all requests, or (n, m); -1 stands for none, of which nothing is said that matters.
+        """
+        fine, people = self._desk.value.fine, self._users.interests[users]
+        if context is not None and context.vectors.size:
+            people = people + context.vectors
+        there = np.maximum(ads, 0)
+        vectors = fine.ads[there]
+        odds = people @ vectors.T if ads.ndim == 1 else np.matmul(vectors, people[:, :, None])[..., 0]
+        odds += fine.bias[there]
+        if context is not None:
+            odds += context.odds[:, None]
+        rates: Floats32 = 1 / (1 + np.exp(-odds))
+        return rates
+
     def _ask(self, first: int, skip: int, users: Integers, context: Context, quotas: Integers, asking: Batch) -> None:
         """Has models say the rates of a batch, stage by stage: of all ads, those recalled, those roughly sorted."""
-        its, n = self._desk.value, users.size
+        its, n, about = self._desk.value, users.size, context
+        rest = slice(skip, n)
+        told = asking.part(rest)
         self._said = nothing_said()
         if (model := self._models.get("recall")) is not None:
             ads = np.arange(its.offset.size)
-            its.scores[:n] = log_odds(asked(type(model).__name__, model, asking, ads)) + its.offset
+            its.scores[:n] = (
+                log_odds(asked(model, asking, ads, lambda: self.believed(users, about.part(slice(n)), ads))) + its.offset
+            )
         if (model := self._models.get("rough")) is not None:
             found = np.full((n, self._room), -1)
             recalled_ads(first, skip, users, context, quotas, self._desk, found)
-            rates = asked(type(model).__name__, model, asking.part(slice(skip, n)), found[skip:])
+            rates = asked(model, told, found[skip:], lambda: self.believed(users[rest], about.part(rest), found[skip:]))
             rough = np.zeros((n, self._room), np.float32)
             rough[skip:] = log_odds(rates)
             self._said = self._said._replace(found=found, rough=rough)
@@ -241,8 +265,8 @@ class Winnow:
             sorted_ads(first, skip, users, context, quotas, self._desk, self._said, kept)
             fine = np.zeros((levels, n, most), np.float32)
             for level in np.flatnonzero((kept >= 0).any(axis=(1, 2))):
-                told = asking.part(slice(skip, n))
-                fine[level, skip:] = asked(type(model).__name__, model, told, kept[level, skip:])
+                left = kept[level, skip:]
+                fine[level, skip:] = asked(model, told, left, partial(self.believed, users[rest], about.part(rest), left))
             self._said = self._said._replace(kept=kept, fine=fine)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -40,10 +41,37 @@ class RateModel(Protocol):
     def rates(self, requests: Batch, ads: Integers) -> Any: ...
 
 
-def asked(who: str, model: RateModel, requests: Batch, ads: Integers) -> Floats32:
-    """What a model says of requests and ads, (n, m). Raises `PolicyError` if these are no rates."""
-    shape = len(requests.user), ads.shape[-1]
-    found = model.rates(requests, ads)
+class Correction(Protocol):
+    """A model that starts from what the platform believes. Whoever corrects cannot say `rates` besides.
+
+    Methods:
+        corrected: as `rates`, asked with `believed`, (n, m): what the platform's own fine sort would say of these ads, in
+            whatever stage the model stands.
+        conversion_rates: as a `RateModel` has it.
+    """
+
+    def corrected(self, requests: Batch, ads: Integers, believed: Floats32) -> Any: ...
+
+
+def is_model(model: object) -> bool:
+    """Whether it says click rates, or corrects them."""
+    return any(callable(getattr(model, method, None)) for method in ("rates", "corrected"))
+
+
+def is_replaced(model: RateModel | Correction | None) -> bool:
+    """Whether a model's rates take the place of the platform's, and do not start from them."""
+    return model is not None and not hasattr(model, "corrected")
+
+
+def asked(model: RateModel | Correction, requests: Batch, ads: Integers, believed: Callable[[], Floats32]) -> Floats32:
+    """What a model says of requests and ads, (n, m); `believed` tells it what the platform does, (n, m).
+
+    Raises:
+        PolicyError: if these are no rates.
+    """
+    who, shape = type(model).__name__, (len(requests.user), ads.shape[-1])
+    corrected = getattr(model, "corrected", None)
+    found = model.rates(requests, ads) if corrected is None else corrected(requests, ads, believed())  # type: ignore[union-attr]
     try:
         rates = np.asarray(found, np.float32)
     except (TypeError, ValueError):
@@ -57,7 +85,7 @@ def asked(who: str, model: RateModel, requests: Batch, ads: Integers) -> Floats3
     return there
 
 
-def asked_conversions(model: RateModel, day: int, tick: int, campaigns: int) -> Floats | None:
+def asked_conversions(model: RateModel | Correction, day: int, tick: int, campaigns: int) -> Floats | None:
     """What a model says of conversions per click at a tick, (K,); None if it says nothing of them.
 
     Raises:

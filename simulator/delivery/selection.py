@@ -18,6 +18,7 @@ class Bids(NamedTuple):
     """What campaigns may bid, and for what; K campaigns, n columns as in `engine.state.Block`, S slots, money in millionths."""
 
     rate: Floats32  # (K, n) believed click rate of the campaign's best ad
+    platform: Floats32  # (K, n) as the platform itself believes it, where models of the rates have stood; else (0, 0)
     ad: Integers  # (K, n) that ad; (0, 0) where each campaign has one
     who: Integers  # (rows, n) behind a funnel the campaign of each candidate, `rate` and `ad` having rows; else (0, 0)
     weight: Floats32  # (K, n) of the rank; (0, 0) where all are 1

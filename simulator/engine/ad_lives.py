@@ -222,7 +222,7 @@ def step_ads(chosen: Any, lanes: Any, plan: Any, state: Any) -> None:
         state.block.users[0] = plan.users[at]
         state.truth.conversion[k], state.terms.value[k] = plan.conversion[at], plan.value[at]
         c = state.rotation.first[ad] + chosen[lane]
-        sale = Sale(0, k, ad, c, 1.0, plan.believed[at], 0.0, plan.cost[at])
+        sale = Sale(0, k, ad, c, 1.0, plan.believed[at], 0.0, plan.cost[at], plan.believed[at])
         answered = answer(i, np.int64(0), now, sale, 1.0, 1.0, state)
         billed = bill(i, now, sale, answered, 1.0, state)
         if billed.report_us >= 0:

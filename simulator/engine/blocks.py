@@ -16,7 +16,7 @@ from ..core.compiled import entry
 from ..core.errors import MarketError
 from ..core.numeric import real
 from ..delivery.funnel import BATCH, Seen, Trace, Winnow
-from ..delivery.models import Batch, RateModel, asked
+from ..delivery.models import Batch, Correction, RateModel, asked
 from ..delivery.queue import Demands, Queue, moved, new_queue, price, widened, with_columns
 from ..delivery.quotas import service_s
 from ..delivery.ranking import Ranking
@@ -36,7 +36,7 @@ from .state import Control, State, Sum
 # What `State` keeps of a request in its column, for as long as it is under way.
 COLUMNS = {
     "block": ("times", "users", "session", "page", "surface", "query", "lift", "content"),
-    "bids": ("rate", "ad", "who", "weight", "draw", "offer"),
+    "bids": ("rate", "platform", "ad", "who", "weight", "draw", "offer"),
     "truth": ("block",),
 }  # fmt: skip
 
@@ -96,11 +96,12 @@ class Blocks:
             self._contexts = Contexts(self.state.surfaces, market.language, market.users.interests.shape[1], keys)
         self._lifts = Lifts(scenario, market.users, keys, seed) if differs(scenario) else None
         self.ranking = Ranking(scenario.auction.squashing, np.ones(campaigns, np.float32))
-        self.model: RateModel | None = None  # of the rates of the auction, in place of what the platform believes
+        self.model: RateModel | Correction | None = None  # of the rates of the auction, in place of what the platform believes
         self._outdated = False  # whether rates of requests that have not come are to be found anew
         # Believed rates of all ads: the very bids, where each campaign has one ad and nobody waits in other columns.
         ready = self._winnow is None and self.line is None and ads == campaigns
         self._block = self.state.bids.rate if ready else np.zeros((0 if self._winnow else ads, CHUNK), np.float32)
+        self._own = self._block  # what the platform itself believes of them, where a model says otherwise
         self._epochs, self._draws = np.zeros(CHUNK), np.zeros((3, CHUNK))
         self._draw: Callable[..., float] | None = None  # `arrive`, compiled
         self._sum = 0.0
@@ -230,6 +231,9 @@ class Blocks:
             seen = Seen(state.memory, state.block.times[:CHUNK])
             drawn, batch = state.block.users[:CHUNK], self._batch(first)
             self._winnow.fill(first, start, drawn, context, bids.rate, bids.ad, bids.who, seen, end, batch)
+            if bids.platform.size:
+                own = self._winnow.believed(drawn[rest], None if context is None else context.part(rest), bids.ad[:, rest].T)
+                bids.platform[:, rest] = own.T if context is None else own.T * context.lift[rest]
         else:
             self._fill_all(first, start)
         if bids.weight.size:
@@ -244,18 +248,20 @@ class Blocks:
         """Believed rates of all campaigns' best ads for requests from place `start` on; the others keep theirs."""
         bids, context, users = self.state.bids, self._context, self.state.block.users[:CHUNK]
         before = bids.rate[:, :start].copy(), bids.ad[:, :start].copy()
-        if self.model is None:
-            self._rates.fill(first, users, context, self._block)
-        else:
-            rest, ads = slice(start, CHUNK), np.arange(len(self._block))
-            self._block[:, rest] = asked(type(self.model).__name__, self.model, self._batch(first).part(rest), ads).T
-            if context is not None:
-                self._block[:, rest] *= context.lift[rest]
+        believed, rest = self._block if self.model is None else self._own, slice(start, CHUNK)
+        self._rates.fill(first, users, context, believed)
+        if self.model is not None:
+            lift = np.float32(1) if context is None else context.lift[rest]
+            told, ads = self._batch(first).part(rest), np.arange(len(believed))
+            self._block[:, rest] = asked(self.model, told, ads, lambda: (believed[:, rest] / lift).T).T * lift
         if bids.ad.size:
             best_ads(self._block, self.market.campaigns.first_ad, bids.rate, bids.ad)
             bids.ad[:, :start] = before[1]
         elif bids.rate is not self._block:
             bids.rate[:, :CHUNK] = self._block
+        if bids.platform.size:
+            shown = np.take_along_axis(believed, bids.ad[:, :CHUNK], axis=0) if bids.ad.size else believed
+            bids.platform[:, rest] = shown[:, rest]
         bids.rate[:, :start] = before[0]
 
     def _batch(self, first: int) -> Batch:
@@ -264,12 +270,15 @@ class Blocks:
         surface, query = (block.surface, block.query) if self._contexts is not None else (np.zeros_like(number), number * 0 - 1)
         return Batch(number, block.times[:CHUNK], block.users[:CHUNK], surface[:CHUNK], query[:CHUNK])
 
-    def believe(self, stage: str, model: RateModel | None) -> None:
+    def believe(self, stage: str, model: RateModel | Correction | None) -> None:
         """Has a model say the rates of a stage, or, if it is None, the platform again; `reindex` follows."""
         if self._winnow is not None:
             self._winnow.believe(stage, model)
         if stage == "fine":
             self.model = model
+            if not self.state.bids.platform.size:  # so far all is as the platform believes
+                self.addressed.replace("bids", platform=self.state.bids.rate.copy())
+                self._own = np.zeros_like(self._block)
         self._outdated = True
 
     def correct(self, odds: Floats) -> None:

@@ -19,7 +19,7 @@ from ..core.errors import MarketError, suggest
 from ..core.money import LARGEST, UNLIMITED, micros
 from ..core.numeric import real
 from ..delivery.fleet import Fleet
-from ..delivery.models import RateModel, asked_conversions
+from ..delivery.models import Correction, RateModel, asked_conversions, is_replaced
 from ..delivery.queue import Queue
 from ..delivery.rotation import find_ad, set_shares
 from ..market.market import Market, of_run
@@ -166,14 +166,14 @@ class Exchange:
         np.copyto(self.state.terms.believed_conversion, believed if said is None else said)
 
     def _learn(self, now: int) -> None:
-        """Has new ads be believed as their clicks say, or, where a model stands at the auction, as that says."""
+        """Has new ads be believed as their clicks say, or as a model at the auction does that takes the platform's place."""
         rates, ads = self.scenario.rates, self.market.ads
         if not isinstance(rates, Interests) or rates.learning is None or ads is None:
             return
-        new = ads.new if self.blocks.model is None else np.zeros_like(ads.new)
+        new = np.zeros_like(ads.new) if is_replaced(self.blocks.model) else ads.new
         self.blocks.correct(correct(self.state.beliefs, rates.learning, new, now))
 
-    def believe(self, stage: str, model: RateModel | None, now: int) -> None:
+    def believe(self, stage: str, model: RateModel | Correction | None, now: int) -> None:
         """Has a model say the rates of a stage of the funnel from now on; see `Blocks.believe`. `refresh` follows."""
         self.blocks.believe(stage, model)
         self._convert(now)

@@ -145,6 +145,7 @@ def _bids(scenario: Scenario, table: Campaigns, rows: int) -> Bids:
     one_ad = len(table.appeal) == campaigns and scenario.funnel is None
     return Bids(
         rate=np.zeros(shape, np.float32),
+        platform=np.zeros(none, np.float32),
         ad=np.zeros(none if one_ad else shape, np.int64),
         who=np.zeros(none if scenario.funnel is None else shape, np.int64),
         weight=np.zeros(none if scenario.auction.squashing == 1 else shape, np.float32),

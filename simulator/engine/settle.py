@@ -29,7 +29,7 @@ from .asking import remember_page, remembers_pages
 from .bids import set_caps
 from .casting import Kept, count_cast, expect_report, is_cast, is_cast_of, waits_for_creative
 from .selling import price_of
-from .state import Control, Count, Sum, Taking, Worth, ad_in_row, keeps_journal, keeps_takings, tier_lift_of
+from .state import Control, Count, Sum, Taking, Worth, ad_in_row, keeps_journal, keeps_takings, platform_rate, tier_lift_of
 
 EVERY_LANE = np.int64(-1)
 
@@ -45,6 +45,7 @@ class Sale(NamedTuple):
     believed: float  # click rate, times lift
     bid: float
     cost: np.int64  # of the impression
+    platform: float  # click rate as the platform itself believes it, times lift
 
 
 class Answer(NamedTuple):
@@ -90,7 +91,8 @@ def sell(
 ) -> Any:
     """The sale of a slot of the request in column j to campaign k, of that rank, which stands in a row of the bids."""
     bid, cost = price_of(j, rank, row, k, depth, marginal, state)
-    return Sale(slot, k, a, c, propensity, np.float64(state.bids.rate[row, j]), bid, cost)
+    own = np.float64(platform_rate(row, j, state))
+    return Sale(slot, k, a, c, propensity, np.float64(state.bids.rate[row, j]), bid, cost, own)
 
 
 @inlined
@@ -117,7 +119,7 @@ def answer(i: Any, j: Any, now: Any, sale: Any, lift: Any, willing: Any, state: 
         if is_cast(state):
             count_cast(c, user, sale.believed / lift * willing * worn_by, clicked, state)
     if counts_beliefs(state):
-        count_belief(a, state.block.times[j], sale.believed / lift, willing * worn_by, clicked, state.beliefs)
+        count_belief(a, state.block.times[j], sale.platform / lift, willing * worn_by, clicked, state.beliefs)
     if has_organic(state):
         count_increment(k, user, now, worth, converted, state)
     return Answer(clicked, converted, rate, conversion, worth)
@@ -192,6 +194,7 @@ def note(i: Any, j: Any, now: Any, sale: Any, answered: Any, billed: Any, lift: 
     line[12], line[13] = (state.block.surface[j], state.block.query[j]) if has_surfaces(state) else (-1, -1)
     line[14], line[15], line[16] = billed.form_opened, billed.qualified_us, billed.sold_us
     numbers[0], numbers[1], numbers[2] = sale.believed / lift, answered.rate, sale.propensity
+    numbers[3] = sale.platform / lift
     if keeps_history(state):
         note_history(row, state.block.users[j], a, now, state.history)
 

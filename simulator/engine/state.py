@@ -101,7 +101,7 @@ JOURNAL_INTS = (
     "request", "time_us", "user", "campaign", "ad", "slot", "bid", "price", "clicked", "converted", "report_us", "creative",
     "surface", "query", "form_opened", "qualified_us", "sold_us",
 )  # fmt: skip
-JOURNAL_FLOATS = ("believed_rate", "true_rate", "propensity")
+JOURNAL_FLOATS = ("believed_rate", "true_rate", "propensity", "platform_rate")
 RECORD_INTS = ("request", "slots_seen", "clicked")
 RECORD_FLOATS = ("rate", "value", "weight")
 
@@ -273,6 +273,12 @@ def has_rules(state: Any) -> Any:
 def keeps_journal(state: Any) -> Any:
     """Whether impressions are written down."""
     return state.logs.journal_ints.shape[0] > 0
+
+
+@spelt_out
+def platform_rate(row: Any, j: Any, state: Any) -> Any:
+    """The click rate, times lift, that the platform itself believes of a row of the bids, for the request in column j."""
+    return state.bids.platform[row, j] if state.bids.platform.size > 0 else state.bids.rate[row, j]
 
 
 @spelt_out

@@ -49,7 +49,7 @@ def sampled_bids(sample: Sample, live: Floats32, scenario: Scenario) -> Addresse
     count, none = live.size, np.zeros((0, 0), np.float32)
     endless = np.full(count, np.inf, np.float32)
     bids = Bids(
-        rate=sample.rate, ad=np.zeros((0, 0), np.int64), who=sample.who, weight=sample.weight, offer=none,
+        rate=sample.rate, platform=none, ad=np.zeros((0, 0), np.int64), who=sample.who, weight=sample.weight, offer=none,
         offer_row=np.full(count, -1), top=np.zeros((scenario.ad_places + 1, LANES), np.int64), live=live, cap=endless,
         click_cap=endless, pace=np.ones(count), taking=np.ones(count, np.float32), draw=none,
         floor=np.full(count, scenario.auction.reserve * MICRO, np.float32), watch=np.zeros(count), selector=0,

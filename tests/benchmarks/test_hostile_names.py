@@ -226,6 +226,10 @@ def test_rank(command, tmp_path, texts):
     assert folder.name in out
     assert f"{OUT}/r" in texts
     assert any(folder.name in text for text in texts)
+    market().save(tmp_path / "s.yaml")
+    told = command("rank", "loop", "bias", "--scenario", "s.yaml", "--days", "1", "--rounds", "1", "--out", OUT)
+    assert MARKET in told
+    assert any(MARKET in text for text in texts)
 
 
 def test_whatif_and_scenario(command, tmp_path):

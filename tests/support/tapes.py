@@ -21,6 +21,7 @@ class Tape(NamedTuple):
     believed: NDArray[np.float64]
     true: NDArray[np.float64]
     propensity: NDArray[np.float64]
+    platform: NDArray[np.float64]
 
     def column(self, name: str) -> NDArray[np.int64]:
         """One of the whole-numbered columns; money in millionths."""

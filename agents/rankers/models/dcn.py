@@ -10,7 +10,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from .layers import Batch, OfCandidates, Shape, Table, perceptron
+from .layers import Batch, OfCandidates, Shape, Table, first_layer, perceptron
 
 
 class DCN(OfCandidates):
@@ -21,7 +21,7 @@ class DCN(OfCandidates):
     ) -> None:
         super().__init__()
         width = len(shape.sizes) * k  # D
-        self.vectors, self.split = Table(shape, k), shape.of_request * k
+        self.vectors = Table(shape, k)
         self.crosses = nn.ModuleList(nn.Linear(width, width) for _ in range(crosses))
         self.deep = perceptron(width, hidden, None, dropout)
         self.out = nn.Linear(width + hidden[-1], 1)
@@ -36,14 +36,9 @@ class DCN(OfCandidates):
         asked, told = self.vectors(request).flatten(1), self.vectors(ads).flatten(-2)  # (n, D') and (..., A, D - D')
         both = asked[:, None].expand(n, count, -1), told.expand(n, count, -1)
         start = torch.cat(both, dim=2).flatten(0, 1)  # (n A, D)
-        first = [self._by_parts(cast(nn.Linear, layer), asked, told) for layer in (self.crosses[0], self.deep[0])]
+        layers = (cast(nn.Linear, layer) for layer in (self.crosses[0], self.deep[0]))
+        first = [first_layer(layer, asked, told).flatten(0, 1) for layer in layers]
         return self._above(start, *first).view(n, count)
-
-    def _by_parts(self, layer: nn.Linear, asked: Tensor, told: Tensor) -> Tensor:
-        """A first layer of requests (n, D') and of their ads (..., A, D - D'), (n A, width)."""
-        ours, theirs = layer.weight[:, : self.split], layer.weight[:, self.split :]
-        once = nn.functional.linear(asked, ours, layer.bias)  # (n, width)
-        return (nn.functional.linear(told, theirs) + once[:, None]).flatten(0, 1)
 
     def _above(self, start: Tensor, cross: Tensor, deep: Tensor) -> Tensor:
         """All that follows the first layers, (B, 1); `start` (B, D), `cross` (B, D) and `deep` (B, width) of them."""

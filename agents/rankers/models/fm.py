@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .layers import Batch, Linear, Network, Shape, Table
+from .layers import Batch, Linear, OfCandidates, Shape, Table
 
 
 def pairs(vectors: Tensor) -> Tensor:
@@ -17,7 +17,18 @@ def pairs(vectors: Tensor) -> Tensor:
     return 0.5 * (whole.square().sum(dim=1) - vectors.square().sum(dim=(1, 2)))
 
 
-class FM(Network):
+def pairs_of_candidates(asked: Tensor, told: Tensor) -> Tensor:
+    """`pairs` of the features of requests (n, F', k) together with those of their ads, (n, A, F'', k) or (A, F'', k); (n, A).
+
+    Pairs within a side are made once for it; those across are one product of the sums of both.
+    """
+    ours, theirs = asked.sum(dim=1), told.sum(dim=-2)  # (n, k) and (..., A, k)
+    within = pairs(told.flatten(0, -3)).view(told.shape[:-2])  # (..., A)
+    across = ours @ theirs.T if theirs.dim() == 2 else torch.matmul(theirs, ours[:, :, None])[..., 0]  # (n, A)
+    return across + within + pairs(asked)[:, None]
+
+
+class FM(OfCandidates):
     """Log-odds b + sum_f w_f + sum_{f<g} v_f . v_g."""
 
     def __init__(self, shape: Shape, k: int = 10) -> None:
@@ -30,3 +41,7 @@ class FM(Network):
         met = torch.stack([pairs(part) for part in vectors.chunk(self.tasks, dim=2)], dim=1)  # (B, T)
         odds: Tensor = self.linear(batch.ids) + met
         return odds
+
+    def of_candidates(self, request: Tensor, ads: Tensor) -> Tensor:
+        """See `OfCandidates`; of one label."""
+        return self.linear.of_candidates(request, ads) + pairs_of_candidates(self.vectors(request), self.vectors(ads))

@@ -27,6 +27,11 @@ class Batch(NamedTuple):
     past: Tensor  # (B, L, R) int32
     clicked: Tensor  # (B, L) 1 or 0, -1: empty
     slot: Tensor  # (B,) int64; -1: not known, as when candidates are scored
+    believed: Tensor = torch.empty(0)  # (B,) log-odds of a click that the platform itself believes; (0,): nobody tells
+
+    def part(self, rows: Tensor) -> Batch:
+        """Some of them."""
+        return Batch(*(field[rows] if len(field) else field for field in self))
 
 
 class Shape(NamedTuple):
@@ -58,8 +63,9 @@ def batch_of(examples: Examples, shape: Shape) -> Batch:
     """Examples as tensors; their numbers become rows of the one table."""
     offsets = shape.offsets
     past = examples.past.items + offsets[list(shape.remembered)] if shape.length else examples.past.items
-    arrays = examples.ids + offsets, past, examples.past.clicked, examples.slot
-    return Batch(*map(torch.from_numpy, arrays))
+    arrays = examples.ids + offsets, past, examples.past.clicked, examples.slot, examples.believed
+    ids, items, clicked, slot, believed = map(torch.from_numpy, arrays)
+    return Batch(ids, items, clicked, slot, torch.logit(believed))
 
 
 @contextmanager
@@ -97,6 +103,16 @@ class OfCandidates(Network):
         raise NotImplementedError
 
 
+def first_layer(layer: nn.Linear, asked: Tensor, told: Tensor) -> Tensor:
+    """A linear layer of requests (n, D') followed by what belongs to their ads, (n, A, D'') or (A, D''); (n, A, width).
+
+    The request's part is made once, and that of ads which all requests share.
+    """
+    ours, theirs = layer.weight[:, : asked.shape[1]], layer.weight[:, asked.shape[1] :]
+    once = nn.functional.linear(asked, ours, layer.bias)  # (n, width)
+    return nn.functional.linear(told, theirs) + once[:, None]
+
+
 class Table(nn.Module):
     """Embeddings of all features in one table."""
 
@@ -122,6 +138,12 @@ class Linear(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         found: Tensor = self.table(ids) + self.bias
         return found
+
+    def of_candidates(self, request: Tensor, ads: Tensor) -> Tensor:
+        """See `OfCandidates`, (n, A); of one label."""
+        theirs: Tensor = self.table(ads.flatten(0, -2)).view(ads.shape[:-1])  # (..., A)
+        ours: Tensor = self(request)  # (n, 1)
+        return ours + theirs
 
 
 def perceptron(inputs: int, hidden: Sequence[int], outputs: int | None = 1, dropout: float = 0.0) -> nn.Sequential:

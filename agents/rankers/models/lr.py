@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from .layers import Batch, Linear, Network, Shape
+from .layers import Batch, Linear, OfCandidates, Shape
 
 
-class LR(Network):
+class LR(OfCandidates):
     """Log-odds b + sum_f w_f."""
 
     def __init__(self, shape: Shape) -> None:
@@ -17,3 +17,7 @@ class LR(Network):
     def forward(self, batch: Batch) -> Tensor:
         odds: Tensor = self.linear(batch.ids)  # (B, T)
         return odds
+
+    def of_candidates(self, request: Tensor, ads: Tensor) -> Tensor:
+        """See `OfCandidates`."""
+        return self.linear.of_candidates(request, ads)

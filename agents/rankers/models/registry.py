@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from ....simulator.core.errors import PolicyError, suggest
+from .bias import Bias
 from .dcn import DCN
 from .deepfm import DeepFM
 from .din import DIN
@@ -23,7 +24,7 @@ from .two_tower import TwoTower
 
 # Those that see several labels at once; of the others there is a network for each label.
 TOGETHER: dict[str, type[Network]] = {
-    "lr": LR, "fm": FM, "esmm": ESMM, "shared-bottom": SharedBottom, "mmoe": MMoE, "ple": PLE,
+    "bias": Bias, "lr": LR, "fm": FM, "esmm": ESMM, "shared-bottom": SharedBottom, "mmoe": MMoE, "ple": PLE,
 }  # fmt: skip
 SINGLE: dict[str, type[Network]] = {
     "ffm": FFM, "deepfm": DeepFM, "dcn": DCN, "din": DIN, "transformer": Transformer, "position": Position,

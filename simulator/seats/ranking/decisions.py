@@ -10,7 +10,7 @@ import numpy as np
 from ...core.arrays import Floats, Floats32
 from ...core.errors import PolicyError
 from ...core.numeric import real
-from ...delivery.models import STAGES, RateModel
+from ...delivery.models import STAGES, Correction, RateModel, is_model
 from ...engine.exchange import LARGEST_RESERVE, LARGEST_SQUASHING
 from ..seat import Policy
 from .view import RankingView
@@ -23,10 +23,10 @@ class Believe(NamedTuple):
     """Has a model say the rates of a stage of the funnel; None: the platform again.
 
     The stages are "recall", "rough" and "fine", whose rates are those of the auction; without a funnel there is that alone.
-    See `RateModel` for what is asked of a model.
+    See `RateModel` and `Correction` for what is asked of a model.
     """
 
-    model: RateModel | None
+    model: RateModel | Correction | None
     stage: str = "fine"
 
 
@@ -115,6 +115,9 @@ def _believed(who: str, given: Any, funnel: bool) -> tuple[Believe, ...]:
             raise PolicyError(f"{who} names the stage {one.stage!r}; known are {', '.join(STAGES)}")
         if one.stage != "fine" and not funnel:
             raise PolicyError(f"{who} believes a model in the stage {one.stage!r} of a market without a funnel")
-        if one.model is not None and not callable(getattr(one.model, "rates", None)):
-            raise PolicyError(f"{who} believes {type(one.model).__name__}, which has no method rates(requests, ads)")
+        if one.model is not None and not is_model(one.model):
+            raise PolicyError(
+                f"{who} believes {type(one.model).__name__}, which has no method rates(requests, ads) nor "
+                "corrected(requests, ads, believed)"
+            )
     return tuple(every)

@@ -17,7 +17,9 @@ class Seen(NamedTuple):
 
     shown: Integers  # impressions
     clicks: Integers
-    expected: Floats  # clicks that the first belief, or the model at the auction, and users' fatigue let expect
+    expected: (
+        Floats  # clicks that the platform's first belief and users' fatigue let expect, whatever model has stood at the auction
+    )
 
 
 class Users(NamedTuple):

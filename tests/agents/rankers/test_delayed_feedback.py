@@ -95,7 +95,7 @@ def test_what_cannot_be_learned_is_refused():
     n, none = 3, np.zeros(3)
     past = Past(np.zeros((n, 0, 0), np.int32), np.zeros((n, 0), np.int32))
     ones = np.ones((n, 2), np.float32)
-    judge = Examples(np.zeros((n, 1), np.int32), past, none.astype(int), none, none, ones, none + np.inf, none, none)
+    judge = Examples(np.zeros((n, 1), np.int32), past, none.astype(int), none, none, ones, none + np.inf, none, none, none)
     with pytest.raises(LogError, match="at some time"):
         clicks_of(judge, SHAPE)
     known = clicks_of(judge._replace(age_s=none + 172_800.0, delay_s=none + 86_400.0), SHAPE)

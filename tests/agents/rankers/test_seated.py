@@ -31,8 +31,9 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Log:
     return Log(folder)
 
 
-def ranker(log: Log, folder: Path, model: str = "fm", without: tuple[str, ...] = UNTOLD) -> Path:
-    train(log, Settings(model, {}, chain=("clicked",), without=without, batch=256, learning_rate=0.01, length=4), folder)
+def ranker(log: Log, folder: Path, model: str = "fm", without: tuple[str, ...] = UNTOLD, prior: str = "nothing") -> Path:
+    settings = Settings(model, {}, chain=("clicked",), without=without, batch=256, learning_rate=0.01, length=4, prior=prior)
+    train(log, settings, folder)
     return folder
 
 
@@ -41,15 +42,61 @@ def believed(folder: Path) -> np.ndarray:
     return pq.read_table(folder / "impressions.parquet")["believed_rate"].to_numpy()
 
 
+@pytest.mark.parametrize("prior", ["nothing", "belief"])
 @pytest.mark.parametrize("engine", ["compiled", "events"])
-def test_a_market_believes_what_the_ranker_says(engine, log, tmp_path):
-    path = ranker(log, tmp_path / "fm")
+def test_a_market_believes_what_the_ranker_says(engine, prior, log, tmp_path):
+    path = ranker(log, tmp_path / "fm", prior=prior)
     journal = tmp_path / "journal"
     World(MARKET, {"ranking": Seated(path=str(path))}, 2, engine, Logs(journal, features=True)).run()
     own, seen = load_ranker(path), Log(journal)
     said = own.predicted(seen.whole(own.card.schema, Window(0)))[:, 0]
     np.testing.assert_allclose(believed(journal), said, rtol=2e-5)
     assert said.std() > 0.2 * said.mean()
+
+
+def test_a_ranker_that_explores_is_dealt_out_in_a_share_of_the_requests(log, tmp_path):
+    path, journal = ranker(log, tmp_path / "fm", prior="belief"), tmp_path / "journal"
+    policy = make_policy("ranking", f"adarena.agents.rankers.seated:Seated:path={path},explored=0.3")
+    World(MARKET, {"ranking": policy}, 2, journal=Logs(journal, features=True)).run()
+    own, seen = load_ranker(path), Log(journal)
+    said = own.predicted(seen.whole(own.card.schema, Window(0)))[:, 0]
+    as_said = np.isclose(believed(journal), said, rtol=2e-5)
+    assert abs(as_said.mean() - 0.7) < 0.05
+
+
+def test_a_ranker_in_all_stages_lets_through_what_it_wants_where_one_at_the_end_is_shown_what_is_left(tmp_path):
+    """Recall that sees little: in all stages the ranker finds what the same market without a funnel would show."""
+    blind = {"recall": {"dimensions": 2, "noise": 2.0}, "rough": {"dimensions": 2, "noise": 2.0}, "popular_share": 0.0}
+    levels = {"exploring_share": 0.0, "levels": [{"recall": 6, "rough": 4, "fine": 4}]}
+    one = {"demand.ads_per_campaign": 1}
+    plain, funnel = MARKET.override(one), MARKET.override({**one, "funnel": {**blind, **levels}})
+    World(plain, seed=1, journal=Logs(tmp_path / "day", features=True)).run()
+    path = ranker(Log(tmp_path / "day"), tmp_path / "fm", prior="belief")
+    shown = {}
+    for name, market, stage in (("plain", plain, "fine"), ("all", funnel, "all"), ("fine", funnel, "fine")):
+        folder = tmp_path / name
+        World(market, {"ranking": Seated(path=str(path), stage=stage)}, 2, journal=Logs(folder, features=True)).run()
+        table = pq.read_table(folder / "impressions.parquet")
+        shown[name] = set(zip(table["request"].to_pylist(), table["ad"].to_pylist(), strict=True))
+    same = {name: len(pairs & shown["plain"]) / len(shown["plain"]) for name, pairs in shown.items()}
+    assert same["all"] > 0.85, same
+    assert same["fine"] < 0.7, same
+
+
+def test_who_corrects_a_poor_belief_wins_where_who_replaces_it_loses(log, tmp_path):
+    """On the log both are better than the belief: `docs/rankers.md`, "Did it become money?"."""
+    poor = MARKET.override({"rates.belief_noise": 0.8, "traffic.requests_per_day": 40_000, "demand.ads_per_campaign": 4})
+    folder = tmp_path / "day"
+    World(poor, seed=1, journal=Logs(folder, features=True)).run()
+    policies = {"ecpm": make_policy("ranking", "ecpm")}
+    policies |= {p: Seated(path=str(ranker(Log(folder), tmp_path / p, "fm", prior=p))) for p in ("nothing", "belief")}
+    value = {}
+    for name, policy in policies.items():
+        world = World(poor, {"ranking": policy}, seed=2)
+        world.run()
+        value[name] = world.ledger.to_frame()["value"].sum()
+    assert value["nothing"] < 0.95 * value["ecpm"]
+    assert value["belief"] > 1.05 * value["ecpm"]
 
 
 def test_a_better_model_than_the_belief_brings_more_value(log, tmp_path):

@@ -221,6 +221,44 @@ def test_a_model_that_says_what_the_platform_believes_changes_nothing(market: st
     assert max(n for n, _ in model.asked) >= (64 if scenario.funnel else 900)  # whole blocks
 
 
+class Halved:
+    """Believes half of what the platform does; what it was told is written down."""
+
+    def __init__(self) -> None:
+        self.told: dict[tuple[int, int], float] = {}
+
+    def corrected(self, requests: Batch, ads: NDArray[np.int64], believed: NDArray[np.float32]) -> Any:
+        rows = np.broadcast_to(ads, believed.shape)
+        for request, row, rates in zip(requests.number.tolist(), rows.tolist(), believed.tolist(), strict=True):
+            self.told.update({(request, ad): rate for ad, rate in zip(row, rates, strict=True) if ad >= 0})
+        return believed / 2
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("market", MARKETS)
+def test_a_correction_is_told_what_the_platform_believes_and_both_are_noted(market: str, engine: Any) -> None:
+    scenario, model = MARKETS[market], Halved()
+    tape, own = taped(scenario, Believe(model), engine=engine), Own(scenario)
+    user, ad, request = (tape.column(name) for name in ("user", "ad", "request"))
+    cached = np.array([pair not in model.told for pair in zip(request.tolist(), ad.tolist(), strict=True)])
+    assert cached.mean() < 0.5  # of those who waited long the ads of their segment, about which no model is asked
+    np.testing.assert_allclose(tape.platform, own.table[user, ad], rtol=1e-5)
+    np.testing.assert_allclose(tape.believed[~cached], tape.platform[~cached] / 2, rtol=1e-5)
+    told = [model.told[pair] for pair in zip(request[~cached].tolist(), ad[~cached].tolist(), strict=True)]
+    np.testing.assert_allclose(tape.platform[~cached], told, rtol=1e-5)
+
+
+@pytest.mark.parametrize("stage", ["recall", "rough"])
+def test_a_correction_of_an_early_stage_is_told_what_the_fine_sort_would_say(stage: str) -> None:
+    model, own = Halved(), Own(FEED)
+    tape = taped(FEED, Believe(model, stage))
+    np.testing.assert_array_equal(tape.platform, tape.believed)
+    users = dict(zip(tape.column("request").tolist(), tape.column("user").tolist(), strict=True))
+    pairs = [(pair, rate) for pair, rate in model.told.items() if pair[0] in users]
+    expected = [own.table[users[request], ad] for (request, ad), _ in pairs]
+    np.testing.assert_allclose([rate for _, rate in pairs], expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("stage", ["recall", "rough"])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_early_stage_by_a_sharper_model_lets_through_what_the_fine_sort_wants(stage: str, engine: Any) -> None:
@@ -334,7 +372,7 @@ def test_the_view_tells_how_users_take_it() -> None:
         (Weights(bonus=0.0), r"Ranks decided the bonus 0.0: numbers from 1e-09 to 1e\+09 are allowed"),
         (Believe(None, "late"), r"Ranks names the stage 'late'; known are recall, rough, fine"),
         (Believe(None, "recall"), r"Ranks believes a model in the stage 'recall' of a market without a funnel"),
-        (Believe(3), r"Ranks believes int, which has no method rates\(requests, ads\)"),
+        (Believe(3), r"Ranks believes int, which has no method rates\(requests, ads\) nor corrected\("),
         (Weights(believe=[3]), r"Ranks must decide what to Believe, not \[3\]"),
     ],
 )
