@@ -48,7 +48,7 @@ class RankingSeat(Seat[RankingView, Checked, Holding]):
         self._known = known(exchange.scenario, tuple(range(exchange.multiplier.size)))
         self._new, self._campaign = market.ads.new, market.campaigns.ad_campaign
         self._prior = rates.learning or Learning()
-        self._facts = Facts(market.users.segment, market.campaigns.vertical)
+        self._facts = Facts(market.users.segment, market.campaigns.vertical, market.content)
         average = market.users.interests.mean(axis=0, dtype=np.float64)
         self._typical = 1 / (1 + np.exp(-(market.ads.believed_bias + market.ads.believed_vectors.astype(np.float64) @ average)))
         self._typical.flags.writeable = False
