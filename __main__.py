@@ -342,7 +342,8 @@ class RankTrain:
     """Trains a ranker on the first part of a log; `adarena rank eval OUT --log DIR` judges it on the last.
 
     Args:
-        model: lr, fm, ffm, deepfm, dcn, din, transformer, esmm, shared-bottom, mmoe, ple, position or two-tower.
+        model: lr, fm, ffm, deepfm, dcn, din, transformer, esmm, shared-bottom, mmoe, ple, position, cold, two-tower
+            or multimodal.
         log: the folder of a journal that `adarena simulate --journal` wrote.
         out: folder for ranker.zip, its checkpoint and its curve.
         seed: of weights, order and which negatives are kept.

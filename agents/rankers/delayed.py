@@ -220,7 +220,7 @@ def _with_age(clicks: Clicks, age: Floats) -> Clicks:
 
 
 def _rows(batch: Batch, rows: NDArray[Any]) -> Batch:
-    return Batch(*(field[torch.from_numpy(rows)] for field in batch))
+    return batch.part(torch.from_numpy(rows))
 
 
 def _rates(network: Network, batch: Batch) -> Floats:
