@@ -24,11 +24,12 @@ from ...simulator.core.disk import write
 from ...simulator.core.errors import LogError, PolicyError
 from ..parameters import check_number, check_whole
 from .delayed import Fitting, clicks_of, learned, outputs
+from .distilling import check_teacher, taught
 from .features import Schema, chosen
 from .logs import CHAIN, Examples, Log, Window, chained, joined
 from .models.layers import Batch, Followed, Network, Shape, batch_of, one_thread
 from .models.registry import LOOKING, SEQUENTIAL, follows, make, settings_of
-from .ranker import NAME, Card, Ranker
+from .ranker import NAME, Card, Ranker, load_ranker
 
 CHECKPOINT, CURVE = "checkpoint.pt", "curve.csv"
 JUDGED = 200_000  # impressions of the validation window that are held in memory and judged at each check
@@ -56,6 +57,8 @@ class Settings:
         seed: of weights, order and which negatives are kept.
         feedback: how conversions that are reported late are learned, as `delayed` says; other than naively, by a network of
             their own, from the clicks of the training window, which are held in memory.
+        teacher: folder or file of a trained ranker whose click rates are learned beside the labels; empty: of none. `taught` is
+            how much they count, from 0 to 1; labels count for the rest.
     """
 
     model: str
@@ -75,6 +78,8 @@ class Settings:
     patience: int = 3
     seed: int = 0
     feedback: str = "naive"
+    teacher: str = ""
+    taught: float = 0.5
 
     def __post_init__(self) -> None:
         for name in ("batch", "epochs", "checks", "patience"):
@@ -84,12 +89,15 @@ class Settings:
         check_number(self, "learning_rate", above=0.0)
         check_number(self, "decay", least=0.0)
         check_number(self, "unseen", least=0.0, most=0.9)
+        check_number(self, "taught", least=0.0, most=1.0)
         settings_of(self.model)
         chained(self.chain)
         chosen(self.without)
         outputs(self.feedback)
         if self.feedback != "naive" and not (follows(self.model) and tuple(self.chain) == CHAIN):
             raise PolicyError(f"feedback {self.feedback} is of a chain clicked,converted of lr, fm or a model of one label")
+        if self.teacher and tuple(self.chain) != CHAIN[:1]:
+            raise PolicyError(f"a teacher is of clicks alone: with chain=clicked, not {','.join(self.chain)}")
 
     @property
     def stepped(self) -> tuple[str, ...]:
@@ -246,7 +254,12 @@ def _batches(
 ) -> Iterator[tuple[Batch, Tensor]]:
     """What is left of an epoch, shuffled within a chunk of the log."""
     done = 0
-    for number, chunk in enumerate(log.examples(schema, window, settings.stepped)):
+    stream = log.examples(schema, window, settings.stepped)
+    if settings.teacher:
+        teacher = load_ranker(settings.teacher)
+        check_teacher(teacher, log)
+        stream = taught(log, schema, window, teacher, settings.taught)
+    for number, chunk in enumerate(stream):
         count = math.ceil(len(chunk.ids) / settings.batch)
         if done + count <= course.step:
             done += count

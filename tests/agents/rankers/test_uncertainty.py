@@ -102,7 +102,7 @@ def test_weights_lie_where_they_are_said_to():
 # The three ways
 
 
-@pytest.mark.parametrize("model", ["dcn", "cold", "deepfm", "din"])
+@pytest.mark.parametrize("model", ["dcn", "cold", "deepfm"])
 def test_the_last_layer_of_a_network(model, log, rankers):
     """Its mean is near what the network says, and the more it was shown the surer it is; there is none but the last."""
     ranker = rankers(model, **({"hidden": (16,)} if model != "cold" else {}))
