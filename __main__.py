@@ -397,15 +397,47 @@ class RankEval:
         commands.evaluate(console, self.runs, self.log, _folder(self.out), terms)
 
 
+@dataclass
+class RankLabel:
+    """What labels of new ads teach where impressions are few: at random, where least is known, where most may be hoped for.
+
+    Args:
+        log: the folder of a journal that tells what ads look like, best of a market that shows them at random.
+        out: folder for label.json and the picture.
+        impressions: of an ad, that make its label.
+        first: ads labelled at random to begin with.
+        step: ads labelled in each round.
+        rounds: of them.
+        apart: share of the ads that are kept apart, and judged.
+        seeds: repetitions, each with other ads kept apart and other first labels.
+    """
+
+    log: Path
+    out: Path = Path("out/rank")
+    impressions: int = 20
+    first: int = 10
+    step: int = 10
+    rounds: int = 12
+    apart: float = 0.5
+    seeds: int = 20
+
+    def run(self) -> None:
+        from .benchmarks.rankers import commands, labelling
+
+        budget = labelling.Budget(self.impressions, self.first, self.step, self.rounds, self.apart, self.seeds)
+        commands.label(console, self.log, _folder(self.out), budget)
+
+
 def rank(
     what: Annotated[
         Annotated[Eda, tyro.conf.subcommand("eda", prefix_name=False)]
         | Annotated[RankTrain, tyro.conf.subcommand("train", prefix_name=False)]
-        | Annotated[RankEval, tyro.conf.subcommand("eval", prefix_name=False)],
+        | Annotated[RankEval, tyro.conf.subcommand("eval", prefix_name=False)]
+        | Annotated[RankLabel, tyro.conf.subcommand("label", prefix_name=False)],
         tyro.conf.arg(name=""),
     ],
 ) -> None:
-    """Rankers learned from a journal: explores a log (eda), trains a model (train), judges it beside the truth (eval)."""
+    """Rankers learned from a journal: explores a log (eda), trains one (train), judges it (eval), pays for labels (label)."""
     what.run()
 
 
