@@ -93,9 +93,7 @@ def table(found: Curves) -> Table:
     """A row for each number of labels."""
     title = f"{found.log}: {found.ads} ads, a label is {found.budget.impressions} impressions, {found.budget.seeds} seeds"
     mean, error = _interval(found.whole)
-    out = plain_table(
-        title, f"All that may be labelled: AUC {mean:.4f} +- {error:.4f}. +- is twice the standard error, paired."
-    )
+    out = plain_table(title, _caption(mean, error))
     others = [name for name in STRATEGIES if name != "random"]
     out.add_column("ads labelled", justify="right")
     for column in ("random", *others, *(f"rate, {name}" for name in STRATEGIES)):
@@ -103,9 +101,14 @@ def table(found: Curves) -> Table:
     for r, count in enumerate(found.labels):
         gains = [_interval((found.auc[name] - found.auc["random"])[:, r]) for name in others]
         rates = [f"{found.click_rate[name][:, r].mean():.2%}" for name in STRATEGIES]
-        told = [f"{gain:+.4f} +- {error:.4f}" for gain, error in gains]
+        told = [f"{gain:+.3f} ±{error:.3f}" for gain, error in gains]
         out.add_row(f"{count}", f"{found.auc['random'][:, r].mean():.4f}", *told, *rates)
     return out
+
+
+def _caption(mean: float, error: float) -> str:
+    told = "AUC of labels at random, and of other strategies less that, paired; twice the standard error."
+    return f"{told} rate: clicks of the impressions spent. All that may be labelled: AUC {mean:.4f} ±{error:.4f}."
 
 
 def to_json(found: Curves) -> dict[str, Any]:
