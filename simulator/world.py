@@ -33,6 +33,7 @@ from .engine.exchange import Exchange
 from .engine.record import Recorded, Recorder
 from .market.market import build
 from .population.campaigns import Campaigns
+from .population.content import AdContent
 from .requests.surfaces import SurfaceBooks
 from .response.memory import FatigueBooks
 from .response.pages import PageBooks
@@ -147,6 +148,11 @@ class World(Controls):
     def campaigns(self) -> Campaigns:
         """The campaigns of the market, as a table of arrays."""
         return self._exchange.market.campaigns
+
+    @property
+    def content(self) -> AdContent | None:
+        """What everybody is told of what the ads look like; None where nothing is."""
+        return self._exchange.market.content
 
     @property
     def forecast(self) -> Floats:

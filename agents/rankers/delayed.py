@@ -219,6 +219,10 @@ def _with_age(clicks: Clicks, age: Floats) -> Clicks:
     return clicks._replace(batch=moved._replace(ids=torch.cat([bucket[:, None], moved.ids], dim=1)))
 
 
+def _rows(batch: Batch, rows: NDArray[Any]) -> Batch:
+    return batch.part(torch.from_numpy(rows))
+
+
 def _rates(network: Network, batch: Batch) -> Floats:
     with torch.inference_mode():
         return np.asarray(torch.sigmoid(network.eval()(batch))[:, 0].double().numpy())

@@ -1,7 +1,8 @@
-"""What a model sees: a declared list of features, each a number of a vocabulary, as of the request.
+"""What a model sees: a declared list of features, each a number of a vocabulary or a vector, as of the request.
 
-A feature is made of columns of the journal's training set, which were known before the request was answered. Two lists that
-differ in anything have different hashes, so that a trained model knows which logs it can read.
+A feature is made of columns of the journal's training set, which were known before the request was answered, or of the table
+of what ads look like. Two lists that differ in anything have different hashes, so that a trained model knows which logs it can
+read.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...simulator.books.hashing import hashed
-from ...simulator.core.arrays import Integers32
+from ...simulator.core.arrays import Floats32, Integers32
 from ...simulator.core.errors import LogError
+from ...simulator.population.content import AdContent
 
 FORMAT = 1  # of what a list of features means; another number is another hash
-Kind = Literal["category", "hashed", "count", "share", "idle"]
+Kind = Literal["category", "hashed", "count", "share", "idle", "vector"]
 Side = Literal["request", "ad"]
 Columns = Mapping[str, NDArray[Any]]
 
@@ -36,15 +38,15 @@ class Feature:
 
     Args:
         name: what it is called.
-        kind: how it is made of its columns, as a number from 0 to `size` - 1.
+        kind: how it is made of its columns, as a number from 0 to `size` - 1; a `vector` is taken as it is.
             `category`: value + 1, so that 0 is none (-1); a value beyond the vocabulary is an error.
             `hashed`: the journal's hash of the value, modulo `size`.
             `count`: two buckets for each doubling of 1 + value.
             `share`: of two columns, clicks and impressions, two buckets for each doubling of their smoothed ratio.
             `idle`: microseconds, two buckets for each doubling of seconds; 0 is never (-1).
-        columns: of `features.parquet`.
+        columns: of `features.parquet`; of a vector its own name, in `content.parquet`.
         side: whether it is the same for all ads of a request (`request`), or for all requests at one time (`ad`).
-        size: of its vocabulary.
+        size: of its vocabulary; of a vector its numbers.
     """
 
     name: str
@@ -54,7 +56,10 @@ class Feature:
     size: int
 
     def encoded(self, columns: Columns) -> Integers32:
-        """Numbers of the vocabulary, of the shape of the columns. Raises `LogError` if a category is beyond it."""
+        """Numbers of the vocabulary, of the shape of the columns. Raises `LogError` if a category is beyond it.
+
+        Not of vectors: see `Schema.told`.
+        """
         place = MAKERS[self.kind](self, *(np.asarray(columns[name]) for name in self.columns))
         return place.astype(np.int32)
 
@@ -90,6 +95,8 @@ MAKERS: dict[str, Callable[..., NDArray[Any]]] = {
     "category": _category, "hashed": _hashed, "count": _count, "share": _share, "idle": _idle,
 }  # fmt: skip
 
+NO_VECTORS: Floats32 = np.empty((0, 0), np.float32)
+
 # All that a journal tells of a request and of an ad, but not the platform's own belief, which a model is to replace, nor the
 # slot, which is not known when candidates are scored.
 FEATURES: tuple[Feature, ...] = (
@@ -112,9 +119,14 @@ FEATURES: tuple[Feature, ...] = (
 )
 
 
+# What an ad looks like, where a log tells it: embeddings, of the size that they have there.
+CONTENT = AdContent._fields
+EVERY = *FEATURES, *(Feature(name, "vector", (name,), "ad", 0) for name in CONTENT)
+
+
 @dataclass(frozen=True)
 class Schema:
-    """A list of features, those of the request first, and what is kept of a user's past.
+    """A list of features, those of the request first and vectors last, and what is kept of a user's past.
 
     Args:
         features: as they come in a row of `ids`.
@@ -133,14 +145,27 @@ class Schema:
         sides = [feature.side for feature in self.features]
         if sides != sorted(sides, reverse=True):
             raise LogError("features of the request come before those of the ad")
+        vectors = [feature.kind == "vector" for feature in self.features]
+        if vectors != sorted(vectors) or all(vectors):
+            raise LogError("vectors come last, behind one other feature at least")
         for name in self.remembered if self.length else ():
             if name not in names or self.features[names.index(name)].side != "ad":
                 raise LogError(f"an impression is remembered by features of the ad, and {name!r} is none of the list")
 
     @property
+    def numbered(self) -> tuple[Feature, ...]:
+        """The F features that are numbers of a vocabulary."""
+        return tuple(feature for feature in self.features if feature.kind != "vector")
+
+    @property
+    def vectors(self) -> tuple[Feature, ...]:
+        """The others, which come last."""
+        return self.features[len(self.numbered) :]
+
+    @property
     def sizes(self) -> tuple[int, ...]:
-        """The vocabulary of each feature."""
-        return tuple(feature.size for feature in self.features)
+        """The vocabulary of each numbered feature, (F,)."""
+        return tuple(feature.size for feature in self.numbered)
 
     @property
     def of_request(self) -> int:
@@ -155,8 +180,9 @@ class Schema:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """What must be read of a log, each once."""
-        return tuple(dict.fromkeys(name for feature in self.features for name in feature.columns))
+        """What must be read of `features.parquet`, each once."""
+        names = [name for feature in self.numbered for name in feature.columns]
+        return tuple(dict.fromkeys([*names, "ad"] if self.vectors else names))
 
     @property
     def hash(self) -> str:
@@ -165,8 +191,24 @@ class Schema:
         return hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
 
     def encoded(self, columns: Columns) -> Integers32:
-        """The numbers of rows of a log, (n, features)."""
-        return np.stack([feature.encoded(columns) for feature in self.features], axis=1)
+        """The numbers of rows of a log, (n, F)."""
+        return np.stack([feature.encoded(columns) for feature in self.numbered], axis=1)
+
+    def told(self, columns: Columns) -> Floats32:
+        """The vectors one after the other, (..., W), NaN where an ad has none; (0, 0) if there are none in the list.
+
+        Raises:
+            LogError: if a vector is missing, or of another size.
+        """
+        if not self.vectors:
+            return NO_VECTORS
+        for feature in self.vectors:
+            found = columns.get(feature.name)
+            if found is None:
+                raise LogError(f"feature {feature.name!r} is made of column {feature.name!r}, which is not given")
+            if found.shape[-1] != feature.size:
+                raise LogError(f"feature {feature.name!r} has {feature.size} numbers, and what is given has {found.shape[-1]}")
+        return np.concatenate([columns[feature.name] for feature in self.vectors], axis=-1, dtype=np.float32)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -200,7 +242,7 @@ def difference(known: Schema, other: Schema) -> str:
     return ""
 
 
-def chosen(names: Sequence[str], known: Sequence[Feature] = FEATURES) -> tuple[Feature, ...]:
+def chosen(names: Sequence[str], known: Sequence[Feature] = EVERY) -> tuple[Feature, ...]:
     """Features by name, in the order of the list. Raises `LogError` if there is no such feature."""
     for name in names:
         if name not in {feature.name for feature in known}:

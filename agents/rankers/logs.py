@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ...simulator.books.hashing import hashed
@@ -17,7 +16,8 @@ from ...simulator.books.schemas import FEATURES as COLUMNS
 from ...simulator.books.schemas import TRUTH
 from ...simulator.core.arrays import Floats, Floats32, Integers, Integers32
 from ...simulator.core.errors import LogError
-from .features import FEATURES, Schema, chosen
+from .features import EVERY, FEATURES, NO_VECTORS, Schema, chosen
+from .files import opened, read_looks
 from .history import Past, new_past, recall
 
 END_US = np.iinfo(np.int64).max
@@ -37,6 +37,7 @@ class Window:
         known_us: labels as reported by then; None: as they turned out, which only a judge knows.
         kept: share of the impressions without a click that are kept; those with one all are.
         seed: of which are kept.
+        ads: from which share and below which of all ads, dealt by a hash of their numbers: to train on some and judge others.
     """
 
     first_us: int = 0
@@ -44,6 +45,7 @@ class Window:
     known_us: int | None = None
     kept: float = 1.0
     seed: int = 0
+    ads: tuple[float, float] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
         if not self.first_us <= self.end_us:
@@ -65,11 +67,15 @@ class Examples(NamedTuple):
     delay_s: Floats  # (n,) from the impression to the report of the last label of the chain, NaN where none is known
     truth: Floats  # (n,) true click rates, for judges; NaN where the log has none
     believed: Floats32  # (n,) click rates that the platform itself believed, whatever counted in the auction
+    vectors: Floats32 = (
+        NO_VECTORS  # (n, W) what the ad looks like, NaN where it has nothing of the kind; (0, 0): nothing is told
+    )
 
     def part(self, rows: Any) -> Examples:
         """Some of them."""
-        arrays = {name: field[rows] for name, field in self._asdict().items() if name != "past"}
-        return Examples(past=Past(*(each[rows] for each in self.past)), **arrays)
+        arrays = {name: field[rows] for name, field in self._asdict().items() if name not in ("past", "vectors")}
+        vectors = self.vectors[rows] if self.vectors.shape[1] else NO_VECTORS
+        return Examples(past=Past(*(each[rows] for each in self.past)), vectors=vectors, **arrays)
 
 
 class Log:
@@ -78,12 +84,14 @@ class Log:
     def __init__(self, folder: str | Path) -> None:
         """Raises `LogError` if the folder holds no such journal, or an empty one."""
         self.folder = Path(folder)
-        self._file = _opened(self.folder / "features.parquet", COLUMNS)
+        self._file = opened(self.folder / "features.parquet", COLUMNS)
         truth = self.folder / "truth.parquet"
-        self._truth = _opened(truth, TRUTH) if truth.exists() else None
+        self._truth = opened(truth, TRUTH) if truth.exists() else None
         self.rows: int = self._file.metadata.num_rows
         if self.rows == 0:
             raise LogError(f"the log in {str(self.folder)!r} has no impressions")
+        looks = self.folder / "content.parquet"
+        self._looks = read_looks(looks) if looks.exists() else {}
 
     @property
     def has_truth(self) -> bool:
@@ -101,18 +109,33 @@ class Log:
         """One more than the largest number of a user."""
         return self.bounds("user")[1] + 1
 
-    def schema(self, length: int = 0, without: Sequence[str] = ()) -> Schema:
-        """The features of which this log says more than one thing, without some by name.
+    def looks(self, ads: NDArray[Any]) -> dict[str, Floats32]:
+        """What ads look like, by feature, (..., size) each, NaN where one has nothing of the kind; {}: the log does not tell.
+
+        Raises:
+            LogError: if it does not tell of one of them.
+        """
+        for vectors in self._looks.values():
+            if ads.size and ads.max() >= len(vectors):
+                raise LogError(f"content.parquet in {str(self.folder)!r} does not tell of ad {int(ads.max())}")
+        return {name: vectors[ads] for name, vectors in self._looks.items()}
+
+    def schema(self, length: int = 0, without: Sequence[str] = (), content: bool = False) -> Schema:
+        """The features of which this log says more than one thing, without some by name; with `content` what ads look like too.
 
         Raises:
             LogError: if none is left, or there is no feature of such a name.
         """
-        left_out = chosen(without)
-        held = [feature for feature in FEATURES if feature not in left_out]
+        left_out = [feature.name for feature in chosen(without)]
+        held = [feature for feature in FEATURES if feature.name not in left_out]
         told = [f for f in held if any(low < high for low, high in map(self.bounds, f.columns))]
         if not told:
             raise LogError(f"no feature has two values in the log in {str(self.folder)!r}")
-        return Schema(tuple(told), length, tuple(name for name in ("ad", "vertical") if name in [f.name for f in told]))
+        remembered = tuple(name for name in ("ad", "vertical") if name in [f.name for f in told])
+        if content:
+            looks = [f for f in EVERY if f.name in self._looks and f.name not in left_out]
+            told += [dataclasses.replace(f, size=self._looks[f.name].shape[1]) for f in looks]
+        return Schema(tuple(told), length, remembered)
 
     def time_at(self, share: float) -> int:
         """When so large a share of the impressions had been made, microseconds."""
@@ -175,11 +198,15 @@ class Log:
 
     def examples(self, schema: Schema, window: Window, chain: Sequence[str] = CHAIN) -> Iterator[Examples]:
         """The impressions of a window, some ten thousands at a time."""
-        columns = (*schema.columns, PLATFORM, *chained(chain))
+        dealt = () if window.ads == (0.0, 1.0) else ("ad",)
+        columns = tuple(dict.fromkeys((*schema.columns, PLATFORM, *chained(chain), *dealt)))
         past = new_past(self.users if schema.length else 1, schema.length, len(schema.remembered_places))
         for found in self.chunks(columns, window.end_us):
             n = found["request"].size
             inside = found["time_us"] >= window.first_us
+            if window.ads != (0.0, 1.0):
+                place = hashed("dealt", found["ad"]) / 2.0**32
+                inside &= (place >= window.ads[0]) & (place < window.ads[1])
             if schema.length == 0 and not inside.any():
                 continue
             ids = schema.encoded(found)
@@ -191,7 +218,8 @@ class Log:
             if window.kept < 1:
                 inside &= found["clicked"] | _drawn(found, window)
             if inside.any():
-                yield _examples(ids, seen, found, window, chain).part(inside)
+                told = schema.told(self.looks(found["ad"])) if schema.vectors else NO_VECTORS
+                yield _examples(ids, seen, found, window, chain)._replace(vectors=told).part(inside)
 
     def whole(self, schema: Schema, window: Window, chain: Sequence[str] = CHAIN) -> Examples:
         """All impressions of a window at once, for judges; it must fit into memory. Raises `LogError` if none is there."""
@@ -251,17 +279,3 @@ def _drawn(found: dict[str, NDArray[Any]], window: Window) -> NDArray[np.bool_]:
     """Which impressions would be kept whatever comes of them: a draw of request and slot."""
     drawn = hashed(f"kept {window.seed}", found["request"] * 64 + found["slot"])
     return drawn < window.kept * 2.0**32
-
-
-def _opened(path: Path, schema: pa.Schema) -> pq.ParquetFile:
-    try:
-        file = pq.ParquetFile(path)
-    except OSError:
-        raise LogError(f"{str(path.parent)!r} holds no {path.name}; `adarena simulate --journal` writes one") from None
-    except pa.ArrowInvalid:
-        raise LogError(f"{str(path)!r} is no Parquet file, or is damaged") from None
-    missing = [name for name in schema.names if name not in file.schema_arrow.names]
-    if missing or file.schema_arrow.names != schema.names:
-        what = f"misses the column {missing[0]!r}" if missing else "has other columns than a journal of this version"
-        raise LogError(f"{str(path)!r} {what}")
-    return file

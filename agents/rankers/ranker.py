@@ -112,7 +112,7 @@ class Ranker:
 
         Args:
             users: columns (n,) of the log that belong to users.
-            ads: columns (A,) if all requests have the same candidates, or (n, A).
+            ads: columns (A,) if all requests have the same candidates, or (n, A); embeddings (A, size) or (n, A, size).
             context: columns (n,) of requests; taken together with those of users.
             past: what users had seen before, (n, L, R) and (n, L), for models that read it.
             believed: click rates that the platform believes, (n, A), for models that correct them.
@@ -125,8 +125,8 @@ class Ranker:
                 is given none.
             LogError: if a column is missing.
         """
-        asked, told = self._encoded(users, ads, context)
-        odds = self._odds(asked, told, past, believed)
+        asked, told, vectors = self._encoded(users, ads, context)
+        odds = self._odds(asked, told, vectors, past, believed)
         block = odds.shape[:2]
         ids = [np.broadcast_to(each, (*block, each.shape[-1])) for each in (asked[:, None], told)]
         segment = self._segment(np.concatenate(ids, axis=2).reshape(block[0] * block[1], -1))
@@ -137,12 +137,14 @@ class Ranker:
         """The network's log-odds (or scores, of `two-tower`) of all candidates, (n, A, T); arguments as `rates` has them."""
         return self._odds(*self._encoded(users, ads, context), past, None)
 
-    def _encoded(self, users: Columns, ads: Columns, context: Columns) -> tuple[Integers32, Integers32]:
-        """Numbers of the features of requests, (n, F'), and of their candidates, (n, A, F'') or (A, F'')."""
+    def _encoded(self, users: Columns, ads: Columns, context: Columns) -> tuple[Integers32, Integers32, Floats32]:
+        """Numbers of the features of requests, (n, F'), and of their candidates, (n, A, F'') or (A, F''); how these look."""
         schema = self.card.schema
-        return _stacked(schema, {**users, **context}, "request"), _stacked(schema, ads, "ad")
+        return _stacked(schema, {**users, **context}, "request"), _stacked(schema, ads, "ad"), schema.told(ads)
 
-    def _odds(self, asked: Integers32, told: Integers32, past: Past | None, believed: Floats32 | None) -> Floats:
+    def _odds(
+        self, asked: Integers32, told: Integers32, vectors: Floats32, past: Past | None, believed: Floats32 | None
+    ) -> Floats:
         if self.shape.length and past is None:
             raise PolicyError(f"a ranker {self.card.model} reads what users have seen, and is given no past")
         if self.corrects and believed is None:
@@ -150,7 +152,7 @@ class Ranker:
         offsets, split = self.shape.offsets, self.shape.of_request
         rows = torch.from_numpy(asked + offsets[:split]), torch.from_numpy(told + offsets[split:])
         with one_thread(), torch.inference_mode():
-            odds = self._scored(*rows, past)
+            odds = self._scored(*rows, torch.from_numpy(vectors), past)
             if isinstance(self.network, Corrected):
                 odds = self.network.added(odds, torch.logit(torch.from_numpy(np.asarray(believed, np.float32))))
             found: Floats = odds.double().numpy()
@@ -161,15 +163,15 @@ class Ranker:
         bent = self.card.calibration
         if bent is None or not bent.by:
             return None
-        return ids[:, [feature.name for feature in self.card.schema.features].index(bent.by)]
+        return ids[:, [feature.name for feature in self.card.schema.numbered].index(bent.by)]
 
-    def _scored(self, asked: Tensor, told: Tensor, past: Past | None) -> Tensor:
+    def _scored(self, asked: Tensor, told: Tensor, vectors: Tensor, past: Past | None) -> Tensor:
         """Log-odds (n, A, T) of rows of the table, (n, F') and (n, A, F'') or (A, F''), without a belief; shared parts once."""
         own = self.network.network if isinstance(self.network, Corrected) else self.network
         networks = list(own.networks) if isinstance(own, Separate) else [own]
         quick = [network for network in networks if isinstance(network, OfCandidates)]
         if len(quick) == len(networks) == self.shape.tasks:  # each of one label
-            return torch.stack([network.of_candidates(asked, told) for network in quick], dim=2)
+            return torch.stack([network.of_candidates(asked, told, vectors) for network in quick], dim=2)
         n, count = len(asked), told.shape[-2]
         both = asked[:, None].expand(n, count, -1), told.expand(n, count, -1)
         ids = torch.cat(both, dim=2).flatten(0, 1)
@@ -177,7 +179,8 @@ class Ranker:
         if past is not None and self.shape.length:
             items = past.items + self.shape.offsets[list(self.shape.remembered)]
             seen, clicked = (torch.from_numpy(np.repeat(each, count, axis=0)) for each in (items, past.clicked))
-        batch = Batch(ids, seen, clicked, torch.full((n * count,), -1))
+        looks = vectors.expand(n, count, -1).flatten(0, 1) if vectors.shape[-1] else vectors
+        batch = Batch(ids, seen, clicked, torch.full((n * count,), -1), vectors=looks)
         odds: Tensor = own(batch)
         return odds.view(n, count, -1)
 
@@ -267,7 +270,7 @@ def _bent(fields: Mapping[str, Any]) -> Calibration:
 
 def _stacked(schema: Schema, columns: Columns, side: str) -> NDArray[np.int32]:
     """The features of a side, last axis."""
-    wanted = [feature for feature in schema.features if feature.side == side]
+    wanted = [feature for feature in schema.numbered if feature.side == side]
     for feature in wanted:
         for name in feature.columns:
             if name not in columns:

@@ -26,6 +26,7 @@ from .ranker import Ranker, load_ranker
 REQUEST = ("user", "segment", "hour", "surface", "query")
 AD = ("ad", "campaign", "vertical")  # requests are scored a thousand ahead, when nobody knows what will have been counted
 ALL = "all"  # stages
+MOST_USERS = 500  # scored at once
 LEAST = 1e-6  # and as much less than 1: a market takes neither 0 nor 1 for a click rate
 
 
@@ -41,27 +42,42 @@ class Modelled:
         if card.model in RECALL or ranker.shape.length:
             why = "says no rates" if card.model in RECALL else "reads what users have seen before"
             raise PolicyError(f"a ranker {card.model} does not sit in the ranking seat: it {why}")
-        if unknown := [f.name for f in card.schema.features if not set(f.columns) <= {*REQUEST, *AD}]:
+        looks = {} if view.facts.content is None else view.facts.content._asdict()
+        if unknown := [f.name for f in card.schema.features if not set(f.columns) <= {*REQUEST, *AD, *looks}]:
             raise PolicyError(
                 f"a ranker sits in the ranking seat without {', '.join(unknown)}, which nobody tells as candidates are scored: "
                 f"train it with --set without={','.join(unknown)}"
             )
         self._ranker, self._segment = ranker, view.facts.segment
         ads = np.arange(view.campaign.size)
-        self._ads = {"ad": ads, "campaign": view.campaign, "vertical": view.facts.vertical[view.campaign]}
+        self._ads: Columns = {"ad": ads, "campaign": view.campaign, "vertical": view.facts.vertical[view.campaign], **looks}
+        card.schema.told(self._ads)
 
     def rates(self, requests: Batch, ads: Integers) -> Floats:
         """See `RateModel`."""
         return self._said(requests, ads, None)
 
     def _said(self, requests: Batch, ads: Integers, believed: Floats32 | None) -> Floats:
-        users: Columns = {"user": requests.user, "segment": self._segment[requests.user]}
         hour = requests.time_us // HOUR_US % 24
         context: Columns = {"hour": hour, "surface": requests.surface, "query": requests.query}
         there = np.maximum(ads, 0)
         columns = {name: column[there] for name, column in self._ads.items()}
-        clicks, _ = self._ranker.rates(users, columns, context, believed=believed)
+        clicks, _ = self._ranker.rates(self._people(requests.user), columns, context, believed=believed)
         return np.clip(clicks, LEAST, 1 - LEAST)
+
+    def typical_odds(self) -> Floats:
+        """Mean log-odds of a click on each ad over all users, at noon where nobody asks for anything, (A,)."""
+        users = np.arange(self._segment.size)
+        context = {"hour": users * 0 + 12, "surface": users * 0, "query": users * 0 - 1}
+        parts = np.array_split(users, max(1, users.size // MOST_USERS))
+        total = np.zeros(self._ads["ad"].size)
+        for part in parts:
+            asked = {name: column[part] for name, column in context.items()}
+            total += self._ranker.scores(self._people(part), self._ads, asked)[..., 0].sum(axis=0)
+        return total / users.size
+
+    def _people(self, user: Integers) -> Columns:
+        return {"user": user, "segment": self._segment[user]}
 
 
 class Correcting(Modelled):

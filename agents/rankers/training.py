@@ -24,11 +24,12 @@ from ...simulator.core.disk import write
 from ...simulator.core.errors import LogError, PolicyError
 from ..parameters import check_number, check_whole
 from .delayed import Fitting, clicks_of, learned, outputs
+from .distilling import check_teacher, taught
 from .features import Schema, chosen
 from .logs import CHAIN, Examples, Log, Window, chained, joined
 from .models.corrected import Corrected
 from .models.layers import Batch, Followed, Network, Shape, batch_of, one_thread
-from .models.registry import SEQUENTIAL, follows, make, settings_of
+from .models.registry import LOOKING, SEQUENTIAL, follows, make, settings_of
 from .ranker import NAME, Card, Ranker, load_ranker, made
 
 CHECKPOINT, CURVE = "checkpoint.pt", "curve.csv"
@@ -49,6 +50,7 @@ class Settings:
         without: features that are left out, such as those that nobody tells as candidates are scored.
         train, valid: shares of the log's impressions, in the order of time; what is left is for tests.
         kept: share of the impressions without a click that are trained on.
+        unseen: share of the ads that are never trained on: on these it can be judged what a model makes of new ones.
         batch: impressions of a step.
         learning_rate, decay: of AdamW on layers and Adam on tables; `decay` is the L2 penalty of tables.
         epochs: passes over the training window.
@@ -59,6 +61,8 @@ class Settings:
         begin: file or folder of a ranker whose weights are gone on from, such as one trained on an earlier log; empty: none.
         feedback: how conversions that are reported late are learned, as `delayed` says; other than naively, by a network of
             their own, from the clicks of the training window, which are held in memory.
+        teacher: folder or file of a trained ranker whose click rates are learned beside the labels; empty: of none. `taught` is
+            how much they count, from 0 to 1; labels count for the rest.
     """
 
     model: str
@@ -69,6 +73,7 @@ class Settings:
     train: float = 0.8
     valid: float = 0.1
     kept: float = 1.0
+    unseen: float = 0.0
     batch: int = 1024
     learning_rate: float = 2e-3
     decay: float = 1e-6
@@ -79,6 +84,8 @@ class Settings:
     prior: str = "nothing"
     begin: str = ""
     feedback: str = "naive"
+    teacher: str = ""
+    taught: float = 0.5
 
     def __post_init__(self) -> None:
         for name in ("batch", "epochs", "checks", "patience"):
@@ -87,6 +94,8 @@ class Settings:
         check_whole(self, "seed", 0)
         check_number(self, "learning_rate", above=0.0)
         check_number(self, "decay", least=0.0)
+        check_number(self, "unseen", least=0.0, most=0.9)
+        check_number(self, "taught", least=0.0, most=1.0)
         settings_of(self.model)
         chained(self.chain)
         chosen(self.without)
@@ -99,6 +108,8 @@ class Settings:
             )
         if self.feedback != "naive" and not (follows(self.model) and tuple(self.chain) == CHAIN):
             raise PolicyError(f"feedback {self.feedback} is of a chain clicked,converted of lr, fm or a model of one label")
+        if self.teacher and tuple(self.chain) != CHAIN[:1]:
+            raise PolicyError(f"a teacher is of clicks alone: with chain=clicked, not {','.join(self.chain)}")
 
     @property
     def stepped(self) -> tuple[str, ...]:
@@ -134,11 +145,14 @@ def train(
         LogError: if a window of the log holds nothing.
     """
     shape, course, told = _begun(log, settings, out, resume, fresh)
-    schema = log.schema(settings.length if settings.model in SEQUENTIAL else 0, settings.without)
+    schema = _schema(log, settings)
     window, after, _ = log.split(settings.train, settings.valid)
-    window, after = (dataclasses.replace(each, kept=settings.kept, seed=settings.seed) for each in (window, after))
+    own: dict[str, Any] = {"kept": settings.kept, "seed": settings.seed, "ads": (settings.unseen, 1.0)}
+    window, after = (dataclasses.replace(each, **own) for each in (window, after))
     judged = _judged(log, settings, schema, after)
-    every = max(1, math.ceil(settings.train * log.rows * settings.kept / settings.batch / settings.checks))
+    every = max(
+        1, math.ceil(settings.train * log.rows * settings.kept * (1 - settings.unseen) / settings.batch / settings.checks)
+    )
     with one_thread(), torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         if told:
@@ -207,12 +221,18 @@ def step(course: Course, batch: Batch, labels: Tensor) -> None:
     course.step += 1
 
 
+def _schema(log: Log, settings: Settings) -> Schema:
+    """The features that the model reads of a log."""
+    length = settings.length if settings.model in SEQUENTIAL else 0
+    return log.schema(length, settings.without, settings.model in LOOKING)
+
+
 def _begun(log: Log, settings: Settings, out: Path, resume: bool, fresh: bool) -> tuple[Shape, Course, dict[str, Any]]:
     """A run at its beginning, or where its checkpoint was written; with what else that holds."""
     path = out / CHECKPOINT
     if path.exists() and not (resume or fresh):
         raise PolicyError(f"{str(out)!r} holds a run: go on with it (resume), or begin anew (fresh)")
-    schema = log.schema(settings.length if settings.model in SEQUENTIAL else 0, settings.without)
+    schema = _schema(log, settings)
     shape = Shape.of(schema, len(settings.stepped))
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
@@ -261,7 +281,12 @@ def _batches(
 ) -> Iterator[tuple[Batch, Tensor]]:
     """What is left of an epoch, shuffled within a chunk of the log."""
     done = 0
-    for number, chunk in enumerate(log.examples(schema, window, settings.stepped)):
+    stream = log.examples(schema, window, settings.stepped)
+    if settings.teacher:
+        teacher = load_ranker(settings.teacher)
+        check_teacher(teacher, log)
+        stream = taught(log, schema, window, teacher, settings.taught)
+    for number, chunk in enumerate(stream):
         count = math.ceil(len(chunk.ids) / settings.batch)
         if done + count <= course.step:
             done += count

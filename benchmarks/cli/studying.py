@@ -62,9 +62,10 @@ class RankLoop:
         from ..feedback import commands, plan
 
         learned = commands.learning(self.model, self.seed, self.learning)
+        market = terminal.scenario(self.scenario, self.settings)
         loop = plan.Plan(
-            terminal.scenario(self.scenario, self.settings), self.days, learned, self.rounds, self.explored, self.warm, self.calibrate,
-            self.by, self.stage, self.seeds, self.skip, self.first,
+            market, self.days, learned, self.rounds, self.explored, self.warm, self.calibrate, self.by, self.stage, self.seeds,
+            self.skip, self.first,
         )  # fmt: skip
         commands.run(terminal.console, loop, terminal.folder(self.out), self.fresh, terminal.resuming())
 
@@ -92,9 +93,8 @@ class RankRecall:
     def run(self) -> None:
         from ..scaling import commands
 
-        commands.recall(
-            terminal.console, _behaviour(self.scenario, self.settings), self.seeds, self.length, self.users, terminal.folder(self.out)
-        )
+        market, folder = _behaviour(self.scenario, self.settings), terminal.folder(self.out)
+        commands.recall(terminal.console, market, self.seeds, self.length, self.users, folder)
 
 
 @dataclass

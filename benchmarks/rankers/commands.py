@@ -18,7 +18,7 @@ from ...simulator.core.disk import write
 from ...simulator.core.errors import PolicyError
 from ..output.figures import save
 from ..output.progress import training
-from . import exploring, judging
+from . import exploring, judging, labelling, newcomers
 
 
 def eda(console: Console, log: Path, out: Path) -> None:
@@ -79,5 +79,15 @@ def evaluate(console: Console, runs: Sequence[Path], log: Path, out: Path, terms
     console.print(judging.table(found))
     if found.recall:
         console.print(judging.recall_table(found))
+    if found.unseen:
+        console.print(newcomers.table(found.unseen))
     write(out / "eval.json", json.dumps(judging.to_json(found), indent=2, allow_nan=False))
     console.print(f"figure: {save(judging.picture(found), out / 'eval.png')}", soft_wrap=True)
+
+
+def label(console: Console, log: Path, out: Path, budget: labelling.Budget) -> None:
+    """`adarena rank label`: a table, label.json and label.png."""
+    found = labelling.measure(Log(log), budget)
+    console.print(labelling.table(found))
+    write(out / "label.json", json.dumps(labelling.to_json(found), indent=2, allow_nan=False))
+    console.print(f"figure: {save(labelling.picture(found), out / 'label.png')}", soft_wrap=True)

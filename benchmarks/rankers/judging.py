@@ -20,6 +20,7 @@ from ...agents.rankers.ranker import Ranker
 from ...simulator.core.arrays import Floats
 from ...simulator.core.errors import PolicyError
 from ..output.tables import plain_table
+from .newcomers import Unseen, unseen
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,6 +59,7 @@ class Judgement:
     ceiling: Ceiling | None
     judged: tuple[Judged, ...]
     recall: Mapping[str, float]
+    unseen: Mapping[str, Unseen]  # of rankers whose training left ads out, on these
 
 
 class Terms(NamedTuple):
@@ -81,7 +83,7 @@ def judge(log: Log, rankers: Mapping[str, Ranker], terms: Terms) -> Judgement:
     examples: Examples | None = None
     for name, ranker in rankers.items():
         own = ranker.card.schema
-        ranker.check(log.schema(own.length, ranker.card.trained.get("without", ())))
+        ranker.check(log.schema(own.length, ranker.card.trained.get("without", ()), bool(own.vectors)))
         examples = log.whole(own, test, ranker.card.chain)
         if ranker.card.model in RECALL:
             recall[name] = _recall(log, ranker, test)
@@ -105,12 +107,14 @@ def judge(log: Log, rankers: Mapping[str, Ranker], terms: Terms) -> Judgement:
     if log.has_truth:
         found.append(_judged(TRUTH, examples.truth, examples, some, None))
     best = ceiling(examples.truth) if log.has_truth else None
-    return Judgement(str(log.folder), believed.size, int(examples.labels[:, 0].sum()), best, tuple(found), recall)
+    return Judgement(
+        str(log.folder), believed.size, int(examples.labels[:, 0].sum()), best, tuple(found), recall, unseen(log, rankers, test)
+    )
 
 
 def bent(ranker: Ranker, examples: Examples, method: Method, by: str) -> Ranker:
     """The same with a calibration fitted on examples. Raises `PolicyError` if there is no feature `by`."""
-    names = [feature.name for feature in ranker.card.schema.features]
+    names = [feature.name for feature in ranker.card.schema.numbered]
     if by and by not in names:
         raise PolicyError(f"there is no feature {by!r} to calibrate by: known are {', '.join(names)}")
     segment = examples.ids[:, names.index(by)] if by else None
@@ -120,7 +124,7 @@ def bent(ranker: Ranker, examples: Examples, method: Method, by: str) -> Ranker:
 
 def _judged(name: str, rates: NDArray[Any], examples: Examples, ranker: Ranker, after: Later | None) -> Judged:
     labels = examples.labels[:, 0]
-    names = [feature.name for feature in ranker.card.schema.features]
+    names = [feature.name for feature in ranker.card.schema.numbered]
     by_segment: dict[int, float] = {}
     if "segment" in names:
         segment = examples.ids[:, names.index("segment")]
@@ -162,7 +166,7 @@ def _recall(log: Log, ranker: Ranker | None, test: Window) -> float:
     if ranker is None:
         best = sorted(known.tolist(), key=lambda ad: -clicks.get(ad, 0))[:KEPT]
         return float(np.isin(wanted["ad"], best).mean())
-    table = {name: np.array([latest[ad][name] for ad in known.tolist()]) for name in columns}
+    table = {name: np.array([latest[ad][name] for ad in known.tolist()]) for name in columns} | log.looks(known)
     scores = ranker.scores(wanted, table, {})[..., 0]
     best_places = np.argpartition(-scores, min(KEPT, known.size - 1), axis=1)[:, :KEPT]
     return float((known[best_places] == wanted["ad"][:, None]).any(axis=1).mean())
@@ -213,7 +217,8 @@ def to_json(found: Judgement) -> dict[str, Any]:
     ]  # fmt: skip
     best = None if found.ceiling is None else plain(found.ceiling._asdict())
     sizes = {"log": found.log, "impressions": found.impressions, "clicks": found.clicks}
-    return {**sizes, "ceiling": best, "judged": rows, "recall": dict(found.recall)}
+    new = {name: plain(each._asdict()) for name, each in found.unseen.items()}
+    return {**sizes, "ceiling": best, "judged": rows, "recall": dict(found.recall), "unseen": new}
 
 
 def picture(found: Judgement) -> Figure:

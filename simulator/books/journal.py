@@ -29,13 +29,13 @@ from ..engine.exchange import Exchange
 from ..engine.state import JOURNAL_FLOATS, JOURNAL_INTS, Control
 from ..response.counters import COUNTERS, new_counters
 from .hashing import hashed
-from .schemas import CANDIDATES, CATEGORIES, EVENTS, FEATURES, IMPRESSIONS, REQUESTS, STAGES, TRUTH
+from .schemas import CANDIDATES, CATEGORIES, CONTENT, EVENTS, FEATURES, IMPRESSIONS, REQUESTS, STAGES, TRUTH
 
 ROWS = 1 << 16  # of a row group
 NONE = -1  # where a market has no surface, query, session or creative
 SCHEMAS = {
     "requests": REQUESTS, "impressions": IMPRESSIONS, "truth": TRUTH, "events": EVENTS, "features": FEATURES,
-    "candidates": CANDIDATES,
+    "candidates": CANDIDATES, "content": CONTENT,
 }  # fmt: skip
 
 
@@ -45,7 +45,8 @@ class Logs:
 
     Args:
         folder: where the files go; made if there is none.
-        features: also a training set, `features.parquet`: a row per impression with features as of the request, and labels.
+        features: also a training set, `features.parquet`: a row per impression with features as of the request, and labels;
+            and `content.parquet`, what ads look like, where anything is told of it.
         candidates: share of the requests whose candidates are logged, stage by stage; only behind a funnel.
     """
 
@@ -71,7 +72,9 @@ class Journal:
         self.folder, self._exchange, self._features = Path(logs.folder), exchange, logs.features
         if logs.candidates and exchange.scenario.funnel is None:
             raise MarketError(f"candidates are those of a funnel, and scenario {exchange.scenario.name!r} has none")
-        left_out = {name for name, asked in (("features", logs.features), ("candidates", logs.candidates)) if not asked}
+        told = logs.features and exchange.market.content is not None
+        optional = {"features": logs.features, "candidates": logs.candidates, "content": told}
+        left_out = {name for name, asked in optional.items() if not asked}
         self._schemas = {name: schema for name, schema in SCHEMAS.items() if name not in left_out}
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._state: Literal["new", "open", "closed", "broken"] = "new"
@@ -116,6 +119,7 @@ class Journal:
             self._traced.clear()
             columns: list[Any] = [list(column) for column in zip(*self._notes, strict=True)] or [[]] * len(EVENTS)
             self._writers["events"].write_table(pa.table(columns, schema=EVENTS))
+            self._write_content()
             for writer in self._writers.values():
                 writer.close()
             for path in [*filter(_is_log, self._others()), *map(self._path, self._writers)]:
@@ -260,6 +264,14 @@ class Journal:
         if self._features:
             self._write_features(found, state.history.rows[:rows])
         state.control[Control.JOURNALED] = 0
+
+    def _write_content(self) -> None:
+        """What ads look like, all at once: it stays the same."""
+        content = self._exchange.market.content
+        if "content" not in self._writers or content is None:
+            return
+        told: list[Any] = [[None if np.isnan(row).any() else row for row in vectors] for vectors in content]
+        self._writers["content"].write_table(pa.table([np.arange(len(content.text)), *told], schema=CONTENT))
 
     def _write_features(self, found: dict[str, NDArray[Any]], history: NDArray[np.int64]) -> None:
         """A training set's rows: raw categories, their hashes, counters, propensity and labels."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from ..engine.state import JOURNAL_INTS
+from ..population.content import AdContent
 from ..response.counters import COUNTERS
 
 STAGES = ("recall", "rough", "fine")  # that a candidate left last
@@ -54,3 +55,5 @@ CANDIDATES = pa.schema(
         ("stage", pa.dictionary(pa.int8(), pa.string())),
     ]
 )
+# What ads look like, a row for each; null where one has nothing of the kind.
+CONTENT = pa.schema([("ad", pa.int32()), *((name, pa.list_(pa.float32())) for name in AdContent._fields)])

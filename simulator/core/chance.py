@@ -68,6 +68,7 @@ class Stream(IntEnum):
     AUDITION = 44  # what rules that choose creatives may use as dice
     NEWCOMERS = 45  # how popular ads without a history are, where that is drawn by run
     RANKING = 46  # what a ranking draws of its beliefs of ads (Thompson)
+    CONTENT_OF_ADS = 47  # what ads look like
 
 
 def stream_keys(seed: int) -> NDArray[np.uint64]:

@@ -26,9 +26,9 @@ from ..market.market import Market, of_run
 from ..population.campaigns import demand_weather
 from ..population.embeddings import content_scores
 from ..requests.traffic import WHOLE, Share
-from ..response.beliefs import correct, new_beliefs
+from ..response.beliefs import Prior, correct, first_prior, new_beliefs
 from ..scenario.forecast import day_ahead
-from ..scenario.response import Interests, Uniform
+from ..scenario.response import Interests, Learning, Uniform
 from ..scenario.tree import Scenario
 from .bids import cap_all, refresh
 from .blocks import NEXT, Blocks
@@ -71,6 +71,8 @@ class Exchange:
         self.weather = np.ones((scenario.ticks_per_day, campaigns))
         self.target = table.target.copy()  # bid for a conversion at multiplier 1, now, currency
         self.day_spent = np.zeros(campaigns, np.int64)  # spent before today
+        learning = scenario.rates.learning if isinstance(scenario.rates, Interests) else None
+        self.prior = first_prior(learning or Learning(), len(table.appeal))  # of new ads
         self.fleet: Fleet | None = None  # where there are servers
         self.desk: PageDesk | None = None  # where somebody decides on pages
         self.creative_desk: CreativeDesk | None = None  # where somebody casts creatives
@@ -171,12 +173,23 @@ class Exchange:
         if not isinstance(rates, Interests) or rates.learning is None or ads is None:
             return
         new = np.zeros_like(ads.new) if is_replaced(self.blocks.model) else ads.new
-        self.blocks.correct(correct(self.state.beliefs, rates.learning, new, now))
+        self.blocks.correct(correct(self.state.beliefs, self.prior, new, now))
 
     def believe(self, stage: str, model: RateModel | Correction | None, now: int) -> None:
         """Has a model say the rates of a stage of the funnel from now on; see `Blocks.believe`. `refresh` follows."""
         self.blocks.believe(stage, model)
         self._convert(now)
+        self._learn(now)
+
+    def suppose(self, prior: Prior, now: int) -> None:
+        """Has new ads be believed as their clicks say, given what is supposed of them before any. `refresh` follows.
+
+        Raises:
+            MarketError: if beliefs do not learn.
+        """
+        if not self.scenario.learns:
+            raise MarketError(f"beliefs of new ads in scenario {self.scenario.name!r} do not learn (rates.learning)")
+        self.prior = prior
         self._learn(now)
 
     def count_beliefs(self) -> None:

@@ -15,6 +15,7 @@ from ..core.threads import one_blas_thread
 from ..delivery.stages import StageView, stage_view
 from ..population.ads import AdVectors, ad_vectors
 from ..population.campaigns import Campaigns, campaign_table
+from ..population.content import AdContent, ad_content
 from ..population.creatives import Portfolio, new_portfolio
 from ..population.rates import NO_TABLE, click_table
 from ..population.temper import Temper, new_temper
@@ -40,6 +41,7 @@ class Market(NamedTuple):
     creatives: Portfolio | None  # None: an ad is its one creative
     clicks: Floats  # (users, ads) true click rates, or (0, 0); see `rates.click_table`
     temper: Temper | None  # None: all users bear ads alike
+    content: AdContent | None  # what is told of what ads look like; None: nothing
 
 
 @lru_cache(maxsize=16)
@@ -65,7 +67,9 @@ def of_run(scenario: Scenario, market: Market, seed: int) -> Market:
     _freeze(ads)
     clicks = click_table(market.users, ads) if market.clicks.size else NO_TABLE
     _freeze(clicks)
-    return market._replace(ads=ads, clicks=clicks)
+    content = ad_content(scenario, market.campaigns, market.users, ads, seed)
+    _freeze(content)
+    return market._replace(ads=ads, clicks=clicks, content=content)
 
 
 def _freeze(part: Any) -> None:
@@ -96,4 +100,5 @@ def _build(scenario: Scenario) -> Market:
     clicks = click_table(people, ads) if ads is not None and plain else NO_TABLE
     patience = None if scenario.sessions is None else scenario.sessions.patience
     temper = new_temper(patience, scenario.users.count, scenario.market_seed)
-    return Market(table, people, ads, expected, language, stages, true, believed, creatives, clicks, temper)
+    content = None if ads is None else ad_content(scenario, table, people, ads, scenario.market_seed)
+    return Market(table, people, ads, expected, language, stages, true, believed, creatives, clicks, temper, content)

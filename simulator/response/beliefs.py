@@ -28,6 +28,18 @@ def new_beliefs(ads: int = 0) -> Beliefs:
     return Beliefs(whole, whole.copy(), np.zeros(ads), np.ones((2, ads)), np.zeros(1 if ads else 0, np.int64))
 
 
+class Prior(NamedTuple):
+    """How many times as often new ads may be clicked as first believed, before any click: gamma distributions, (A,) each."""
+
+    shape: Floats
+    mean: Floats
+
+
+def first_prior(settings: Learning, ads: int) -> Prior:
+    """What a market thinks of new ads until somebody knows better: all alike, of mean 1."""
+    return Prior(np.full(ads, float(settings.shape)), np.ones(ads))
+
+
 class Posterior(NamedTuple):
     """How many times as often ads are clicked as first believed: gamma distributions, (A,) each."""
 
@@ -40,12 +52,12 @@ class Posterior(NamedTuple):
         return self.shape / self.rate
 
 
-def posterior(beliefs: Beliefs, prior: Learning) -> Posterior:
+def posterior(beliefs: Beliefs, prior: Prior) -> Posterior:
     """What is to be thought of each ad, had it no history but that of the run: conjugate to a Poisson number of clicks."""
-    return Posterior(np.float64(prior.shape) + beliefs.clicks, np.float64(prior.shape) + beliefs.expected)
+    return Posterior(prior.shape + beliefs.clicks, prior.shape / prior.mean + beliefs.expected)
 
 
-def correct(beliefs: Beliefs, prior: Learning, new: NDArray[np.bool_], now: int) -> Floats:
+def correct(beliefs: Beliefs, prior: Prior, new: NDArray[np.bool_], now: int) -> Floats:
     """Has new ads be believed as the posterior's mean says; returns the factors on their odds, (A,), 1 for all other ads."""
     factor = np.where(new, posterior(beliefs, prior).mean, 1.0)
     if now > beliefs.changed_us[0]:  # else nobody has come since

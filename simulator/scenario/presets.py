@@ -158,11 +158,11 @@ def ranking_small() -> Scenario:
 def coldstart_small() -> Scenario:
     """`ranking-small` with 600 campaigns, four fifths of them new, and a quarter of its click rate: there is much to find out.
 
-    What clicks tell is little, so that most of what could be earned is left to whoever knows an ad before it has been shown.
+    What clicks tell is little, so that most of what could be earned is left to whoever knows an ad before it has been shown:
+    who reads its content.
     """
-    return ranking_small().override(
-        {"name": "coldstart-small", "demand.campaigns": 600, "rates.click_rate": 0.005, "rates.new_share": 0.8}
-    )
+    cold = {"demand.campaigns": 600, "rates.click_rate": 0.005, "rates.new_share": 0.8, "content": {}}
+    return ranking_small().override({"name": "coldstart-small", **cold})
 
 
 def tiny() -> Scenario:

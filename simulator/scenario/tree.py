@@ -21,6 +21,7 @@ from ..core.errors import ScenarioError, suggest
 from ..core.numeric import whole
 from ..core.yaml_text import read_settings, read_yaml, write_yaml
 from .complaints import sentence
+from .content import Content
 from .creatives import DrawnCreatives
 from .delivery import Auction, Funnel, Serving, Surface
 from .demand import MOST_CAMPAIGNS, Demand, DrawnDemand, Weather
@@ -55,6 +56,7 @@ class Scenario(Part):
     sessions: Sessions | None = Field(None, description="None: requests come one by one, and nobody stays away")
     fatigue: Fatigue | None = Field(None, description="None: an ad is clicked as often the tenth time as the first")
     creatives: DrawnCreatives | None = Field(None, description="None: an ad is its one creative")
+    content: Content | None = Field(None, description="None: nothing is told of what ads look like")
     pages: Pages | None = Field(None, description="None: a request shows ads alone, in all slots")
 
     search: Search | None = Field(None, description="None: nobody asks for anything")
@@ -91,6 +93,11 @@ class Scenario(Part):
         self._check_pages()
         if self.creatives is not None and self.rates.kind != "interests":
             raise ValueError(f"creatives need rates of kind interests, not {self.rates.kind}")
+        if self.content is not None:
+            if self.rates.kind != "interests":
+                raise ValueError(f"content needs rates of kind interests, not {self.rates.kind}")
+            if self.content.dimensions <= (tastes := self.users.dimensions):
+                raise ValueError(f"content.dimensions must be above users.dimensions, {tastes}, not {self.content.dimensions}")
         if self.creatives is None and self.demand.kind == "listed":
             written = (c.name for a in self.demand.advertisers for c in a.campaigns if any(ad.creatives for ad in c.ads))
             if (name := next(written, None)) is not None:

@@ -217,7 +217,7 @@ def test_train(command, tmp_path):
 
 def test_rank(command, tmp_path, texts):
     folder = tmp_path / "l [b] :fire: $x$"
-    taste_log(folder, 3_000)
+    taste_log(folder, 3_000, looks=0.5)
     assert folder.name in command("rank", "eda", "--log", folder.name, "--out", OUT)
     words = ("rank", "train", "lr", "--log", folder.name, "--out", f"{OUT}/r", "--set", "batch=128", "chain=clicked")
     assert f"{OUT}/r/ranker.zip" in command(*words)
@@ -225,6 +225,10 @@ def test_rank(command, tmp_path, texts):
     assert f"{OUT}/r" in out
     assert folder.name in out
     assert f"{OUT}/r" in texts
+    assert any(folder.name in text for text in texts)
+    texts.clear()
+    few = ("--first", "3", "--step", "2", "--rounds", "2", "--seeds", "2")
+    assert folder.name in command("rank", "label", "--log", folder.name, "--out", OUT, *few)
     assert any(folder.name in text for text in texts)
     market().save(tmp_path / "s.yaml")
     told = command("rank", "loop", "bias", "--scenario", "s.yaml", "--days", "1", "--rounds", "1", "--out", OUT)

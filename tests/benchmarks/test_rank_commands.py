@@ -150,6 +150,27 @@ def test_trees_are_grown_where_they_are_wanted(command, tmp_path, monkeypatch):
     assert (status, "adarena[trees]" in errors) == (2, True)
 
 
+def test_new_ads_are_judged_apart_and_labelled(command, tmp_path):
+    taste_log(tmp_path / "log", 12_000, ads=150, looks=0.4)
+    command("train", "fm", "--log", "log", "--out", "fm", "--set", "batch=256", "learning_rate=0.01", "unseen=0.3")
+    status, out, _ = command("eval", "fm", "--log", "log", "--out", "here")
+    assert status == 0
+    assert "Ads that were left out of training" in out
+    found = json.loads((tmp_path / "here" / "eval.json").read_text())["unseen"]["fm"]
+    assert found["auc"] < found["truth_auc"]
+    assert 200 < found["impressions"] < 600
+    words = ("--first", "10", "--step", "10", "--rounds", "3", "--seeds", "3", "--impressions", "40")
+    status, out, errors = command("label", "--log", "log", "--out", "here", *words)
+    assert (status, errors) == (0, "")
+    for text in ("150 ads, a label is 40 impressions, 3 seeds", "rate, uncertainty", "figure: here/label.png"):
+        assert text in out
+    told = json.loads((tmp_path / "here" / "label.json").read_text())
+    assert told["labels"] == [10, 20, 30, 40]
+    aucs = np.array(told["curves"]["random"]["auc"])
+    assert aucs.shape == (3, 4)
+    assert np.array_equal(aucs[:, 0], np.array(told["curves"]["uncertainty"]["auc"])[:, 0])
+
+
 def test_a_training_that_is_stopped_names_the_command_that_goes_on(command, tmp_path, monkeypatch):
     told_late(tmp_path / "log", 8_000)
     words = ("train", "fm", "--log", "log", "--out", "run", "--set", "batch=128", "epochs=3")
@@ -189,6 +210,10 @@ def test_a_training_that_is_stopped_names_the_command_that_goes_on(command, tmp_
         (("eval", "nowhere", "--log", "log"), "there is no ranker"),
         (("eval", "--log", "log"), "at least one ranker"),
         (("eval", "x", "--log", "log", "--by", "segment"), "--by says"),
+        (("label", "--log", "log"), "does not tell what ads look like"),
+        (("label", "--log", "log", "--apart", "1"), "above 0 and below 1 is kept apart, not 1.0"),
+        (("label", "--log", "log", "--seeds", "1"), "two seeds at least"),
+        (("label", "--log", "log", "--step", "0"), "step must be 1 at least, not 0"),
     ],
 )
 def test_mistakes_cost_a_sentence(command, tmp_path, words, told):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .layers import Batch, OfCandidates, Shape
+from .layers import NO_VECTORS, Batch, OfCandidates, Shape
 
 
 class Bias(OfCandidates):
@@ -18,6 +18,6 @@ class Bias(OfCandidates):
     def forward(self, batch: Batch) -> Tensor:
         return self.bias.expand(len(batch.ids), -1)  # (B, T)
 
-    def of_candidates(self, request: Tensor, ads: Tensor) -> Tensor:
+    def of_candidates(self, request: Tensor, ads: Tensor, vectors: Tensor = NO_VECTORS) -> Tensor:
         """See `OfCandidates`; of one label."""
         return self.bias.expand(len(request), ads.shape[-2])

@@ -10,7 +10,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from .layers import Batch, OfCandidates, Shape, Table, first_layer, perceptron
+from .layers import NO_VECTORS, Batch, Fields, OfCandidates, Shape, first_layer, perceptron
 
 
 class DCN(OfCandidates):
@@ -20,20 +20,20 @@ class DCN(OfCandidates):
         self, shape: Shape, k: int = 10, crosses: int = 2, hidden: tuple[int, ...] = (400, 400, 400), dropout: float = 0.0
     ) -> None:
         super().__init__()
-        width = len(shape.sizes) * k  # D
-        self.vectors = Table(shape, k)
+        self.vectors = Fields(shape, k)
+        width = self.vectors.count * k  # D
         self.crosses = nn.ModuleList(nn.Linear(width, width) for _ in range(crosses))
         self.deep = perceptron(width, hidden, None, dropout)
         self.out = nn.Linear(width + hidden[-1], 1)
 
     def forward(self, batch: Batch) -> Tensor:
-        start = self.vectors(batch.ids).flatten(1)  # (B, D)
+        start = self.vectors.of(batch.ids, batch.vectors).flatten(1)  # (B, D)
         return self._above(start, self.crosses[0](start), self.deep[0](start))
 
-    def of_candidates(self, request: Tensor, ads: Tensor) -> Tensor:
+    def of_candidates(self, request: Tensor, ads: Tensor, vectors: Tensor = NO_VECTORS) -> Tensor:
         """See `OfCandidates`: of the first layers the request's part is made once, and that of ads which all share."""
         n, count = len(request), ads.shape[-2]
-        asked, told = self.vectors(request).flatten(1), self.vectors(ads).flatten(-2)  # (n, D') and (..., A, D - D')
+        asked, told = self.vectors(request).flatten(1), self.vectors.of(ads, vectors).flatten(-2)  # (n, D'), (..., A, D - D')
         both = asked[:, None].expand(n, count, -1), told.expand(n, count, -1)
         start = torch.cat(both, dim=2).flatten(0, 1)  # (n A, D)
         layers = (cast(nn.Linear, layer) for layer in (self.crosses[0], self.deep[0]))

@@ -7,7 +7,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from .fm import pairs, pairs_of_candidates
-from .layers import Batch, Linear, OfCandidates, Shape, Table, first_layer, perceptron
+from .layers import NO_VECTORS, Batch, Linear, OfCandidates, Shape, Table, first_layer, perceptron
 
 
 class DeepFM(OfCandidates):
@@ -23,7 +23,7 @@ class DeepFM(OfCandidates):
         odds: Tensor = self.linear(batch.ids) + pairs(vectors)[:, None] + self.deep(vectors.flatten(1))  # (B, 1)
         return odds
 
-    def of_candidates(self, request: Tensor, ads: Tensor) -> Tensor:
+    def of_candidates(self, request: Tensor, ads: Tensor, vectors: Tensor = NO_VECTORS) -> Tensor:
         """See `OfCandidates`: but for the layers above the first all is made once for a request, and once for an ad."""
         asked, told = self.vectors(request), self.vectors(ads)  # (n, F', k) and (..., A, F'', k)
         plain = self.linear.of_candidates(request, ads) + pairs_of_candidates(asked, told)  # (n, A)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .layers import Batch, Linear, OfCandidates, Shape, Table
+from .layers import NO_VECTORS, Batch, Fields, Linear, Looks, OfCandidates, Shape
 
 
 def pairs(vectors: Tensor) -> Tensor:
@@ -29,19 +29,22 @@ def pairs_of_candidates(asked: Tensor, told: Tensor) -> Tensor:
 
 
 class FM(OfCandidates):
-    """Log-odds b + sum_f w_f + sum_{f<g} v_f . v_g."""
+    """Log-odds b + sum_f w_f + sum_{f<g} v_f . v_g; of each modality of what an ad looks like w and v are linear in it."""
 
     def __init__(self, shape: Shape, k: int = 10) -> None:
         super().__init__()
-        self.linear, self.vectors = Linear(shape, shape.tasks), Table(shape, k * shape.tasks)
+        self.linear, self.vectors = Linear(shape, shape.tasks), Fields(shape, k * shape.tasks)
         self.tasks = shape.tasks
+        self.shown = Looks(shape, shape.tasks) if shape.vectors else None
 
     def forward(self, batch: Batch) -> Tensor:
-        vectors = self.vectors(batch.ids)  # (B, F, k T)
+        vectors = self.vectors.of(batch.ids, batch.vectors)  # (B, F + V, k T)
         met = torch.stack([pairs(part) for part in vectors.chunk(self.tasks, dim=2)], dim=1)  # (B, T)
         odds: Tensor = self.linear(batch.ids) + met
-        return odds
+        return odds if self.shown is None else odds + self.shown(batch.vectors).sum(dim=1)
 
-    def of_candidates(self, request: Tensor, ads: Tensor) -> Tensor:
+    def of_candidates(self, request: Tensor, ads: Tensor, vectors: Tensor = NO_VECTORS) -> Tensor:
         """See `OfCandidates`; of one label."""
-        return self.linear.of_candidates(request, ads) + pairs_of_candidates(self.vectors(request), self.vectors(ads))
+        told = self.vectors.of(ads, vectors)  # (..., A, F'' + V, k)
+        odds = self.linear.of_candidates(request, ads) + pairs_of_candidates(self.vectors(request), told)
+        return odds if self.shown is None else odds + self.shown(vectors).sum(dim=(-2, -1))

@@ -1,13 +1,15 @@
 """What models are made of: a batch, tables of weights by feature, layers, a network for each label of a chain.
 
-Shapes: B impressions, F features, k numbers of an embedding, L places of a user's past, R numbers of one of them, T labels.
+Shapes: B impressions, F numbered features, k numbers of an embedding, L places of a user's past, R numbers of one of them, T
+labels, V vectors of what an ad looks like, W numbers of all of them.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -20,6 +22,9 @@ DEVIATION = 0.01  # of embeddings at first, as in DeepFM and DCN-v2
 SLOTS = 64  # positions that are told apart
 
 
+NO_VECTORS = torch.empty(0, 0)
+
+
 class Batch(NamedTuple):
     """Impressions as a network sees them. Numbers are rows of one table in which features stand one after the other."""
 
@@ -28,6 +33,7 @@ class Batch(NamedTuple):
     clicked: Tensor  # (B, L) 1 or 0, -1: empty
     slot: Tensor  # (B,) int64; -1: not known, as when candidates are scored
     believed: Tensor = torch.empty(0)  # (B,) log-odds of a click that the platform itself believes; (0,): nobody tells
+    vectors: Tensor = NO_VECTORS  # (B, W) what the ad looks like, NaN where it has nothing of the kind; (0, 0): nothing is told
 
     def part(self, rows: Tensor) -> Batch:
         """Some of them."""
@@ -42,11 +48,13 @@ class Shape(NamedTuple):
     length: int  # L
     remembered: tuple[int, ...]  # (R,) which features an impression of the past is known by
     tasks: int  # T
+    vectors: tuple[int, ...] = ()  # (V,) numbers of each vector of what an ad looks like, W in all
 
     @classmethod
     def of(cls, schema: Schema, tasks: int) -> Shape:
         """The shape of a schema."""
-        return cls(schema.sizes, schema.of_request, schema.length, schema.remembered_places, tasks)
+        vectors = tuple(feature.size for feature in schema.vectors)
+        return cls(schema.sizes, schema.of_request, schema.length, schema.remembered_places, tasks, vectors)
 
     @property
     def rows(self) -> int:
@@ -65,7 +73,7 @@ def batch_of(examples: Examples, shape: Shape) -> Batch:
     past = examples.past.items + offsets[list(shape.remembered)] if shape.length else examples.past.items
     arrays = examples.ids + offsets, past, examples.past.clicked, examples.slot, examples.believed
     ids, items, clicked, slot, believed = map(torch.from_numpy, arrays)
-    return Batch(ids, items, clicked, slot, torch.logit(believed))
+    return Batch(ids, items, clicked, slot, torch.logit(believed), torch.from_numpy(examples.vectors))
 
 
 @contextmanager
@@ -79,11 +87,12 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-class Network(nn.Module):
+class Network(nn.Module, ABC):
     """A module from a batch to log-odds, (B, T): of each label of the chain, given that the one before came."""
 
+    @abstractmethod
     def forward(self, batch: Batch) -> Tensor:
-        raise NotImplementedError
+        """Log-odds of a batch."""
 
     def loss(self, batch: Batch, labels: Tensor, weights: Tensor | None = None) -> Tensor:
         """Mean log loss of the chain's labels (B, T), each where the one before came; `weights` (B,) of impressions."""
@@ -93,14 +102,15 @@ class Network(nn.Module):
 class OfCandidates(Network):
     """A network that makes what the candidates of a request share once for all of them."""
 
-    def of_candidates(self, request: Tensor, ads: Tensor) -> Tensor:
+    @abstractmethod
+    def of_candidates(self, request: Tensor, ads: Tensor, vectors: Tensor = NO_VECTORS) -> Tensor:
         """What `forward` would say, for all ads of each request, (n, A).
 
         Args:
             request: (n, request's features) rows of the table.
             ads: rows of the table, (n, A, ad's features), or (A, ad's features) where all requests have the same.
+            vectors: what ads look like, (n, A, W) or (A, W) likewise.
         """
-        raise NotImplementedError
 
 
 def first_layer(layer: nn.Linear, asked: Tensor, told: Tensor) -> Tensor:
@@ -124,6 +134,47 @@ class Table(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         found: Tensor = self.table(ids)  # (..., k)
         return found
+
+
+class Looks(nn.Module):
+    """What an ad looks like, each modality as a vector of k numbers: a linear view of it, or a learned one where it is missing.
+
+    A modality is left out of an example in training with probability `dropout`, so that it can be done without (ModDrop,
+    Neverova et al. 2016). Embeddings come with lengths of about 1, and are brought to numbers of about 1.
+    """
+
+    def __init__(self, shape: Shape, k: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.sizes, self.dropout = list(shape.vectors), dropout
+        self.views = nn.ModuleList(nn.Linear(size, k) for size in self.sizes)
+        self.missing = nn.Parameter(torch.zeros(len(self.sizes), k))
+        for view in self.views:
+            nn.init.normal_(cast(nn.Linear, view).weight, 0.0, DEVIATION)
+            nn.init.zeros_(cast(nn.Linear, view).bias)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Of V modalities one after the other, NaN where missing: (..., W) to (..., V, k)."""
+        found = []
+        for view, default, part in zip(self.views, self.missing, torch.split(vectors, self.sizes, dim=-1), strict=True):
+            there = ~part[..., :1].isnan()  # (..., 1)
+            if self.training and self.dropout > 0:
+                there = there & (torch.rand(there.shape) >= self.dropout)
+            found.append(torch.where(there, view(part.nan_to_num() * part.shape[-1] ** 0.5), default))
+        return torch.stack(found, dim=-2)
+
+
+class Fields(Table):
+    """Embeddings of all numbered features, and behind them of what an ad looks like."""
+
+    def __init__(self, shape: Shape, k: int) -> None:
+        super().__init__(shape, k)
+        self.count = len(shape.sizes) + len(shape.vectors)
+        self.looks = Looks(shape, k) if shape.vectors else None
+
+    def of(self, ids: Tensor, vectors: Tensor) -> Tensor:
+        """Rows of the table (..., F'), and of the same ads (..., W), to (..., F' + V, k)."""
+        found: Tensor = self(ids)
+        return found if self.looks is None else torch.cat([found, self.looks(vectors)], dim=-2)
 
 
 class Linear(nn.Module):

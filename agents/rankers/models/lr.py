@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from .layers import Batch, Linear, OfCandidates, Shape
+from .layers import NO_VECTORS, Batch, Linear, OfCandidates, Shape
 
 
 class LR(OfCandidates):
@@ -18,6 +18,6 @@ class LR(OfCandidates):
         odds: Tensor = self.linear(batch.ids)  # (B, T)
         return odds
 
-    def of_candidates(self, request: Tensor, ads: Tensor) -> Tensor:
-        """See `OfCandidates`."""
+    def of_candidates(self, request: Tensor, ads: Tensor, vectors: Tensor = NO_VECTORS) -> Tensor:
+        """See `OfCandidates`; looks are none of its features."""
         return self.linear.of_candidates(request, ads)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ....simulator.core.errors import PolicyError, suggest
 from .bias import Bias
+from .cold import Cold
 from .dcn import DCN
 from .deepfm import DeepFM
 from .din import DIN
@@ -18,6 +19,7 @@ from .ffm import FFM
 from .fm import FM
 from .layers import Followed, Network, Separate, Shape
 from .lr import LR
+from .multimodal import MultiModal
 from .position import Position
 from .transformer import Transformer
 from .two_tower import TwoTower
@@ -28,10 +30,12 @@ TOGETHER: dict[str, type[Network]] = {
 }  # fmt: skip
 SINGLE: dict[str, type[Network]] = {
     "ffm": FFM, "deepfm": DeepFM, "dcn": DCN, "din": DIN, "transformer": Transformer, "position": Position,
+    "cold": Cold,
 }  # fmt: skip
-RECALL: dict[str, type[Network]] = {"two-tower": TwoTower}  # scores, no rates
+RECALL: dict[str, type[Network]] = {"two-tower": TwoTower, "multimodal": MultiModal}  # scores, no rates
 MODELS: dict[str, type[Network]] = {**TOGETHER, **SINGLE, **RECALL}
 SEQUENTIAL = ("din", "transformer")  # which read the user's past
+LOOKING = ("fm", "dcn", "cold", "multimodal")  # which read what ads look like, where that is told
 
 
 def kind_of(name: str) -> type[Network]:
@@ -69,6 +73,8 @@ def make(name: str, shape: Shape, settings: Mapping[str, Any]) -> Network:
             raise PolicyError(f"model {name} has no setting {field!r}{suggest(field, known)}")
     if name in SEQUENTIAL and not shape.length:
         raise PolicyError(f"model {name} reads the user's past, and a length of 0 leaves none")
+    if name == "multimodal" and not shape.vectors:
+        raise PolicyError(f"model {name} reads what ads look like, and nothing of that is told")
     if name in RECALL and not 0 < shape.of_request < len(shape.sizes):
         raise PolicyError(f"model {name} needs features of the request and of the ad")
     given = {field: tuple(value) if isinstance(value, list) else value for field, value in settings.items()}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .layers import Batch, OfCandidates, Shape, Table, perceptron
+from .layers import NO_VECTORS, Batch, OfCandidates, Shape, Table, perceptron
 
 
 class TwoTower(OfCandidates):
@@ -36,29 +36,32 @@ class TwoTower(OfCandidates):
         vectors: Tensor = self.request(self.vectors(ids).flatten(1))
         return nn.functional.normalize(vectors, dim=1)
 
-    def of_ad(self, ids: Tensor) -> Tensor:
-        """Vectors of ads by rows of the table, (B, ad's features) to (B, width)."""
+    def of_ad(self, ids: Tensor, looks: Tensor = NO_VECTORS) -> Tensor:
+        """Vectors of ads by rows of the table, (B, ad's features), and by what they look like, (B, W), to (B, width)."""
         vectors: Tensor = self.ad(self.vectors(ids).flatten(1))
         return nn.functional.normalize(vectors, dim=1)
 
     def forward(self, batch: Batch) -> Tensor:
-        ours, theirs = self.of_request(batch.ids[:, : self.split]), self.of_ad(batch.ids[:, self.split :])
+        ours, theirs = self.of_request(batch.ids[:, : self.split]), self.of_ad(batch.ids[:, self.split :], batch.vectors)
         return (ours * theirs).sum(dim=1, keepdim=True) / self.temperature  # (B, 1)
 
-    def of_candidates(self, request: Tensor, ads: Tensor) -> Tensor:
+    def of_candidates(self, request: Tensor, ads: Tensor, vectors: Tensor = NO_VECTORS) -> Tensor:
         """See `OfCandidates`: a request's vector is made once, and those of ads which all share."""
         ours = self.of_request(request) / self.temperature  # (n, width)
         if ads.dim() == 2:
-            return ours @ self.of_ad(ads).T
-        theirs = self.of_ad(ads.flatten(0, 1)).view(*ads.shape[:2], -1)  # (n, A, width)
+            return ours @ self.of_ad(ads, vectors).T
+        looks = vectors.flatten(0, 1) if vectors.shape[-1] else vectors
+        theirs = self.of_ad(ads.flatten(0, 1), looks).view(*ads.shape[:2], -1)  # (n, A, width)
         return torch.einsum("nw,naw->na", ours, theirs)
 
     def loss(self, batch: Batch, labels: Tensor, weights: Tensor | None = None) -> Tensor:
         rows = labels[:, 0] > 0  # only clicks are examples: P of them
-        ids = batch.ids[rows]
+        clicks = batch.part(rows)
+        ids = clicks.ids
         if len(ids) < 2:
             return self.vectors.table.weight.sum() * 0.0
-        scores = self.of_request(ids[:, : self.split]) @ self.of_ad(ids[:, self.split :]).T / self.temperature  # (P, P)
+        theirs = self.of_ad(ids[:, self.split :], clicks.vectors)
+        scores = self.of_request(ids[:, : self.split]) @ theirs.T / self.temperature  # (P, P)
         ad = ids[:, self.key].long()
         self.met.index_add_(0, ad, torch.ones(len(ad)))
         if self.correction:

@@ -12,6 +12,7 @@ from ...core.errors import PolicyError
 from ...core.numeric import real
 from ...delivery.models import STAGES, Correction, RateModel, is_model
 from ...engine.exchange import LARGEST_RESERVE, LARGEST_SQUASHING
+from ...response.beliefs import Prior
 from ..seat import Policy
 from .view import RankingView
 
@@ -35,7 +36,8 @@ class Weights(NamedTuple):
 
     An ad ranks by bid for a click x (believed click rate) ^ `squashing` x bonus, and is shown if its eCPM, bid x believed rate,
     is at least `cost`, which is also the least it pays. The bonus of an ad without a history is 1 + `optimism` / sqrt(shape) of
-    its posterior, or with `thompson` a draw of that over its mean, anew at each tick; `bonus` is a factor besides.
+    its posterior, or with `thompson` a draw of that over its mean, anew at each tick; `bonus` is a factor besides. `prior` is
+    what the market supposes of ads without a history before their clicks, in place of its own, that all are alike.
     """
 
     squashing: float | None = None  # from 0 up
@@ -44,6 +46,7 @@ class Weights(NamedTuple):
     thompson: bool | None = None
     bonus: Any = None  # (A,) by ad, or one number for all, from 1e-9 to 1e9
     believe: Believe | Sequence[Believe] | None = None
+    prior: Prior | None = None  # (A,) each, from 1e-9 to 1e9; what it says of ads with a history does not matter
 
 
 class RankingPolicy(Policy[RankingView, Weights | Believe]):
@@ -61,6 +64,7 @@ class Checked(NamedTuple):
     thompson: bool | None
     bonus: Floats32 | None  # (A,)
     believe: tuple[Believe, ...]
+    prior: Prior | None
 
 
 def checked(who: str, decision: Any, ads: int, funnel: bool) -> Checked:
@@ -76,8 +80,9 @@ def checked(who: str, decision: Any, ads: int, funnel: bool) -> Checked:
         _number(who, "a cost", decision.cost, LARGEST_RESERVE),
         _number(who, "optimism", decision.optimism, LARGEST_OPTIMISM),
         None if decision.thompson is None else bool(decision.thompson),
-        _bonus(who, decision.bonus, ads),
+        None if (bonus := _factors(who, "bonus", decision.bonus, ads)) is None else bonus.astype(np.float32),
         _believed(who, decision.believe, funnel),
+        _prior(who, decision.prior, ads),
     )
 
 
@@ -90,18 +95,29 @@ def _number(who: str, what: str, given: Any, most: float) -> float | None:
     return number
 
 
-def _bonus(who: str, given: Any, ads: int) -> Floats32 | None:
+def _prior(who: str, given: Any, ads: int) -> Prior | None:
+    if given is None:
+        return None
+    if not isinstance(given, Prior):
+        raise PolicyError(f"{who} must decide a Prior of new ads, not {given!r}")
+    shape, mean = (_factors(who, name, each, ads) for name, each in given._asdict().items())
+    if shape is None or mean is None:
+        raise PolicyError(f"{who} decides a Prior with a shape and a mean")
+    return Prior(shape, mean)
+
+
+def _factors(who: str, what: str, given: Any, ads: int) -> Floats | None:
     if given is None:
         return None
     try:
-        values: Floats = np.asarray(given, np.float64)
+        values: Floats = np.array(given, np.float64)
         values = values if values.shape == (ads,) else np.broadcast_to(float(values), (ads,))
     except (TypeError, ValueError, OverflowError):
-        raise PolicyError(f"{who} must decide a bonus for each of {ads} ads, or for all, not {given!r}") from None
+        raise PolicyError(f"{who} must decide a {what} for each of {ads} ads, or for all, not {given!r}") from None
     if not LEAST_BONUS <= values.min() <= values.max() <= LARGEST_BONUS:  # not so for NaN
         bad = values[~((values >= LEAST_BONUS) & (values <= LARGEST_BONUS))][0]
-        raise PolicyError(f"{who} decided the bonus {bad}: numbers from {LEAST_BONUS:g} to {LARGEST_BONUS:g} are allowed")
-    return values.astype(np.float32)
+        raise PolicyError(f"{who} decided the {what} {bad}: numbers from {LEAST_BONUS:g} to {LARGEST_BONUS:g} are allowed")
+    return values
 
 
 def _believed(who: str, given: Any, funnel: bool) -> tuple[Believe, ...]:

@@ -17,7 +17,7 @@ from ...engine.new_state import at_least
 from ...engine.state import Count, Sum
 from ...population.users import request_shares
 from ...response.beliefs import Posterior, posterior
-from ...scenario.response import Interests, Learning
+from ...scenario.response import Interests
 from ...scenario.tree import Scenario
 from ..bidding.teller import Teller, known
 from ..seat import Holding, Moment, Policy, Seat
@@ -47,8 +47,7 @@ class RankingSeat(Seat[RankingView, Checked, Holding]):
         exchange.count_beliefs()
         self._known = known(exchange.scenario, tuple(range(exchange.multiplier.size)))
         self._new, self._campaign = market.ads.new, market.campaigns.ad_campaign
-        self._prior = rates.learning or Learning()
-        self._facts = Facts(market.users.segment, market.campaigns.vertical)
+        self._facts = Facts(market.users.segment, market.campaigns.vertical, market.content)
         average = market.users.interests.mean(axis=0, dtype=np.float64)
         self._typical = 1 / (1 + np.exp(-(market.ads.believed_bias + market.ads.believed_vectors.astype(np.float64) @ average)))
         self._typical.flags.writeable = False
@@ -104,7 +103,7 @@ class RankingSeat(Seat[RankingView, Checked, Holding]):
         return self._so_far
 
     def _posterior(self) -> Posterior:
-        return posterior(self._exchange.state.beliefs, self._prior)
+        return posterior(self._exchange.state.beliefs, self._exchange.prior)
 
     def _users(self) -> Users | None:
         if self._share is None:
@@ -119,11 +118,13 @@ class RankingSeat(Seat[RankingView, Checked, Holding]):
 
     def apply(self, holding: Holding, decision: Checked) -> None:
         """See `Seat.apply`."""
-        for believe in decision.believe:
-            try:
+        try:
+            for believe in decision.believe:
                 self._exchange.believe(believe.stage, believe.model, self._now)
-            except MarketError as error:
-                raise PolicyError(f"{holding.name}: {error}") from None
+            if decision.prior is not None:
+                self._exchange.suppose(decision.prior, self._now)
+        except MarketError as error:
+            raise PolicyError(f"{holding.name}: {error}") from None
         self._decided = decision
         self._optimism = self._optimism if decision.optimism is None else decision.optimism
         self._thompson = self._thompson if decision.thompson is None else decision.thompson

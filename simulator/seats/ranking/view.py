@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.arrays import Floats, Integers
+from ...population.content import AdContent
 from ...response.beliefs import Posterior
 from ..bidding.view import BidView
 
@@ -45,6 +46,7 @@ class Facts(NamedTuple):
 
     segment: Integers  # (U,)
     vertical: Integers  # (K,)
+    content: AdContent | None  # what ads look like; None: nobody tells
 
 
 class RankingView(NamedTuple):

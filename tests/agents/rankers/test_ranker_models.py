@@ -22,6 +22,7 @@ from adarena.simulator.core.errors import PolicyError
 
 SIZES, OF_REQUEST, LENGTH = (7, 5, 6, 4), 2, 3
 SHAPE = Shape(SIZES, OF_REQUEST, LENGTH, (2, 3), 1)
+LOOKS = SHAPE._replace(vectors=(3, 2))
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +40,10 @@ def batch(n: int = 64, seed: int = 0, shape: Shape = SHAPE) -> Batch:
     clicked = dice.integers(-1, 2, (n, LENGTH))
     clicked[: n // 4] = -1
     past = (past + shape.offsets[list(shape.remembered)]).astype(np.int32)
-    return Batch(*map(torch.from_numpy, (ids.astype(np.int32), past, clicked.astype(np.int32), dice.integers(0, 3, n))))
+    looks = dice.standard_normal((n, 5), np.float32)
+    looks[: n // 4, :3] = np.nan
+    arrays = ids.astype(np.int32), past, clicked.astype(np.int32), dice.integers(0, 3, n), looks
+    return Batch(*map(torch.from_numpy, arrays))
 
 
 def grown(name: str, shape: Shape = SHAPE, **settings) -> torch.nn.Module:
@@ -158,7 +162,8 @@ def test_models_of_the_past_read_it_and_skip_empty_places(name):
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name not in SEQUENTIAL])
 def test_other_models_do_not_read_the_past(name):
-    network, seen = grown(name), batch()
+    network, seen = grown(name, LOOKS), batch()
+    seen = seen._replace(vectors=seen.vectors.double())
     other = seen._replace(past=seen.past * 0, clicked=seen.clicked * 0)
     assert torch.equal(network(other), network(seen))
 
@@ -236,7 +241,7 @@ def test_towers_correct_for_how_often_an_ad_comes():
 def test_every_model_learns_something(name):
     """A few steps on one batch whose labels a feature tells."""
     torch.manual_seed(0)
-    shape = SHAPE._replace(tasks=1 if name in RECALL else 2)
+    shape = LOOKS._replace(tasks=1 if name in RECALL else 2)
     network, seen = make(name, shape, {}), batch(256)
     labels = torch.stack([seen.ids[:, 2] % 2, (seen.ids[:, 2] % 2) * (seen.ids[:, 0] % 2)], dim=1).float()[:, : shape.tasks]
     if name in RECALL:  # which learns who goes with which ad

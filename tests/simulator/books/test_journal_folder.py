@@ -69,7 +69,7 @@ def half(folder: Path, **more: Any) -> World:
 
 
 def test_a_second_journal_leaves_no_file_of_the_first(tmp_path: Path) -> None:
-    scenario = Scenario.preset("tiny").override(WITH_A_FUNNEL)
+    scenario = Scenario.preset("tiny").override(WITH_A_FUNNEL | {"content": {}})
     World(scenario, seed=0, journal=Logs(tmp_path, features=True, candidates=1.0)).run()
     assert names(tmp_path) == files(*SCHEMAS)
     (tmp_path / "notes.parquet").write_text("my own")
