@@ -42,8 +42,8 @@ def batch(n: int = 64, seed: int = 0, shape: Shape = SHAPE) -> Batch:
     past = (past + shape.offsets[list(shape.remembered)]).astype(np.int32)
     looks = dice.standard_normal((n, 5), np.float32)
     looks[: n // 4, :3] = np.nan
-    arrays = ids.astype(np.int32), past, clicked.astype(np.int32), dice.integers(0, 3, n), looks
-    return Batch(*map(torch.from_numpy, arrays))
+    arrays = ids.astype(np.int32), past, clicked.astype(np.int32), dice.integers(0, 3, n)
+    return Batch(*map(torch.from_numpy, arrays), vectors=torch.from_numpy(looks))
 
 
 def grown(name: str, shape: Shape = SHAPE, **settings) -> torch.nn.Module:
