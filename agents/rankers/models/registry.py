@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from ....simulator.core.errors import PolicyError, suggest
+from ....simulator.core.numeric import real, whole
 from .bias import Bias
 from .cold import Cold
 from .dcn import DCN
@@ -61,6 +62,27 @@ def make_followed(name: str, shape: Shape, settings: Mapping[str, Any], outputs:
     return Followed(*(make(name, shape._replace(tasks=tasks), settings) for tasks in (1, outputs)))
 
 
+def _fitting(name: str, field: str, value: Any, default: Any) -> Any:
+    """A value of a model's setting, of the kind of its default. Raises `PolicyError` if it is of another."""
+    wanted = "a number"
+    if isinstance(default, bool):
+        if isinstance(value, bool):
+            return value
+        wanted = "true or false"
+    elif isinstance(default, tuple):
+        numbers = [whole(one) for one in value] if isinstance(value, list | tuple) else [None]
+        if None not in numbers:
+            return tuple(numbers)
+        wanted = f"a list of whole numbers, such as {list(default)}"
+    elif isinstance(default, int):
+        if (number := whole(value)) is not None:
+            return number
+        wanted = "a whole number"
+    elif (exact := real(value)) is not None:
+        return exact
+    raise PolicyError(f"{field} of model {name} is {wanted}, not {value!r}")
+
+
 def make(name: str, shape: Shape, settings: Mapping[str, Any]) -> Network:
     """A model with fresh weights, drawn by torch's generator.
 
@@ -77,6 +99,5 @@ def make(name: str, shape: Shape, settings: Mapping[str, Any]) -> Network:
         raise PolicyError(f"model {name} reads what ads look like, and nothing of that is told")
     if name in RECALL and not 0 < shape.of_request < len(shape.sizes):
         raise PolicyError(f"model {name} needs features of the request and of the ad")
-    given = {field: tuple(value) if isinstance(value, list) else value for field, value in settings.items()}
-    built: Any = partial(kind, **given)
+    built: Any = partial(kind, **{field: _fitting(name, field, value, known[field]) for field, value in settings.items()})
     return Separate(built, shape) if name in SINGLE and shape.tasks > 1 else built(shape)

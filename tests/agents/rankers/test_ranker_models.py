@@ -285,3 +285,30 @@ def test_examples_become_rows_of_one_table(tmp_path):
     there = made.clicked.numpy() >= 0
     assert (made.past.numpy()[there][:, 0] >= starts[2]).all()
     assert isinstance(found.past, Past)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "said"),
+    [
+        (
+            "deepfm",
+            {"hidden": "64,32"},
+            "hidden of model deepfm is a list of whole numbers, such as [400, 400, 400], not '64,32'",
+        ),
+        ("deepfm", {"hidden": [64, 3.5]}, "hidden of model deepfm is a list"),
+        ("fm", {"k": "ten"}, "k of model fm is a whole number, not 'ten'"),
+        ("fm", {"k": 2.5}, "k of model fm is a whole number, not 2.5"),
+        ("dcn", {"dropout": "none"}, "dropout of model dcn is a number, not 'none'"),
+        ("two-tower", {"correction": 1}, "correction of model two-tower is true or false, not 1"),
+        ("fm", {"kk": 1}, "model fm has no setting 'kk'; did you mean 'k'?"),
+    ],
+)
+def test_settings_of_models_that_make_no_sense(name, settings, said):
+    with pytest.raises(PolicyError) as caught:
+        make(name, SHAPE, settings)
+    assert said in str(caught.value)
+
+
+def test_settings_are_of_the_kind_of_their_defaults():
+    made = make("deepfm", SHAPE, {"hidden": [8, 4.0], "k": 3.0, "dropout": 0})
+    assert made.vectors.table.weight.shape[1] == 3
