@@ -162,7 +162,7 @@ def test_settings_are_numbers_as_a_person_means_them() -> None:
 @pytest.mark.parametrize(
     ("setting", "told"),
     [
-        ("traffic.requests_per_day=10k", "traffic.requests_per_day cannot be '10k': a whole number is needed"),
+        ("traffic.requests_per_day=10q", "traffic.requests_per_day cannot be '10q': a whole number is needed"),
         ("traffic.requests_per_day=20:30", "cannot be '20:30'"),
         ("traffic.requests_per_day=1e400", "inf"),
         ("traffic.requests_per_day=true", "requests_per_day cannot be True"),
