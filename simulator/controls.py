@@ -104,7 +104,7 @@ class Controls:
                 candidates than there.
         """
         place, quotas, after_us = read_levels(self.scenario, tier, levels)
-        self._changing.blocks.set_quotas(place, quotas, after_us)
+        self._changing.blocks.rating.set_quotas(place, quotas, after_us)
         self._reindex()
         self._note("set_quotas", None, place)
 
@@ -139,7 +139,7 @@ class Controls:
 
     def _reindex(self) -> None:
         """Has the funnel look anew at bids and quotas, when all that this instant brings has been decided."""
-        if self._to_index or not self._exchange.blocks.must_reindex:
+        if self._to_index or not self._exchange.blocks.rating.must_reindex:
             return
         self._to_index = True
 

@@ -91,22 +91,23 @@ def _watch(account: Account, world: World) -> None:
     watch_ticks(account, world)
     blocks, engine = world._exchange.blocks, world._engine
     assert isinstance(engine, Compiled)
-    assert blocks._winnow is not None
+    winnow_of = blocks.rating._winnow
+    assert winnow_of is not None
     assert blocks._demands is not None
-    if blocks._planner is None:
-        account.watch(blocks, "_arrive", "who comes when")
+    if blocks.coming.planner is None:
+        account.watch(blocks.coming, "arrive", "who comes when")
     else:
-        account.watch(blocks._planner, "next_block", "who comes when")
+        account.watch(blocks.coming.planner, "next_block", "who comes when")
     account.watch(blocks._demands, "fill", "what servers are asked")
-    account.watch(blocks._winnow, "_pass", FUNNEL)
-    account.watch(blocks._winnow, "refresh", "tick: bids taken into the index")
+    account.watch(winnow_of, "_pass", FUNNEL)
+    account.watch(winnow_of, "refresh", "tick: bids taken into the index")
     account.watch(blocks, "rate_next", "a block, around that")
     account.watch(engine, "_serve", QUEUE)
 
 
 def _take_apart(pieces: Sums, world: World) -> None:
     """Has some of the batches and calls of a world done again, piece by piece."""
-    winnow_of: Any = world._exchange.blocks._winnow
+    winnow_of: Any = world._exchange.blocks.rating._winnow
     engine = world._engine
     assert isinstance(engine, Compiled)
     passed_on, served, met = winnow_of._pass, engine._serve, {"batches": 0, "calls": 0}
@@ -187,7 +188,7 @@ def sorted_alone(first: Any, users: Any, context: Any, quotas: Any, desk: Any, s
 
 def recall_roofline(world: World) -> dict[str, float]:
     """Microseconds a request for recall's product by BLAS, and for NumPy's partial selection of as many of its scores."""
-    its = world._exchange.blocks._winnow
+    its = world._exchange.blocks.rating._winnow
     assert its is not None
     scores, kept = its._desk.value.scores.copy(), int(its._desk.value.channels[0, Channel.INDEX])
     with one_blas_thread():

@@ -73,8 +73,8 @@ def watched(scenario: Scenario, seed: int) -> tuple[dict[str, float], float]:
     watch_ticks(account, world)
     blocks, engine = world._exchange.blocks, world._engine
     assert isinstance(engine, Compiled)
-    account.watch(blocks, "_arrive", "who comes when")
-    account.watch(blocks._rates, "fill", SCORING)
+    account.watch(blocks.coming, "arrive", "who comes when")
+    account.watch(blocks.rating._rates, "fill", SCORING)
     account.watch(blocks, "count_offered", "sums of what was offered")
     account.watch(blocks, "rate_next", "a block, around that")
     account.watch(world._exchange, "_cap_all", "caps of a block")
@@ -147,13 +147,13 @@ def taken_apart(scenario: Scenario, seed: int) -> dict[str, float]:
     A block is given to one rung only: whoever came second would find its click rates in the processor's cache.
     """
     world = World(scenario, {"bidding": PID()}, seed=seed)
-    blocks, found = world._exchange.blocks, defaultdict[str, list[float]](list)
+    rates, found = world._exchange.blocks.rating._rates, defaultdict[str, list[float]](list)
     score, before = world._exchange.score, np.zeros(CHUNK, np.int64)
 
     def scored() -> None:
         score()
         state, number = world._exchange.state, len(found["gather"])
-        steps = scoring_steps(blocks._rates, before) if isinstance(blocks._rates, InterestRates) else {}
+        steps = scoring_steps(rates, before) if isinstance(rates, InterestRates) else {}
         for name, step in steps.items():
             found[name].append(processor_seconds(step))
         before[:] = state.block.users

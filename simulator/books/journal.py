@@ -230,7 +230,7 @@ class Journal:
         uniforms(exchange.state.keys[Stream.LOG], first, CHUNK, 0, self._dice)
         for place in (start + np.flatnonzero(self._dice[start:end] < self._sampled)).tolist():
             number = first + place
-            trace = exchange.blocks.trace(number, place)
+            trace = exchange.blocks.rating.trace(number, place)
             stage = np.isin(trace.recalled, trace.sorted).astype(np.int8) + np.isin(trace.recalled, trace.shown)
             columns = [
                 np.full(trace.recalled.size, number), trace.recalled.astype(np.int32), trace.recall_score[trace.recalled],

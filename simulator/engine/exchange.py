@@ -82,7 +82,7 @@ class Exchange:
         self.on_fault: list[Callable[[int], None]] = []
         self.on_surge: list[Callable[[int, float], None]] = []
         self.presence = Presence(self.state.terms.active, self.forecast.shares, scenario.tick_us)
-        self._refresh = entry(refresh, self.multiplier, self.target, self.offer_bound, self.blocks.rate_bound, self.addressed)
+        self._refresh = entry(refresh, self.multiplier, self.target, self.offer_bound, self.blocks.rating.bound, self.addressed)
         self._cap_all = entry(cap_all, self.addressed)
 
     @property
@@ -163,7 +163,7 @@ class Exchange:
     def _convert(self, now: int) -> None:
         """Conversions per click as they are believed now: as a model says that stands at the auction, or the platform."""
         day, tick = divmod(now // self.scenario.tick_us, self.scenario.ticks_per_day)
-        model, believed = self.blocks.model, self.market.believed_conversion[tick]
+        model, believed = self.blocks.rating.model, self.market.believed_conversion[tick]
         said = None if model is None else asked_conversions(model, day, tick, believed.size)
         np.copyto(self.state.terms.believed_conversion, believed if said is None else said)
 
@@ -172,12 +172,12 @@ class Exchange:
         rates, ads = self.scenario.rates, self.market.ads
         if not isinstance(rates, Interests) or rates.learning is None or ads is None:
             return
-        new = np.zeros_like(ads.new) if is_replaced(self.blocks.model) else ads.new
-        self.blocks.correct(correct(self.state.beliefs, self.prior, new, now))
+        new = np.zeros_like(ads.new) if is_replaced(self.blocks.rating.model) else ads.new
+        self.blocks.rating.correct(correct(self.state.beliefs, self.prior, new, now))
 
     def believe(self, stage: str, model: RateModel | Correction | None, now: int) -> None:
-        """Has a model say the rates of a stage of the funnel from now on; see `Blocks.believe`. `refresh` follows."""
-        self.blocks.believe(stage, model)
+        """Has a model say the rates of a stage of the funnel from now on; see `Rating.believe`. `refresh` follows."""
+        self.blocks.rating.believe(stage, model)
         self._convert(now)
         self._learn(now)
 
@@ -205,8 +205,8 @@ class Exchange:
         if floor is not None:
             self.state.bids.floor[:] = floor
             self.state.control[Control.RESERVE] = int(floor.min())
-        ranking = self.blocks.ranking
-        self.blocks.rank(ranking._replace(squashing=ranking.squashing if squashing is None else squashing, bonus=bonus))
+        ranking = self.blocks.rating.ranking
+        self.blocks.rating.rank(ranking._replace(squashing=ranking.squashing if squashing is None else squashing, bonus=bonus))
 
     def reindex(self) -> None:
         """Takes what an instant has decided into the rates of requests that have not come; see `Blocks.reindex`."""
@@ -220,7 +220,7 @@ class Exchange:
 
     def refresh(self) -> None:
         """Recomputes what each campaign may bid; anything that changes bids, budgets, hours or flights ends here."""
-        self._refresh(self.multiplier, self.target, self.offer_bound, self.blocks.rate_bound, self.addressed)
+        self._refresh(self.multiplier, self.target, self.offer_bound, self.blocks.rating.bound, self.addressed)
 
     # What a campaign may ask for
 
@@ -296,12 +296,14 @@ class Exchange:
 
         None: squashing stays as it was. `refresh` follows.
         """
-        bids, ranking = self.state.bids, self.blocks.ranking
+        bids, ranking = self.state.bids, self.blocks.rating.ranking
         bids.floor[held] = [at_least(money) for money in reserve]
         self.state.control[Control.RESERVE] = int(bids.floor.min())
         weights = ranking.quality.copy()
         weights[held] = quality
-        self.blocks.rank(ranking._replace(squashing=ranking.squashing if squashing is None else squashing, quality=weights))
+        self.blocks.rating.rank(
+            ranking._replace(squashing=ranking.squashing if squashing is None else squashing, quality=weights)
+        )
 
     def set_reserve(self, reserve: float, campaign: int | str | None) -> None:
         """The least price of an impression, currency, for a campaign or for all."""
@@ -310,7 +312,7 @@ class Exchange:
         if number is None or not LEAST_RESERVE <= number <= LARGEST_RESERVE:
             span = f"from {LEAST_RESERVE:g} to {LARGEST_RESERVE:g}"
             raise MarketError(f"a reserve is an amount of money {span}, not {reserve!r}")
-        self.sell(held, np.full(held.size, number), self.blocks.ranking.quality[held], None)
+        self.sell(held, np.full(held.size, number), self.blocks.rating.ranking.quality[held], None)
         self.refresh()
 
     def set_squashing(self, squashing: float) -> None:

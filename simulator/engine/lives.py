@@ -192,7 +192,7 @@ def usual_rates(scenario: Scenario, exchange: Exchange) -> Floats32:
 def plan(exchange: Exchange) -> Plan:
     """What users would do in the run of a world that has not begun; makes room for all of their sessions."""
     blocks, horizon = exchange.blocks, exchange.scenario.horizon_us
-    requests = blocks.draw_all(horizon)
+    requests = blocks.coming.draw_all(horizon)
     order = np.argsort(requests.users, kind="stable")
     first = np.searchsorted(requests.users[order], np.arange(exchange.scenario.users.count + 1))
     visits = with_room_for_sessions(exchange.state.visits, requests.oldest, requests.sessions)

@@ -108,7 +108,7 @@ class ShardedTraffic:
         bids = state.bids
         told = Orders(
             now, until, now % tick_us == 0, until % tick_us == 0, tuple(self._surges), terms.active, exchange.multiplier,
-            bids.pace, bids.taking, bids.floor, exchange.blocks.ranking, exchange.target, terms.value,
+            bids.pace, bids.taking, bids.floor, exchange.blocks.rating.ranking, exchange.target, terms.value,
             terms.believed_conversion, state.truth.conversion, state.rotation.share, parts[0],
         )  # fmt: skip
         self._surges.clear()

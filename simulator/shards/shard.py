@@ -113,7 +113,7 @@ class Shard:
             exchange.surge(orders.now, factor)
         everybody = np.arange(orders.pace.size)
         exchange.pace(everybody, orders.pace, orders.taking.astype(np.float64))
-        exchange.blocks.rank(orders.ranking)
+        exchange.blocks.rating.rank(orders.ranking)
         exchange.refresh()
 
     def _report(self) -> Report:

@@ -42,7 +42,7 @@ class AuctionSeat(Seat[AuctionView, Checked, Holding]):
             array.flags.writeable = False
 
     def _rules(self) -> SaleRules:
-        ranking = self._exchange.blocks.ranking
+        ranking = self._exchange.blocks.rating.ranking
         reserve = self._exchange.state.bids.floor.astype(np.float64) / MICRO
         return SaleRules(reserve, ranking.squashing, ranking.quality.astype(np.float64))
 

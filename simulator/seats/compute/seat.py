@@ -86,7 +86,7 @@ class ComputeSeat(Seat[ComputeView, Checked, ComputeHolding]):
         books, worth = queue.books - holding.books, queue.worth - holding.worth
         holding.books, holding.worth, holding.seen_us = queue.books.copy(), queue.worth.copy(), moment.now_us
         waiting = queue.books[:, Served.ARRIVED] - queue.books[:, Served.BEGUN] - queue.books[:, Served.GAVE_UP]
-        own, begun, quotas = books[held], np.maximum(books[held, Served.BEGUN], 1), self._exchange.blocks.quotas[held]
+        own, begun, quotas = books[held], np.maximum(books[held, Served.BEGUN], 1), self._exchange.blocks.rating.quotas[held]
         others, scale = holding.others, self._serving.autoscaling
         intervals = len(facts.forecast)
         return ComputeView(
@@ -188,7 +188,7 @@ class ComputeSeat(Seat[ComputeView, Checked, ComputeHolding]):
         """See `Seat.apply`."""
         for t, its, waits in zip(holding.held.tolist(), decision.quotas, decision.after_s, strict=True):
             own = slice(self._room.levels[t])
-            self._exchange.blocks.set_quotas(t, its[own], np.rint(waits[own] * 1e6).astype(np.int64))
+            self._exchange.blocks.rating.set_quotas(t, its[own], np.rint(waits[own] * 1e6).astype(np.int64))
         if decision.servers is not None:
             assert self._exchange.fleet is not None
             self._exchange.fleet.order(decision.servers)

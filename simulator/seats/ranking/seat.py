@@ -81,7 +81,7 @@ class RankingSeat(Seat[RankingView, Checked, Holding]):
             seen=Seen(beliefs.shown.copy(), beliefs.clicks.copy(), beliefs.expected.copy()),
             posterior=self._posterior(),
             correction=beliefs.correction[1].copy(),
-            squashing=exchange.blocks.ranking.squashing,
+            squashing=exchange.blocks.rating.ranking.squashing,
             cost=self._cost,
             optimism=self._optimism,
             thompson=self._thompson,

@@ -157,7 +157,7 @@ def test_what_is_done_again_of_a_funnel_is_what_was_done() -> None:
     """The first stages alone leave in the scratch what the whole has left there."""
     world = World(Scenario.preset("feed").override({"users.count": 5_000, "demand.campaigns": 100}))
     world.run(world.scenario.tick_us)
-    its = world._exchange.blocks._winnow
+    its = world._exchange.blocks.rating._winnow
     users = np.arange(its.batch)
     state = world._exchange.state
     rate, ad, who = (np.zeros_like(array) for array in (state.bids.rate, state.bids.ad, state.bids.who))

@@ -333,7 +333,7 @@ def test_a_tier_with_fewer_levels_ends_its_ladder_at_its_own_last_one() -> None:
     world.run(0)
     queue = world._exchange.queue
     assert queue is not None
-    quotas = world._exchange.blocks.quotas
+    quotas = world._exchange.blocks.rating.quotas
     assert quotas[1].tolist() == [[300, 100, 20], [40, 9, 9], [0, 0, 0]]
     assert quotas[0].tolist() == [[300, 100, 20], [0, 0, 8], [0, 0, 8]]
     assert queue.after[1, :2].tolist() == [0, 2_000_000]

@@ -173,9 +173,9 @@ def test_thompson_draws_of_the_posterior_anew_at_each_tick() -> None:
     while (asked := world.until_asked()) is not None:
         new, shape = asked.view.new, asked.view.posterior.shape
         world.answer(Weights(thompson=True))
-        ranking = world._exchange.blocks.ranking
+        ranking = world._exchange.blocks.rating.ranking
         world.until_asked()
-        after = world._exchange.blocks.ranking
+        after = world._exchange.blocks.rating.ranking
         assert after is not ranking
         drawn.append(after.bonus[new] if after.bonus.size else np.ones(0, np.float32))
     assert (shape >= 1.5).all()
