@@ -19,9 +19,8 @@ from ..agents.splits import seeds as seeds_of
 from ..simulator.core.arrays import Floats
 from ..simulator.core.disk import write_together
 from ..simulator.core.errors import MarketError, ScenarioError
-from ..simulator.core.yaml_text import read_settings
 from ..simulator.engine.state import Count
-from ..simulator.scenario.paths import held
+from ..simulator.scenario.paths import held, settings_of
 from ..simulator.scenario.tree import Scenario
 from ..simulator.world import World
 from .comparison import statistics
@@ -76,10 +75,7 @@ def changed(scenario: Scenario, changes: Iterable[str]) -> Scenario:
     Raises:
         ScenarioError: if there is no such field, or nothing in it that could grow by a share.
     """
-    try:
-        settings = read_settings(changes, "field=value or field=+20%, for example auction.slots=1, and")
-    except ValueError as error:
-        raise ScenarioError(str(error)) from None
+    settings = settings_of(changes)
     tree = scenario.model_dump(mode="json")
     for path, value in settings.items():
         if isinstance(value, str) and (share := PER_CENT.fullmatch(value)) is not None:

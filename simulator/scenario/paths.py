@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..core.errors import ScenarioError, suggest
 from ..core.numeric import amount
+from ..core.yaml_text import read_settings
 
 Place = tuple[Any, Any]  # a dictionary or list, and the key or number of one of its items
 
 
 class _Begun(dict[str, Any]):
     """A part of which only some fields are given; whether there are such fields is seen when it is built."""
+
+
+def settings_of(texts: Iterable[str]) -> dict[str, Any]:
+    """Paths and values from texts such as auction.slots=1. Raises `ScenarioError`, one sentence, if one is none."""
+    try:
+        return read_settings(texts, "field=value, for example auction.slots=1, and")
+    except ValueError as error:
+        raise ScenarioError(str(error)) from None
 
 
 def put(tree: dict[str, Any], path: str, value: Any) -> None:

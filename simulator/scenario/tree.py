@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError, model_validator
 from ..core.disk import write
 from ..core.errors import ScenarioError, suggest
 from ..core.numeric import whole
-from ..core.yaml_text import read_settings, read_yaml, write_yaml
+from ..core.yaml_text import read_yaml, write_yaml
 from .complaints import sentence
 from .content import Content
 from .creatives import DrawnCreatives
@@ -27,7 +27,7 @@ from .delivery import Auction, Funnel, Serving, Surface
 from .demand import MOST_CAMPAIGNS, Demand, DrawnDemand, Weather
 from .pages import Pages
 from .part import Count, Part
-from .paths import put
+from .paths import put, settings_of
 from .people import Fatigue, Sessions, Traffic, Users
 from .response import Interests, Rates, Response
 from .search import Search
@@ -287,10 +287,7 @@ class Scenario(Part):
     def override(self, settings: Mapping[str, Any] | Iterable[str]) -> Scenario:
         """This scenario with some fields changed: {"auction.slots": 1}, or texts "auction.slots=1"; paths as in `put`."""
         if not isinstance(settings, Mapping):
-            try:
-                settings = read_settings(settings, "field=value, for example auction.slots=1, and")
-            except ValueError as error:
-                raise ScenarioError(str(error)) from None
+            settings = settings_of(settings)
         tree = self.model_dump(mode="json")
         for path, value in settings.items():
             put(tree, path, value)
