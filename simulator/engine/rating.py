@@ -41,6 +41,7 @@ class Rating:
         self.ranking = Ranking(scenario.auction.squashing, np.ones(campaigns, np.float32))
         self.model: RateModel | Correction | None = None  # of the rates of the auction, in place of what the platform believes
         self.outdated = False  # whether rates of requests that have not come are to be found anew
+        self._odds = np.ones(ads)  # factors on those of a click as first believed
         # Believed rates of all ads: the very bids, where each campaign has one ad and nobody waits in other columns.
         ready = winnow is None and line is None and ads == campaigns
         self._block = addressed.value.bids.rate if ready else np.zeros((0 if winnow else ads, CHUNK), np.float32)
@@ -116,6 +117,9 @@ class Rating:
 
     def correct(self, odds: Floats) -> None:
         """Takes over factors on the odds of a click as first believed, (A,), for who has not come; `Blocks.reindex` follows."""
+        if np.array_equal(odds, self._odds):  # as where a model stands in place of what is believed
+            return
+        self._odds = odds.copy()
         if self._winnow is not None:
             self._winnow.correct(odds)
         else:

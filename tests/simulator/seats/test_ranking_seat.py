@@ -15,6 +15,7 @@ from tapes import Tape, give_tape
 
 from adarena.agents.hindsight.ranking import Truth
 from adarena.simulator import Logs, MarketError, Open, PolicyError, Scenario, World
+from adarena.simulator.core.arrays import CHUNK
 from adarena.simulator.delivery.models import Batch
 from adarena.simulator.engine.new_state import at_least
 from adarena.simulator.engine.state import Count
@@ -307,6 +308,23 @@ def test_a_model_may_be_dismissed_and_the_platform_goes_on_as_it_would_have(mark
     assert (world.ledger.counts[0] != plain.ledger.counts[0]).any()
     counts = [Count.WINS, Count.IMPRESSIONS, Count.SPEND]
     np.testing.assert_array_equal(world.ledger.counts[1:, counts], plain.ledger.counts[1:, counts])
+
+
+def test_a_model_in_place_of_beliefs_that_learn_is_asked_once_of_each_request() -> None:
+    """What is learned of new ads meanwhile changes nothing of what it says."""
+
+    class Counting(Truth):
+        asked = 0
+
+        def rates(self, requests: Batch, ads: NDArray[np.int64]) -> Any:
+            Counting.asked += requests.number.size
+            return super().rates(requests, ads)
+
+    world = World(COLD, {"ranking": Ranks(Believe(Counting(COLD, 3)), *[None] * 47)}, seed=3)
+    world.run()
+    drawn = -(-world.played // CHUNK) * CHUNK
+    assert drawn <= Counting.asked <= drawn + CHUNK
+    assert world._exchange.state.beliefs.clicks.sum() > 0
 
 
 def test_what_a_model_says_of_conversions_is_what_campaigns_bid() -> None:
