@@ -32,12 +32,12 @@ class Budget:
         seeds: repetitions, each with other ads kept apart and other first labels.
     """
 
-    impressions: int = 20
-    first: int = 10
-    step: int = 10
-    rounds: int = 12
-    apart: float = 0.5
-    seeds: int = 20
+    impressions: int
+    first: int
+    step: int
+    rounds: int
+    apart: float
+    seeds: int
 
     def __post_init__(self) -> None:
         for name in ("impressions", "first", "step", "rounds"):

@@ -23,11 +23,11 @@ from .runs import Point, Size
 class Terms(NamedTuple):
     """What is trained, and on how much."""
 
-    sizes: tuple[str, ...] = ("8x1", "16x1", "32x2", "64x3", "128x5")
-    seeds: int = 3
-    tokens: int = 1_200_000
-    length: int = 64
-    tested: int = 1_000
+    sizes: tuple[str, ...]  # WIDTHxLAYERS
+    seeds: int
+    tokens: int  # of the longest run
+    length: int  # impressions of a user
+    tested: int  # users who are held out
 
 
 def command(console: Console, scenario: Scenario, terms: Terms, crew: Crew, fresh: bool, out: Path) -> None:

@@ -71,7 +71,7 @@ def _part(values: Mapping[str, Any], schema: Schema, parts: Schema, indent: str,
 
 def _comment(field: Schema, parts: Schema, value: Any, required: bool) -> str:
     """What a field means, may be and is by default."""
-    words = [field["description"].replace("None:", "null:")]
+    words = [_meaning(field)]
     held = isinstance(value, Mapping) or _is_list_of_parts(field, parts)
     if not held and "const" not in field:
         words.append(_allowed(field, parts))
@@ -79,6 +79,11 @@ def _comment(field: Schema, parts: Schema, value: Any, required: bool) -> str:
     if not (held or required or default == value or default is None):
         words.append(f"default {_plain(default)}")
     return "; ".join(words)
+
+
+def _meaning(field: Schema) -> str:
+    """What a field means, in words of YAML."""
+    return str(field["description"]).replace("None:", "null:")
 
 
 def _beside(line: str, comment: str) -> Iterator[str]:
@@ -193,7 +198,7 @@ def _section(name: str, schema: Schema, parts: Schema) -> str:
     rows = ["| field | may be | by default | what it is |", "|---|---|---|---|"]
     for field, its in schema["properties"].items():
         default = "needed" if field in schema.get("required", ()) else _default(its)
-        rows.append(f"| `{field}` | {_allowed(its, parts, link=True)} | {default} | {its['description'].replace('|', '/')} |")
+        rows.append(f"| `{field}` | {_allowed(its, parts, link=True)} | {default} | {_meaning(its).replace('|', '/')} |")
     return f"## {name}\n\n{schema['description']}\n\n" + "\n".join(rows) + "\n"
 
 
