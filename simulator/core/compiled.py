@@ -24,6 +24,7 @@ import llvmlite
 import numba
 import numpy as np
 from numba.core import config
+from numba.core.serialize import dumps
 
 from .disk import reason
 from .pieces import piece
@@ -197,8 +198,8 @@ def _frozen_into(function: Callable[..., Any]) -> str:
     """
     if function.__closure__ is None:
         return ""
-    values = repr([cell.cell_contents for cell in function.__closure__])
-    return f"_{hashlib.blake2b(values.encode(), digest_size=4).hexdigest()}"
+    values = dumps(tuple(cell.cell_contents for cell in function.__closure__))  # by which Numba's cache tells them apart, too
+    return f"_{hashlib.blake2b(values, digest_size=4).hexdigest()}"
 
 
 def _noticed(function: Any) -> Any:
