@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from adarena.agents.rankers.logs import Log
+from adarena.agents.rankers.ranker import Ranker
+from adarena.agents.rankers.training import Settings, train
 from adarena.simulator.books.hashing import hashed
 from adarena.simulator.books.schemas import CATEGORIES, CONTENT, FEATURES, TRUTH
 
@@ -72,3 +76,16 @@ def taste_log(
     if looks is not None:
         write_looks(folder, np.column_stack([popularity, styles]), looks, dice)
     return folder
+
+
+def trainer(log: Log, folder: Callable[[str], Path], **usual: Any) -> Callable[..., Ranker]:
+    """Rankers of a log by model and what is changed of the usual settings, each trained once; `folder` makes one for a name."""
+    held: dict[tuple[str, str], Ranker] = {}
+
+    def one(name: str, **changes: Any) -> Ranker:
+        key = name, str(changes)
+        if key not in held:
+            held[key] = train(log, Settings(name, **(usual | changes)), folder(name) / "run")
+        return held[key]
+
+    return one

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from rank_logs import taste_log
+from rank_logs import taste_log, trainer
 
 from adarena.agents.rankers import metrics
 from adarena.agents.rankers.logs import Log, Window
@@ -29,18 +29,9 @@ def log(tmp_path_factory) -> Log:
 
 @pytest.fixture(scope="module")
 def trained(log, tmp_path_factory):
-    held = {}
-
-    def one(name: str, **changes):
-        key = name, str(changes)
-        if key not in held:
-            own = {"chain": ("clicked",), "batch": 256, "learning_rate": 0.01, "unseen": UNSEEN} | changes
-            if name == "dcn":
-                own["arguments"] = {"hidden": (32,), "crosses": 1}
-            held[key] = train(log, Settings(name, **own), tmp_path_factory.mktemp(name) / "run")
-        return held[key]
-
-    return one
+    one = trainer(log, tmp_path_factory.mktemp, chain=("clicked",), batch=256, learning_rate=0.01, unseen=UNSEEN)
+    small = {"arguments": {"hidden": (32,), "crosses": 1}}
+    return lambda name, **changes: one(name, **(small if name == "dcn" else {}), **changes)
 
 
 def test_who_looks_ranks_ads_it_has_never_seen_and_who_does_not_is_near_chance(log, trained):

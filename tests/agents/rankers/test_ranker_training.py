@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from rank_logs import taste_log, write_log
+from rank_logs import taste_log, trainer, write_log
 from scipy.special import expit
 
 from adarena.agents.rankers import metrics
@@ -33,17 +33,7 @@ def log(tmp_path_factory) -> Log:
 
 @pytest.fixture(scope="module")
 def trained(log, tmp_path_factory):
-    """Rankers by model, each trained once."""
-    held = {}
-
-    def one(name: str, **changes):
-        key = name, str(changes)
-        if key not in held:
-            settings = Settings(name, **{"chain": CLICKS, "length": 4, "batch": 256, "learning_rate": 0.01} | changes)
-            held[key] = train(log, settings, tmp_path_factory.mktemp(name) / "run")
-        return held[key]
-
-    return one
+    return trainer(log, tmp_path_factory.mktemp, chain=CLICKS, length=4, batch=256, learning_rate=0.01)
 
 
 def judged(log: Log, ranker) -> metrics.Quality:
