@@ -53,7 +53,7 @@ def tables(found: Found) -> list[Table]:
         pairs = [_number(each.pairs, key, ".3f") for key in ("all_auc", "all_correlation", "all_pcoc")]
         over = [_number(numbers, "pcoc", ".3f") for numbers in (each.offline, each.log)]
         offline.add_row(*_name(each), *log, *over, *pairs)
-    same = f"Over what the belief brings in the same {plan.seeds} test worlds [95%]."
+    same = f"Over what the belief brings in the same {plan.seeds} test worlds{_told(found)}."
     value = f"{same} Value: of impressions to advertisers. Log's value: currency, what exploring costs included."
     others = (
         f"{same} Borne: ads seen and not clicked, which users bear. Left: the worth of the visits that users so satisfied will "
@@ -62,6 +62,11 @@ def tables(found: Found) -> list[Table]:
     first = _market(found, f"{who}: value in the market", value, {"value": "value", "of_truth": "over the truth's"}, log=True)
     names = {"revenue": "revenue", "borne": "borne", "left": "left", "server_s": "server time"}
     return [offline, first, _market(found, f"{who}: money, users, servers", others, names, log=False)]
+
+
+def _told(found: Found) -> str:
+    """What numbers of the market have in brackets, if they have: few worlds tell no interval."""
+    return "" if found.plan.seeds < statistics.FEWEST else " [95%]"
 
 
 def _market(found: Found, title: str, caption: str, names: Mapping[str, str], log: bool) -> Table:
@@ -136,7 +141,7 @@ def picture(found: Found) -> Figure:
         axes[0, 0].set(title="AUC on the log it learned from (dots: the belief)", xlabel="round")
         axes[0, 1].set(title="AUC over all pairs of users and ads", xlabel="round")
         axes[1, 0].set(title="Predicted over came, in the log it made", xlabel="round")
-        axes[1, 1].set(title="Value to advertisers, over the belief's [95%]", xlabel="round")
+        axes[1, 1].set(title=f"Value to advertisers, over the belief's{_told(found)}", xlabel="round")
         axes[1, 1].legend(frameon=False)
         for axis in axes.flat:
             axis.xaxis.get_major_locator().set_params(integer=True)

@@ -240,6 +240,7 @@ def picture(found: Judgement) -> Figure:
         left.set(title="Clicks that came, by predicted rate", xlabel="predicted", ylabel="came")
         right.axhline(1.0, color="#888888", linewidth=1)
         right.set(title="Predicted clicks over clicks, by segment", xlabel="segment")
+        right.xaxis.get_major_locator().set_params(integer=True)
         left.legend(frameon=False)
         figure.suptitle(f"{found.log}: the last {found.impressions:,} impressions", x=0.01, ha="left", color=INK)
     return figure

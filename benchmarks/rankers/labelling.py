@@ -126,8 +126,9 @@ def picture(found: Curves) -> Figure:
         figure = Picture(figsize=(8, 5), layout="constrained")
         axis = figure.subplots()
         for name, auc in found.auc.items():
-            error = 2 * auc.std(axis=0, ddof=1) / np.sqrt(len(auc))
-            axis.errorbar(found.labels, auc.mean(axis=0), error, marker="o", markersize=3, capsize=2, label=name)
+            mean, error = auc.mean(axis=0), 2 * auc.std(axis=0, ddof=1) / np.sqrt(len(auc))
+            (line,) = axis.plot(found.labels, mean, marker="o", markersize=3, label=name)
+            axis.fill_between(found.labels, mean - error, mean + error, color=line.get_color(), alpha=0.12, linewidth=0)
         axis.axhline(found.whole.mean(), color="#888888", linewidth=1, label="all labelled")
         axis.set(xlabel="ads labelled", ylabel="AUC on ads kept apart")
         axis.legend(frameon=False)
