@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 import pytest
+from busy import undoubted
 
 from adarena.benchmarks.speed import funnel_stages, stages
 from adarena.benchmarks.speed.account import Account, copied
@@ -65,18 +65,6 @@ def test_what_the_stopwatch_takes_counts_to_no_stage() -> None:
     for _ in range(20_000):
         worker.inner()
     assert account.seconds["inner"] < 0.2 * (time.thread_time() - begun)
-
-
-def undoubted(measure: Callable[[], stages.Stages], doubts: Callable[[stages.Stages], list[str]]) -> stages.Stages:
-    """A measurement, again and again until there is no doubt about it.
-
-    What else the machine does adds to one stage or another, each time to another one; a mistake is there each time.
-    """
-    for _ in range(6):
-        found = measure()
-        if not (open_questions := doubts(found)):
-            return found
-    pytest.fail(", ".join(open_questions))
 
 
 def doubts(found: stages.Stages, left: dict[str, float], least: float) -> list[str]:
