@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 
 from ..output.figures import encoded
 from . import plots
+from .details import facts, minus, number, pair_by_pair, section, unit_by_unit
 from .report import Found, few, first, head, ranked, sign, standing, written
 from .statistics import FEWEST, Estimate
-from .store import code_version
 from .suite import Metric, Results, Shown
 
 
@@ -21,6 +21,16 @@ def page(results: Results, found: Found, reference: str, command: str) -> str:
     """The whole page. No part of it is asked for over a network."""
     style = files(__package__).joinpath("page.css").read_text()
     title = f"{results.suite.name.capitalize()} on {results.scenario.name}"
+    made = f'<pre><code>{escape(command)}</code></pre>\n<dl class="facts">\n{_terms(facts(results, reference))}\n</dl>'
+    parts = (
+        section("policies", "Policies", _table(results, found, reference)),
+        pair_by_pair(results),
+        section("days", "Day by day", _figures(results, found)),
+        unit_by_unit(results),
+        section("yardsticks", "What the numbers mean", f"<dl>\n{_terms(_explained(results))}\n</dl>"),
+        section("origin", "How it was made", made),
+    )
+    body = "\n".join(part for part in parts if part)
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -39,27 +49,7 @@ def page(results: Results, found: Found, reference: str, command: str) -> str:
 <p class="lead">{_lead(results, found, reference)}</p>
 </header>
 <main>
-<section aria-labelledby="policies">
-<h2 id="policies">Policies</h2>
-{_table(results, found, reference)}
-</section>
-<section aria-labelledby="days">
-<h2 id="days">Day by day</h2>
-{_figures(results, found)}
-</section>
-<section aria-labelledby="yardsticks">
-<h2 id="yardsticks">What the numbers mean</h2>
-<dl>
-{_terms(_explained(results))}
-</dl>
-</section>
-<section aria-labelledby="origin">
-<h2 id="origin">How it was made</h2>
-<pre><code>{escape(command)}</code></pre>
-<dl class="facts">
-{_terms(_facts(results, reference))}
-</dl>
-</section>
+{body}
 </main>
 </body>
 </html>
@@ -79,11 +69,7 @@ def _lead(results: Results, found: Found, reference: str) -> str:
     gains = [found[best][metric.name] for metric in suite.metrics if metric.how == "difference"]
     if not gains:
         return said
-    return said + f" Against the reference <strong>{escape(reference)}</strong>: {_number(written(gains[0], '+'))}, paired."
-
-
-def _number(text: str) -> str:
-    return text.replace("-", "\N{MINUS SIGN}")
+    return said + f" Against the reference <strong>{escape(reference)}</strong>: {minus(written(gains[0], '+'))}, paired."
 
 
 def _table(results: Results, found: Found, reference: str) -> str:
@@ -113,9 +99,9 @@ def _cell(metric: Metric, shown: Shown, estimate: Estimate, is_reference: bool) 
         return "reference"
     form = sign(metric) + shown.form
     if not shown.interval or estimate.interval is None:
-        return _number(format(estimate.mean, form))
-    low, high = (_number(format(end, form)) for end in estimate.interval)
-    return f"{_number(format(estimate.mean, form))} <small>{low} to {high}</small>"
+        return number(estimate.mean, form)
+    low, high = (number(end, form) for end in estimate.interval)
+    return f"{number(estimate.mean, form)} <small>{low} to {high}</small>"
 
 
 def _figures(results: Results, found: Found) -> str:
@@ -153,23 +139,8 @@ def _explained(results: Results) -> dict[str, str]:
         f"Where the mean over such days lies, by Student's t for days in strata, the {results.suite.unit} in the seat, with a "
         f"correction for skewness. It takes {FEWEST} days: intervals on fewer promise more than they hold."
     )
-    return said | {"95% interval": interval}
-
-
-def _facts(results: Results, reference: str) -> dict[str, str]:
-    suite, seeds = results.suite, [case.seed for case in results.cases]
-    meant = {name: spec for name, spec in results.policies.items() if name != spec}
-    return {
-        "Scenario": f"{results.scenario.name}, digest {results.scenario.digest}",
-        "Test seeds": f"{min(seeds)} to {max(seeds)}",
-        f"{suite.unit.capitalize()}s in the seat": ", ".join(
-            str(k) for k in dict.fromkeys(case.unit for case in results.cases)
-        ),
-        "Rivals": f"{results.rivals}: {suite.mixes[results.rivals]}",
-        "Reference": reference,
-        **({"Policies": "; ".join(f"{name} = {spec}" for name, spec in meant.items())} if meant else {}),
-        "Code": code_version(),
-    }
+    lacking = results.suite.lacking(results.scenario)
+    return said | ({"What is missing": lacking} if lacking else {}) | {"95% interval": interval}
 
 
 def _terms(said: Mapping[str, str]) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from itertools import product
 
 import numpy as np
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
@@ -16,6 +15,7 @@ from ...simulator.core.clock import HOUR_US
 from ...simulator.core.look import IDEAL, INK, style
 from ..output.figures import Picture
 from . import statistics
+from .colours import colours
 from .report import Found, shares, strata
 from .suite import Curve, Frontier, Metric, Results, Shown
 
@@ -60,7 +60,7 @@ def comparison(results: Results, narrow: bool = False) -> Figure:
 def _dots(axis: Axes, results: Results, numbers: Mapping[str, Floats]) -> None:
     """A line for each policy: a dot a day, the mean and its interval, if the days are enough for one."""
     seats = strata(results)
-    palette, dice = _colours(results), np.random.default_rng(0)
+    palette, dice = colours(results.suite, results.policies), np.random.default_rng(0)
     for place, (name, values) in enumerate(numbers.items()):
         jitter = place + dice.uniform(-0.16, 0.16, values.size)
         axis.scatter(values, jitter, s=14, color=palette[name], alpha=0.45, linewidth=0)
@@ -69,12 +69,6 @@ def _dots(axis: Axes, results: Results, numbers: Mapping[str, Floats]) -> None:
             axis.plot(estimate.interval, [place, place], color=INK, linewidth=2.4, solid_capstyle="round")
         axis.plot(estimate.mean, place, "o", color=palette[name], markeredgecolor=INK, markersize=8)
     axis.grid(axis="y", visible=False)
-
-
-def _colours(results: Results) -> dict[str, tuple[float, float, float]]:
-    """A policy has one colour in all figures of a comparison."""
-    palette = sns.color_palette("deep" if len(results.runs) <= 10 else "husl", len(results.runs))
-    return dict(zip(results.runs, palette, strict=True))
 
 
 @style()
@@ -87,7 +81,7 @@ def curves(results: Results, curve: Curve, most: int = 4, narrow: bool = False) 
     figure = Picture(figsize=size, layout="constrained")
     axes = list(figure.subplots(*shape, sharey=True, squeeze=False).flat)
     hours = np.arange(scenario.days * scenario.ticks_per_day + 1) * scenario.tick_us / HOUR_US
-    ideal, palette = suite.ideal(scenario), _colours(results)
+    ideal, palette = suite.ideal(scenario), colours(results.suite, results.policies)
     for number, axis in enumerate(axes):
         axis.plot(hours, ideal, color=IDEAL, linewidth=4, alpha=0.35, label=curve.ideal)
         for name in names:
@@ -118,7 +112,7 @@ def frontier(results: Results, found: Found, drawn: Frontier, narrow: bool = Fal
     across, up = (_metric(results, name) for name in (drawn.across, drawn.up))
     figure = Picture(figsize=(4.6, 4.6) if narrow else (8.4, 5.2), layout="constrained")
     axis = figure.subplots()
-    palette, texts = _colours(results), []
+    palette, texts = colours(results.suite, results.policies), []
     for name in results.runs:
         x, y = found[name][drawn.across], found[name][drawn.up]
         axis.plot(x.mean, y.mean, "o", color=palette[name], markeredgecolor=INK, markersize=8)

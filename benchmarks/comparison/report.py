@@ -12,6 +12,7 @@ from rich.table import Table
 from ...simulator.core.arrays import Floats
 from ..output.tables import NARROW, plain_table
 from . import statistics
+from .pairs import Pair, pairs
 from .statistics import FEWEST, Estimate
 from .suite import Metric, Results, Shown
 
@@ -38,10 +39,9 @@ def estimates(results: Results, reference: str) -> dict[str, dict[str, Estimate]
 
     Intervals are stratified by the unit in the seat.
     """
-    seats = strata(results)
+    seats, metrics = strata(results), results.suite.measured(results.scenario)
     return {
-        name: {metric.name: _estimate(results, name, metric, reference, seats) for metric in results.suite.metrics}
-        for name in results.runs
+        name: {metric.name: _estimate(results, name, metric, reference, seats) for metric in metrics} for name in results.runs
     }
 
 
@@ -75,6 +75,8 @@ def comparison_table(results: Results, found: Found, reference: str) -> Table:
     metrics = [(metric, metric.table) for metric in results.suite.shown(results) if metric.table is not None]
     title = f"{results.suite.name} on {results.scenario.name}: {len(results.cases)} days, mean"
     notes = [metric.note for metric, _ in metrics if metric.note]
+    if lacking := results.suite.lacking(results.scenario):
+        notes.append(lacking)
     if not few(results):
         notes.append(f"Intervals are stratified by {results.suite.unit}.")
     out = plain_table(
@@ -132,7 +134,7 @@ def listed(names: Sequence[str], most: int = 5) -> str:
 
 
 def summary(results: Results, found: Found, reference: str) -> dict[str, Any]:
-    """What goes to `summary.json`: the market, the seeds, who may be best, and a row per policy and metric.
+    """What goes to `summary.json`: the market, the seeds, who may be best, every pair, and a row per policy and metric.
 
     Where days are too few for intervals, their ends and who may be best are null. Nothing in it depends on the machine's
     speed, so a comparison that was killed and resumed ends with the same bytes.
@@ -162,7 +164,15 @@ def summary(results: Results, found: Found, reference: str) -> dict[str, Any]:
         "rivals": results.rivals,
         "reference": reference,
         "contenders": statistics.contenders(shares(results), strata(results)),
+        "pairs": [_pair(pair) for pair in pairs(shares(results), strata(results))],
+        "missing": results.suite.lacking(results.scenario) or None,
         "policies": results.policies,
         "cases": cases,
         "rows": rows,
     }
+
+
+def _pair(pair: Pair) -> dict[str, Any]:
+    low, high = pair.interval or (None, None)
+    told = {"ahead": pair.ahead, "behind": pair.behind, "difference": pair.by, "ci_low": low, "ci_high": high}
+    return {**told, "tied": None if pair.interval is None else pair.tied}

@@ -86,6 +86,15 @@ class Frontier(NamedTuple):
     says: str  # a sentence under the picture
 
 
+class Detail(NamedTuple):
+    """What the report tells of each unit by itself: the mean of a number over its cases, or the ratio of two sums."""
+
+    head: str
+    form: str
+    of: str  # a number of the suite's
+    over: str | None = None  # another
+
+
 class Run(NamedTuple):
     """What a policy made of a case."""
 
@@ -132,6 +141,7 @@ class Suite(ABC, Generic[W]):
     metrics: ClassVar[tuple[Metric, ...]]
     curve: ClassVar[Curve | None] = None
     frontier: ClassVar[Frontier | None] = None
+    details: ClassVar[tuple[Detail, ...]] = ()  # of each unit by itself
 
     def __init_subclass__(cls) -> None:
         cls.name = vars(cls).get("name", cls.seat)
@@ -183,9 +193,17 @@ class Suite(ABC, Generic[W]):
         """What a unit is called; nothing, where a market is the one there is."""
         return ""
 
+    def lacking(self, scenario: Scenario) -> str:
+        """Which yardstick besides static hindsight a market does not have, and why: a sentence; nothing where it has all."""
+        return ""
+
+    def measured(self, scenario: Scenario) -> tuple[Metric, ...]:
+        """The metrics that a market has."""
+        return self.metrics
+
     def shown(self, results: Results) -> tuple[Metric, ...]:
         """The metrics that concern these results, in the order of columns; the first is always the score's."""
-        return self.metrics
+        return self.measured(results.scenario)
 
     def cases(self, scenario: Scenario, seeds: int, split: Split = "test", skip: int = 0) -> list[Case]:
         """The cases of a comparison: the first `seeds` days of a split after `skip` others, the units in turn.

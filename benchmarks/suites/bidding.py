@@ -19,14 +19,16 @@ from ...agents.hindsight.static import Scale
 from ...agents.objectives import TARGETS
 from ...simulator.core.arrays import Floats
 from ...simulator.core.money import MICRO
+from ...simulator.engine.record import unrecorded
 from ...simulator.market.market import build
 from ...simulator.scenario.forecast import forecast
 from ...simulator.scenario.tree import Scenario
 from ...simulator.world import World
-from ..comparison.suite import Case, Curve, Metric, Panel, Results, Shown, Suite, against_hindsight
+from ..comparison.suite import Case, Curve, Detail, Metric, Panel, Results, Shown, Suite, against_hindsight
 
 SCORES = "value, less of it above a target CPA or below a target ROAS; value less spend where utility is wanted"
 ASIDE = ", which is the value unless a campaign wants something else"
+BOUNDS = ("clairvoyant", "frontier")  # numbers that only a record of the campaign's requests gives
 BOUND = "bound: the sum over the {} bound's, given the rivals' bids of the policy's own run."
 PLAIN = against_hindsight("multiplier", "value", "value", ASIDE)  # where score is value
 SCORED = against_hindsight("multiplier", "score", f"score ({SCORES})", ASIDE)  # where a campaign wants anything else
@@ -96,6 +98,14 @@ class Bidding(Suite[World]):
         "frontier": "bound on score, given the same",
     }
     metrics = METRICS
+    details = (
+        Detail("value a day", ",.2f", "value"),
+        Detail("spend a day", ",.2f", "spend"),
+        Detail("budget spent", ".1%", "spend", "budget"),
+        Detail("conversions a day", ",.1f", "conversions"),
+        Detail("cost per conversion", ",.2f", "spend", "conversions"),
+        Detail("value per spend", ".2f", "value", "spend"),
+    )
     curve = Curve(
         "spending",
         "share of budget spent",
@@ -109,7 +119,8 @@ class Bidding(Suite[World]):
 
     def world(self, scenario: Scenario, case: Case, policy: Any, mix: str, judged: bool) -> World:
         seat = {**rivals(scenario, case.unit, mix), case.unit: policy}
-        return World(scenario, {"bidding": seat}, seed=case.seed, record=case.unit if judged else None)
+        bounded = judged and not unrecorded(scenario)
+        return World(scenario, {"bidding": seat}, seed=case.seed, record=case.unit if bounded else None)
 
     def score(self, world: World, case: Case) -> float:
         return float(day_scores(world, case.unit).sum())
@@ -121,6 +132,7 @@ class Bidding(Suite[World]):
         limited = world.campaigns.listed[k].objective in TARGETS
         # What the expected conversions may cost at most; without a target as much as one likes.
         allowed = min(spend, value * float(world.campaigns.target[k] / world.campaigns.value[k])) if limited else spend
+        bounded = not unrecorded(world.scenario)
         return {
             "value": value,
             "spend": spend,
@@ -129,8 +141,7 @@ class Bidding(Suite[World]):
             "pacing_error": float(np.abs(self.points(world, case) - self.ideal(world.scenario)).mean()),
             "conversions": int(world.ledger.attributed()[:, k].sum()),
             "cpa_excess": 1.0 - allowed / spend if spend > 0 else 0.0,
-            "clairvoyant": clairvoyant_bound(world),
-            "frontier": frontier_bound(world),
+            **({"clairvoyant": clairvoyant_bound(world), "frontier": frontier_bound(world)} if bounded else {}),
         }
 
     def points(self, world: World, case: Case) -> Floats:
@@ -153,16 +164,29 @@ class Bidding(Suite[World]):
     def label(self, scenario: Scenario, unit: int) -> str:
         return build(scenario).campaigns.names[unit]
 
+    def lacking(self, scenario: Scenario) -> str:
+        why = unrecorded(scenario)
+        return f"There is no bound here: {why}." if why else ""
+
+    def measured(self, scenario: Scenario) -> tuple[Metric, ...]:
+        """All but the bounds where nobody can note what a campaign's requests would have brought."""
+        if not unrecorded(scenario):
+            return self.metrics
+        return tuple(metric for metric in self.metrics if metric.over not in BOUNDS)
+
     def shown(self, results: Results) -> tuple[Metric, ...]:
         """Bounds of value or of score, and what is spent beyond the budget or beyond a target, as campaigns want it."""
         listed = build(results.scenario).campaigns.listed
         wanted = {listed[case.unit].objective for case in results.cases}
         by_name = {metric.name: metric for metric in self.metrics}
         clairvoyant, over = by_name["share_of_clairvoyant_bound"], "cpa_excess" if wanted & {*TARGETS} else "budget_violation"
-        rest = (by_name[name] for name in ("value", "spend_share", over, "pacing_error"))
-        if wanted == {"max_value"}:
-            return (*PLAIN, clairvoyant, *rest)
-        return (*SCORED, clairvoyant._replace(table=None, note=""), by_name["score_share_of_frontier_bound"], *rest)
+        rest = tuple(by_name[name] for name in ("value", "spend_share", over, "pacing_error"))
+        first: tuple[Metric, ...] = PLAIN
+        bounds: tuple[Metric, ...] = (clairvoyant,)
+        if wanted != {"max_value"}:
+            first = SCORED
+            bounds = (clairvoyant._replace(table=None, note=""), by_name["score_share_of_frontier_bound"])
+        return (*first, *(() if unrecorded(results.scenario) else bounds), *rest)
 
 
 def _budget(world: World, campaign: int) -> float:

@@ -12,6 +12,8 @@ from ..core.compiled import address, kernel
 from ..core.errors import MarketError
 from ..delivery.auction import campaign_of, rank_of
 from ..delivery.rotation import creative_of
+from ..market.market import build
+from ..scenario.tree import Scenario
 from .blocks import Blocks
 from .settle import click_rate_of
 from .state import RECORD_FLOATS, Control, ad_in_row, is_weighted
@@ -59,6 +61,19 @@ class Recorded(NamedTuple):
     rivals: NDArray[np.float64]  # (n, S) the rivals' best ranks over that weight: what outbids them; 0 for nobody
 
 
+def unrecorded(scenario: Scenario) -> str:
+    """Why there is no record of a market's requests; nothing where there is one."""
+    if scenario.funnel is not None:
+        return "behind a funnel a campaign does not meet every request, so there is no record of them"
+    capped = any(campaign.frequency_cap for campaign in build(scenario).campaigns.listed)
+    if capped or scenario.fatigue is not None or scenario.sessions is not None:
+        field = "frequency_cap" if capped else "fatigue" if scenario.fatigue is not None else "sessions"
+        return f"where users tire or leave ({field}), what a request is worth depends on those before: there is no record"
+    if scenario.asks:
+        return "where surfaces and queries differ, slots and conversions do too: there is no record of them"
+    return ""
+
+
 class Recorder:
     """Keeps for one campaign, or for none, what a clairvoyant would want to know of each request."""
 
@@ -67,13 +82,9 @@ class Recorder:
         self._blocks = blocks
         if campaign is None:
             return
-        state, funnel = blocks.state, blocks.scenario.funnel
-        if funnel is not None:
-            raise MarketError("behind a funnel a campaign does not meet every request, so there is no record of them")
-        if state.memory.whose.size or state.block.session.size:
-            raise MarketError("where users tire or leave, what a request is worth depends on those before: there is no record")
-        if state.block.surface.size:
-            raise MarketError("where surfaces and queries differ, slots and conversions do too: there is no record of them")
+        state = blocks.state
+        if why := unrecorded(blocks.scenario):
+            raise MarketError(why)
         if state.casting.address.size:
             raise MarketError(
                 "where somebody casts creatives, what a request is worth depends on that: there is no record of them"

@@ -2,6 +2,7 @@
 
 import io
 import re
+from html import escape
 from html.parser import HTMLParser
 
 import browser
@@ -9,11 +10,18 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from adarena import __version__
+from adarena.agents.learning.saved import card_of
+from adarena.agents.learning.settings import make_settings
+from adarena.agents.learning.training import train
+from adarena.agents.provenance.watching import digest
 from adarena.benchmarks.comparison import measuring, plots, report
+from adarena.benchmarks.comparison.details import facts
 from adarena.benchmarks.comparison.page import page
 from adarena.benchmarks.comparison.suite import Case
 from adarena.benchmarks.suites.bidding import BIDDING
 from adarena.simulator import Scenario
+from adarena.simulator.market.market import build
 
 COMMAND = "adarena bench bidding --policies 'pid:kp=4' truthful # <b>&"
 LABELS = {"pid (tuned)": "pid:kp=4.0,ki=0.1", "truthful": "truthful", "fixed": "fixed"}
@@ -81,8 +89,31 @@ def test_the_page_is_whole_and_says_where_it_comes_from(text, measured):
     for name in LABELS:
         assert f"{found[name]['share_of_static_hindsight'].mean:.3f}" in said
     names = [tag for tag, _ in tags.seen]
-    assert (names.count("h1"), names.count("main"), names.count("table"), names.count("script")) == (1, 1, 1, 0)
+    campaigns = len({case.unit for case in results.cases})
+    assert (names.count("h1"), names.count("main"), names.count("script")) == (1, 1, 0)
+    assert names.count("table") == 2 + campaigns  # of policies, of pairs, and one of each campaign
+    assert names.count("details") == campaigns
     assert all(attributes.get("alt") for tag, attributes in tags.seen if tag == "img")
+
+
+def test_each_campaign_is_told_of_by_itself_under_its_name(text, measured):
+    """Means of its own days, and what a conversion cost by sums."""
+    results, _ = measured
+    case, names = results.cases[0], build(results.scenario).campaigns.names
+    part = text[text.index(f"<summary>{names[case.unit]}, ") :].partition("</details>")[0]
+    days = [place for place, other in enumerate(results.cases) if other.unit == case.unit]
+    for name, runs in results.runs.items():
+        numbers = {
+            key: np.mean([runs[day].numbers[key] for day in days]) for key in ("value", "spend", "budget", "conversions")
+        }
+        share = np.mean([runs[day].numbers["score"] / results.yardsticks[day].score for day in days])
+        cells = re.findall(r"<span>(.*?)</span>", part[part.index(f">{escape(name)}</th>") :].partition("</tr>")[0])
+        bought = numbers["conversions"]
+        assert cells == [
+            f"{share:.3f}", f"{numbers['value']:,.2f}", f"{numbers['spend']:,.2f}",
+            f"{numbers['spend'] / numbers['budget']:.1%}", f"{bought:,.1f}",
+            f"{numbers['spend'] / bought:,.2f}" if bought else "\N{EN DASH}", f"{numbers['value'] / numbers['spend']:.2f}",
+        ]  # fmt: skip
 
 
 def test_the_page_names_no_address_outside_itself(text):
@@ -180,6 +211,7 @@ def test_every_number_of_the_table_can_be_read(reader, width):
     """In view, not over its neighbour, in letters of at least 11 pixels, dark on light."""
     opened, path = reader
     opened.show(path, width)
+    opened.evaluate("document.querySelectorAll('details').forEach(e => { e.open = true; })")
     outside = """[...document.querySelectorAll('tbody th, tbody td')].filter(e => {
         const box = e.getBoundingClientRect();
         return box.left < 0 || box.right > innerWidth || box.width < 20 || e.scrollWidth > e.clientWidth + 1;
@@ -214,3 +246,20 @@ def test_a_browser_tells_of_a_page_that_is_wrong(reader, tmp_path):
         assert any("nowhere.png" in address for address in other.requests)
     finally:
         other.close()
+
+
+def test_the_page_tells_how_a_trained_agent_was_trained(measured, tmp_path):
+    results, _ = measured
+    settings = make_settings("es", {"envs": 2})
+    train("AdArena/Bidding-v0", settings, 50, 3, tmp_path, environment_settings={"scenario": "tiny"})
+    spec = f"agent:{tmp_path}"
+    with_agent = results._replace(
+        policies=results.policies | {"mine": spec}, runs=results.runs | {"mine": results.runs["fixed"]}
+    )
+    told = facts(with_agent, "fixed")
+    steps = f"{card_of(tmp_path).timesteps:,} steps in AdArena/Bidding-v0, seed 3"
+    assert told["Trained agents"] == (f"{spec}: es, {steps}, AdArena {__version__}, file {digest(tmp_path / 'agent.zip')}")
+    before = told["Trained agents"]
+    (tmp_path / "agent.zip").write_bytes((tmp_path / "agent.zip").read_bytes() + b" ")  # as good as before, but not the same
+    assert facts(with_agent, "fixed")["Trained agents"] != before
+    assert "Trained agents" not in facts(results, "fixed")

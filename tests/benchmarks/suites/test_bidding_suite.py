@@ -1,13 +1,17 @@
 """The bidding suite: who is compared, on which days, and that its yardsticks measure."""
 
+import io
+
 import numpy as np
 import pytest
+from rich.console import Console
 
 from adarena.agents.bidding import Fixed
 from adarena.agents.bidding.rivals import contested, rivals
 from adarena.agents.hindsight.multiplier import static_hindsight
 from adarena.agents.splits import SPLITS
 from adarena.benchmarks.comparison import measuring, report
+from adarena.benchmarks.comparison.page import page
 from adarena.benchmarks.comparison.suite import Yardstick
 from adarena.benchmarks.suites.bidding import BIDDING
 from adarena.simulator import MarketError, Scenario
@@ -74,6 +78,29 @@ def test_no_run_exceeds_the_bound_of_its_own_record_nor_its_budget(results):
             assert run.numbers["score"] <= run.numbers["clairvoyant"] * (1 + 1e-9)
             assert run.numbers["spend"] <= run.numbers["budget"] + 1e-9
             assert run.curve[-1] == pytest.approx(run.numbers["spend"] / run.numbers["budget"])
+
+
+def test_where_there_is_no_record_the_comparison_goes_without_bounds_and_says_so(scenario, results):
+    """Caps that bind nobody change nothing but what can be noted: all else is as it is without them."""
+    capped = scenario.override({"demand.frequency_cap": 10_000})
+    found = measuring.run(BIDDING, capped, {"pid": "pid", "fixed": "fixed"}, seeds=3)
+    for name, runs in found.runs.items():
+        for one, other in zip(runs, results.runs[name], strict=True):
+            rest = {key: number for key, number in other.numbers.items() if key not in ("clairvoyant", "frontier")}
+            assert one.numbers == rest
+    assert found.yardsticks == results.yardsticks
+    said = "There is no bound here: where users tire or leave (frequency_cap)"
+    estimates, table = report.estimates(found, "fixed"), io.StringIO()
+    Console(width=200, file=table).print(report.comparison_table(found, estimates, "fixed"))
+    assert said in " ".join(table.getvalue().split())
+    assert "clairvoyant" not in table.getvalue()
+    assert said in page(found, estimates, "fixed", "adarena bench bidding")
+    content = report.summary(found, estimates, "fixed")
+    assert said in content["missing"]
+    assert not {row["metric"] for row in content["rows"]} & {"share_of_clairvoyant_bound", "score_share_of_frontier_bound"}
+    whole = report.summary(results, report.estimates(results, "fixed"), "fixed")
+    assert whole["missing"] is None
+    assert {row["metric"] for row in content["rows"]} < {row["metric"] for row in whole["rows"]}
 
 
 def test_several_policies_may_stand_behind_a_label(scenario, results):
