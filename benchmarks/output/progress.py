@@ -1,4 +1,4 @@
-"""A progress bar that appears only for work that takes longer than two seconds; off a terminal, training tells by lines."""
+"""A progress bar that appears only for work that takes longer than two seconds; off a terminal, a line now and then."""
 
 from __future__ import annotations
 
@@ -18,18 +18,24 @@ INTERVAL_S = 30.0  # between two lines off a terminal
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """Yields a function to be called after each of `total` steps; draws on standard error, and only on a terminal."""
+    """Yields a function to be called after each of `total` steps. Draws on standard error: a bar, or off a terminal a line."""
+    on_terminal = sys.stderr.isatty()
     columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    bar = Progress(*columns, console=plain_console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+    bar = Progress(*columns, console=plain_console(stderr=True), transient=True, disable=not on_terminal)
     task = bar.add_task(what, total=total)
-    begun, shown = time.monotonic(), False
+    begun = told = time.monotonic()
+    done = 0
 
     def advance() -> None:
-        nonlocal shown
+        nonlocal told, done
         bar.advance(task)
-        if not shown and time.monotonic() - begun > PATIENCE_S:
+        done, now = done + 1, time.monotonic()
+        if on_terminal and told == begun and now - begun > PATIENCE_S:
             bar.start()
-            shown = True
+            told = now
+        elif not on_terminal and now - told >= INTERVAL_S:
+            told, left = now, timedelta(seconds=round((now - begun) / done * (total - done)))
+            print(f"{what}: {done:,} of {total:,}, about {left} left", file=sys.stderr, flush=True)
 
     try:
         yield advance

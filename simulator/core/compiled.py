@@ -12,7 +12,6 @@ import os
 import re
 import sys
 import tempfile
-import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -27,6 +26,7 @@ from numba.core import config
 from numba.core.serialize import dumps
 
 from .disk import reason
+from .notice import later, say
 from .pieces import piece
 
 # Arrays are never made inside a kernel, so none is counted: counting them took five times as long as the work.
@@ -103,8 +103,6 @@ def _not_kept(error: OSError) -> None:
 
 
 PATIENCE_S = 1.5  # that a process compiles in silence
-
-
 LONG_S = 2.0  # that one kernel takes before it is named
 
 
@@ -126,15 +124,10 @@ class Notice:
         def noticed(*what: Any) -> Any:
             begun = time.monotonic()
             patience = max(PATIENCE_S - self._spent, 0.0)
-            timers = threading.Timer(patience, self._say), threading.Timer(patience + LONG_S, self._name, (kernel,))
-            for timer in timers:
-                timer.daemon = True
-                timer.start()
             try:
-                return compiling(*what)
+                with later((patience, self._say), (patience + LONG_S, lambda: say(f"compiling {kernel}"))):
+                    return compiling(*what)
             finally:
-                for timer in timers:
-                    timer.cancel()
                 self._spent += time.monotonic() - begun
                 self.made.append((kernel, time.monotonic() - begun))
 
@@ -144,11 +137,7 @@ class Notice:
         if self._due and multiprocessing.parent_process() is None:
             self._due = False
             kept = ", and is kept for later runs; see `adarena warm`" if _keeps() else ""
-            print(f"adarena: compiling for this machine; this takes up to a minute{kept}", file=sys.stderr, flush=True)
-
-    def _name(self, kernel: str) -> None:
-        if multiprocessing.parent_process() is None:
-            print(f"adarena: compiling {kernel}", file=sys.stderr, flush=True)
+            say(f"compiling for this machine; this takes up to a minute{kept}")
 
 
 _notice = Notice()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..core.arrays import Floats
 from ..core.chance import Stream, generator
+from ..core.notice import stage
 from ..core.threads import one_blas_thread
 from ..delivery.stages import StageView, stage_view
 from ..population.ads import AdVectors, ad_vectors
@@ -47,7 +48,8 @@ class Market(NamedTuple):
 @lru_cache(maxsize=16)
 def build(scenario: Scenario) -> Market:
     """The market of a scenario: drawn campaigns receive their budgets and prior multipliers here."""
-    with one_blas_thread():
+    ads = "" if scenario.funnel is None else ", the expected day of all ads among it"
+    with one_blas_thread(), stage(f"setting up {scenario.name}{ads}"):
         market = _build(scenario)
     _freeze(market)
     return market

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-COMPILING = "adarena: compiling "
+SLOW = ("adarena: compiling ", "adarena: setting up ")
 
 
 def besides_compiling(errors: str) -> str:
-    """What is said on standard error, but for the lines that tell of compiling."""
-    return "".join(line for line in errors.splitlines(keepends=True) if not line.startswith(COMPILING))
+    """What is said on standard error, but for the lines that tell what takes long."""
+    return "".join(line for line in errors.splitlines(keepends=True) if not line.startswith(SLOW))
