@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ...agents.rankers.training import Settings
+from ...agents.rankers.settings import Settings
 from ...simulator.core.disk import write
 from ..output.figures import save
 from ..output.progress import progress

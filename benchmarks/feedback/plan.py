@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ... import __version__
 from ...agents.rankers.calibration import Method
 from ...agents.rankers.seated import ALL
-from ...agents.rankers.training import Settings
+from ...agents.rankers.settings import Settings
 from ...agents.splits import checked
 from ...agents.splits import seeds as seeds_of
 from ...simulator.core.errors import MarketError, PolicyError

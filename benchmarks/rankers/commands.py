@@ -13,7 +13,8 @@ from rich.console import Console
 from ...agents.learning.settings import parsed
 from ...agents.rankers.logs import Log
 from ...agents.rankers.ranker import NAME, load_ranker
-from ...agents.rankers.training import CHECKPOINT, CURVE, Settings, train
+from ...agents.rankers.settings import Settings
+from ...agents.rankers.training import CHECKPOINT, CURVE, train
 from ...simulator.core.disk import write
 from ...simulator.core.errors import PolicyError
 from ..output.figures import save

@@ -12,7 +12,8 @@ import torch
 from ...agents.rankers.models.layers import Batch, OfCandidates, Shape, one_thread
 from ...agents.rankers.models.registry import make
 from ...agents.rankers.models.two_tower import TwoTower
-from ...agents.rankers.training import Course, Settings, step
+from ...agents.rankers.settings import Settings
+from ...agents.rankers.training import Course, step
 from .stopwatch import REPEATS, Measure, best, processor_seconds
 
 FIELDS, VALUES, K, BATCH = 26, 1_000, 10, 4_096  # 26 fields and embeddings of 10 numbers, as of Criteo's log in BARS

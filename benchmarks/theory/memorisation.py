@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from ...agents.rankers.features import Feature, Schema
 from ...agents.rankers.models.layers import Batch, Shape, one_thread
 from ...agents.rankers.models.lr import LR
-from ...agents.rankers.training import Course, Settings, step
+from ...agents.rankers.settings import Settings
+from ...agents.rankers.training import Course, step
 from .check import Check, sampled
 from .market import coin
 

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 
 from adarena.agents.rankers.logs import Log
 from adarena.agents.rankers.ranker import Ranker
-from adarena.agents.rankers.training import Settings, train
+from adarena.agents.rankers.settings import Settings
+from adarena.agents.rankers.training import train
 from adarena.simulator.books.hashing import hashed
 from adarena.simulator.books.schemas import CATEGORIES, CONTENT, FEATURES, TRUTH
 

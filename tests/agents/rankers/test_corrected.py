@@ -15,7 +15,8 @@ from adarena.agents.rankers.models.corrected import Corrected
 from adarena.agents.rankers.models.layers import Shape
 from adarena.agents.rankers.models.lr import LR
 from adarena.agents.rankers.ranker import Ranker, load_ranker
-from adarena.agents.rankers.training import CHECKPOINT, Settings, train
+from adarena.agents.rankers.settings import Settings
+from adarena.agents.rankers.training import CHECKPOINT, train
 from adarena.simulator.core.errors import LogError, PolicyError
 
 USERS, ADS, MEAN = 150, 80, -1.5

@@ -15,7 +15,8 @@ from adarena.agents.rankers import metrics
 from adarena.agents.rankers.distilling import taught
 from adarena.agents.rankers.logs import Log, Window
 from adarena.agents.rankers.ranker import Ranker, load_ranker
-from adarena.agents.rankers.training import Settings, train
+from adarena.agents.rankers.settings import Settings
+from adarena.agents.rankers.training import train
 from adarena.simulator.core.errors import PolicyError
 
 CLICKS = ("clicked",)

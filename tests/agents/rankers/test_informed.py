@@ -9,7 +9,8 @@ from scipy.special import logit
 from adarena.agents.rankers.informed import Asks, Looks, supposed
 from adarena.agents.rankers.logs import Log
 from adarena.agents.rankers.seated import Seated
-from adarena.agents.rankers.training import Settings, train
+from adarena.agents.rankers.settings import Settings
+from adarena.agents.rankers.training import train
 from adarena.agents.ranking.constant import Constant
 from adarena.simulator import Logs, PolicyError, Scenario, World
 from adarena.simulator.seats.ranking.decisions import RankingPolicy

@@ -12,7 +12,8 @@ from adarena.agents.rankers.logs import Log, Window
 from adarena.agents.rankers.models.layers import Looks, Shape, batch_of
 from adarena.agents.rankers.models.registry import LOOKING
 from adarena.agents.rankers.ranker import load_ranker
-from adarena.agents.rankers.training import Settings, train
+from adarena.agents.rankers.settings import Settings
+from adarena.agents.rankers.training import train
 from adarena.benchmarks.rankers.newcomers import unseen
 from adarena.simulator.books.hashing import hashed
 from adarena.simulator.core.errors import LogError, PolicyError

@@ -20,7 +20,8 @@ from adarena.agents.rankers.logs import Log, Window
 from adarena.agents.rankers.models.layers import one_thread
 from adarena.agents.rankers.models.registry import MODELS, SEQUENTIAL
 from adarena.agents.rankers.ranker import CARD, NAME, WEIGHTS, load_ranker
-from adarena.agents.rankers.training import CHECKPOINT, CURVE, Settings, train
+from adarena.agents.rankers.settings import Settings
+from adarena.agents.rankers.training import CHECKPOINT, CURVE, train
 from adarena.simulator.core.errors import LogError, PolicyError
 
 CLICKS = ("clicked",)

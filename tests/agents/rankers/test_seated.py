@@ -12,7 +12,8 @@ from adarena.agents.catalogue import make_policy
 from adarena.agents.rankers.logs import Log, Window
 from adarena.agents.rankers.ranker import Ranker, load_ranker
 from adarena.agents.rankers.seated import Seated
-from adarena.agents.rankers.training import Settings, train
+from adarena.agents.rankers.settings import Settings
+from adarena.agents.rankers.training import train
 from adarena.benchmarks.rankers.commands import settings_of
 from adarena.simulator import Logs, PolicyError, Scenario, World
 from adarena.simulator.core.errors import LogError

@@ -11,7 +11,8 @@ from sklearn.linear_model import LogisticRegression
 
 from adarena.agents.rankers.labelling import STRATEGIES, Ads, ads_of, improvement, labelled
 from adarena.agents.rankers.logs import Log, Window
-from adarena.agents.rankers.training import Settings, train
+from adarena.agents.rankers.settings import Settings
+from adarena.agents.rankers.training import train
 from adarena.agents.rankers.uncertainty import Belief, Dropout, Ensemble, LastLayer, laplace, linear_belief
 from adarena.simulator.core.errors import LogError, PolicyError
 
