@@ -59,7 +59,6 @@ def bench(
 
 def tune(
     suite: terminal.SuiteName,
-    out: Path,
     policies: tuple[str, ...] = (),
     scenario: str | None = None,
     configurations: terminal.Amount = 60,
@@ -68,6 +67,7 @@ def tune(
     jobs: int = 1,
     ray: terminal.Ray = None,
     fresh: bool = False,
+    out: Path | None = None,
     settings: terminal.Settings = (),
 ) -> None:
     """Tunes policies by random search on training days, names the best by validation days; writes YAML for `bench`.
@@ -76,7 +76,6 @@ def tune(
 
     Args:
         suite: which decision is tuned.
-        out: the file; `adarena bench SUITE --policies @FILE` reads it.
         policies: by name or your own, by default those of the suite (bidding: pid dual fixed); what is searched stands in
             their class as SPACE.
         scenario: a preset or a YAML file; by default the suite's (bidding: bidding-small).
@@ -86,18 +85,19 @@ def tune(
         jobs: processes that share the work.
         ray: share it on a Ray cluster instead, at HOST:PORT, or "local" on this machine.
         fresh: measure anew what an earlier run has measured.
+        out: the file, which `adarena bench SUITE --policies @FILE` reads; by default out/tune/SUITE.yaml.
         settings: fields of the scenario to change, e.g. auction.slots=1.
     """
     from .. import commands as comparing
     from ..comparison.workers import hired
     from ..suites import suite as named
 
-    seat = named(suite)
-    terminal.folder(out.parent)
+    seat, file = named(suite), Path(f"out/tune/{suite}.yaml") if out is None else out
+    terminal.folder(file.parent)
     market = terminal.scenario(seat.scenario if scenario is None else scenario, settings)
     with hired(jobs, ray) as crew:
         terms = comparing.Terms(rivals, crew, terminal.command_line(), fresh=fresh)
-        comparing.tune(terminal.console, seat, market, policies, configurations, days, out, terms)
+        comparing.tune(terminal.console, seat, market, policies, configurations, days, file, terms)
 
 
 def servers(
