@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 from ..agents import catalogue
+from ..agents.parameters import space_of
 from ..simulator.core.disk import write, write_together
 from ..simulator.core.errors import MarketError, PolicyError
 from ..simulator.scenario.tree import Scenario
@@ -135,6 +136,9 @@ def tune(
     if not os.access(out.parent, os.W_OK) or out.is_dir():
         raise MarketError(f"cannot write to {str(out)!r}")
     specs, mix = tuple(dict.fromkeys(policies or suite.tuned)), measuring.chosen_mix(suite, terms.rivals)
+    unsearched = [spec for spec in specs if not space_of(catalogue.make_policy(suite.seat, spec))]
+    if len(unsearched) == len(specs):
+        raise PolicyError(f"{report.listed(unsearched)}: there is nothing to search, since no class of theirs has a SPACE")
     with (
         kept(console, out.with_name(out.name + ".sqlite"), terms.fresh) as store,
         progress(f"tuning on {scenario.name}", tuning.steps(suite.seat, specs, configurations, days)) as advance,
@@ -143,7 +147,7 @@ def tune(
     write(out, tuning.to_yaml(suite, found, scenario, mix, days, configurations, terms.command))
     table = plain_table(
         f"tuned on {scenario.name}: {days} training days, {days} validation days",
-        caption=f"Scores: {tuning.metric(suite)}.",
+        caption=f"Scores: {tuning.metric(suite)}.{f' Nothing to search: {report.listed(unsearched)}.' if unsearched else ''}",
     )
     for column in ("policy", "chosen", "training", "as given", "validation", "as given"):
         table.add_column(column, justify="left" if column in ("policy", "chosen") else "right", overflow="fold")

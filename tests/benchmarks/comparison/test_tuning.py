@@ -1,10 +1,12 @@
 """Random search: finds a planted optimum, never sees a test day, and gives the same file every time."""
 
+import io
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from adarena.agents.bidding import PID
 from adarena.agents.catalogue import make_policy
@@ -13,6 +15,7 @@ from adarena.agents.splits import split_of
 from adarena.benchmarks import commands as comparing
 from adarena.benchmarks.comparison import measuring, tuning
 from adarena.benchmarks.comparison.store import Store
+from adarena.benchmarks.comparison.workers import HERE
 from adarena.benchmarks.suites.bidding import BIDDING
 from adarena.simulator import MarketError, PolicyError, Scenario
 
@@ -162,3 +165,13 @@ def test_separators_in_paths_are_no_labels_and_join_nothing(tmp_path, monkeypatc
         "fixed": "fixed",
     }
     assert measuring.steps(BIDDING, labels, 1) == 1 + len({"my=file.py:Mine", "a+b.py:Mine", "pid", "a1", "a2", "fixed"})
+
+
+def test_policies_without_a_space_are_named_and_of_those_alone_nothing_is_searched(tmp_path: Path) -> None:
+    console, scenario = Console(width=200, file=io.StringIO()), Scenario.named("tiny")
+    terms = comparing.Terms(rivals=None, crew=HERE, command="adarena tune bidding")
+    with pytest.raises(PolicyError, match=r"^truthful and random: there is nothing to search"):
+        comparing.tune(console, BIDDING, scenario, ("truthful", "random"), 2, 2, tmp_path / "t.yaml", terms)
+    assert not any(tmp_path.iterdir())
+    comparing.tune(console, BIDDING, scenario, ("truthful", "pid"), 2, 2, tmp_path / "t.yaml", terms)
+    assert "Nothing to search: truthful." in " ".join(console.file.getvalue().split())
