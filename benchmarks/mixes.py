@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from ..agents.catalogue import joined, make_policy
+from ..agents.catalogue import joined
 from ..simulator.core.arrays import Floats
 from ..simulator.core.errors import MarketError
 from ..simulator.scenario.tree import Scenario
@@ -24,7 +24,7 @@ from .comparison import measuring, statistics
 from .comparison.measuring import Trial
 from .comparison.report import as_json, written
 from .comparison.statistics import Estimate
-from .comparison.store import Store, source_digest
+from .comparison.store import Store
 from .comparison.suite import Case, Suite
 from .comparison.workers import HERE, Crew
 from .output.progress import progress
@@ -94,27 +94,17 @@ def measure(
         crew: who does the work; the results are the same.
         store: where rows are kept and looked for.
     """
-    members = {label: joined(suite.seat, text) for label, text in policies.items()}
-    specs = list(dict.fromkeys(spec for each in members.values() for spec in each))
-    sources = {spec: source_digest(make_policy(suite.seat, spec)) for spec in specs}
+    entrants = measuring.Entrants(suite, policies)
     cases = suite.cases(scenario, seeds, "test", skip)
     tasks = [
-        measuring.Task(suite, scenario, crowd, case, spec, sources[spec], "trial")
-        for crowd, case, spec in product(crowds, cases, specs)
+        measuring.Task(suite, scenario, crowd, case, spec, source, "trial")
+        for crowd, case, (spec, source) in product(crowds, cases, entrants.sources.items())
     ]
     outcomes = measuring.measure(tasks, Store() if store is None else store, crew, advance)
     trials = [one for one in outcomes if isinstance(one, Trial)]
-    shape, place = (len(crowds), len(cases), len(specs)), {spec: n for n, spec in enumerate(specs)}
-    score, end = (np.array([getattr(one, name) for one in trials]).reshape(shape) for name in ("score", "end"))
-
-    def mean(array: Floats, label: str) -> Floats:
-        found: Floats = array[..., [place[spec] for spec in members[label]]].mean(axis=2)
-        return found
-
-    return Met(
-        suite, scenario, crowds, reference, dict(policies), cases,
-        {label: mean(score, label) for label in members}, {label: mean(end, label) for label in members},
-    )  # fmt: skip
+    shape = len(crowds), len(cases), len(entrants.sources)
+    score, end = (entrants.means(np.array([getattr(one, name) for one in trials]).reshape(shape)) for name in ("score", "end"))
+    return Met(suite, scenario, crowds, reference, dict(policies), cases, score, end)
 
 
 def command(

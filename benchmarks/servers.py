@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..agents.catalogue import joined, make_policy
+from ..agents.catalogue import joined
 from ..simulator.core.arrays import Floats
 from ..simulator.core.errors import MarketError
 from ..simulator.scenario.tree import Scenario
 from .comparison import measuring, needs, statistics
 from .comparison.statistics import Estimate
-from .comparison.store import Store, source_digest
+from .comparison.store import Store
 from .comparison.suite import Case, Run, Suite
 from .comparison.workers import HERE, Crew
 
@@ -131,22 +131,19 @@ def measure(
         crew: who does the work; the results are the same.
         store: where rows are kept and looked for.
     """
-    members = {label: joined(suite.seat, text) for label, text in policies.items()}
-    specs = list(dict.fromkeys(spec for each in members.values() for spec in each))
-    sources = {spec: source_digest(make_policy(suite.seat, spec)) for spec in specs}
+    entrants = measuring.Entrants(suite, policies)
     mix, cases = measuring.chosen_mix(suite, None), suite.cases(scenario, seeds, "test", skip)
     tasks = [
-        measuring.Task(suite, market, mix, case, spec, sources[spec], "run")
-        for market, case, spec in product((with_servers(scenario, n) for n in ladder), cases, specs)
+        measuring.Task(suite, market, mix, case, spec, source, "run")
+        for market, case, (spec, source) in product(
+            (with_servers(scenario, n) for n in ladder), cases, entrants.sources.items()
+        )
     ]
     outcomes = measuring.measure(tasks, Store() if store is None else store, crew, advance)
     runs = [one.numbers for one in outcomes if isinstance(one, Run)]
-    shape, place = (len(ladder), len(cases), len(specs)), {spec: n for n, spec in enumerate(specs)}
-    found = {name: np.array([float(numbers[name]) for numbers in runs]).reshape(shape) for name in NUMBERS}
-    numbers = {
-        label: {name: found[name][..., [place[spec] for spec in each]].mean(axis=2) for name in NUMBERS}
-        for label, each in members.items()
-    }
+    shape = len(ladder), len(cases), len(entrants.sources)
+    found = {name: entrants.means(np.array([float(numbers[name]) for numbers in runs]).reshape(shape)) for name in NUMBERS}
+    numbers = {label: {name: found[name][label] for name in NUMBERS} for label in policies}
     return Curves(scenario, ladder, reference, dict(policies), cases, numbers)
 
 

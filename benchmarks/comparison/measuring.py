@@ -13,6 +13,7 @@ from ...agents.catalogue import describe, joined, make_policy
 from ...agents.hindsight.static import Scale, best_constant
 from ...agents.provenance.watching import UNKNOWN
 from ...agents.splits import Split
+from ...simulator.core.arrays import Floats
 from ...simulator.core.errors import MarketError
 from ...simulator.scenario.tree import Scenario
 from .store import Store, code_version, reads, source_digest
@@ -152,6 +153,33 @@ def write(store: Store, task: Task, measured: Measured) -> None:
     store.add(task.key, row, measured.read)
 
 
+class Entrants:
+    """Who is compared: labels, the policies that stand behind each, and digests of their sources.
+
+    Args:
+        suite: what is compared.
+        policies: what each label stands for, as the catalogue reads it, or several such texts joined by +, whose mean counts.
+
+    Attributes:
+        members: the texts of each label.
+        sources: a digest for each text, of which none stands twice.
+    """
+
+    def __init__(self, suite: Suite[Any], policies: Mapping[str, str]) -> None:
+        self.members = {label: joined(suite.seat, text) for label, text in policies.items()}
+        self.sources = sources_of(suite, (spec for specs in self.members.values() for spec in specs))
+
+    def means(self, array: Floats) -> dict[str, Floats]:
+        """Of numbers (..., specs), in the order of `sources`, the mean (...) for each label."""
+        place = {spec: n for n, spec in enumerate(self.sources)}
+        return {label: array[..., [place[spec] for spec in specs]].mean(axis=-1) for label, specs in self.members.items()}
+
+
+def sources_of(suite: Suite[Any], specs: Iterable[str]) -> dict[str, str]:
+    """A digest of the sources of each policy, none of them twice."""
+    return {spec: source_digest(make_policy(suite.seat, spec)) for spec in dict.fromkeys(specs)}
+
+
 def run(
     suite: Suite[Any],
     scenario: Scenario,
@@ -237,8 +265,7 @@ def _measured(
     advance: Callable[[], None], mix: str, crew: Crew, store: Store | None,
 ) -> tuple[dict[str, list[Any]], list[Yardstick], list[Knowing]]:  # fmt: skip
     """The rows of each policy, static hindsight, and what is known where runs are compared, in the order of the cases."""
-    sources = {spec: source_digest(make_policy(suite.seat, spec)) for spec in dict.fromkeys(policies)}
-    tasks = []
+    sources, tasks = sources_of(suite, policies), []
     for case in chosen:
         tasks += [Task(suite, scenario, mix, case, spec, source, kind) for spec, source in sources.items()]
         tasks.append(Task(suite, scenario, mix, case, None, "", "hindsight"))
