@@ -47,3 +47,9 @@ class Part(BaseModel, metaclass=_Sentences):
                 if annotation is not bool and bool not in get_args(annotation):
                     raise ValueError(f"{name} cannot be {value!r}: true and false are no numbers")
         return values
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Raises `ScenarioError`: worlds share a scenario, and count on it."""
+        if name.startswith("_"):
+            return super().__setattr__(name, value)
+        raise ScenarioError(f"a scenario does not change: make another with override({{{name!r}: ...}}), by its full path")
