@@ -159,7 +159,7 @@ def meddle(world: World, campaign: int, number: int) -> Any:
 
 def test_no_run_exceeds_the_bound_of_its_own_record(monkeypatch: pytest.MonkeyPatch) -> None:
     shares, beaten_if_dearer, scores, missed, below = [], 0, [], 0, 0
-    for number in range(200):
+    for number in range(100):
         scenario, policies, held = random_market(number)
         world = World(scenario, {"bidding": policies}, seed=number, record=held)
         if number % 4 == 0:
@@ -186,7 +186,7 @@ def test_no_run_exceeds_the_bound_of_its_own_record(monkeypatch: pytest.MonkeyPa
     assert np.median(shares) > 0.6
     assert beaten_if_dearer > 0
     # Many runs miss their target, and some come close to the best that can be done about it.
-    assert missed > 50
+    assert missed > 25
     assert max(scores) > 0.9
 
 

@@ -80,7 +80,7 @@ def test_uplift_is_what_the_same_world_lacks_without_the_ad() -> None:
 
 def test_uplift_of_each_user_is_the_mean_of_potential_outcomes() -> None:
     """Over many seeds: a user's organic outcome, and a click and conversion drawn beside it."""
-    scenario, worlds = market(users__count=3, users__segments=3), 4_000
+    scenario, worlds = market(users__count=3, users__segments=3), 1_500
     user = np.arange(3)
     days = organic(scenario, 0, 0, 0, 0)
     assert days.shape == (1,)

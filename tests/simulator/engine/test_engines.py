@@ -36,21 +36,21 @@ def drawn(data: st.DataObject, scenario: Scenario, letters: str) -> tuple[Scenar
     return scenario, kinds, data.draw(actions(scenario, arrivals(scenario, seed))), seed
 
 
-@settings(max_examples=220)
+@settings(max_examples=110)
 @given(st.data())
 def test_engines_agree_to_the_last_bit(data: st.DataObject) -> None:
     case = drawn(data, data.draw(scenarios()), "-mcrxMCRX")
     assert_same(play(*case, "compiled"), play(*case, "events"))
 
 
-@settings(max_examples=220)
+@settings(max_examples=110)
 @given(st.data())
 def test_engines_agree_where_requests_wait_for_servers(data: st.DataObject) -> None:
     case = drawn(data, data.draw(scenarios(served=True)), "-mcrxMCRX")
     assert_same(play(*case, "compiled"), play(*case, "events"))
 
 
-@settings(max_examples=220)
+@settings(max_examples=110)
 @given(st.data())
 def test_engines_agree_where_users_come_in_sessions_and_tire(data: st.DataObject) -> None:
     funnel = data.draw(st.booleans())
@@ -62,7 +62,7 @@ def test_engines_agree_where_users_come_in_sessions_and_tire(data: st.DataObject
     assert_same(compiled, play(*case, "compiled", stops))
 
 
-@settings(max_examples=220)
+@settings(max_examples=110)
 @given(st.data())
 def test_engines_agree_behind_a_funnel(data: st.DataObject) -> None:
     case = drawn(data, data.draw(scenarios(served=data.draw(st.booleans()), funnel=True)), "-mM")
@@ -72,7 +72,7 @@ def test_engines_agree_behind_a_funnel(data: st.DataObject) -> None:
     assert_same(compiled, play(*case, "compiled", stops))
 
 
-@settings(max_examples=120)
+@settings(max_examples=70)
 @given(st.data())
 def test_a_run_in_parts_is_the_run(data: st.DataObject) -> None:
     scenario = data.draw(scenarios(most_requests=600, served=data.draw(st.booleans())))
