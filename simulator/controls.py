@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import simpy
 from numpy.typing import ArrayLike
@@ -19,11 +19,21 @@ from .scenario.delivery import Quotas
 from .scenario.tree import Scenario
 
 
+class Event(NamedTuple):
+    """Something done to the market, by a call or by its settings."""
+
+    time_us: int
+    what: str  # the name of the call; "servers_working": so many servers work from now on
+    campaign: int | None  # None: all
+    amount: float | None
+
+
 class Controls:
-    """The part of a `World` that changes the market, now, and notes it in the journal."""
+    """The part of a `World` that changes the market, now, and notes it among its `events` and in the journal."""
 
     scenario: Scenario
     env: Clock
+    events: list[Event]  # in their order
     journal: Journal | None
     _exchange: Exchange
     _engine: Engine
@@ -150,10 +160,8 @@ class Controls:
         cast(Any, self.env.at(self.now, INDEX).callbacks).append(index)
 
     def _note(self, what: str, campaign: int | str | None, amount: float | None) -> None:
+        place = None if campaign is None else self._exchange.find(campaign)
+        event = Event(self.now, what, place, None if amount is None else float(amount))
+        self.events.append(event)
         if self.journal is not None:
-            self.journal.note(
-                self.now,
-                what,
-                -1 if campaign is None else self._exchange.find(campaign),
-                None if amount is None else float(amount),
-            )
+            self.journal.note(event.time_us, what, -1 if place is None else place, event.amount)

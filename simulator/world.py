@@ -23,6 +23,7 @@ from .core.books import Books, Tick
 from .core.clock import END, TICK, Clock, Own
 from .core.errors import MarketError, PolicyError
 from .core.interrupts import held_interrupts
+from .core.notebook import clock_time, titled
 from .core.numeric import real, whole
 from .core.threads import one_blas_thread
 from .delivery.fleet import Fleet, drawn_outages
@@ -79,13 +80,13 @@ class World(Controls):
         if policies is not None and not isinstance(policies, Mapping):
             raise PolicyError(f"policies are a mapping from seats to policies, not {type(policies).__name__}")
         self.scenario, self.seed, self.engine = scenario, given, engine
-        self.env = Clock()
+        self.env, self.events = Clock(), []
         self._exchange = Exchange(scenario, build(scenario), self.seed)
         ticks, day = scenario.days * scenario.ticks_per_day, scenario.ticks_per_day
         self.ledger = Ledger(self.campaigns, day, ticks, self._exchange.addressed, self._exchange.multiplier)
         self._rosters = rosters(policies or {}, self._exchange, self.ledger)
         self._recorder = Recorder(self._exchange.blocks, None if record is None else self._exchange.find(record))
-        self.journal = Journal(journal, self._exchange) if journal is not None else None
+        self.journal = Journal(journal, self._exchange, self.ledger) if journal is not None else None
         fleet = None
         if scenario.serving is not None:
             assert self._exchange.line is not None
@@ -178,14 +179,36 @@ class World(Controls):
         Raises:
             MarketError: if that is past, or no time.
         """
+        time = self.time_us(days=days, hours=hours, minutes=minutes, seconds=seconds)
+        if not self.now <= time < LONGEST_US:
+            raise MarketError(f"one waits for a time from now on, {self.now:,} microseconds, not for {time:,}")
+        return self.env.at(time, NORMAL)
+
+    def time_us(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> int:
+        """A length of time in microseconds, as `run` and `now` count it; a day has the scenario's `day_s`.
+
+        Raises:
+            MarketError: if it is none.
+        """
         parts = [real(number) for number in (days, hours, minutes, seconds)]
         if any(number is None for number in parts):
             raise MarketError(f"a time is made of numbers, not of {(days, hours, minutes, seconds)!r}")
         lengths = (self.scenario.day_s, 3600, 60, 1)
-        time = round(sum(1e6 * length * (number or 0) for number, length in zip(parts, lengths, strict=True)))
-        if not self.now <= time < LONGEST_US:
-            raise MarketError(f"one waits for a time from now on, {self.now:,} microseconds, not for {time:,}")
-        return self.env.at(time, NORMAL)
+        return round(sum(1e6 * length * (number or 0) for number, length in zip(parts, lengths, strict=True)))
+
+    def hours(self, number: float) -> int:
+        """So many hours in microseconds: `world.run(until=world.hours(20))`."""
+        return self.time_us(hours=number)
+
+    def __repr__(self) -> str:
+        scenario, (day, since) = self.scenario, divmod(self.now, self.scenario.day_us)
+        when = "over" if self.now == scenario.horizon_us else f"day {day + 1} of {scenario.days}, {clock_time(since)}"
+        engine = self.engine if isinstance(self.engine, str) else getattr(self.engine, "__name__", type(self.engine).__name__)
+        made = f"{self.played:,} requests made, {len(self.campaigns.names):,} campaigns"
+        return f"<World {scenario.name!r}, seed {self.seed}, engine {engine}: {when}; {made}>"
+
+    def _repr_html_(self) -> str:
+        return titled(repr(self).strip("<>"), self.ledger._repr_html_())
 
     def run(self, until: int | None = None) -> None:
         """Runs until a time in microseconds (None: the end of the last day). May be called again to go on.

@@ -28,15 +28,14 @@ from ..core.numeric import real
 from ..engine.exchange import Exchange
 from ..engine.state import JOURNAL_FLOATS, JOURNAL_INTS, Control
 from ..response.counters import COUNTERS, new_counters
+from . import names
+from .charges import Charges
 from .hashing import hashed
-from .schemas import CANDIDATES, CATEGORIES, CONTENT, EVENTS, FEATURES, IMPRESSIONS, REQUESTS, STAGES, TRUTH
+from .ledger import Ledger
+from .schemas import CANDIDATES, CATEGORIES, CONTENT, EVENTS, FEATURES, IMPRESSIONS, REQUESTS, SCHEMAS, STAGES, TRUTH
 
 ROWS = 1 << 16  # of a row group
 NONE = -1  # where a market has no surface, query, session or creative
-SCHEMAS = {
-    "requests": REQUESTS, "impressions": IMPRESSIONS, "truth": TRUTH, "events": EVENTS, "features": FEATURES,
-    "candidates": CANDIDATES, "content": CONTENT,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -66,14 +65,17 @@ class Journal:
     world is dropped, or the program ends, before `close`.
     """
 
-    def __init__(self, logs: str | Path | Logs, exchange: Exchange) -> None:
+    def __init__(self, logs: str | Path | Logs, exchange: Exchange, ledger: Ledger) -> None:
         """Raises `MarketError` if the folder cannot be written, or another world writes to it."""
         logs = logs if isinstance(logs, Logs) else Logs(logs)
         self.folder, self._exchange, self._features = Path(logs.folder), exchange, logs.features
         if logs.candidates and exchange.scenario.funnel is None:
             raise MarketError(f"candidates are those of a funnel, and scenario {exchange.scenario.name!r} has none")
         told = logs.features and exchange.market.content is not None
-        optional = {"features": logs.features, "candidates": logs.candidates, "content": told}
+        optional = {
+            "features": logs.features, "candidates": logs.candidates, "content": told,
+            "creatives": exchange.market.creatives is not None,
+        }  # fmt: skip
         left_out = {name for name, asked in optional.items() if not asked}
         self._schemas = {name: schema for name, schema in SCHEMAS.items() if name not in left_out}
         self._writers: dict[str, pq.ParquetWriter] = {}
@@ -82,12 +84,13 @@ class Journal:
         with self._whole():
             self.folder.mkdir(parents=True, exist_ok=True)
             Claim(self.folder).release()
-            for path in self._others():
-                if not _is_log(path):
+            for path in [*self._others(), *map(self._path, (names.SCENARIO, names.RUN))]:
+                if path.exists() and not _is_log(path):
                     raise MarketError(f"{str(path)!r} is no log of this version, and cannot stay beside others: move it away")
         self._notes: list[tuple[int, str, int, float | None]] = []
         self._requests: list[tuple[Any, ...]] = []
         self._logged = 0
+        self._charges = Charges(ledger, exchange.state)
         self._traced: dict[int, pa.Table] = {}  # candidates by request, until it is played
         self._sampled, self._dice = float(logs.candidates), np.zeros(CHUNK)
         if logs.features:
@@ -115,16 +118,22 @@ class Journal:
             self._collect_requests()
             self._write_requests()
             self._write_impressions()
+            self._writers["charges"].write_table(self._charges.settled())
             self._write_candidates()
             self._traced.clear()
             columns: list[Any] = [list(column) for column in zip(*self._notes, strict=True)] or [[]] * len(EVENTS)
             self._writers["events"].write_table(pa.table(columns, schema=EVENTS))
             self._write_content()
+            for name in names.TABLES.keys() & self._writers.keys():
+                self._writers[name].write_table(names.TABLES[name](self._exchange))
             for writer in self._writers.values():
                 writer.close()
-            for path in [*filter(_is_log, self._others()), *map(self._path, self._writers)]:
+            texts = names.texts(self._exchange)
+            for name, text in texts.items():
+                self._part(name).write_text(text, encoding="utf-8")
+            for path in [*filter(_is_log, self._others()), *map(self._path, [*self._writers, *texts])]:
                 path.unlink(missing_ok=True)  # all of the old before any of the new, so that never both are there
-            for name in self._writers:
+            for name in [*self._writers, *texts]:
                 self._part(name).replace(self._path(name))
             self._state = "closed"
             self._drop()
@@ -132,7 +141,7 @@ class Journal:
     def _begin(self) -> None:
         """Opens the files, unless they are open."""
         if self._state == "new":
-            claim, parts = Claim(self.folder), [self._part(name) for name in SCHEMAS]
+            claim, parts = Claim(self.folder), [self._part(name) for name in [*SCHEMAS, names.SCENARIO, names.RUN]]
             self._drop = weakref.finalize(self, _give_up, os.getpid(), claim, self._writers, parts)
             remove(parts)  # of a world that was killed
             for name, schema in self._schemas.items():
@@ -172,10 +181,10 @@ class Journal:
             self._exchange.replace("history", rows=np.zeros((rows if self._features else 0, len(COUNTERS)), np.int64))
 
     def _path(self, name: str) -> Path:
-        return self.folder / f"{name}.parquet"
+        return self.folder / (name if "." in name else f"{name}.parquet")
 
     def _part(self, name: str) -> Path:
-        return self.folder / f"{name}.parquet.part"
+        return self.folder / f"{self._path(name).name}.part"
 
     def _after_block(self) -> None:
         if self._state == "closed":
@@ -255,6 +264,8 @@ class Journal:
         if rows == 0:
             return
         ints, floats = state.logs.journal_ints[:rows], state.logs.journal_floats[:rows]
+        for charges in (self._charges.at_once(ints), self._charges.settled()):
+            self._writers["charges"].write_table(charges)
         found: dict[str, NDArray[Any]] = {name: ints[:, c].copy() for c, name in enumerate(JOURNAL_INTS)}
         found |= {name: floats[:, c].copy() for c, name in enumerate(JOURNAL_FLOATS)}
         found |= {name: found[name] / MICRO for name in ("bid", "price")}
@@ -303,8 +314,10 @@ def _give_up(owner: int, claim: Claim, writers: Mapping[str, pq.ParquetWriter], 
 
 
 def _is_log(path: Path) -> bool:
-    """Whether a file has the columns of the log whose name it bears."""
+    """Whether a file has the columns of the log whose name it bears, or is what stands beside logs."""
     try:
+        if path.suffix != ".parquet":
+            return names.is_ours(path.name, path.read_bytes())
         return bool(pq.read_schema(path).names == SCHEMAS[path.stem].names)
     except (pa.ArrowException, OSError):
         return False

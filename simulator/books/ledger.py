@@ -17,6 +17,7 @@ from ..core.books import Books, Tick
 from ..core.compiled import entry, inlined, kernel
 from ..core.errors import InvariantError
 from ..core.money import MICRO
+from ..core.notebook import titled
 from ..engine.state import Control, Count, State, Sum
 from ..population.campaigns import Campaigns
 from ..response.leads import LeadBooks, LeadCount
@@ -24,6 +25,10 @@ from ..response.organic import IncrementBooks
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+TOLD = ["spend", "impressions", "clicks", "conversions", "value"]  # columns that a notebook shows
+MOST_TOLD = 20  # campaigns
 
 
 class Ledger(Books):
@@ -53,6 +58,15 @@ class Ledger(Books):
         ints, floats = self.today_counts, self.today_sums
         own = self._booked, ints, floats, self.left[0], self.multiplier[0], self.market_price[0], ints, floats
         self._book = entry(book, 0, 0, addressed, self.multiplier[0], *own)
+
+    def __repr__(self) -> str:
+        spend, ticks = self.spend().sum(), f"{self.closed:,} ticks of {len(self.counts):,} closed"
+        shown = f"{self.impressions().sum():,} impressions, spend {spend:,.2f}"
+        return f"<Ledger of {len(self.campaigns.names):,} campaigns, {ticks}: {shown}>"
+
+    def _repr_html_(self) -> str:
+        frame = self.to_frame().groupby("campaign", observed=False)[TOLD].sum().sort_values("spend", ascending=False)
+        return titled(repr(self).strip("<>"), frame.to_html(max_rows=MOST_TOLD, float_format="{:,.2f}".format))
 
     def open_day(self) -> None:
         """Starts the sums of a new day."""

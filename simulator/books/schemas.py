@@ -28,6 +28,30 @@ IMPRESSIONS = pa.schema(
 )
 TRUTH = pa.schema([("request", pa.int64()), ("slot", pa.int64()), ("true_rate", pa.float64())])
 EVENTS = pa.schema([("time_us", pa.int64()), ("what", pa.string()), ("campaign", pa.int64()), ("amount", pa.float64())])
+# What was charged; whole millionths beside currency, since sums of floats are not exact.
+CHARGES = pa.schema(
+    [
+        ("time_us", pa.int64()),
+        ("what", pa.dictionary(pa.int8(), pa.string())),
+        *((name, pa.int64()) for name in ("campaign", "ad", "creative", "request", "slot")),
+        *((name, pa.float64()) for name in ("charged", "written_off")),
+        *((name, pa.int64()) for name in ("charged_millionths", "written_off_millionths")),
+    ]
+)
+# What numbers stand for.
+CAMPAIGNS = pa.schema(
+    [
+        ("campaign", pa.int64()),
+        *((name, pa.string()) for name in ("name", "advertiser")),
+        ("vertical", pa.int64()),
+        ("target", pa.float64()),
+        *((name, pa.string()) for name in ("objective", "billing")),
+        *((name, pa.float64()) for name in ("value_per_conversion", "target_cpa", "target_roas", "budget_per_day")),
+        ("frequency_cap", pa.int64()),
+    ]
+)
+ADS = pa.schema([("ad", pa.int64()), ("campaign", pa.int64()), ("name", pa.string())])
+CREATIVES = pa.schema([("creative", pa.int64()), ("ad", pa.int64()), ("name", pa.string()), ("format", pa.string())])
 CATEGORIES = (
     "user", "segment", "campaign", "vertical", "ad", "creative", "format", "surface", "query", "intent", "hour", "slot",
 )  # fmt: skip
@@ -57,3 +81,8 @@ CANDIDATES = pa.schema(
 )
 # What ads look like, a row for each; null where one has nothing of the kind.
 CONTENT = pa.schema([("ad", pa.int32()), *((name, pa.list_(pa.float32())) for name in AdContent._fields)])
+SCHEMAS = {
+    "requests": REQUESTS, "impressions": IMPRESSIONS, "truth": TRUTH, "events": EVENTS, "features": FEATURES,
+    "candidates": CANDIDATES, "content": CONTENT, "charges": CHARGES, "campaigns": CAMPAIGNS, "ads": ADS,
+    "creatives": CREATIVES,
+}  # fmt: skip

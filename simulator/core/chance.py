@@ -68,6 +68,7 @@ class Stream(IntEnum):
     AUDITION = 44  # what rules that choose creatives may use as dice
     NEWCOMERS = 45  # how popular ads without a history are, where that is drawn by run
     RANKING = 46  # what a ranking draws of its beliefs of ads (Thompson)
+    TURN = 47  # which of its ads a campaign shows, whatever is believed of them
     CONTENT_OF_ADS = 47  # what ads look like
 
 

@@ -82,6 +82,7 @@ def why_users_touch(scenario: Scenario) -> str | None:
         ("fatigue or frequency caps", scenario.fatigue is not None or any(c.frequency_cap for c in table.listed)),
         ("organic conversions", scenario.response.organic is not None),
         ("beliefs that learn from all requests", scenario.learns),
+        ("ads that take turns (even_rotation)", bool(table.even_rotation.any())),
         ("squashing", scenario.auction.squashing != 1),
         ("rates that are drawn by request", scenario.rates.kind != "interests"),
     )

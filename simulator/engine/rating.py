@@ -17,7 +17,7 @@ from ..delivery.quotas import service_s
 from ..delivery.ranking import Ranking
 from ..delivery.selection import draw_participation
 from ..market.market import Market
-from ..population.rates import Context, Rates, best_ads
+from ..population.rates import Context, Rates, best_ads, rotate_ads
 from ..scenario.tree import Scenario
 from .coming import Coming
 from .state import State
@@ -41,6 +41,7 @@ class Rating:
         self.ranking = Ranking(scenario.auction.squashing, np.ones(campaigns, np.float32))
         self.model: RateModel | Correction | None = None  # of the rates of the auction, in place of what the platform believes
         self.outdated = False  # whether rates of requests that have not come are to be found anew
+        self._even = market.campaigns.even_rotation if market.campaigns.even_rotation.any() else None
         self._odds = np.ones(ads)  # factors on those of a click as first believed
         # Believed rates of all ads: the very bids, where each campaign has one ad and nobody waits in other columns.
         ready = winnow is None and line is None and ads == campaigns
@@ -90,7 +91,11 @@ class Rating:
             told, ads = self._coming.batch(first).part(rest), np.arange(len(believed))
             self._block[:, rest] = asked(self.model, told, ads, lambda: (believed[:, rest] / lift).T).T * lift
         if bids.ad.size:
-            best_ads(self._block, self._market.campaigns.first_ad, bids.rate, bids.ad)
+            first_ad = self._market.campaigns.first_ad
+            best_ads(self._block, first_ad, bids.rate, bids.ad)
+            if self._even is not None:
+                key = self._addressed.value.keys[Stream.TURN]
+                rotate_ads(self._block, first_ad, self._even, key, first, bids.rate, bids.ad)
             bids.ad[:, :start] = before[1]
         elif bids.rate is not self._block:
             bids.rate[:, :CHUNK] = self._block

@@ -193,6 +193,7 @@ def note(i: Any, j: Any, now: Any, sale: Any, answered: Any, billed: Any, lift: 
     line[10], line[11] = billed.report_us, c
     line[12], line[13] = (state.block.surface[j], state.block.query[j]) if has_surfaces(state) else (-1, -1)
     line[14], line[15], line[16] = billed.form_opened, billed.qualified_us, billed.sold_us
+    line[17], line[18] = billed.charge, billed.owed
     numbers[0], numbers[1], numbers[2] = sale.believed / lift, answered.rate, sale.propensity
     numbers[3] = sale.platform / lift
     if keeps_history(state):

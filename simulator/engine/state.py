@@ -99,7 +99,7 @@ class Worth(IntEnum):
 # Columns of the journal and of the record; the record's numbers go on with the rivals' ranks, one for each slot.
 JOURNAL_INTS = (
     "request", "time_us", "user", "campaign", "ad", "slot", "bid", "price", "clicked", "converted", "report_us", "creative",
-    "surface", "query", "form_opened", "qualified_us", "sold_us",
+    "surface", "query", "form_opened", "qualified_us", "sold_us", "charge", "owed",
 )  # fmt: skip
 JOURNAL_FLOATS = ("believed_rate", "true_rate", "propensity", "platform_rate")
 RECORD_INTS = ("request", "slots_seen", "clicked")

@@ -16,7 +16,7 @@ from ..delivery.selection import Bids, with_selector
 from ..delivery.stages import StageView
 from ..population.ads import AdVectors
 from ..population.campaigns import Campaigns
-from ..population.rates import Context, new_rates
+from ..population.rates import Context, best_ads, new_rates, rotate_ads
 from ..population.users import People
 from ..requests.language import Language
 from ..requests.surfaces import Contexts, lifted, new_surfaces
@@ -86,7 +86,7 @@ def new_sample(
         model = new_rates(scenario.rates, people, ads, len(table.appeal), count, keys)
         block = np.empty((len(table.appeal), count), np.float32)
         model.fill(0, users, asked, block)
-        click, who = np.maximum.reduceat(block, table.first_ad[:-1], axis=0), np.empty((0, 0), np.int64)
+        click, who = standing(block, table, keys), np.empty((0, 0), np.int64)
         per_click = believed[ticks].T
     else:
         matches = None if language is None else language.matches
@@ -98,6 +98,18 @@ def new_sample(
         per_click = believed[ticks, who]
     rate = np.ascontiguousarray(click * per_click, np.float32)
     return Sample(rate, np.ascontiguousarray(click), who, squashed(scenario, click), surface, ticks)
+
+
+def standing(block: Floats32, table: Campaigns, keys: NDArray[np.uint64]) -> Floats32:
+    """Believed click rates (campaigns, requests) of the ads that stand for campaigns, from those of all ads (ads, requests)."""
+    if not table.even_rotation.any():
+        best: Floats32 = np.maximum.reduceat(block, table.first_ad[:-1], axis=0)
+        return best
+    click = np.empty((len(table.names), block.shape[1]), np.float32)
+    ad = np.empty(click.shape, np.int64)
+    best_ads(block, table.first_ad, click, ad)
+    rotate_ads(block, table.first_ad, table.even_rotation, keys[Stream.TURN], 0, click, ad)
+    return click
 
 
 def squashed(scenario: Scenario, click: Floats32) -> Floats32:

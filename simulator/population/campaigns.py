@@ -34,6 +34,7 @@ class Campaigns(NamedTuple):
 
     listed: tuple[Campaign, ...]
     names: tuple[str, ...]
+    advertiser: tuple[str, ...]  # name of whose it is
     vertical: NDArray[np.int64]
     target: NDArray[np.float64]  # bid for a conversion at multiplier 1, currency
     value: NDArray[np.float64]  # of a conversion, currency
@@ -43,6 +44,7 @@ class Campaigns(NamedTuple):
     prior: NDArray[np.float64]  # multiplier of an earlier day
     follows_demand: NDArray[np.bool_]
     conversion_peak: NDArray[np.float64]  # share of the day at which conversion rates peak
+    even_rotation: NDArray[np.float64]  # share of requests for which any of its ads stands for it
     first_ad: NDArray[np.int64]  # (campaigns + 1,)
     appeal: NDArray[np.float64]  # (ads,) log-odds
 
@@ -99,6 +101,7 @@ def campaign_table(scenario: Scenario) -> Campaigns:
     return Campaigns(
         listed=listed,
         names=tuple(c.name for c in listed),
+        advertiser=tuple(a.name for a, _ in pairs),
         vertical=np.array([a.vertical for a, _ in pairs]),
         target=np.array([c.target for c in listed]),
         value=np.array([c.value_per_conversion for c in listed]),
@@ -108,6 +111,7 @@ def campaign_table(scenario: Scenario) -> Campaigns:
         prior=np.array([c.prior_multiplier for c in listed]),
         follows_demand=np.array([c.follows_demand for c in listed]),
         conversion_peak=dice.random(len(listed)),
+        even_rotation=np.array([c.even_rotation or 0.0 for c in listed]),
         first_ad=np.concatenate([[0], np.cumsum([len(c.ads) for c in listed])]).astype(np.int64),
         appeal=np.array([ad.appeal for c in listed for ad in c.ads]),
     )
@@ -148,6 +152,7 @@ def _drawn(demand: DrawnDemand, dice: np.random.Generator, leads: list[Lead | No
             target_roas=demand.target_roas if demand.objective == "target_roas" else None,
             billing=demand.billing,
             frequency_cap=demand.frequency_cap,
+            even_rotation=demand.even_rotation,
             conversion_rate=float(min(rates[k], 1.0)),
             lead=leads[k % demand.verticals],
             follows_demand=k >= steady,

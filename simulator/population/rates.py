@@ -195,6 +195,24 @@ def best_ads(block: Any, first_ad: Any, rate: Any, ad: Any) -> None:
             rate[k, j] = block[best, j]
 
 
+@kernel(nogil=True)
+def rotate_ads(block: Any, first_ad: Any, even: Any, key: Any, first: Any, rate: Any, ad: Any) -> None:
+    """Puts, for a share `even` (campaigns,) of the requests, any ad of a campaign in the place of the best, each as likely.
+
+    `first` is the number of the first request; `rate` and `ad` are as `best_ads` has left them.
+    """
+    for k in range(rate.shape[0]):
+        count = first_ad[k + 1] - first_ad[k]
+        if even[k] <= 0.0 or count == 1:
+            continue
+        for j in range(block.shape[1]):
+            u = uniform(key, first + j, k)
+            if u < even[k]:  # given which, u / even[k] is uniform
+                a = first_ad[k] + min(np.int64(u / even[k] * count), count - 1)
+                ad[k, j] = a
+                rate[k, j] = block[a, j]
+
+
 @inlined
 def true_click_rate(ad: Any, extra: Any, user: Any, j: Any, truth: Any) -> Any:
     """The true click rate of an ad that is shown, once seen: from vectors and `extra` log-odds, or a block of drawn rates."""

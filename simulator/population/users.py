@@ -43,6 +43,8 @@ def new_users(settings: people.Users, market_seed: int, ticks_per_day: int) -> P
     noise = dice.standard_normal((settings.count, settings.dimensions)) * settings.spread / math.sqrt(settings.dimensions)
     start = np.searchsorted(segment, np.arange(settings.segments + 1))
     activity = dice.pareto(settings.activity_tail, settings.count) + 0.2
+    if settings.largest_share is not None:
+        activity = np.minimum(activity, cap_of(activity, settings.largest_share))
     share, other = np.empty(settings.count), np.empty(settings.count, np.int64)
     for low, high in pairwise(start):
         share[low:high], other[low:high] = alias_table(activity[low:high])
@@ -59,6 +61,22 @@ def new_users(settings: people.Users, market_seed: int, ticks_per_day: int) -> P
         alias_share=share,
         alias_user=other,
     )
+
+
+def cap_of(activity: Floats, share: float) -> float:
+    """The most that one of `activity` (n,) may be, so that cut down to it none is more than a `share`, 1/n or more, of the sum.
+
+    If the m largest are cut to c, and the others come to r, then c = share x (m c + r); m is the fewest for which the next
+    one lies within that.
+    """
+    falling = np.sort(activity)[::-1]
+    rest = falling.sum() - np.concatenate([[0.0], np.cumsum(falling[:-1])])
+    for cut, (largest, others) in enumerate(zip(falling.tolist(), rest.tolist(), strict=True)):
+        if (left := 1 - share * cut) <= 0:
+            break
+        if (cap := share * others / left) >= largest:
+            return float(cap) if cut else float(largest)
+    return float(falling[-1])
 
 
 def _directions(dice: np.random.Generator, count: int, dimensions: int) -> NDArray[np.float64]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from ..core.arrays import Floats, Integers
+from ..core.notebook import titled
 from .history import PriceHistory
 from .log import Log
 
@@ -87,3 +89,10 @@ class Replayed(NamedTuple):
     history: PriceHistory
     results: dict[str, ReplayResult]  # by bidder
     notes: tuple[str, ...]  # sentences that belong under the results
+
+    def __repr__(self) -> str:
+        return f"<Replayed {len(self.log):,} auctions of {self.log.name}, by {', '.join(self.results)}>"
+
+    def _repr_html_(self) -> str:
+        lines = "".join(f"<li>{escape(name)}: {escape(str(result))}</li>" for name, result in self.results.items())
+        return titled(repr(self).strip("<>"), f"<ul>{lines}</ul>")

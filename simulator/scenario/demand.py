@@ -32,7 +32,7 @@ class Flight(Part):
 
 
 class Ad(Part):
-    """One ad of a campaign; of several, the one with the best believed rate stands for the campaign."""
+    """One ad of a campaign; of several, the one with the best believed rate stands for it, but for `even_rotation`."""
 
     name: str = Field(description="as it stands in tables")
     appeal: LogOdds = Field(0.0, description="log-odds of a click over the campaign's own")
@@ -65,6 +65,11 @@ class Campaign(Part):
     follows_demand: bool = Field(False, description="its value moves with its vertical's demand")
     flights: tuple[Flight, ...] = Field((), description="none: it always runs")
     ads: tuple[Ad, ...] = Field((Ad(name="ad"),), description="of which one at a time stands for it in an auction")
+    even_rotation: Share | None = Field(
+        None,
+        description="share of requests for which any ad of a campaign stands for it, each as likely; for the others the one "
+        "with the best believed rate does. 1: even rotation; None: 0",
+    )
 
     @property
     def target(self) -> float:
@@ -126,6 +131,11 @@ class DrawnDemand(Part):
     campaigns: Annotated[int, Field(ge=1, le=MOST_CAMPAIGNS)] = Field(48, description="how many, each of its own advertiser")
     verticals: Count = Field(6, description="lines of business: ads of one vertical suit the same users")
     ads_per_campaign: Annotated[int, Field(ge=1, le=64)] = Field(1, description="of which one at a time stands for it")
+    even_rotation: Share | None = Field(
+        None,
+        description="share of requests for which any ad of a campaign stands for it, each as likely; for the others the one "
+        "with the best believed rate does. 1: even rotation; None: 0",
+    )
     ad_spread: NonNegative = Field(0.3, description="log-odds standard deviation between ads of a campaign")
     vertical_spread: NonNegative = Field(0.6, description="standard deviation of ad vectors around a vertical's centre")
     objective: Objective = Field("max_value", description="of all campaigns; 'utility': value less spend")

@@ -53,6 +53,9 @@ class Users(Part):
     activity_tail: Annotated[float, Field(ge=0.2, le=100)] = Field(
         3.0, description="Pareto shape of a user's share of the requests; at 1.2 one of 20,000 makes a twentieth of them"
     )
+    largest_share: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, description="most of the requests that one user makes; those above it come down to it. None: as the tail has it"
+    )
     hour_amplitude: NonNegative = Field(0.0, description="log amplitude of a segment's share of traffic over the day")
     tiers: tuple[Annotated[int, Field(ge=0, le=255)], ...] = Field(
         (), description="traffic tier of each segment: 0 is served first, and a funnel's quotas may differ; none: all in tier 0"
@@ -62,6 +65,8 @@ class Users(Part):
     def _check(self) -> Users:
         if len(self.tiers) not in (0, self.segments):
             raise ValueError(f"tiers must name a tier for each of the {self.segments} segments, not {len(self.tiers)}")
+        if self.largest_share is not None and self.largest_share * self.count < 1:
+            raise ValueError(f"largest_share must be 1 / users.count at least, {1 / self.count:g}, not {self.largest_share:g}")
         return self
 
 

@@ -11,6 +11,7 @@ import inspect
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from html import escape
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from ..core.disk import write
 from ..core.errors import ScenarioError, suggest
+from ..core.notebook import titled
 from ..core.numeric import whole
 from ..core.yaml_text import read_yaml, write_yaml
 from .complaints import sentence
@@ -33,6 +35,10 @@ from .response import Interests, Rates, Response
 from .search import Search
 
 LONGEST_US = 2**62  # times are 64-bit microseconds
+# Parts that a market may be without.
+PARTS = (
+    "serving", "funnel", "sessions", "fatigue", "creatives", "content", "pages", "search", "surfaces",
+)  # fmt: skip
 PRESETS: dict[str, Callable[..., Scenario]] = {}  # the named markets; `presets` fills it
 
 
@@ -90,6 +96,7 @@ class Scenario(Part):
                 raise ValueError(f"weather.tiers.level must be of {tiers} tiers, as users.tiers are, not {len(worth.level)}")
         if self.weather.request_sigma is not None and self.rates.kind != "interests":
             raise ValueError(f"weather.request_sigma needs rates of kind interests, not {self.rates.kind}")
+        self._check_rotation()
         self._check_pages()
         if self.creatives is not None and self.rates.kind != "interests":
             raise ValueError(f"creatives need rates of kind interests, not {self.rates.kind}")
@@ -133,6 +140,13 @@ class Scenario(Part):
                 "rates.learning needs a serving.deadline_s of a tick at most: of who waits for longer it is not known what was "
                 "believed on arrival"
             )
+
+    def _check_rotation(self) -> None:
+        if self.funnel is None:
+            return
+        each = [self.demand] if self.demand.kind == "drawn" else [c for a in self.demand.advertisers for c in a.campaigns]
+        if any(one.even_rotation for one in each):
+            raise ValueError("even_rotation needs a market without a funnel, which finds ads and not campaigns")
 
     def _check_pages(self) -> None:
         if self.pages is None:
@@ -292,6 +306,17 @@ class Scenario(Part):
         for path, value in settings.items():
             put(tree, path, value)
         return self.from_tree(tree)
+
+    def __repr__(self) -> str:
+        demand = self.demand
+        campaigns = demand.campaigns if isinstance(demand, DrawnDemand) else sum(len(a.campaigns) for a in demand.advertisers)
+        parts = [name for name in PARTS if getattr(self, name) is not None]
+        days = f"{self.days:,} day{'s' * (self.days > 1)} of {self.traffic.requests_per_day:,} requests"
+        beside = f", with {', '.join(parts)}" if parts else ""
+        return f"<Scenario {self.name!r}: {days}, {campaigns:,} campaigns{beside}; digest {self.digest}>"
+
+    def _repr_html_(self) -> str:
+        return titled(repr(self).strip("<>"), f"<pre>{escape(str(self))}</pre>")
 
     def __str__(self) -> str:
         return write_yaml(self.model_dump(mode="json"), default_flow_style=None)

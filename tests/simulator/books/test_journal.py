@@ -130,9 +130,10 @@ def test_long_runs_are_streamed_in_row_groups(tmp_path: Path) -> None:
 def test_files_have_their_names_only_when_they_are_whole(tmp_path: Path) -> None:
     world = World(Scenario.preset("tiny"), journal=tmp_path)
     world.run(world.scenario.horizon_us // 2)
-    assert {path.name for path in tmp_path.iterdir()} == {".journal.lock", *(f"{name}.parquet.part" for name in NAMES)}
+    tables = (*NAMES, "charges", "campaigns", "ads")
+    assert {path.name for path in tmp_path.iterdir()} == {".journal.lock", *(f"{name}.parquet.part" for name in tables)}
     world.run()
-    assert {path.name for path in tmp_path.iterdir()} == {f"{name}.parquet" for name in NAMES}
+    assert {path.name for path in tmp_path.iterdir()} == {"scenario.yaml", "run.json", *(f"{n}.parquet" for n in tables)}
 
 
 def test_a_journal_can_be_closed_early(tmp_path: Path) -> None:

@@ -17,10 +17,10 @@ import pytest
 from places import ROOT
 
 from adarena.simulator import Logs, MarketError, Scenario, World
-from adarena.simulator.books.journal import SCHEMAS
+from adarena.simulator.books.schemas import SCHEMAS
 from adarena.simulator.core.disk import Claim
 
-ALWAYS = ("requests", "impressions", "truth", "events")
+ALWAYS = ("requests", "impressions", "truth", "events", "charges", "campaigns", "ads")
 WITH_A_FUNNEL: dict[str, Any] = {
     "funnel": {"levels": [{"recall": 5, "rough": 4, "fine": 3}]}, "traffic.requests_per_day": 500,
 }  # fmt: skip
@@ -55,7 +55,7 @@ def names(folder: Path) -> set[str]:
 
 
 def files(*logs: str) -> set[str]:
-    return {f"{name}.parquet" for name in logs}
+    return {"scenario.yaml", "run.json", *(f"{name}.parquet" for name in logs)}
 
 
 def half(folder: Path, **more: Any) -> World:
@@ -69,12 +69,12 @@ def half(folder: Path, **more: Any) -> World:
 
 
 def test_a_second_journal_leaves_no_file_of_the_first(tmp_path: Path) -> None:
-    scenario = Scenario.preset("tiny").override(WITH_A_FUNNEL | {"content": {}})
+    scenario = Scenario.preset("tiny").override(WITH_A_FUNNEL | {"content": {}, "creatives": {}})
     World(scenario, seed=0, journal=Logs(tmp_path, features=True, candidates=1.0)).run()
     assert names(tmp_path) == files(*SCHEMAS)
     (tmp_path / "notes.parquet").write_text("my own")
     World(scenario, seed=1, journal=tmp_path).run()
-    assert names(tmp_path) == files(*ALWAYS) | {"notes.parquet"}
+    assert names(tmp_path) == files(*ALWAYS, "creatives") | {"notes.parquet"}
     World(scenario, seed=1, journal=tmp_path / "alone").run()
     for name in ALWAYS:
         pd.testing.assert_frame_equal(
