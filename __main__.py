@@ -10,7 +10,7 @@ from pathlib import Path
 import tyro
 
 from . import __version__
-from .benchmarks.cli.checking import realism, speed, theory, warm
+from .benchmarks.cli.checking import realism, results, speed, theory, warm
 from .benchmarks.cli.comparing import abtest, bench, mixes, servers, tune, whatif
 from .benchmarks.cli.playing import quotas, replay, scale, simulate
 from .benchmarks.cli.ranking import rank
@@ -53,6 +53,7 @@ COMMANDS = {
     "abtest": abtest,
     "whatif": whatif,
     "realism": realism,
+    "results": results,
     "warm": warm,
     "list": list_,
     "scenario": scenario,

@@ -28,7 +28,7 @@ FLOORS = {
         "bid_frame", "bidding", "compute", "creative", "pacing", "ranking", "side_by_side", "parallel", "market", "vector",
     ),
     "benchmarks": (
-        "output", "audits", "pictures", "rankers", "comparison", "scaling", "suites", "feedback", "speed", "theory",
+        "output", "audits", "pictures", "rankers", "comparison", "scaling", "suites", "feedback", "speed", "theory", "results",
         "simulating", "training", "commands", "servers", "servers_report", "mixes", "abtest", "whatif", "warming", "listing",
         "cli",
     ),

@@ -1,4 +1,4 @@
-"""Commands that check: speed, theory, published figures; and what compiles beforehand."""
+"""Commands that check: speed, theory, published figures, all results anew; and what compiles beforehand."""
 
 from __future__ import annotations
 
@@ -56,6 +56,25 @@ def realism(out: Path = Path("out/realism")) -> None:
     from ..audits import realism as facts
 
     facts.command(terminal.console, terminal.folder(out))
+
+
+def results(
+    only: tuple[str, ...] = (),
+    list_: Annotated[bool, tyro.conf.arg(name="list")] = False,
+    small: bool = False,
+    out: Path = Path("out/results"),
+) -> None:
+    """Makes figures and tables of README and docs anew, step by step; what was done with the same sources is not done again.
+
+    Args:
+        only: steps to do, e.g. day presets; by default all, which takes days.
+        list_: only list the steps: what each runs, what it writes, and how long that takes.
+        small: steps that have a form of seconds, in that form, and without writing into docs: to see that they work.
+        out: folder for what the steps make.
+    """
+    from ..results import running
+
+    running.command(terminal.console, only, list_, small, out if list_ else terminal.folder(out))
 
 
 def warm(scenario: tuple[str, ...] = (), jobs: int | None = None) -> None:

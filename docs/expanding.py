@@ -1,0 +1,132 @@
+"""What pages take from the code, so that it cannot go stale: a page says `<!-- policies: bidding -->`, and that is made here.
+
+| a line of a page | becomes |
+|---|---|
+| `<!-- policies: SEAT -->` | a section for each policy: its docstring (formula, source), its fields, what `tune` searches |
+| `<!-- environment: ID -->` | the docstring of the environment |
+| `<!-- seats -->` | a table of all seats |
+| `<!-- environments -->` | a table of all environments |
+| `<!-- preset: NAME -->` | what a preset says of itself |
+
+Other comments, such as the marks of tables that `adarena results` writes, stay.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import re
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import adarena
+from adarena.agents.catalogue import policies
+from adarena.agents.parameters import LogUniform, Uniform
+from adarena.benchmarks.results.episodes import short
+from adarena.benchmarks.suites import SUITES, suite
+from adarena.simulator.scenario.tree import PRESETS
+from adarena.simulator.seats import SEATS
+
+ROOT = Path(adarena.__file__).resolve().parent
+KEPT = {"made", "end"}
+MARKER = re.compile(r"^<!-- (\w+)(?:: (\S+))? -->$", re.MULTILINE)
+
+
+def expanded(page: str) -> str:
+    """A page with its markers expanded. Raises `KeyError` if one is not known: such a page is wrong."""
+    return MARKER.sub(lambda found: found[0] if found[1] in KEPT else MAKERS[found[1]](*filter(None, [found[2]])), page)
+
+
+def _policies(seat: str) -> str:
+    return "\n".join(_policy(name, kind) for name, kind in policies(seat).items())
+
+
+def _policy(name: str, kind: type[Any]) -> str:
+    file = Path(inspect.getsourcefile(kind) or "").resolve().relative_to(ROOT)
+    lines = [f"### `{name}`\n", prose(inspect.getdoc(kind) or ""), f"\n`{file}`: `{kind.__name__}`\n"]
+    if told := fields(kind):
+        space = getattr(kind, "SPACE", {})
+        lines += ["| field | by default | what it is | `adarena tune` searches |", "|---|---|---|---|"]
+        lines += [f"| `{f}` | `{d}` | {cell(c)} | {cell(range_(space.get(f)))} |" for f, d, c in told]
+    return "\n".join(lines) + "\n"
+
+
+def fields(kind: type[Any]) -> list[tuple[str, str, str]]:
+    """The fields of a policy's dataclass: name, default, and the comment that stands beside or above it."""
+    source = textwrap.dedent(inspect.getsource(kind))
+    lines = source.splitlines()
+    found = []
+    for node in ast.parse(source).body[0].body:  # type: ignore[attr-defined]
+        if (
+            isinstance(node, ast.AnnAssign)
+            and isinstance(node.target, ast.Name)
+            and "ClassVar" not in ast.unparse(node.annotation)
+        ):
+            beside = lines[(node.end_lineno or 1) - 1][node.end_col_offset or 0 :].partition("#")[2].strip()
+            above, place = [], node.lineno - 2
+            while lines[place].lstrip().startswith("#"):
+                above.insert(0, lines[place].strip().lstrip("# "))
+                place -= 1
+            default = "" if node.value is None else ast.unparse(node.value)
+            found.append((node.target.id, default, " ".join(filter(None, [*above, beside]))))
+    return found
+
+
+def range_(found: Any) -> str:
+    """A range that is searched, in words; nothing for what is not."""
+    if found is None:
+        return ""
+    if isinstance(found, Uniform | LogUniform):
+        return f"{found.low:g} to {found.high:g}" + (", evenly in its logarithm" if isinstance(found, LogUniform) else "")
+    return f"`{found!r}`"
+
+
+def prose(docstring: str) -> str:
+    """A docstring as Markdown: it is, but for formulas, in which nothing is emphasised, and doctests, which are code."""
+    parts = re.split(r"(`[^`]+`)", _doctests(docstring))
+    return "".join(part if n % 2 else re.sub(r"(?<!^)(?<!\n)[*]", r"\\*", part) for n, part in enumerate(parts))
+
+
+def _doctests(text: str) -> str:
+    """Doctests between fences."""
+    return re.sub(r"((?:^>>> .*\n(?:(?!>>> |$).*\n)*)+)", r"```pycon\n\1```\n", text + "\n", flags=re.MULTILINE)
+
+
+def cell(text: str) -> str:
+    """A text inside a table."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _environment(name: str) -> str:
+    module, _, kind = adarena.ENVIRONMENTS[name].partition(":")
+    return prose(inspect.getdoc(getattr(importlib.import_module(module), kind)) or "")
+
+
+def _environments() -> str:
+    rows = ["| environment | what it is |", "|---|---|"]
+    said = {name: cell(_environment(name).partition("\n\n")[0]) for name in adarena.ENVIRONMENTS}
+    return "\n".join([*rows, *(f"| [`{name}`]({short(name)}.md) | {what} |" for name, what in said.items())])
+
+
+def _seats() -> str:
+    rows = ["| seat | what is decided | by | policies | compared by |", "|---|---|---|---|---|"]
+    for name, seat in SEATS.items():
+        suites = ", ".join(f"`adarena bench {each}`" for each in SUITES if suite(each).seat == name)
+        what = cell((inspect.getdoc(seat) or "").partition("\n\n")[0])
+        rows.append(f"| [{name}]({name}.md) | {what} | {seat.unit} | {len(policies(name))} | {suites} |")
+    return "\n".join(rows)
+
+
+def _preset(name: str) -> str:
+    return prose(inspect.getdoc(PRESETS[name]) or "")
+
+
+MAKERS = {
+    "policies": _policies,
+    "environment": _environment,
+    "environments": _environments,
+    "seats": _seats,
+    "preset": _preset,
+}
