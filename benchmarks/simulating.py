@@ -18,6 +18,7 @@ from .audits.funnel import audit
 from .output.progress import progress
 from .pictures import all as pictures
 from .pictures import delivery
+from .pictures.ads import reach_table
 
 TRACED = 200  # requests through a funnel, against the truth
 
@@ -56,6 +57,8 @@ def command(
     if journal:  # with a training set, and candidates where there is a funnel
         logs = Logs(folder / "journal", features=True, candidates=1e-3 if market.funnel is not None else 0.0)
     world = World(market, policies, seed=seed, engine=engine, journal=logs)
+    if any(len(campaign.ads) > 1 for campaign in world.campaigns.listed):
+        world.count_ads()
     if journal:  # whose files have their names before any picture is drawn
         remove(folder / name for name in pictures.NAMES)
     ticks = market.days * market.ticks_per_day
@@ -68,6 +71,7 @@ def command(
     if market.funnel is not None:
         console.print(delivery.funnel_table(audit(market, TRACED, seed)))
     if journal:
+        console.print(reach_table(folder / "journal"))
         console.print(f"journal: {folder / 'journal'}", soft_wrap=True)
     if figure:
         _draw(console, world, folder)

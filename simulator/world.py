@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 import simpy
 from simpy.events import NORMAL
 
+from .books.ads import AdBooks
 from .books.all import other_books
 from .books.journal import Journal, Logs
 from .books.ledger import Ledger
@@ -81,6 +82,7 @@ class World(Controls):
             raise PolicyError(f"policies are a mapping from seats to policies, not {type(policies).__name__}")
         self.scenario, self.seed, self.engine = scenario, given, engine
         self.env, self.events = Clock(), []
+        self.ads: AdBooks | None = None  # see `count_ads`
         self._exchange = Exchange(scenario, build(scenario), self.seed)
         ticks, day = scenario.days * scenario.ticks_per_day, scenario.ticks_per_day
         self.ledger = Ledger(self.campaigns, day, ticks, self._exchange.addressed, self._exchange.multiplier)
@@ -140,6 +142,11 @@ class World(Controls):
     def creatives(self) -> CreativeBooks | None:
         """What came of each creative; None where an ad is its one creative."""
         return cast(CreativeBooks | None, self.books.get("creatives"))
+
+    def count_ads(self) -> AdBooks:
+        """Has be counted from now on what comes of each ad; a market plays the same, a little slower."""
+        self.ads = self.ads or AdBooks(self._exchange)
+        return self.ads
 
     def recorded(self) -> Recorded:
         """What a clairvoyant could know of the recorded campaign's requests so far. For judges only."""

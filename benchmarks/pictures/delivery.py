@@ -17,6 +17,8 @@ from ...simulator.scenario.tree import Scenario
 from ...simulator.world import World
 from ..audits.funnel import STAGE_LABELS, Audit, audit
 from ..output.tables import NARROW, plain_table
+from .tables import requests_of
+from .times import draw_marks, time_axis
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,15 +33,15 @@ FULL, STEPPED, LATE, LEFT = "#9fbfdf", "#e9cf8f", "#e3b7a0", "#b5495b"
 
 def serving_table(world: World) -> Table:
     """The servers' day in eight pieces, and a closing line for all of it."""
-    books = world.serving
+    books, steps = world.serving, has_steps(world)
     assert books is not None
     out = plain_table(
         "Servers",
-        caption="Stepped down: got less than the full quotas. Timeouts: late, answered after the deadline, and left, having "
-        "waited as long.",
+        caption=("Stepped down: got less than the full quotas. " if steps else "")
+        + "Timeouts: late, answered after the deadline, and left, having waited as long.",
     )
     out.padding = NARROW  # else it is wider than 100 columns
-    shares = ("load", "waited", "stepped down", "late", "left")
+    shares = ("load", "waited", *["stepped down"][: int(steps)], "late", "left")
     for column in ("hours", "requests", "servers", *shares, "p50 ms", "p95 ms", "p99 ms"):
         out.add_column(column, justify="left" if column == "hours" else "right", no_wrap=True)
 
@@ -50,7 +52,7 @@ def serving_table(world: World) -> Table:
         load = counts[Served.WORK_US] / max(servers.sum() * books.tick_us, 1)
         out.add_row(
             name, f"{counts[Served.ARRIVED]:,}", f"{servers.mean():.1f}", f"{load:.0%}", f"{counts[Served.WAITED] / begun:.0%}",
-            f"{counts[Served.STEPPED_DOWN] / begun:.1%}", f"{counts[Served.LATE] / came:.1%}",
+            *[f"{counts[Served.STEPPED_DOWN] / begun:.1%}"][: int(steps)], f"{counts[Served.LATE] / came:.1%}",
             f"{counts[Served.GAVE_UP] / came:.1%}",
             *(f"{books.quantiles(share, span):,.0f}" for share in (0.5, 0.95, 0.99)),
         )  # fmt: skip
@@ -126,27 +128,31 @@ def picture(world: World, seed: int = 0, requests: int = 100) -> Figure:
     with style():
         panels = ["fates", "latency", "load"] if world.serving is not None else []
         panels += ["quotas"] if world.scenario.funnel is not None else []
-        columns = min(2, len(panels))
+        columns = 3 if len(panels) == 3 else min(2, len(panels))
         rows = -(-len(panels) // columns)
-        figure = Picture(figsize=(6 * columns, 3.6 * rows), layout="constrained")
+        figure = Picture(figsize=((5 if columns == 3 else 6) * columns, 3.6 * rows), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False)
         for axis, panel in zip(axes.flat, panels, strict=False):
             if panel == "quotas":
                 _quotas(axis, world.scenario, seed, requests)
             else:
                 {"fates": _fates, "latency": _latency, "load": _load}[panel](axis, world)
-                axis.set_xlabel("hour")
-                if world.scenario.days == 1 and world.scenario.day_s == 86_400:
-                    axis.set_xticks(range(0, 25, 4))
-        for axis in axes.flat[len(panels) :]:
-            axis.set_axis_off()
-        figure.suptitle(f"{world.scenario.name}, seed {world.seed}: {world.played:,} requests", x=0.01, ha="left", color=INK)
+                time_axis(axis, world.scenario, float(_hours(world)[-1]))
+        if timed := [axis for axis, panel in zip(axes.flat, panels, strict=False) if panel != "quotas"]:
+            draw_marks(timed, world, float(_hours(world)[-1]))
+        figure.suptitle(f"{world.scenario.name}, seed {world.seed}: {requests_of(world)}", x=0.01, ha="left", color=INK)
     return figure
 
 
 def _hours(world: World) -> Floats:
     assert world.serving is not None
     return np.arange(world.serving.closed + 1) * world.serving.tick_us / HOUR_US
+
+
+def has_steps(world: World) -> bool:
+    """Whether a request may be given less than the full quotas."""
+    funnel = world.scenario.funnel
+    return funnel is not None and (len(funnel.levels) > 1 or any(len(own.levels) > 1 for own in funnel.tiers))
 
 
 def _fates(axis: Axes, world: World) -> None:
@@ -158,8 +164,9 @@ def _fates(axis: Axes, world: World) -> None:
     answered = counts[:, Served.AUCTIONED]
     stepped = np.minimum(counts[:, Served.STEPPED_DOWN], answered)
     parts: Sequence[tuple[str, str, NDArray[np.int64]]] = (
-        ("full quotas", FULL, answered - stepped), ("stepped down", STEPPED, stepped), ("late", LATE, counts[:, Served.LATE]),
-        ("left", LEFT, counts[:, Served.GAVE_UP]),
+        *((("full quotas", FULL, answered - stepped), ("stepped down", STEPPED, stepped)) if has_steps(world) else
+          (("answered", FULL, answered),)),
+        ("late", LATE, counts[:, Served.LATE]), ("left", LEFT, counts[:, Served.GAVE_UP]),
     )  # fmt: skip
     floor = np.zeros(len(counts))
     for name, colour, part in parts:
@@ -169,7 +176,6 @@ def _fates(axis: Axes, world: World) -> None:
     axis.set_ylabel("requests a tick")
     axis.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axis.set_ylim(0, floor.max() * 1.25)
-    axis.set_xlim(0, edges[-1])
     axis.legend(loc="upper left", ncols=2, frameon=False)
 
 
@@ -190,7 +196,6 @@ def _latency(axis: Axes, world: World) -> None:
     axis.set_title("Time to an answer")
     axis.set_ylabel("ms")
     axis.set_ylim(0, axis.get_ylim()[1] * 1.2)
-    axis.set_xlim(0, edges[-1])
     axis.legend(loc="upper left", ncols=4, frameon=False, columnspacing=1.0)
 
 
@@ -206,7 +211,6 @@ def _load(axis: Axes, world: World) -> None:
     axis.set_ylabel("work over servers' time")
     axis.yaxis.set_major_formatter(PercentFormatter(1.0))
     axis.set_ylim(0, max(1.25, frame["load"].max() * 1.25))
-    axis.set_xlim(0, edges[-1])
     other = axis.twinx()
     other.stairs(frame["servers"], edges, color=LEFT, linewidth=1.6, baseline=None, label="servers (right)")
     other.set_ylim(0, frame["servers"].max() * 1.6)

@@ -13,6 +13,7 @@ from ...simulator.engine.state import Count
 from ...simulator.response.leads import BINS, LeadCount, Step
 from ...simulator.world import World
 from ..output.tables import plain_table
+from .tables import requests_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -104,7 +105,7 @@ def picture(world: World) -> Figure:
         axes = figure.subplots(1, 2, width_ratios=[1, 1.15])
         _bars(axes[0], world)
         _delays(axes[1], world)
-        figure.suptitle(f"{world.scenario.name}, seed {world.seed}: {world.played:,} requests", x=0.01, ha="left", color=INK)
+        figure.suptitle(f"{world.scenario.name}, seed {world.seed}: {requests_of(world)}", x=0.01, ha="left", color=INK)
     return figure
 
 

@@ -9,6 +9,8 @@ from rich.table import Table
 
 from ...simulator.core.arrays import Floats, Integers
 from ...simulator.engine.state import Count
+from ...simulator.population.campaigns import demand_weather
+from ...simulator.response.visits import Visit
 from ...simulator.scenario.demand import Campaign
 from ...simulator.world import World
 from ..output.tables import plain_table
@@ -18,6 +20,54 @@ AIMS = {
     "target_cpa": ("CPA", "target CPA", "CPA: spent for a conversion that was reported."),
     "target_roas": ("ROAS", "target ROAS", "ROAS: value of the conversions that were reported, for a unit of spend."),
 }
+
+VALUES = (
+    "Money in currency; price: mean of an impression. Expected: value of its impressions by their true rates; realised: of the "
+    "conversions that came of them."
+)
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things in words."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def requests_of(world: World) -> str:
+    """How many requests were made, how many were to be expected by now and, where users come in sessions, were planned."""
+    expected = np.tile(world.forecast, world.scenario.days)[: world.ledger.closed].sum() * world.scenario.expected_requests
+    said = [f"{counted(world.played, 'request')} made", f"{expected:,.0f} expected"]
+    if world.visits is not None:
+        planned = int(world.visits.counts[: world.visits.closed, Visit.PLANNED].sum())
+        said.append(f"{planned:,} planned")
+    return ", ".join(said)
+
+
+def worth(world: World) -> Floats:
+    """What a conversion of each campaign was worth in each closed tick, currency, (ticks, campaigns): a judge's number."""
+    scenario, table = world.scenario, world.campaigns
+    factors = np.concatenate([demand_weather(scenario, table, world.seed, day) for day in range(scenario.days)])
+    for event in world.events:
+        if event.what == "scale_value" and event.amount is not None:
+            factors[event.time_us // scenario.tick_us :, event.campaign] *= event.amount
+    value: Floats = table.value * factors[: world.ledger.closed]
+    return value
+
+
+def budget_of(world: World, k: int) -> float | None:
+    """What a campaign may spend on the days on which it has a flight, with what was topped up, currency; None: unlimited."""
+    daily, day_us = world.campaigns.listed[k].budget_per_day, world.scenario.day_us
+    own = [event for event in world.events if event.campaign == k]
+    total = 0.0
+    for day in range(world.scenario.days):
+        today = [event for event in own if event.time_us // day_us == day]
+        for event in today:
+            if event.what == "set_budget":
+                daily = event.amount
+        if daily is None:
+            return None
+        total += daily * bool(world.campaigns.active(day)[k])
+        total += sum(event.amount or 0.0 for event in today if event.what == "top_up")
+    return total
 
 
 def day_table(world: World, most: int = 12) -> Table:
@@ -29,25 +79,35 @@ def day_table(world: World, most: int = 12) -> Table:
     clicks = ledger.counts[: ledger.closed, Count.CLICKS].sum(axis=0)
     impressions, conversions = ledger.impressions().sum(axis=0), ledger.attributed().sum(axis=0)
     spend, value = ledger.spend().sum(axis=0), ledger.value().sum(axis=0)
+    realised = (ledger.attributed() * worth(world)).sum(axis=0)
     aims = [aim for aim in AIMS if any(campaign.objective == aim for campaign in table.listed)]
     out = plain_table(
-        f"{world.scenario.name}, seed {world.seed}: {world.played:,} requests",
-        caption=" ".join(["Money in currency; price: mean of an impression.", *(AIMS[aim][2] for aim in aims)]),
+        f"{world.scenario.name}, seed {world.seed}: {requests_of(world)}",
+        caption=" ".join([VALUES, *(AIMS[aim][2] for aim in aims)]),
     )
     targets = [name for aim in aims for name in AIMS[aim][:2]]
-    for column in ("campaign", "budget", "spent", "impressions", "clicks", "conv.", "value", "price", *targets):
+    for column in ("campaign", "budget", "spent", "impressions", "clicks", "conv.", "expected", "realised", "price", *targets):
         out.add_column(column, justify="left" if column == "campaign" else "right", no_wrap=True)
 
     def row(name: str, budget: str, k: Any) -> None:
         shown = [f"{int(number[k].sum()):,}" for number in (impressions, clicks, conversions)]
         price = spend[k].sum() / max(impressions[k].sum(), 1)
         reached = [text for aim in aims for text in _aimed(aim, [table.listed[one] for one in k], spend[k], conversions[k])]
-        out.add_row(name, budget, f"{spend[k].sum():,.2f}", *shown, f"{value[k].sum():,.2f}", f"{price:.4f}", *reached)
+        out.add_row(
+            name,
+            budget,
+            f"{spend[k].sum():,.2f}",
+            *shown,
+            f"{value[k].sum():,.2f}",
+            f"{realised[k].sum():,.2f}",
+            f"{price:.4f}",
+            *reached,
+        )
 
     order = np.argsort(-spend, kind="stable")
     for k in order[:most]:
-        daily = table.listed[k].budget_per_day
-        row(table.names[k], "unlimited" if daily is None else f"{daily * world.scenario.days:,.2f}", np.array([k]))
+        budget = budget_of(world, int(k))
+        row(table.names[k], "unlimited" if budget is None else f"{budget:,.2f}", np.array([k]))
     if len(order) > most:
         row(f"{len(order) - most} others", "", order[most:])
     out.add_section()

@@ -15,6 +15,7 @@ from ...simulator.response.memory import ShownCount, ShownSum
 from ...simulator.response.visits import Visit, VisitSum
 from ...simulator.world import World
 from ..output.tables import plain_table
+from .tables import requests_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -141,7 +142,7 @@ def picture(world: World) -> Figure:
         axes = figure.subplots(1, len(panels), squeeze=False)
         for axis, panel in zip(axes.flat, panels, strict=True):
             panel(axis, world)
-        figure.suptitle(f"{world.scenario.name}, seed {world.seed}: {world.played:,} requests", x=0.01, ha="left", color=INK)
+        figure.suptitle(f"{world.scenario.name}, seed {world.seed}: {requests_of(world)}", x=0.01, ha="left", color=INK)
     return figure
 
 
