@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from enum import IntEnum
+from enum import IntEnum, unique
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from .arrays import Integers
 from .compiled import inlined, kernel
 
 
+@unique
 class Stream(IntEnum):
     """What a draw is for. Two things never share a stream; the order is part of every seed's meaning."""
 
@@ -68,8 +69,8 @@ class Stream(IntEnum):
     AUDITION = 44  # what rules that choose creatives may use as dice
     NEWCOMERS = 45  # how popular ads without a history are, where that is drawn by run
     RANKING = 46  # what a ranking draws of its beliefs of ads (Thompson)
-    TURN = 47  # which of its ads a campaign shows, whatever is believed of them
     CONTENT_OF_ADS = 47  # what ads look like
+    TURN = 48  # which of its ads a campaign shows, whatever is believed of them
 
 
 def stream_keys(seed: int) -> NDArray[np.uint64]:
