@@ -14,7 +14,7 @@ MARKET = "market"  # the row of all campaigns together
 
 
 def reach(folder: str | Path) -> pd.DataFrame:
-    """A row per campaign that was seen, by name, and one for the market.
+    """A row per campaign that was seen, by name, and a last one for the market.
 
     Columns: impressions, users (who saw it), frequency (impressions a user who saw it), reach (users who saw it over all who
     made a request), once (share of its users who saw it once).
@@ -40,6 +40,6 @@ def reach(folder: str | Path) -> pd.DataFrame:
         }  # fmt: skip
 
     seen = shown.groupby("campaign")["user"].value_counts()
-    rows = {names[k]: told(seen.loc[k]) for k in seen.index.get_level_values(0).unique()}
-    rows[MARKET] = told(shown["user"].value_counts())
-    return pd.DataFrame.from_dict(rows, orient="index").astype({"impressions": int, "users": int})
+    there = seen.index.get_level_values(0).unique()
+    rows = [*(told(seen.loc[k]) for k in there), told(shown["user"].value_counts())]
+    return pd.DataFrame(rows, index=[*(names[k] for k in there), MARKET]).astype({"impressions": int, "users": int})

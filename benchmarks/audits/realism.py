@@ -18,6 +18,7 @@ from rich.table import Table
 from ...agents.bidding.pid import PID
 from ...simulator import Scenario, World
 from ...simulator.core.arrays import Floats
+from ...simulator.population.users import new_users, request_shares
 from ..output.figures import save
 from ..output.progress import progress
 from ..output.tables import plain_table, verdict
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 
 HOUR_S = 3600.0
+HEAVIEST = ("bidding", "ranking-small")  # whose users ask one by one, many requests and few users
+WAKING_MINUTES = 16 * 60.0
 # Per cent of conversions reported by so many hours: a third within one, half within a day, seven in eight after two weeks.
 CHAPELLE = {1.0: 0.35, 24.0: 0.50, 14 * 24.0: 0.87}
 # Click rates at exposures 1, 2, 3 and 5 of one user to one campaign, over that at the first; Criteo's attribution log.
@@ -108,6 +111,11 @@ def measure(advance: Callable[[], None] | None = None) -> Realism:
         Fact("price, p90 over median of a campaign", small, steep, min(ratios), max(ratios), "iPinYou, 9 campaigns"),
         Fact("price, deviation over mean of a campaign", small, spread, min(spreads), max(spreads), "iPinYou, 9 campaigns"),
     )
+    for preset in HEAVIEST:
+        market = Scenario.preset(preset)
+        people = new_users(market.users, market.market_seed, market.ticks_per_day)
+        busiest = float(request_shares(people).max()) * market.traffic.requests_per_day
+        found.append(Fact("requests a day of the busiest user", preset, busiest, 0.0, WAKING_MINUTES, "one a minute awake"))
     world, shown = _played("feed", requests=True)
     assert world.scenario.sessions is not None
     watched = world.ledger.requests().sum() * world.scenario.sessions.videos / shown.attrs["user_days"]

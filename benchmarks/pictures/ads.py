@@ -86,13 +86,12 @@ def reach_table(folder: Path) -> Table:
     for column in ("impressions", "users", "reach", "frequency", "saw it once"):
         out.add_column(column, justify="right", no_wrap=True)
 
-    def row(name: str) -> None:
-        one = frame.loc[name]
+    def row(name: str, one: pd.Series[float]) -> None:
         cells = f"{one['reach']:.1%}", f"{one['frequency']:.2f}", f"{one['once']:.0%}"
         out.add_row(name, f"{one['impressions']:,.0f}", f"{one['users']:,.0f}", *cells)
 
-    for name in frame.drop(index=MARKET).sort_values("impressions", ascending=False, kind="stable").index[:MOST]:
-        row(str(name))
+    for name, one in frame[:-1].sort_values("impressions", ascending=False, kind="stable")[:MOST].iterrows():
+        row(str(name), one)
     out.add_section()
-    row(MARKET)
+    row(MARKET, frame.iloc[-1])
     return out

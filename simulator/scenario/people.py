@@ -54,7 +54,9 @@ class Users(Part):
         3.0, description="Pareto shape of a user's share of the requests; at 1.2 one of 20,000 makes a twentieth of them"
     )
     largest_share: Annotated[float, Field(gt=0, le=1)] | None = Field(
-        None, description="most of the requests that one user makes; those above it come down to it. None: as the tail has it"
+        None,
+        description="most of the requests that one user makes, but for what hours do to segments; who would make more comes "
+        "down to it. None: as the tail has it",
     )
     hour_amplitude: NonNegative = Field(0.0, description="log amplitude of a segment's share of traffic over the day")
     tiers: tuple[Annotated[int, Field(ge=0, le=255)], ...] = Field(

@@ -59,8 +59,16 @@ def png_size(path: Path) -> tuple[int, int]:
 def test_simulate_prints_the_books_and_draws_the_day(command, tmp_path):
     status, out, _ = command("simulate", "--scenario", "tiny", "--out", "here", "--journal")
     assert status == 0
-    lines = [line.split() for line in out.splitlines()]
-    impressions = {words[0]: int(words[-5].replace(",", "")) for words in lines if words and words[-5:][0][:1].isdigit()}
+    told = out[out.index("\n") : out.index("Money in currency")], out[out.index("Reach and frequency") :]
+    impressions, reached = (
+        {
+            words[0]: int(words[place].replace(",", ""))
+            for words in map(str.split, text.splitlines())
+            if len(words) > 5 and words[place][:1].isdigit()
+        }
+        for text, place in zip(told, (-6, -5), strict=True)
+    )
+    assert reached == impressions
     market = impressions.pop("market")
     assert set(impressions) == {"c0", "c1", "c2", "c3", "c4", "c5"}
     assert sum(impressions.values()) == market > 1000
@@ -68,7 +76,8 @@ def test_simulate_prints_the_books_and_draws_the_day(command, tmp_path):
     assert width > 1000
     assert height > 600
     assert sorted(p.name for p in (tmp_path / "here" / "journal").iterdir()) == [
-        "events.parquet", "features.parquet", "impressions.parquet", "requests.parquet", "truth.parquet",
+        "ads.parquet", "campaigns.parquet", "charges.parquet", "events.parquet", "features.parquet", "impressions.parquet",
+        "requests.parquet", "run.json", "scenario.yaml", "truth.parquet",
     ]  # fmt: skip
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from adarena.simulator import Scenario, World
+from adarena.simulator import Scenario, ScenarioError, World
 from adarena.simulator.core.chance import alias_table
-from adarena.simulator.population.users import new_users
+from adarena.simulator.population.users import cap_of, new_users, request_shares
 from adarena.simulator.requests.traffic import NEVER, Intensity
 from adarena.simulator.scenario.people import Traffic, day_shares
 
@@ -142,6 +142,45 @@ def test_users_come_as_often_as_they_are_active() -> None:
         assert stats.chisquare(counts[inside], expected).pvalue > 1e-4
     # Heavy-tailed: the most active tenth of users brings more than its share.
     assert np.sort(counts)[-3:].sum() > 0.15 * counts.sum()
+
+
+def test_nobody_makes_more_than_the_largest_share() -> None:
+    """Who would make more comes down to it, and makes just as much; the others keep their proportions."""
+    users = (
+        Scenario.preset("ranking-small").override({"users.hour_amplitude": 0.0}).users
+    )  # 500: one makes 4.6% of the requests
+    free, capped = (
+        request_shares(new_users(users.model_copy(update={"largest_share": share}), 1, 24)) for share in (None, 0.01)
+    )
+    assert free.max() > 0.045
+    assert capped.max() == pytest.approx(0.01)
+    cut = capped > 0.01 * (1 - 1e-9)
+    assert 1 < cut.sum() < 20
+    np.testing.assert_allclose(capped[cut], 0.01)
+    assert free[cut].min() > free[~cut].max()
+    ratio = capped[~cut] / free[~cut]
+    np.testing.assert_allclose(ratio, ratio[0])
+    untouched = request_shares(new_users(users.model_copy(update={"largest_share": 0.05}), 1, 24))
+    np.testing.assert_array_equal(untouched, free)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.02, 0.1, 0.3])
+def test_a_cap_on_shares_is_the_one_that_cuts_least(share: float) -> None:
+    """Against bisection: what is cut down to the cap is a share of the sum, or nothing need be cut."""
+    activity = np.random.default_rng(3).pareto(1.0, 100) + 0.2
+    low, high = activity.min(), activity.max()
+    for _ in range(200):
+        middle = (low + high) / 2
+        cut = np.minimum(activity, middle)
+        low, high = (middle, high) if cut.max() <= share * cut.sum() else (low, middle)
+    assert cap_of(activity, share) == pytest.approx(low, rel=1e-9)
+
+
+def test_a_largest_share_must_leave_room_for_all() -> None:
+    with pytest.raises(ScenarioError, match=r"largest_share must be 1 / users.count at least, 0.002, not 0.001"):
+        Scenario.preset("ranking-small").override({"users.largest_share": 0.001})
+    even = Scenario.preset("ranking-small").override({"users.largest_share": 0.002, "users.hour_amplitude": 0.0}).users
+    np.testing.assert_allclose(request_shares(new_users(even, 1, 24)), 0.002)
 
 
 def test_segments_come_at_their_hours() -> None:
