@@ -35,7 +35,6 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_use_type_comments = False
 python_maximum_signature_line_length = 100
-suppress_warnings = ["toc.empty_glob"]  # a page that an extra brings may not be there
 
 QUOTED = re.compile(r"(`[^`]+`)")
 MARKS = re.compile(r"(?<=\w)_(?!\w)|[*|]")
