@@ -29,12 +29,12 @@ html_title = "AdArena"
 html_static_path = ["_static"]
 html_css_files = ["wide.css"]
 html_copy_source = False
+html_use_index = False
 html_show_sphinx = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_use_type_comments = False
 python_maximum_signature_line_length = 100
-suppress_warnings = ["config.cache"]
 
 QUOTED = re.compile(r"(`[^`]+`)")
 MARKS = re.compile(r"(?<=\w)_(?!\w)|[*|]")

@@ -25,6 +25,7 @@ import adarena
 from adarena.agents.catalogue import policies
 from adarena.agents.parameters import LogUniform, Uniform
 from adarena.benchmarks.results.episodes import short
+from adarena.benchmarks.results.pages import table
 from adarena.benchmarks.suites import SUITES, suite
 from adarena.simulator.scenario.tree import PRESETS
 from adarena.simulator.seats import SEATS
@@ -48,8 +49,10 @@ def _policy(name: str, kind: type[Any]) -> str:
     lines = [f"### `{name}`\n", prose(inspect.getdoc(kind) or ""), f"\n`{file}`: `{kind.__name__}`\n"]
     if told := fields(kind):
         space = getattr(kind, "SPACE", {})
-        lines += ["| field | by default | what it is | `adarena tune` searches |", "|---|---|---|---|"]
-        lines += [f"| `{f}` | `{d}` | {cell(c)} | {cell(range_(space.get(f)))} |" for f, d, c in told]
+        rows = [(f"`{field}`", f"`{default}`", comment, range_(space.get(field))) for field, default, comment in told]
+        head = ("field", "by default", "what it is", "`adarena tune` searches")
+        kept = [n for n in range(len(head)) if any(row[n] for row in rows)]
+        lines.append(table([head[n] for n in kept], [[cell(row[n]) for n in kept] for row in rows]))
     return "\n".join(lines) + "\n"
 
 
@@ -95,8 +98,8 @@ def _doctests(text: str) -> str:
 
 
 def cell(text: str) -> str:
-    """A text inside a table."""
-    return " ".join(text.split()).replace("|", "\\|")
+    """A text on one line."""
+    return " ".join(text.split())
 
 
 def _environment(name: str) -> str:
@@ -105,18 +108,17 @@ def _environment(name: str) -> str:
 
 
 def _environments() -> str:
-    rows = ["| environment | what it is |", "|---|---|"]
     said = {name: cell(_environment(name).partition("\n\n")[0]) for name in adarena.ENVIRONMENTS}
-    return "\n".join([*rows, *(f"| [`{name}`]({short(name)}.md) | {what} |" for name, what in said.items())])
+    return table(("environment", "what it is"), [(f"[`{name}`]({short(name)}.md)", what) for name, what in said.items()])
 
 
 def _seats() -> str:
-    rows = ["| seat | what is decided | by | policies | compared by |", "|---|---|---|---|---|"]
+    rows = []
     for name, seat in SEATS.items():
         suites = ", ".join(f"`adarena bench {each}`" for each in SUITES if suite(each).seat == name)
         what = cell((inspect.getdoc(seat) or "").partition("\n\n")[0])
-        rows.append(f"| [{name}]({name}.md) | {what} | {seat.unit} | {len(policies(name))} | {suites} |")
-    return "\n".join(rows)
+        rows.append((f"[{name}]({name}.md)", what, seat.unit, str(len(policies(name))), suites))
+    return table(("seat", "what is decided", "by", "policies", "compared by"), rows)
 
 
 def _preset(name: str) -> str:

@@ -202,7 +202,7 @@ class AuctionEnv(SeatEnv):
             raise MarketError("there is nothing to see before a day has begun; call reset")
         world, scenario, ledger, closed = self.world, self.scenario, self.world.ledger, self.world.ledger.closed
         ticks, rest = scenario.ticks_per_day, np.full(scenario.ticks_per_day - closed, np.nan)
-        reserves = np.array([self._over_bids(tick) for tick in range(closed)]).reshape(closed, -1)
+        reserves = np.array([self._over_bids(tick) for tick in range(closed)]).reshape(closed, self._verticals.count)
         mean = np.exp(np.log(reserves).mean(axis=1))
         spend, counts = ledger.spend(), ledger.counts[:closed]
         parts = self._goal.score(spend, ledger.value(), counts[:, Count.IMPRESSIONS] - counts[:, Count.CLICKS], self._price)

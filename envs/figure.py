@@ -21,6 +21,7 @@ from .frames import Frame, Line, Panel
 
 WIDTH, HEIGHT = 960, 540  # pixels; even, as encoders of video need them
 DPI = 100
+PAD, RAISED = 8, 13  # points from axes to their title; how much more where the legend takes the room
 OWN = "#4c72b0"  # of a panel's own course, the first colour of the look; the others take those that follow
 PLACES = (0.085, 0.115, 0.46, 0.665), (0.645, 0.495, 0.335, 0.285), (0.645, 0.115, 0.335, 0.275)  # left, bottom, width, height
 
@@ -77,7 +78,7 @@ def _cut(line: str, letters: int) -> str:
 
 def _panel(axes: Axes, panel: Panel, frame: Frame) -> list[tuple[Any, Any]]:
     """What stays of a panel; gives back each of its courses and the mark at its end, which move."""
-    axes.set_title(panel.title, fontsize=11, color=INK, pad=8)
+    title = axes.set_title(panel.title, fontsize=11, color=INK, pad=PAD)
     axes.set_ylabel(panel.unit, fontsize=9)
     low, high = panel.low, panel.top
     axes.set_xlim(frame.hours[0], frame.hours[-1])
@@ -96,10 +97,13 @@ def _panel(axes: Axes, panel: Panel, frame: Frame) -> list[tuple[Any, Any]]:
         handles, labels = axes.get_legend_handles_labels()
         if panel.ideal is not None:  # drawn below, named last
             handles, labels = [*handles[1:], handles[0]], [*labels[1:], labels[0]]
-        axes.legend(
+        legend = axes.legend(
             handles, labels, loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=len(labels), frameon=False, fontsize=8.5,
             handlelength=1.4 if len(labels) < 5 else 0.7, columnspacing=1.0, borderaxespad=0.1,
         )  # fmt: skip
+        axes.figure.draw_without_rendering()
+        if legend.get_window_extent().overlaps(title.get_window_extent()):  # no room beside each other
+            axes.set_title(panel.title, fontsize=11, color=INK, pad=PAD + RAISED)
     return moving
 
 

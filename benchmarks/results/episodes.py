@@ -68,11 +68,12 @@ def frames(name: str, most: int | None = None, **arguments: Any) -> list[NDArray
 
 
 def animated(pictures: list[NDArray[np.uint8]]) -> bytes:
-    """A GIF of at most `FRAMES` pictures, evenly chosen, the last among them; all share the colours of the last."""
+    """A GIF of at most `FRAMES` pictures, evenly chosen, the last among them; all have the same colours."""
     chosen = np.unique(np.linspace(0, len(pictures) - 1, min(FRAMES, len(pictures))).round().astype(int))
-    images = [Image.fromarray(pictures[n]).resize(SIZE, Image.Resampling.LANCZOS) for n in chosen]
-    palette = images[-1].quantize(COLOURS, dither=Image.Dither.NONE)
-    first, *others = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
+    small = [Image.fromarray(pictures[n]).resize(SIZE, Image.Resampling.LANCZOS) for n in chosen]
+    width, height = SIZE
+    strip = Image.fromarray(np.concatenate([np.asarray(image) for image in small])).quantize(COLOURS, dither=Image.Dither.NONE)
+    first, *others = [strip.crop((0, n * height, width, (n + 1) * height)) for n in range(len(small))]
     held = io.BytesIO()
     lasting = [FRAME_MS] * len(others) + [LAST_MS]
     first.save(held, "GIF", save_all=True, append_images=others, duration=lasting, loop=0, optimize=True)

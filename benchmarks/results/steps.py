@@ -58,15 +58,7 @@ STEPS = (
         small=("adarena scenario --form reference --out out/scenario.md",),
         small_makes=("scenario.md",),
     ),
-    Step(
-        "day",
-        "a day of `bidding`",
-        "3 s",
-        ("adarena simulate bidding --out out/day",),
-        pictures={"day/day.png": "day.png"},
-        small=("adarena simulate tiny --out out/day",),
-        small_makes=("day/day.png",),
-    ),
+    _pictured("day", "3 s", "adarena simulate bidding", "day.png", "day.png", "a day of `bidding`"),
     _pictured("leads", "5 s", "adarena simulate leads", "leads.png", "leads.png", "from click to sale"),
     _pictured(
         "tiers", "5 s", "adarena simulate compute-small --policy compute=tilted_mpc --seed 7", "tiers.png", "tiers.png",
@@ -83,8 +75,8 @@ STEPS = (
         "60 s",
         (f"{MODULE}.episodes out/episodes",),
         pictures={f"episodes/{short(name)}.gif": f"environments/{short(name)}.gif" for name in ENVIRONMENTS},
-        small=(f"{MODULE}.episodes out/episodes AdArena/Auction-v0",),
-        small_makes=("episodes/auction.gif",),
+        small=(f"{MODULE}.episodes out/episodes AdArena/Market-v0",),
+        small_makes=("episodes/market.gif",),
     ),
     Step(
         "theory",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import subprocess
 import sys
@@ -11,12 +10,11 @@ from typing import Any
 
 import pandas
 import pytest
-import tyro
-from documents import KINDS, Block, blocks, commands, pages
+import yaml
+from documents import KINDS, Block, blocks, commands, pages, parsed
 from places import ROOT
 
-from adarena.__main__ import COMMANDS
-from adarena.benchmarks.cli.words import understood
+import adarena
 from adarena.simulator import Logs, Scenario, World
 
 SHELL = {"make", "ray"}  # programs other than adarena that pages call
@@ -80,26 +78,6 @@ def test_yaml_is_a_market(tmp_path: Path) -> None:
         assert Scenario.load(path).name
 
 
-def parsed(words: list[str], where: str) -> None:
-    """Fails unless the command line takes the words."""
-    command = {name: _silent(command) for name, command in COMMANDS.items() if name == words[0]}
-    try:
-        tyro.extras.subcommand_cli_from_dict(command | {"_": lambda: None}, args=understood(words, COMMANDS))
-    except SystemExit as stop:
-        if stop.code:
-            pytest.fail(f"{where} is not taken")
-
-
-def _silent(command: Any) -> Any:
-    """A command with the same arguments that does nothing."""
-
-    @functools.wraps(command)
-    def nothing(*arguments: Any, **named: Any) -> None:
-        return None
-
-    return nothing
-
-
 @pytest.mark.parametrize("page", pages(), ids=lambda p: str(p.relative_to(ROOT)))
 def test_commands_are_taken(page: Path) -> None:
     for block in blocks(page):
@@ -119,3 +97,17 @@ def test_a_wrong_command_is_noticed() -> None:
 
 def test_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 120
+
+
+def test_a_citation_is_of_this_version() -> None:
+    """By the schema of CFF 1.2.0: what is required, and no other names at the top."""
+    held = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors"} <= set(held)
+    assert set(held) <= {
+        "cff-version", "message", "title", "authors", "abstract", "type", "version", "license", "keywords", "date-released",
+        "repository-code", "url", "doi", "identifiers", "references", "contact", "preferred-citation",
+    }  # fmt: skip
+    assert (held["cff-version"], held["type"], held["license"]) == ("1.2.0", "software", "Apache-2.0")
+    assert held["version"] == adarena.__version__
+    assert held["authors"] == [{"name": "The AdArena developers"}]
+    assert all(isinstance(word, str) for word in held["keywords"])

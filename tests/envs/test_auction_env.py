@@ -101,6 +101,7 @@ def test_mistakes_and_a_frame() -> None:
             AuctionEnv(SMALL, **arguments)  # type: ignore[arg-type]
     env = AuctionEnv(SMALL)
     env.reset(options={"day": 1})
+    assert Screen().draw(env.frame()).std() > 0  # before the first step, too
     for _ in range(3):
         env.step(np.zeros(12, np.float32))
     reserve, revenue, _ = env.frame().panels

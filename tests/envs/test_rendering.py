@@ -203,6 +203,21 @@ def test_several_courses_are_drawn_where_their_numbers_are() -> None:
         assert [told.get_text() for told in legend.get_texts()] == ["x", "of others"]
 
 
+@pytest.mark.parametrize("title", ["Multiplier", "Multiplier over an earlier day's"])
+def test_a_title_and_what_courses_are_called_stand_apart(title: str) -> None:
+    """Beside each other where there is room, else one above the other, and inside the picture."""
+    others = tuple(Line(name, np.zeros(3)) for name in ("lowest", "highest"))
+    panel = Panel("factor", title, "", np.zeros(3), "mean", "{:.1f}", high=1.0, others=others)
+    screen = Screen()
+    screen.draw(Frame("day", "tick 2", 2, np.arange(3.0), (panel, panel, panel)))
+    for axes in screen._axes:
+        legend, its = axes.get_legend().get_window_extent(), axes._left_title.get_window_extent()
+        assert not legend.overlaps(its)
+        assert its.y1 < screen._facts.get_window_extent().y0
+    small = screen._axes[1]
+    assert (small._left_title.get_window_extent().y0 > small.get_legend().get_window_extent().y1) == (len(title) > 12)
+
+
 def test_frames_of_several_courses_are_the_same_pixels_whatever_was_drawn_before() -> None:
     frames = [several(3), several(7), several(7, label="of all"), played(3).frame()]
     alone = [Screen().draw(frame) for frame in frames]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import pytest
+import tyro
 from places import ROOT
+
+from adarena.__main__ import COMMANDS
+from adarena.benchmarks.cli.words import understood
 
 FENCE = re.compile(r"^(?P<mark>```+)(?P<kind>[^\n`]*)\n(?P<text>.*?)^(?P=mark)$", re.MULTILINE | re.DOTALL)
 KINDS = {"python", "console", "yaml", "{eval-rst}", "{toctree}"}  # of blocks; nothing else is written in these pages
@@ -45,3 +51,23 @@ def commands(block: Block) -> list[list[str]]:
     """The command lines of a console's block, as words; comments and continued lines as a shell takes them."""
     lines = block.text.replace("\\\n", " ").splitlines()
     return [shlex.split(line[1:], comments=True) for line in lines if line.startswith("$")]
+
+
+def parsed(words: list[str], where: str) -> None:
+    """Fails unless the command line takes the words."""
+    command = {name: _silent(command) for name, command in COMMANDS.items() if name == words[0]}
+    try:
+        tyro.extras.subcommand_cli_from_dict(command | {"_": lambda: None}, args=understood(words, COMMANDS))
+    except SystemExit as stop:
+        if stop.code:
+            pytest.fail(f"{where} is not taken")
+
+
+def _silent(command: Any) -> Any:
+    """A command with the same arguments that does nothing."""
+
+    @functools.wraps(command)
+    def nothing(*arguments: Any, **named: Any) -> None:
+        return None
+
+    return nothing
