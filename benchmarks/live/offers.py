@@ -34,7 +34,7 @@ def offers(texts: Sequence[str]) -> dict[str, list[str]]:
 
 def check_offered(seat: Any, policy: Any, offered: Mapping[str, Sequence[str]]) -> None:
     """Raises `PolicyError` unless a page may put a policy into a seat."""
-    if seat not in SEATS or not isinstance(policy, str):
+    if not isinstance(seat, str) or seat not in SEATS or not isinstance(policy, str):
         raise PolicyError(f"a seat is handed to a policy by their names, not {seat!r} to {policy!r}")
     if policy in offered.get(seat, ()):
         return

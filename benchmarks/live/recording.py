@@ -75,7 +75,7 @@ class Driven:
             getattr(self.world, action.do)(**action.what)
             return
         seat = action.what["seat"]
-        if seat not in self.relays:
+        if not isinstance(seat, str) or seat not in self.relays:
             raise MarketError(f"this market has no seat {seat!r} to hand over: it has {', '.join(self.relays)}")
         self.relays[seat].hand(make_policy(seat, action.what["policy"]))
 

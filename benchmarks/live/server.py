@@ -153,12 +153,16 @@ class Serving(uvicorn.Server):
 
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens there; port 0: any that is free. Raises `MarketError` if it cannot."""
+    heard = None
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         heard = socket.socket(family)
         heard.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         heard.bind(address)
+        heard.listen()  # from here on who comes too early waits
     except (OSError, OverflowError) as error:
+        if heard is not None:
+            heard.close()
         why = error.strerror if isinstance(error, OSError) else error
         raise MarketError(f"cannot listen on {host}, port {port}: {why}; --port 0 takes one that is free") from None
     return heard

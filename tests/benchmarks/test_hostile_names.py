@@ -250,7 +250,7 @@ def test_whatif_and_scenario(command, tmp_path):
 
 
 def test_every_command_is_here():
-    """What is left out takes no names; realism takes a folder alone, and prints it as all others do; live has a test of its own."""
+    """What is left out takes no names; realism takes a folder alone, and prints it as others do; live has its own test."""
     tested = {"simulate", "bench", "tune", "quotas", "scale", "servers", "mixes", "abtest", "replay", "train", "rank"}
     tested |= {"whatif", "scenario"}
     assert set(COMMANDS) - tested == {"speed", "theory", "realism", "warm", "demo", "list", "live"}

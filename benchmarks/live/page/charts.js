@@ -61,9 +61,7 @@ export class Charts {
       }
       worlds.toReversed().forEach((world) => { // the changed one on top
         const w = worlds.indexOf(world);
-        const several = about.lines.filter((each) => !each.fixed).length > 1;
-        const label = [several ? line.label : "", worlds.length > 1 ? world : several ? "" : line.label].filter(Boolean).join(", ");
-        found.push({ label, stroke: STYLES[place][w], dash: w ? [3, 3] : undefined, width: w ? 1.6 : 2, place: 2 * place + w,
+        found.push({ label: line.label, world, stroke: STYLES[place][w], dash: w ? [3, 3] : undefined, width: w ? 1.6 : 2, place: 2 * place + w,
           column: () => this.history.numbers[w][line.key] });
       });
     });
@@ -80,15 +78,15 @@ export class Charts {
     const { market } = this.history;
     const limited = this.#limited();
     const lines = [];
-    const line = (k, w, stroke, width, alpha, label = "") => lines.push({ label, stroke, width, alpha, place: w, dash: w && width > 1 ? [3, 3] : undefined,
+    const line = (k, w, stroke, width, alpha, label = "") => lines.push({ label, world: market.worlds[w], stroke, width, alpha, place: w, dash: w && width > 1 ? [3, 3] : undefined,
       column: () => this.history.left[w][k] });
     market.worlds.toReversed().forEach((_, back) => {
       const w = market.worlds.length - 1 - back;
       for (const k of limited.slice(0, BUDGETS)) line(k, w, STYLES[0][w], 1, this.chosen === null ? 0.5 : 0.22);
     });
     if (this.chosen !== null) {
-      market.worlds.forEach((world, w) => line(this.chosen, w, STYLES[0][w], 2.4, 1,
-        market.worlds.length > 1 ? `${market.campaigns[this.chosen].name}, ${world}` : market.campaigns[this.chosen].name));
+      market.worlds.forEach((_, w) => line(this.chosen, w, STYLES[0][w], 2.4, 1,
+        market.campaigns[this.chosen].name));
     }
     const some = limited.length > BUDGETS ? `the ${BUDGETS} largest of ${limited.length}` : `${limited.length} campaigns`;
     const about = { key: "left", title: "Budgets left by campaign", unit: `share, ${some}`, form: "share" };
@@ -121,11 +119,17 @@ export class Charts {
       hooks: { draw: [(chart) => this.#marks(chart)], setCursor: [() => this.#legend(plot)] },
     }, [[], ...lines.map(() => [])], box);
     plot.named = lines.map((line, n) => ({ line, n })).filter(({ line }) => line.label).sort((a, b) => a.line.place - b.line.place);
+    let entry = null;
     plot.values = plot.named.map(({ line }) => {
-      const swatch = element("i", { className: line.dash ? "dashed" : "" });
-      swatch.style.borderColor = colour(line.stroke);
       const value = element("b", {}, "–");
-      legend.append(element("span", {}, swatch, line.label, " ", value));
+      if (entry?.label !== line.label) {
+        entry = { label: line.label, box: element("span", {}, line.label) };
+        legend.append(entry.box);
+      }
+      const swatch = element("i", { className: line.dash ? "dashed" : "", title: line.world ?? line.label });
+      swatch.style.borderColor = colour(line.stroke);
+      entry.box.append(swatch, value);
+      if (line.world) value.before(element("span", { className: "unseen" }, ` ${line.world} `));
       return value;
     });
     return plot;
@@ -151,6 +155,7 @@ export class Charts {
     ctx.strokeStyle = ctx.fillStyle = colour("mark");
     ctx.font = `${11 * ratio}px system-ui, sans-serif`;
     ctx.textBaseline = "bottom";
+    ctx.textAlign = "left";
     ctx.lineWidth = ratio;
     ctx.setLineDash([2 * ratio, 2 * ratio]);
     let free = first; // what lies left of this has words on it
