@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ...simulator.core.arrays import Floats
+from ...simulator.core.arrays import Floats, Integers
 from ...simulator.core.clock import HOUR_US
 from ...simulator.core.money import MICRO, UNLIMITED
 from ...simulator.delivery.queue import Served
@@ -35,7 +36,7 @@ class Chart(NamedTuple):
 ALWAYS = (
     Chart("price", "Price of a thousand impressions", "currency", (Line("price", "mean paid"),)),
     Chart("fill", "Ads seen", "impressions a request", (Line("fill", "seen"),)),
-    Chart("worth", "What money bought", "expected value a unit of spend", (Line("worth", "value"),)),
+    Chart("worth", "What money bought", "expected value a unit of spend, since midnight", (Line("worth", "value"),)),
 )
 BUDGETS = Chart(
     "course", "Spend against the even course", "share of budgets",
@@ -80,14 +81,17 @@ def facts(world: World) -> dict[str, Any]:
 
 
 class Teller:
-    """Tells of one world's ticks, one after the other; keeps sums, so that a tick costs the same however long the run is."""
+    """Tells of one world's ticks, one after the other; keeps sums, so that a tick costs the same however long the run is.
+
+    Money of campaigns is to the cent, and numbers that are drawn have six digits; the books have all of them.
+    """
 
     def __init__(self, world: World) -> None:
         self._world, campaigns = world, len(world.campaigns.names)
         self._spend, self._today = np.zeros(campaigns, np.int64), np.zeros(campaigns, np.int64)
         self._clicks, self._reported = np.zeros(campaigns, np.int64), np.zeros(campaigns, np.int64)
         self._totals = {"requests": 0.0, "spend": 0.0, "impressions": 0.0, "clicks": 0.0, "conversions": 0.0, "value": 0.0}
-        self._lost = 0
+        self._lost, self._worth = 0, 0.0
         self._forecast = _cumulative(world.forecast)
 
     def tell(self) -> dict[str, Any]:
@@ -96,7 +100,7 @@ class Teller:
         row, tick = ledger.closed - 1, (ledger.closed - 1) % world.scenario.ticks_per_day
         counts = ledger.counts[row]
         if tick == 0:
-            self._today[:] = 0
+            self._today[:], self._worth = 0, 0.0
         self._spend += counts[Count.SPEND]
         self._today += counts[Count.SPEND]
         self._clicks += counts[Count.CLICKS]
@@ -112,25 +116,26 @@ class Teller:
         }  # fmt: skip
         for name, number in of_tick.items():
             self._totals[name] += number
-        budgets = budget[limited].sum()
+        self._worth += value
+        budgets, spent = budget[limited].sum(), self._today.sum() / MICRO
         numbers: dict[str, float | None] = {
             "requests": requests,
             "planned": world.scenario.expected_requests * world.forecast[tick],
-            "spent": self._today.sum() / MICRO,
+            "spent": spent,
             "course": _over(self._today[limited].sum(), budgets),
             "even": self._forecast[tick + 1],
             "price": _over(1000 * spend, impressions),
             "fill": _over(impressions, requests),
-            "worth": _over(value, spend),
+            "worth": _over(self._worth, spent),
         }
         if world.serving is not None:
             numbers |= self._served(row)
         return {
             "numbers": {name: _short(number) for name, number in numbers.items()},
-            "totals": {name: _short(number) for name, number in {**self._totals, "lost": self._lost}.items()},
-            "budget": [_short(b / MICRO) if has else None for b, has in zip(budget.tolist(), limited.tolist(), strict=True)],
-            "left": [_short(b / MICRO) if has else None for b, has in zip(left.tolist(), limited.tolist(), strict=True)],
-            "spend": [_short(spent / MICRO) for spent in self._spend.tolist()],
+            "totals": {name: round(number, 2) for name, number in {**self._totals, "lost": self._lost}.items()},
+            "budget": _money(budget, limited),
+            "left": _money(left, limited),
+            "spend": _money(self._spend, np.ones_like(limited)),
             "clicks": self._clicks.tolist(),
             "conversions": self._reported.tolist(),
         }
@@ -160,6 +165,11 @@ def _cumulative(shares: Floats) -> Floats:
 def _over(part: float, whole: float) -> float | None:
     """A ratio; None where there is nothing to divide by."""
     return float(part / whole) if whole > 0 else None
+
+
+def _money(micros: Integers, has: NDArray[np.bool_]) -> list[float | None]:
+    """Currency, to the cent; None where there is no such thing."""
+    return [round(m / MICRO, 2) if there else None for m, there in zip(micros.tolist(), has.tolist(), strict=True)]
 
 
 def _short(number: float | None) -> float | None:

@@ -3,6 +3,7 @@
 import { colour, element, number, time } from "./words.js";
 
 const BUDGETS = 48; // campaigns with a line of their own in the chart of budgets
+const DAYS = 7; // that are seen at once, of a longer run the latest
 const HEIGHT = 190;
 const STYLES = [["changed", "unchanged"], ["second", "second-unchanged"]];
 
@@ -48,7 +49,7 @@ export class Charts {
     const end = hours.length ? hours[hours.length - 1] : 0;
     const days = Math.max(1, Math.ceil(end / market.day_h - 1e-9));
     const first = hours.length ? hours[0] - market.tick_h : 0;
-    return { min: first, max: days * market.day_h };
+    return { min: Math.max(first, (days - DAYS) * market.day_h), max: days * market.day_h };
   }
 
   #lines(about) {
@@ -88,7 +89,7 @@ export class Charts {
       market.worlds.forEach((_, w) => line(this.chosen, w, STYLES[0][w], 2.4, 1,
         market.campaigns[this.chosen].name));
     }
-    const some = limited.length > BUDGETS ? `the ${BUDGETS} largest of ${limited.length}` : `${limited.length} campaigns`;
+    const some = limited.length > BUDGETS ? `the ${BUDGETS} largest of ${limited.length}` : `${limited.length} campaign${limited.length === 1 ? "" : "s"}`;
     const about = { key: "left", title: "Budgets left by campaign", unit: `share, ${some}`, form: "share" };
     const plot = this.#plot(about, lines);
     if (this.chosen === null) plot.legend.append("choose one in the table to see it by itself");
@@ -112,7 +113,7 @@ export class Charts {
       axes: [
         { stroke: soft, grid, ticks: grid, font, size: 30, space: market.ticks > market.ticks_per_day ? 90 : 52,
           incrs: [1 / 60, 1 / 12, 1 / 6, 1 / 4, 1 / 2, 1, 2, 3, 4, 6, 12, 24, 48, 96, 240], values: (_, at) => at.map((hours) => time(hours, market)) },
-        { stroke: soft, grid, ticks: grid, font, size: 46, values: (_, at) => at.map((value) => number(value, about.form)) },
+        { stroke: soft, grid, ticks: grid, font, size: 50, values: (_, at) => at.map((value) => number(value, about.form)) },
       ],
       series: [{}, ...lines.map((line) => ({ label: line.label, stroke: colour(line.stroke), width: line.width, dash: line.dash,
         alpha: line.alpha ?? 1, points: { show: false }, spanGaps: false }))],

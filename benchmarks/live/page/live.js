@@ -6,7 +6,7 @@ import { History } from "./history.js";
 import { Table } from "./table.js";
 import { change, element, number, time } from "./words.js";
 
-const TOTALS = { requests: "Requests", spend: "Spend", value: "Expected value", impressions: "Impressions", clicks: "Clicks",
+const TOTALS = { requests: "Requests", spend: "Spend", value: "Value", impressions: "Impressions", clicks: "Clicks",
   conversions: "Conversions", lost: "Requests lost" };
 const SPEEDS = [0.5, 1, 2, 5, 10, 20, 50, 1000];
 const TABLE_MS = 250;
@@ -97,10 +97,15 @@ function draw() {
     if (servers !== undefined) changes.servers(servers);
     byId("lag").textContent = page.lags.length ? String(page.lags.at(-1)) : "–";
   }
-  if (page.fresh && last.closed > joined) page.lags.push(Math.round(Date.now() - 1000 * last.closed));
+  queueMicrotask(() => measured(last)); // behind those in which the charts draw
+}
+
+// How long after the end of a tick it stands on the page.
+function measured(tick) {
+  page.drawn += 1;
+  if (page.fresh && tick.closed > joined) page.lags.push(Math.round(Date.now() - 1000 * tick.closed));
   page.fresh = false;
   if (page.lags.length > LAGS) page.lags.splice(0, page.lags.length - LAGS);
-  page.drawn += 1;
 }
 
 function soon() {

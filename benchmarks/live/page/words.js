@@ -4,8 +4,8 @@ export function number(value, form) {
   if (value === null || value === undefined) return "–";
   if (form === "share") return `${(100 * value).toFixed(value > 0 && value < 0.1 ? 1 : 0)}%`;
   const size = Math.abs(value);
-  if (size >= 1e6) return `${(value / 1e6).toFixed(2)}M`;
-  if (size >= 1e4) return `${(value / 1e3).toFixed(1)}k`;
+  if (size >= 1e6) return `${Number((value / 1e6).toFixed(2))}M`;
+  if (size >= 1e4) return `${Number((value / 1e3).toFixed(1))}k`;
   if (size >= 100 || Number.isInteger(value)) return value.toLocaleString("en", { maximumFractionDigits: 0 });
   return String(Number(value.toPrecision(3)));
 }
@@ -16,7 +16,7 @@ export function change(now, before) {
   const by = now - before;
   const sign = by > 0 ? "+" : by < 0 ? "−" : "±";
   const ratio = before ? Math.abs(by / before) : 0;
-  const share = ratio >= 10 ? ` (x ${number(now / before)})` : ratio ? ` (${sign}${(100 * ratio).toFixed(1)}%)` : "";
+  const share = ratio >= 10 ? ` (x ${number(now / before)})` : ratio >= 0.0005 ? ` (${sign}${(100 * ratio).toFixed(1)}%)` : "";
   return `${sign}${number(Math.abs(by))}${share}`;
 }
 
