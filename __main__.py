@@ -12,6 +12,7 @@ import tyro
 from . import __version__
 from .benchmarks.cli.checking import realism, results, speed, theory, warm
 from .benchmarks.cli.comparing import abtest, bench, mixes, servers, tune, whatif
+from .benchmarks.cli.live import live
 from .benchmarks.cli.playing import quotas, replay, scale, simulate
 from .benchmarks.cli.ranking import rank
 from .benchmarks.cli.telling import list_, scenario
@@ -39,6 +40,7 @@ def demo(out: Path = Path("out/demo")) -> None:
 MACHINE = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # what becomes of a write when the machine fails
 COMMANDS = {
     "simulate": simulate,
+    "live": live,
     "bench": bench,
     "tune": tune,
     "train": train,

@@ -30,7 +30,7 @@ FLOORS = {
     "benchmarks": (
         "output", "audits", "pictures", "rankers", "comparison", "scaling", "suites", "feedback", "speed", "theory", "results",
         "simulating", "training", "commands", "servers", "servers_report", "mixes", "abtest", "whatif", "warming", "listing",
-        "cli",
+        "live", "cli",
     ),
 }  # fmt: skip
 HEAVY = ("torch", "matplotlib", "seaborn", "pandas", "stable_baselines3", "tyro", "rich", "pyarrow.dataset")

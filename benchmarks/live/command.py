@@ -1,0 +1,57 @@
+"""What `adarena live` does: a session is made, served, and ended when it is stopped."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from ...simulator.core.errors import MarketError, PolicyError
+from ...simulator.scenario.tree import Scenario
+from .offers import offers as read_offers
+from .session import Session
+
+NEEDED = ("starlette", "uvicorn")
+
+
+def command(
+    console: Console, market: Scenario, bidder: str, seated: Sequence[str], offered: Sequence[str], seed: int, speed: float,
+    twin: bool, place: tuple[str, int], token: str | None,
+) -> None:  # fmt: skip
+    """Plays and serves a market until it is stopped.
+
+    Raises:
+        MarketError, PolicyError: if the extra is not installed, a policy cannot be made, or nobody can listen there.
+    """
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MarketError(f"a live market needs the package {' and '.join(missing)}: pip install 'adarena[live]'")
+    from . import access, server
+
+    key = access.token_for(place[0], token)
+    known = read_offers(offered)
+    with server.listen(*place) as heard:
+        session = Session(market, holders(bidder, seated), seed, twin, speed)
+        console.print(f"{market.name}, seed {seed}: {address(heard.getsockname(), key)}", soft_wrap=True)
+        console.print("Ctrl-C ends it.")
+        server.serve(server.Live(session, known, key), session, heard)
+
+
+def holders(bidder: str, texts: Sequence[str]) -> dict[str, str]:
+    """Who sits where at the start, by the names of policies. Raises `PolicyError` if that is unclear."""
+    found = {"bidding": bidder}
+    for text in texts:
+        seat, equals, policy = text.partition("=")
+        if not equals:
+            raise PolicyError(f"who decides in a seat is written SEAT=POLICY, for example compute=mpc, and not {text!r}")
+        if seat in found:
+            raise PolicyError(f"the {seat} seat is taken, by {found[seat]}, when {text!r} comes")
+        found[seat] = policy
+    return found
+
+
+def address(bound: tuple[str, int] | tuple[str, int, int, int], token: str | None) -> str:
+    """Where a browser finds a session that listens there."""
+    host = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
+    return f"http://{host}:{bound[1]}/{'' if token is None else f'{token}/'}"
