@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 from gymnasium.envs.registration import register, registry
 
 if TYPE_CHECKING:
+    from .agents.learning.saved import Agent
     from .simulator import Scenario, World
 
 __version__ = "0.1.0"
-__all__ = ["ENVIRONMENTS", "VECTORS", "Scenario", "World"]
+__all__ = ["ENVIRONMENTS", "VECTORS", "Agent", "Scenario", "World"]
 
 ENVIRONMENTS = {
     "AdArena/Allocation-v0": "adarena.envs.allocation:AllocationEnv",
@@ -33,13 +34,17 @@ for _name, _entry in ENVIRONMENTS.items():
 
 
 def __getattr__(name: str) -> Any:
-    """The market is imported when it is asked for: whoever makes an environment by its name needs none of it yet."""
+    """The market, and agents, are imported when they are asked for: whoever makes an environment by its name needs neither."""
     if name in ("Scenario", "World"):
         from . import simulator
 
         return getattr(simulator, name)
+    if name == "Agent":
+        from .agents.learning.saved import Agent
+
+        return Agent
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return [*globals(), "Scenario", "World"]
+    return [*globals(), "Agent", "Scenario", "World"]
