@@ -15,7 +15,7 @@ from .benchmarks.cli.comparing import abtest, bench, mixes, servers, tune, whati
 from .benchmarks.cli.playing import quotas, replay, scale, simulate
 from .benchmarks.cli.ranking import rank
 from .benchmarks.cli.telling import list_, scenario
-from .benchmarks.cli.training import train
+from .benchmarks.cli.training import evaluate, train
 from .benchmarks.cli.words import understood
 from .simulator.core.errors import AdArenaError
 
@@ -36,12 +36,14 @@ def demo(out: Path = Path("out/demo")) -> None:
     simulate(out=out)
 
 
+LEARNING = {"torch", "stable_baselines3", "sklearn"}  # what the extra `rl` brings; simulating needs none of it
 MACHINE = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # what becomes of a write when the machine fails
 COMMANDS = {
     "simulate": simulate,
     "bench": bench,
     "tune": tune,
     "train": train,
+    "evaluate": evaluate,
     "replay": replay,
     "speed": speed,
     "theory": theory,
@@ -82,6 +84,11 @@ def main() -> None:
     except KeyboardInterrupt as stop:
         print(f"adarena: {str(stop) or 'stopped'}", file=sys.stderr)
         raise SystemExit(status(stop)) from None
+    except ModuleNotFoundError as error:
+        if (absent := (error.name or "").partition(".")[0]) not in LEARNING:
+            raise
+        print(f"adarena: this needs {absent}, which is not installed: pip install 'adarena[rl]'", file=sys.stderr)
+        raise SystemExit(2) from None
     except OSError as error:
         if error.errno not in MACHINE:
             raise

@@ -22,6 +22,7 @@ from ...simulator.core.arrays import Floats32
 from ...simulator.core.disk import write
 from ...simulator.core.errors import PolicyError
 from ...simulator.core.layers import Layers
+from ..zoo import PREFIX, path_of
 from .extras import needed
 from .resting import from_bytes, to_bytes
 from .settings import ALGORITHMS, make_settings
@@ -123,7 +124,13 @@ def _write(path: Path, card: Card, member: str, content: bytes) -> None:
 
 
 def agent_file(path: str | Path) -> Path:
-    """The file of an agent that is named by it or by the folder of its training."""
+    """The file of an agent that is named by it, by the folder of its training, or `zoo:NAME` for one of the package's.
+
+    Raises:
+        PolicyError: if the zoo has none of that name.
+    """
+    if str(path).startswith(PREFIX):
+        return path_of(str(path).removeprefix(PREFIX))
     path = Path(path).expanduser()
     return path / "agent.zip" if path.is_dir() else path
 
@@ -140,7 +147,7 @@ def check_sees(card: Card, features: Sequence[str], name: str) -> None:
 
 
 def load_agent(path: str | Path) -> Agent:
-    """Reads an agent, from its file `agent.zip` or from the folder of its training, which holds it.
+    """Reads an agent, from its file `agent.zip`, from the folder of its training, which holds it, or `zoo:NAME`.
 
     Raises:
         PolicyError: if there is none, or it is damaged.
