@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 from gymnasium.envs.registration import register, registry
 
 if TYPE_CHECKING:
+    from .agents.learning.saved import Agent
     from .benchmarks.pictures.all import draw
     from .simulator import Scenario, World
 
 __version__ = "0.1.0"
-__all__ = ["ENVIRONMENTS", "VECTORS", "Scenario", "World", "draw"]
+__all__ = ["ENVIRONMENTS", "VECTORS", "Agent", "Scenario", "World", "draw"]
 
 ENVIRONMENTS = {
     "AdArena/Allocation-v0": "adarena.envs.allocation:AllocationEnv",
@@ -34,11 +35,15 @@ for _name, _entry in ENVIRONMENTS.items():
 
 
 def __getattr__(name: str) -> Any:
-    """Market and pictures are imported when they are asked for: who makes an environment by its name needs none of them yet."""
+    """Imported when they are asked for: who makes an environment by its name needs neither market, agents nor pictures yet."""
     if name in ("Scenario", "World"):
         from . import simulator
 
         return getattr(simulator, name)
+    if name == "Agent":
+        from .agents.learning.saved import Agent
+
+        return Agent
     if name == "draw":
         from .benchmarks.pictures.all import draw
 
@@ -47,4 +52,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*globals(), "Scenario", "World", "draw"]
+    return [*globals(), "Agent", "Scenario", "World", "draw"]

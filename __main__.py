@@ -16,7 +16,7 @@ from .benchmarks.cli.live import live
 from .benchmarks.cli.playing import quotas, replay, scale, simulate
 from .benchmarks.cli.ranking import rank
 from .benchmarks.cli.telling import list_, scenario
-from .benchmarks.cli.training import train
+from .benchmarks.cli.training import evaluate, train
 from .benchmarks.cli.words import understood
 from .simulator.core.errors import AdArenaError
 
@@ -37,6 +37,7 @@ def demo(out: Path = Path("out/demo")) -> None:
     simulate(out=out)
 
 
+LEARNING = {"torch", "stable_baselines3", "sklearn"}  # what the extra `rl` brings; simulating needs none of it
 MACHINE = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # what becomes of a write when the machine fails
 COMMANDS = {
     "simulate": simulate,
@@ -44,6 +45,7 @@ COMMANDS = {
     "bench": bench,
     "tune": tune,
     "train": train,
+    "evaluate": evaluate,
     "replay": replay,
     "speed": speed,
     "theory": theory,
@@ -85,6 +87,11 @@ def main() -> None:
     except KeyboardInterrupt as stop:
         print(f"adarena: {str(stop) or 'stopped'}", file=sys.stderr)
         raise SystemExit(status(stop)) from None
+    except ModuleNotFoundError as error:
+        if (absent := (error.name or "").partition(".")[0]) not in LEARNING:
+            raise
+        print(f"adarena: this needs {absent}, which is not installed: pip install 'adarena[rl]'", file=sys.stderr)
+        raise SystemExit(2) from None
     except OSError as error:
         if error.errno not in MACHINE:
             raise

@@ -1,4 +1,4 @@
-"""Policies by name, seat by seat: `pid`, `dual:step=0.05`, `agent:path/of/a/trained/one`, or one's own, `module:Class:gain=2`.
+"""Policies by name, seat by seat: `pid`, `dual:step=0.05`, `agent:path/of/a/trained/one`, `zoo:bidding-ppo`, `module:Class`.
 
 Each seat has a folder here, whose `POLICIES` names what this package has for it.
 """
@@ -22,6 +22,7 @@ from ..simulator.seats import SEATS
 from ..simulator.seats.seat import Policy
 from .learning.learned import Learned
 from .provenance.loading import FROM_FILE, load, named
+from .zoo import name_of
 
 
 def base(seat: str) -> type[Policy[Any, Any]]:
@@ -43,7 +44,7 @@ def _beginning(names: tuple[str, ...]) -> re.Pattern[str]:
     """A policy at the beginning of a text that goes on with its settings, or with a + and another."""
     return re.compile(
         rf"(?:{'|'.join(map(re.escape, names))})(?=[:+]|$)"
-        r"|agent:"
+        r"|agent:|zoo:"
         r"|(?:[^\W\d]\w*\.)*[^\W\d]\w*:[^\W\d]\w*(?=[:+]|$)"  # module:Class
         r"|[^+:]+\.py:[^\W\d]\w*"
     )
@@ -54,16 +55,16 @@ def make_policy(seat: str, text: str) -> Any:
 
     `text` reads `name` or `name:field=value,field=value`, where the name is one of the seat's `policies`, or `module:Class`, or
     `file.py:Class`; modules are looked for in the current folder, too. Values are read by the type of the field. A trained
-    agent reads `agent:PATH`, of its file or the folder of its training. Any character may stand in the path of a file or
-    folder that exists, and a comma in a value that is not followed by `field=`.
+    agent reads `agent:PATH`, of its file or the folder of its training, or `zoo:NAME`, of the package. Any character may
+    stand in the path of a file or folder that exists, and a comma in a value that is not followed by `field=`.
 
     Raises:
         PolicyError: whatever is wrong with it, in one sentence.
     """
     known, kind = policies(seat), base(seat)
     name, _, rest = text.partition(":")
-    if name == "agent":
-        return _agent(seat, rest)
+    if name in ("agent", "zoo"):
+        return _agent(seat, text, rest if name == "agent" else text)
     if (end := path_end(text)) > 0:
         name, rest = text[:end], text[end + 1 :]
     if name in known:
@@ -82,10 +83,10 @@ def make_policy(seat: str, text: str) -> Any:
     return _build(found, f"{name}:{class_name}", settings)
 
 
-def _agent(seat: str, path: str) -> Learned:
+def _agent(seat: str, text: str, path: str) -> Learned:
     agent = Learned(path)
     if agent.seat != seat:
-        raise PolicyError(f"agent:{path} is no {seat} policy: it was trained for the seat {agent.seat!r}")
+        raise PolicyError(f"{text} is no {seat} policy: it was trained for the seat {agent.seat!r}")
     return agent
 
 
@@ -140,7 +141,7 @@ def labelled(text: str) -> tuple[str, str]:
 def describe(seat: str, policy: Policy[Any, Any]) -> str:
     """The text that `make_policy` turns into an equal policy: its name, and its fields where they differ from the default."""
     if isinstance(policy, Learned):
-        return f"agent:{policy.path}"
+        return name_of(policy.path) or f"agent:{policy.path}"
     kind = type(policy)
     names = {known: name for name, known in policies(seat).items()}
     name = names.get(kind) or f"{_source(kind)}:{kind.__qualname__}"

@@ -13,7 +13,9 @@ from typing import Any
 from rich.console import Console
 
 from .. import ENVIRONMENTS
+from ..agents import zoo
 from ..agents.catalogue import policies
+from ..agents.learning.saved import card_of
 from ..simulator.core.disk import write
 from ..simulator.core.errors import MarketError
 from ..simulator.scenario.described import commented, reference
@@ -79,6 +81,15 @@ def _models() -> dict[str, str]:
     return {name: _sentence(model) for name, model in MODELS.items()}
 
 
+def _agents() -> dict[str, str]:
+    found = {}
+    for name in zoo.names():
+        card, score = card_of(zoo.PREFIX + name), zoo.score_of(name)
+        about = f"{card.algorithm} on {card.environment}, {card.timesteps:,} steps, {score['verdict']} ({score['command']})"
+        found[zoo.PREFIX + name] = about
+    return found
+
+
 def _sentence(thing: Any) -> str:
     """The first paragraph of what a thing says of itself."""
     return " ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split())
@@ -89,4 +100,5 @@ LISTS: dict[str, Callable[[], dict[str, str]]] = {
     "environments": _environments,
     "suites": lambda: {name: _sentence(suite(name)) for name in SUITES},
     "models": _models,
+    "agents": _agents,
 }

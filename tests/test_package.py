@@ -21,7 +21,7 @@ FLOORS = {
     ),
     "agents": (
         "splits", "parameters", "objectives", "provenance", "allocation", "bidding", "auction", "pacing", "compute",
-        "creative", "ranking", "hindsight", "learning", "rankers", "catalogue", "crowds",
+        "creative", "ranking", "hindsight", "zoo", "learning", "rankers", "catalogue", "crowds",
     ),
     "envs": (
         "frames", "figure", "window", "shell", "given", "together", "base", "lanes", "lane_env", "allocation", "auction",
@@ -29,8 +29,8 @@ FLOORS = {
     ),
     "benchmarks": (
         "output", "audits", "pictures", "rankers", "comparison", "scaling", "suites", "feedback", "speed", "theory", "results",
-        "simulating", "training", "commands", "servers", "servers_report", "mixes", "abtest", "whatif", "warming", "listing",
-        "live", "cli",
+        "simulating", "evaluating", "training", "commands", "servers", "servers_report", "mixes", "abtest", "whatif", "warming",
+        "listing", "live", "cli",
     ),
 }  # fmt: skip
 HEAVY = ("torch", "matplotlib", "seaborn", "pandas", "stable_baselines3", "tyro", "rich", "pyarrow.dataset")

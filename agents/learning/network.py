@@ -37,11 +37,16 @@ def _modules(policy: Any) -> Iterator[Any]:
 
     from .rows import Rows
 
+    if not hasattr(policy, "action_net") and not hasattr(policy, "actor"):
+        raise PolicyError(f"an agent at rest acts by numbers from -1 to 1, as no {type(policy).__name__} does")
+
     if hasattr(policy, "action_net"):  # of an actor beside a critic
         layers = policy.mlp_extractor
         stages = [layers.actor if hasattr(layers, "actor") else layers.policy_net, policy.action_net]
     elif isinstance(policy.actor, Rows):
         stages = [policy.actor]
+    elif not hasattr(policy.actor, "latent_pi"):  # of TD3 and DDPG: its layers end with tanh
+        stages = [policy.actor.mu]
     else:  # the mean of a squashed normal distribution
         stages = [policy.actor.latent_pi, policy.actor.mu, nn.Tanh()]
     for stage in stages:

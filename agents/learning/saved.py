@@ -1,4 +1,8 @@
-"""Saved agents: a zip that carries its own configuration and its networks' weights, and nothing that runs when it is read."""
+"""Saved agents: a zip that carries its own configuration and its networks' weights, and nothing that runs when it is read.
+
+One that `train` writes holds all its networks as PyTorch has them. One that `Agent.save` writes is at rest: it holds the layers
+that act, as `resting` has them, which takes no PyTorch to read.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +21,15 @@ from gymnasium import spaces
 from ...simulator.core.arrays import Floats32
 from ...simulator.core.disk import write
 from ...simulator.core.errors import PolicyError
-from .algorithms import networks
-from .network import network_of
+from ...simulator.core.layers import Layers
+from ..zoo import PREFIX, path_of
+from .extras import needed
+from .resting import from_bytes, to_bytes
 from .settings import ALGORITHMS, make_settings
 
 FORMAT = 1
-CARD, WEIGHTS = "agent.json", "policy.pt"
+CARD, WEIGHTS, RESTING = "agent.json", "policy.pt", "layers.npz"
+THEIRS = "_stable_baselines3_version"  # a member of the files of Stable-Baselines3
 
 
 @dataclass(frozen=True)
@@ -44,10 +51,36 @@ class Card:
 
 
 class Agent:
-    """A trained policy at rest: the most likely action, no exploration."""
+    """A trained policy at rest: the most likely action, no exploration.
 
-    def __init__(self, card: Card, policy: Any) -> None:
-        self.card, self._policy, self.layers = card, policy, network_of(policy)
+    `act` answers observations as Gymnasium gives them, `seated` is a policy for the seat of a `World`.
+    """
+
+    def __init__(self, card: Card, layers: Layers, policy: Any = None) -> None:
+        self.card, self.layers, self._policy = card, layers, policy  # the policy with its critics, where they were kept
+
+    @classmethod
+    def load(cls, path: str | Path) -> Agent:
+        """See `load_agent`."""
+        return load_agent(path)
+
+    @classmethod
+    def of(cls, model: Any, environment: str | None = None, **environment_settings: Any) -> Agent:
+        """An agent from a model of Stable-Baselines3, trained by whoever: see `own.agent_of`."""
+        from .own import agent_of
+
+        return agent_of(model, environment, environment_settings)
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the agent at rest, to a file that ends in .zip or as `agent.zip` into a folder; returns the file.
+
+        Raises:
+            PolicyError: if it cannot be written.
+        """
+        path = Path(path).expanduser()
+        file = path if path.suffix == ".zip" else path / "agent.zip"
+        _write(file, self.card, RESTING, to_bytes(self.layers))
+        return file
 
     def act(self, observation: Floats32) -> Floats32:
         """The action, shape (actions,), on one observation, shape (units x features,)."""
@@ -58,6 +91,16 @@ class Agent:
         """The action on each of several observations, (n, units x features) to (n, actions); each as on it alone."""
         return self.layers(observations.reshape(-1, self.layers.inputs)).reshape(len(observations), -1)
 
+    def seated(self) -> Any:
+        """A policy for the seat that its environment leaves open, e.g. `World("tiny", {"bidding": {0: agent.seated()}})`.
+
+        Raises:
+            PolicyError: if its environment leaves no seat of a market open, or shows something else by now.
+        """
+        from .learned import Acting
+
+        return Acting(self)
+
 
 def save_agent(path: Path, card: Card, policy: Any) -> None:
     """Writes an agent, at once or not at all. `policy` is that of a Stable-Baselines3 model."""
@@ -65,15 +108,29 @@ def save_agent(path: Path, card: Card, policy: Any) -> None:
 
     weights = io.BytesIO()
     torch.save(policy.state_dict(), weights)
+    _write(path, card, WEIGHTS, weights.getvalue())
+
+
+def _write(path: Path, card: Card, member: str, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PolicyError(f"cannot write to {str(path.parent)!r}: {error.strerror}") from None
     whole = io.BytesIO()
     with zipfile.ZipFile(whole, "w") as archive:
-        archive.writestr(CARD, json.dumps(dataclasses.asdict(card), indent=2))
-        archive.writestr(WEIGHTS, weights.getvalue())
+        for name, text in ((CARD, json.dumps(dataclasses.asdict(card), indent=2)), (member, content)):
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text)  # the same agent is the same bytes
     write(path, whole.getvalue(), PolicyError)
 
 
 def agent_file(path: str | Path) -> Path:
-    """The file of an agent that is named by it or by the folder of its training."""
+    """The file of an agent that is named by it, by the folder of its training, or `zoo:NAME` for one of the package's.
+
+    Raises:
+        PolicyError: if the zoo has none of that name.
+    """
+    if str(path).startswith(PREFIX):
+        return path_of(str(path).removeprefix(PREFIX))
     path = Path(path).expanduser()
     return path / "agent.zip" if path.is_dir() else path
 
@@ -83,28 +140,40 @@ def card_of(path: str | Path) -> Card:
     return _read(agent_file(path))[0]
 
 
-def check_sees(path: str | Path, features: Sequence[str]) -> None:
-    """Raises `PolicyError` unless the observations that a saved agent was trained on have these features."""
-    seen = card_of(path).features
-    if seen != tuple(features):
-        raise PolicyError(f"the agent in {str(path)!r} cannot see this: {_difference(seen, tuple(features))}")
+def check_sees(card: Card, features: Sequence[str], name: str) -> None:
+    """Raises `PolicyError` unless the observations that an agent was trained on have these features."""
+    if card.features != tuple(features):
+        raise PolicyError(f"the agent in {name!r} cannot see this: {_difference(card.features, tuple(features))}")
 
 
 def load_agent(path: str | Path) -> Agent:
-    """Reads an agent, from its file `agent.zip` or from the folder of its training, which holds it.
+    """Reads an agent, from its file `agent.zip`, from the folder of its training, which holds it, or `zoo:NAME`.
 
     Raises:
         PolicyError: if there is none, or it is damaged.
     """
     file = agent_file(path)
-    card, weights = _read(file)
-    return Agent(card, _policy(card, weights, file))
+    card, member, content = _read(file)
+    if member == RESTING:
+        return Agent(card, _resting(card, content, file))
+    needed("an agent as `train` writes it")
+    from .network import network_of
+
+    policy = _policy(card, content, file)
+    return Agent(card, network_of(policy), policy)
 
 
-def _read(file: Path) -> tuple[Card, bytes]:
+def _read(file: Path) -> tuple[Card, str, bytes]:
+    """The card of an agent, and what its networks are kept as."""
     try:
         with zipfile.ZipFile(file) as archive:
-            fields, weights = json.loads(archive.read(CARD)), archive.read(WEIGHTS)
+            if THEIRS in archive.namelist():
+                raise PolicyError(
+                    f"{str(file)!r} is a model of Stable-Baselines3; an agent of it is made in Python:"
+                    f" Agent.of(PPO.load({str(file)!r}), ENVIRONMENT).save(FOLDER), with SAC for PPO if it is one"
+                )
+            member = RESTING if RESTING in archive.namelist() else WEIGHTS
+            fields, content = json.loads(archive.read(CARD)), archive.read(member)
         if not isinstance(fields, dict) or fields.get("format") != FORMAT:
             raise PolicyError(f"the agent in {str(file)!r} is not of format {FORMAT}, the one that this version reads")
         low, high = fields["observation_bounds"]
@@ -113,7 +182,7 @@ def _read(file: Path) -> tuple[Card, bytes]:
         raise PolicyError(f"there is no agent in {str(file)!r}: {error.strerror}") from None
     except (zipfile.BadZipFile, KeyError, TypeError, ValueError):
         raise PolicyError(f"{str(file)!r} is not a saved agent, or is damaged") from None
-    return card, weights
+    return card, member, content
 
 
 def _difference(known: tuple[str, ...], wanted: tuple[str, ...]) -> str:
@@ -124,11 +193,24 @@ def _difference(known: tuple[str, ...], wanted: tuple[str, ...]) -> str:
     return f"its feature {place} is {known[place]!r}, and it is shown {wanted[place]!r}"
 
 
+def _resting(card: Card, content: bytes, file: Path) -> Layers:
+    try:
+        layers = from_bytes(content)
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile):
+        raise PolicyError(f"the weights in {str(file)!r} are damaged") from None
+    rows = card.units * len(card.features)
+    if rows % layers.inputs or rows // layers.inputs * layers.outputs != card.actions:
+        raise PolicyError(f"the weights in {str(file)!r} do not fit its own description")
+    return layers
+
+
 def _policy(card: Card, weights: bytes, file: Path) -> Any:
     """The networks, filled with the weights."""
     import pickle
 
     import torch
+
+    from .algorithms import networks
 
     low, high = card.observation_bounds
     seen = spaces.Box(low, high, (card.units * len(card.features),), np.float32)

@@ -17,15 +17,15 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium import spaces
 
 from ... import __version__
 from ...simulator.core.errors import PolicyError
 from ..splits import SPLITS
-from .algorithms import new_model
 from .checkpoint import Retraced, read_checkpoint, restore, save_checkpoint
+from .extras import needed
 from .saved import Agent, Card, load_agent, save_agent
 from .settings import PPOSettings, Settings
+from .shapes import features_of, made, size_of
 from .stopping import deliver, postponed
 
 CHECKPOINT, AGENT = "checkpoint.pt", "agent.zip"
@@ -66,6 +66,7 @@ def train(
         Stopped: a KeyboardInterrupt, on SIGINT and wherever SIGTERM does not end the process itself. Either leaves a checkpoint
             at the end of the rollout, from which a run that is resumed ends with the same agent; a second ends at once.
     """
+    needed("training")
     _check(timesteps, seed, checkpoint_every)
     arguments = dict(environment_settings or {})
     _check_days(arguments)
@@ -167,50 +168,20 @@ def _one_thread() -> Iterator[None]:
 def _model(settings: Settings, environment: str, arguments: Mapping[str, Any], seed: int) -> Any:
     from stable_baselines3.common.monitor import Monitor
 
-    def one() -> gym.Env[Any, Any]:
-        return Retraced(Monitor(_made(environment, arguments)))
+    from .algorithms import new_model
 
-    first = _made(environment, arguments)
-    units = _size(first) // len(_features(first))
+    def one() -> gym.Env[Any, Any]:
+        return Retraced(Monitor(made(environment, arguments)))
+
+    first = made(environment, arguments)
+    units = size_of(first) // len(features_of(first))
     first.close()
     return new_model(settings, one, units, seed)
 
 
-def _size(env: gym.Env[Any, Any]) -> int:
-    """Of a flat observation."""
-    return int(np.prod(env.observation_space.shape or ()))
-
-
-def _features(env: gym.Env[Any, Any]) -> tuple[str, ...]:
-    """Names of the numbers of which an observation has a row for each unit."""
-    names = env.unwrapped.metadata.get("features")
-    return tuple(names or (f"observation_{i}" for i in range(_size(env))))
-
-
-def _made(environment: str, arguments: Mapping[str, Any]) -> gym.Env[Any, Any]:
-    try:
-        env = gym.make(environment, **arguments)
-    except gym.error.Error as error:
-        raise PolicyError(f"there is no environment {environment!r}: {error}") from None
-    except TypeError as error:
-        if not arguments:
-            raise
-        raise PolicyError(f"{environment} cannot be made with {', '.join(arguments)}: {error}") from None
-    seen, done = env.observation_space, env.action_space
-    if (
-        isinstance(seen, spaces.Box)
-        and isinstance(done, spaces.Box)
-        and len(seen.shape) == len(done.shape) == 1
-        and np.all(done.low == -1)
-        and np.all(done.high == 1)
-    ):
-        return env
-    raise PolicyError(f"{environment} does not have flat observations and actions from -1 to 1")
-
-
 def _card(run: Mapping[str, Any], model: Any) -> Card:
     env, seen = model.get_env().envs[0], model.observation_space
-    names = _features(env)
+    names = features_of(env)
     return Card(
         **run,
         features=names,

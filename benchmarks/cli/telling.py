@@ -9,12 +9,12 @@ import tyro
 
 from . import terminal
 
-What = Literal["policies", "presets", "environments", "suites", "models"]
+What = Literal["policies", "presets", "environments", "suites", "models", "agents"]
 Form = Literal["yaml", "reference", "schema"]
 
 
 def list_(what: Annotated[What, tyro.conf.Positional] = "policies", seat: str | None = None) -> None:
-    """Names what there is: policies, presets, environments, suites, models of rankers, each with a sentence.
+    """Names what there is: policies, presets, environments, suites, models of rankers, agents of the zoo, each with a sentence.
 
     Args:
         what: of what kind.

@@ -1,4 +1,4 @@
-"""The command that trains agents."""
+"""The commands that train agents and evaluate them."""
 
 from __future__ import annotations
 
@@ -60,3 +60,32 @@ def train(
         raise MarketError(f"one names a seed, or several: not both --seed {seed} and --seeds")
     with hired(jobs, ray) as crew:
         training.together(terminal.console, plan, seeds, crew, terminal.resuming())
+
+
+def evaluate(
+    agent: Annotated[str, tyro.conf.Positional],
+    days: terminal.Amount = 20,
+    scenario: str | None = None,
+    split: Literal["validation", "test"] = "test",
+    skip: int = 0,
+    out: Path | None = None,
+    settings: terminal.Settings = (),
+) -> None:
+    """Judges an agent on days that it has not learned from, beside the best classic of its suite and the suite's reference.
+
+    Args:
+        agent: its file or the folder of its training, agent:PATH, or zoo:NAME (`adarena list agents`).
+        days: how many.
+        scenario: a preset or a YAML file; by default what it was trained on.
+        split: days to choose by, or days to test on.
+        skip: how many of them to leave out first.
+        out: a JSON file to write.
+        settings: fields of the scenario to change, e.g. auction.slots=1.
+    """
+    from .. import evaluating
+
+    if settings and scenario is None:
+        raise MarketError("fields of a scenario are changed where one is named: --scenario NAME --set FIELD=VALUE")
+    market = None if scenario is None else terminal.scenario(scenario, settings)
+    name = agent.removeprefix("agent:")
+    evaluating.command(terminal.console, name, market, days, split, skip, out, terminal.command_line())

@@ -1,0 +1,54 @@
+"""Agents that come with the package: `zoo:bidding-ppo` wherever an agent is named. Each is a file here, with its score.
+
+`recipes.yaml` names the command that made each, `NAME-SEED.zip` is what `Agent.save` wrote of what that command trained, and
+`NAME-SEED.json` what `adarena evaluate` then said of it. No seed was left out, and none chosen.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ...simulator.core.errors import PolicyError, suggest
+from ...simulator.core.yaml_text import read_yaml
+
+FOLDER = Path(__file__).parent
+PREFIX = "zoo:"
+
+
+def names() -> list[str]:
+    """The agents that there are, each with its training seed: bidding-ppo-0."""
+    return sorted(path.stem for path in FOLDER.glob("*.zip"))
+
+
+def path_of(name: str) -> Path:
+    """The file of an agent; a name without a seed means the first there is. Raises `PolicyError` if there is none."""
+    known = names()
+    first = next((one for one in known if one == name or one.rpartition("-")[0] == name), None)
+    if first is not None:
+        return FOLDER / f"{first}.zip"
+    if name in recipes():
+        raise PolicyError(f"the zoo has no {name} yet; it is made by: {recipes()[name]}")
+    raise PolicyError(f"there is no agent {name!r} in the zoo{suggest(name, known)}")
+
+
+def name_of(path: str | Path) -> str | None:
+    """The name of an agent of the zoo by its file; None for others."""
+    path = Path(path)
+    return PREFIX + path.stem if path.parent == FOLDER else None
+
+
+@cache
+def recipes() -> Mapping[str, str]:
+    """The command that trains each agent, by its name; seeds are 0, 1 and 2."""
+    found: Mapping[str, str] = read_yaml((FOLDER / "recipes.yaml").read_bytes())
+    return found
+
+
+def score_of(name: str) -> Mapping[str, Any]:
+    """What `adarena evaluate` said of an agent, by its name with its seed."""
+    found: Mapping[str, Any] = json.loads((FOLDER / f"{name}.json").read_text())
+    return found
