@@ -250,7 +250,7 @@ def test_whatif_and_scenario(command, tmp_path):
 
 
 def test_every_command_is_here():
-    """What is left out takes no names; realism and results take a folder, and print it as all others do; live has its own test."""
+    """What is left out takes no names; realism and results take a folder, and print it as others do; live has its own test."""
     tested = {"simulate", "bench", "tune", "quotas", "scale", "servers", "mixes", "abtest", "replay", "train", "rank"}
     tested |= {"whatif", "scenario"}
     assert set(COMMANDS) - tested == {"speed", "theory", "realism", "warm", "demo", "list", "results", "live"}
