@@ -101,7 +101,7 @@ def _panel(axes: Axes, panel: Panel, frame: Frame) -> list[tuple[Any, Any]]:
             handles, labels, loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=len(labels), frameon=False, fontsize=8.5,
             handlelength=1.4 if len(labels) < 5 else 0.7, columnspacing=1.0, borderaxespad=0.1,
         )  # fmt: skip
-        axes.figure.draw_without_rendering()
+        cast(Figure, axes.figure).draw_without_rendering()
         if legend.get_window_extent().overlaps(title.get_window_extent()):  # no room beside each other
             axes.set_title(panel.title, fontsize=11, color=INK, pad=PAD + RAISED)
     return moving
