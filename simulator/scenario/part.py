@@ -36,6 +36,10 @@ class Part(BaseModel, metaclass=_Sentences):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Raises `ScenarioError`: what is to differ is made anew."""
+        raise ScenarioError(f"{name} cannot be set to {value!r}: a scenario stays as it is, and override makes another")
+
     @model_validator(mode="before")
     @classmethod
     def _refuse_booleans_for_numbers(cls, values: Any) -> Any:
