@@ -7,6 +7,9 @@ without us.
 from __future__ import annotations
 
 import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +22,28 @@ from ...simulator.core.disk import write
 from ...simulator.core.look import style
 
 
+@contextmanager
+def _drawing() -> Iterator[None]:
+    """Our look, without a word for each letter that no font of this machine has, as of emoji in names: a box stands for it."""
+    with style(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from", UserWarning)
+        yield
+
+
 class Picture(Figure):
     """A figure that keeps our look wherever it is rendered, and shows itself in a notebook; make it inside `style`."""
 
     @allow_rasterization
     def draw(self, renderer: Any) -> None:
-        with style():  # ticks, for one, are made only now
+        with _drawing():  # ticks, for one, are made only now
             super().draw(renderer)
 
     def get_tightbbox(self, *arguments: Any, **options: Any) -> Any:
-        with style():
+        with _drawing():
             return super().get_tightbbox(*arguments, **options)
 
     def savefig(self, *arguments: Any, **options: Any) -> None:
-        with style():
+        with _drawing():
             super().savefig(*arguments, **options)
 
     def _repr_png_(self) -> bytes:

@@ -86,15 +86,20 @@ def day_table(world: World, most: int = 12) -> Table:
         caption=" ".join([VALUES, *(AIMS[aim][2] for aim in aims)]),
     )
     targets = [name for aim in aims for name in AIMS[aim][:2]]
-    for column in ("campaign", "budget", "spent", "impressions", "clicks", "conv.", "expected", "realised", "price", *targets):
-        out.add_column(column, justify="left" if column == "campaign" else "right", no_wrap=True)
+    owners = world.scenario.demand.kind == "listed"  # else each campaign has one of its own, named after it
+    for column in ("campaign", *["advertiser"][: int(owners)]):
+        out.add_column(column, no_wrap=True)
+    for column in ("budget", "spent", "impressions", "clicks", "conv.", "expected", "realised", "price", *targets):
+        out.add_column(column, justify="right", no_wrap=True)
 
     def row(name: str, budget: str, k: Any) -> None:
         shown = [f"{int(number[k].sum()):,}" for number in (impressions, clicks, conversions)]
         price = spend[k].sum() / max(impressions[k].sum(), 1)
         reached = [text for aim in aims for text in _aimed(aim, [table.listed[one] for one in k], spend[k], conversions[k])]
+        owner = [table.advertiser[k[0]] if k.size == 1 else ""][: int(owners)]
         out.add_row(
             name,
+            *owner,
             budget,
             f"{spend[k].sum():,.2f}",
             *shown,

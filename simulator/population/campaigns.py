@@ -29,6 +29,9 @@ class Billing(IntEnum):
     CPA = 2  # conversions, when they are reported
 
 
+SHOWN = 5  # names of campaigns in what a table says of itself
+
+
 class Campaigns(NamedTuple):
     """The campaigns of a market in one order; arrays have shape (campaigns,), those of ads (ads,)."""
 
@@ -47,6 +50,10 @@ class Campaigns(NamedTuple):
     even_rotation: NDArray[np.float64]  # share of requests for which any of its ads stands for it
     first_ad: NDArray[np.int64]  # (campaigns + 1,)
     appeal: NDArray[np.float64]  # (ads,) log-odds
+
+    def __repr__(self) -> str:
+        shown = ", ".join(self.names[:SHOWN]) + (", ..." if len(self.names) > SHOWN else "")
+        return f"<{len(self.names):,} campaigns with {len(self.appeal):,} ads: {shown}>"
 
     @property
     def ad_campaign(self) -> NDArray[np.int64]:

@@ -36,6 +36,10 @@ class Part(BaseModel, metaclass=_Sentences):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Raises `ScenarioError`: what is to differ is made anew."""
+        raise ScenarioError(f"{name} cannot be set to {value!r}: a scenario stays as it is, and override makes another")
+
     @model_validator(mode="before")
     @classmethod
     def _refuse_booleans_for_numbers(cls, values: Any) -> Any:
@@ -47,9 +51,3 @@ class Part(BaseModel, metaclass=_Sentences):
                 if annotation is not bool and bool not in get_args(annotation):
                     raise ValueError(f"{name} cannot be {value!r}: true and false are no numbers")
         return values
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Raises `ScenarioError`: worlds share a scenario, and count on it."""
-        if name.startswith("_"):
-            return super().__setattr__(name, value)
-        raise ScenarioError(f"a scenario does not change: make another with override({{{name!r}: ...}}), by its full path")

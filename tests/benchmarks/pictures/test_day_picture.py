@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 
 import matplotlib
@@ -164,12 +165,21 @@ def test_drawing_changes_nothing_of_the_users(world: World) -> None:
         adarena.draw(world, "leads")
 
 
+def test_letters_that_no_font_has_are_drawn_without_a_word() -> None:
+    world = World(Scenario.preset("tiny").override({"name": "tiny \N{FIRE}", "traffic.requests_per_day": 600}), seed=0)
+    world.run()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        encoded(adarena.draw(world), "png")
+
+
 def test_things_say_what_they_are(world: World) -> None:
     assert repr(world).startswith("<World 'tiny', seed 2, engine compiled: over; ")
     assert f"{DAYS * 24} ticks of {DAYS * 24} closed" in repr(world.ledger)
     assert repr(world.scenario) == (
         f"<Scenario 'tiny': {DAYS} days of 600 requests, 6 campaigns; digest {world.scenario.digest}>"
     )
+    assert repr(world.campaigns) == "<6 campaigns with 12 ads: c0, c1, c2, c3, c4, ...>"
     odd = World(Scenario.preset("tiny").override({"name": "<b>&"}), seed=0)
     odd.run(odd.time_us(hours=1, minutes=30))
     assert "day 1 of 1, 01:30; " in repr(odd)

@@ -47,6 +47,14 @@ def test_so_does_what_was_got_for_money() -> None:
     assert cells["card"][-4:] == ["", "", "", ""]  # nothing was reported, and nothing charged
 
 
+def test_advertisers_stand_beside_campaigns_where_they_have_names() -> None:
+    world, headers, cells = rows(OWN)
+    assert headers[:2] == ["campaign", "advertiser"]
+    owners = {c.name: a.name for a in OWN.demand.advertisers for c in a.campaigns}  # type: ignore[union-attr]
+    assert {name: cells[name][1] for name in world.campaigns.names} == owners
+    assert cells["market"][1] == ""
+
+
 def test_where_nobody_has_a_target_there_are_no_such_columns() -> None:
     _, headers, _ = rows(Scenario.preset("tiny"))
     assert headers[-1] == "price"

@@ -157,10 +157,10 @@ def test_tiers_are_named_for_every_segment_and_survive_a_file(tmp_path: Path) ->
 
 def test_a_scenario_cannot_be_changed_and_can_be_a_key() -> None:
     scenario = Scenario.preset("tiny")
-    for part, name in ((scenario, "days"), (scenario.auction, "slots"), (scenario, "nonsense")):
-        with pytest.raises(ScenarioError, match=rf"does not change: make another with override\({{'{name}': \.\.\.}}\)"):
-            setattr(part, name, 3)
-    assert scenario == Scenario.preset("tiny")
+    with pytest.raises(ScenarioError, match=r"cannot be set to .*: a scenario stays as it is, and override makes another"):
+        scenario.days = 3  # type: ignore[misc]
+    with pytest.raises(ScenarioError, match=r"cannot be set to .*: a scenario stays as it is, and override makes another"):
+        scenario.auction.slots = 1  # type: ignore[misc]
     assert {scenario: 1, Scenario.preset("tiny"): 2} == {scenario: 2}
 
 
