@@ -105,8 +105,9 @@ def make(step: Step, folder: Path, root: Path, stamps: dict[str, list[str]], now
     there = all((docs / target).exists() for target in step.pictures.values())
     if there and stamps.get(step.name) == [now, *command_lines]:
         return False
-    run(step, command_lines, folder, root)
-    publish(step, folder, docs)
+    own = folder / step.name
+    run(step, command_lines, own, root)
+    publish(step, own, docs)
     stamps[step.name] = [now, *command_lines]
     write(folder / DONE, json.dumps(stamps, indent=2))
     return True
@@ -136,7 +137,8 @@ def command(console: Console, only: Sequence[str], listed: bool, small: bool, fo
         for step in steps:
             done = make(step, folder, ROOT, stamps, now)
             console.print(
-                f"{step.name}: " + (f"made in {folder}" if done else "was made with the same sources"), soft_wrap=True
+                f"{step.name}: " + (f"made in {folder / step.name}" if done else "was made with the same sources"),
+                soft_wrap=True,
             )
             if done and step.by_hand:
                 console.print(f"  to be written by hand: {step.by_hand}", soft_wrap=True)
@@ -147,8 +149,8 @@ def _small(console: Console, steps: Sequence[Step], folder: Path) -> None:
     """Does the small form of steps, which leaves docs/ as it is."""
     with progress("results, small", len(steps)) as advance:
         for step in steps:
-            run(step, step.small, folder, ROOT)
-            check(folder, step.small_makes)
+            run(step, step.small, folder / step.name, ROOT)
+            check(folder / step.name, step.small_makes)
             console.print(f"{step.name}: {', '.join(step.small_makes)}", soft_wrap=True)
             advance()
 

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from ...simulator.core.errors import MarketError
 
-OUT = "out/"  # where command lines write to; those of a step are moved below the folder of the results
+OUT = "out/"  # where command lines write to; those of a step are moved below a folder of its own
 Maker = Callable[[Path], str]  # a part of a page, from the folder that the commands have written to
 
 
 class Step(NamedTuple):
-    """What a step makes. Its commands' files are relative to the folder of the results, pages and pictures to docs/."""
+    """What a step makes. Its commands' files are relative to a folder of its own, pages and pictures to docs/."""
 
     name: str
     makes: str  # in words

@@ -149,13 +149,17 @@ STEPS = (
         pictures=("creative-bench/regret.png creatives.png",),
     ),
     _compared("market", "hours", "market.md", "adarena train AdArena/Market-v0", "adarena bench market --seeds 50"),
-    _compared("content", "hours", "content.md", "adarena simulate", "adarena rank train", "adarena bench ranking"),
+    _compared(
+        "content", "hours", "content.md", "adarena simulate", "adarena rank train", "adarena rank eval",
+        "adarena bench ranking",
+    ),
+    _compared("rankers", "hours", "rankers.md", "adarena simulate", "adarena rank"),
     _compared("scaling", "hours", "scaling.md", "adarena rank scaling", pictures=("scaling/scaling.png scaling.png",)),
 )  # fmt: skip
 
 # What no step makes, and why.
 LEFT_OUT = {
-    "rankers.md, and the rest of content.md and scaling.md": "many runs of adarena rank with settings that the text names",
+    "other rows of rankers.md, content.md and scaling.md": "the same commands with other models and settings",
     "columns for other populations, rivals and scenarios": "the same commands, run again by hand with what the text names",
     "speeds of others in speed.md": "measured by hand, with programs that are not installed here",
 }

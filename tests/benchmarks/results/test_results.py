@@ -102,12 +102,12 @@ def test_a_step_is_done_once_for_the_same_sources(root: Path) -> None:
     assert page.endswith("\n\nend\n")
     again = json.loads((folder / DONE).read_text())
     assert not make(step(), folder, root, again, "s1")
-    assert (folder / "a.png").read_text() == "x"
+    assert (folder / "one/a.png").read_text() == "x"
     assert make(step(), folder, root, again, "s2")  # other sources
     assert make(step(commands=(writing("a.png", "y"),)), folder, root, again, "s2")  # another command line
     (root / "docs/sub/b.png").unlink()
     assert make(step(commands=(writing("a.png", "y"),)), folder, root, again, "s2")  # what it had made is gone
-    assert (folder / "a.png").read_text() == "xxyy"
+    assert (folder / "one/a.png").read_text() == "xxyy"
 
 
 def test_a_step_that_fails_is_no_step_done(root: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_step_that_fails_is_no_step_done(root: Path) -> None:
     stamps: dict[str, list[str]] = {}
     with pytest.raises(MarketError, match=r"the step one failed with status 3 .*one\.log"):
         make(failing, root / "out", root, stamps, "s")
-    assert not (root / "out/a.png").exists()
+    assert not (root / "out/one/a.png").exists()
     assert not stamps
     with pytest.raises(MarketError, match=r"a\.png should have been made"):
         make(step(commands=('python -c "0"',)), root / "out", root, stamps, "s")
@@ -176,5 +176,5 @@ def test_the_small_form_works(tmp_path: Path) -> None:
     assert [line.partition(":")[0] for line in told.splitlines()] == [step.name for step in small]
     for step in small:
         assert step.small_makes
-        assert all((tmp_path / "small" / file).stat().st_size for file in step.small_makes)
+        assert all((tmp_path / "small" / step.name / file).stat().st_size for file in step.small_makes)
     assert {path: path.stat().st_mtime_ns for path in DOCS.rglob("*") if "_build" not in path.parts} == before
