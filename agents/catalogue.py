@@ -11,7 +11,7 @@ import inspect
 import math
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
@@ -81,6 +81,24 @@ def make_policy(seat: str, text: str) -> Any:
         raise PolicyError(f"{name}:{class_name} is no {seat} policy: it is not a subclass of {kind.__name__}")
     named(found, module)
     return _build(found, f"{name}:{class_name}", settings)
+
+
+def holders(bidder: str, texts: Iterable[str]) -> dict[str, str]:
+    """Who sits where, by names: the bidder, and who decides in other seats by texts SEAT=POLICY.
+
+    Raises:
+        PolicyError: if a text is none, or names a seat that is taken.
+    """
+    found = {"bidding": bidder}
+    for text in texts:
+        seat, equals, spec = text.partition("=")
+        if not equals:
+            raise PolicyError(f"who decides in a seat is written SEAT=POLICY, for example compute=mpc, and not {text!r}")
+        if seat in found:
+            by = "--bidder" if seat == "bidding" else f"{seat}={found[seat]}"
+            raise PolicyError(f"the {seat} seat is taken, by {by}, when {text!r} comes")
+        found[seat] = spec
+    return found
 
 
 def _agent(seat: str, text: str, path: str) -> Learned:

@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from rich.console import Console
 
-from ..agents.catalogue import make_policy
+from ..agents.catalogue import holders, make_policy
 from ..simulator.books.journal import Logs
 from ..simulator.core.disk import remove, write_together
-from ..simulator.core.errors import MarketError, PolicyError
+from ..simulator.core.errors import MarketError
 from ..simulator.scenario.tree import Scenario
 from ..simulator.world import World
 from .audits.funnel import audit
@@ -29,16 +29,7 @@ def seated(bidder: str, texts: Sequence[str]) -> dict[str, Any]:
     Raises:
         PolicyError: if a text is none, names a seat or a policy that there is not, or a seat is named twice.
     """
-    found = {"bidding": bidder}
-    for text in texts:
-        seat, equals, spec = text.partition("=")
-        if not equals:
-            raise PolicyError(f"who decides in a seat is written SEAT=POLICY, for example compute=mpc, and not {text!r}")
-        if seat in found:
-            by = "--bidder" if seat == "bidding" else f"{seat}={found[seat]}"
-            raise PolicyError(f"the {seat} seat is taken, by {by}, when {text!r} comes")
-        found[seat] = spec
-    return {seat: make_policy(seat, spec) for seat, spec in found.items()}
+    return {seat: make_policy(seat, spec) for seat, spec in holders(bidder, texts).items()}
 
 
 def command(

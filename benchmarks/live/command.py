@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from ...simulator.core.errors import MarketError, PolicyError
+from ...agents.catalogue import holders
+from ...simulator.core.errors import MarketError
 from ...simulator.scenario.tree import Scenario
 from .offers import offers as read_offers
 from .session import Session
@@ -36,19 +37,6 @@ def command(
         console.print(f"{market.name}, seed {seed}: {address(heard.getsockname(), key)}", soft_wrap=True)
         console.print("Ctrl-C ends it.")
         server.serve(server.Live(session, known, key), session, heard)
-
-
-def holders(bidder: str, texts: Sequence[str]) -> dict[str, str]:
-    """Who sits where at the start, by the names of policies. Raises `PolicyError` if that is unclear."""
-    found = {"bidding": bidder}
-    for text in texts:
-        seat, equals, policy = text.partition("=")
-        if not equals:
-            raise PolicyError(f"who decides in a seat is written SEAT=POLICY, for example compute=mpc, and not {text!r}")
-        if seat in found:
-            raise PolicyError(f"the {seat} seat is taken, by {found[seat]}, when {text!r} comes")
-        found[seat] = policy
-    return found
 
 
 def address(bound: tuple[str, int] | tuple[str, int, int, int], token: str | None) -> str:

@@ -36,7 +36,7 @@ class Chart(NamedTuple):
 ALWAYS = (
     Chart("price", "Price of a thousand impressions", "currency", (Line("price", "mean paid"),)),
     Chart("fill", "Ads seen", "impressions a request", (Line("fill", "seen"),)),
-    Chart("worth", "What money bought", "expected value a unit of spend, since midnight", (Line("worth", "value"),)),
+    Chart("worth", "What money bought", "value a unit of spend, today", (Line("worth", "value"),)),
 )
 BUDGETS = Chart(
     "course", "Spend against the even course", "share of budgets",

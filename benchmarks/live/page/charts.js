@@ -4,6 +4,7 @@ import { colour, element, number, time } from "./words.js";
 
 const BUDGETS = 48; // campaigns with a line of their own in the chart of budgets
 const DAYS = 7; // that are seen at once, of a longer run the latest
+const PARTS = [1 / 12, 1 / 6, 1 / 3, 2 / 3, 1]; // of a first day, the least that holds what was played
 const HEIGHT = 190;
 const STYLES = [["changed", "unchanged"], ["second", "second-unchanged"]];
 
@@ -49,7 +50,8 @@ export class Charts {
     const end = hours.length ? hours[hours.length - 1] : 0;
     const days = Math.max(1, Math.ceil(end / market.day_h - 1e-9));
     const first = hours.length ? hours[0] - market.tick_h : 0;
-    return { min: Math.max(first, (days - DAYS) * market.day_h), max: days * market.day_h };
+    const part = days > 1 ? days : PARTS.find((share) => end <= share * market.day_h + 1e-9);
+    return { min: Math.max(first, (days - DAYS) * market.day_h), max: part * market.day_h };
   }
 
   #lines(about) {

@@ -134,7 +134,7 @@ def test_what_is_missing_is_said_with_what_to_install(monkeypatch):
 def test_wrong_words_are_refused():
     with pytest.raises(PolicyError, match="SEAT=POLICY"):
         commands.holders("pid", ["mpc"])
-    with pytest.raises(PolicyError, match="taken, by pid"):
+    with pytest.raises(PolicyError, match="taken, by --bidder"):
         commands.holders("pid", ["bidding=dual"])
     assert commands.address(("::1", 80, 0, 0), None) == "http://[::1]:80/"
     with listen("127.0.0.1", 0) as held, pytest.raises(MarketError, match="--port 0"):
