@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from gymnasium.envs.registration import register, registry
 
 if TYPE_CHECKING:
-    from .agents.learning.saved import Agent
+    from .agents.learning.agent import Agent
     from .simulator import Scenario, World
 
 __version__ = "0.1.0"
@@ -40,7 +40,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(simulator, name)
     if name == "Agent":
-        from .agents.learning.saved import Agent
+        from .agents.learning.agent import Agent
 
         return Agent
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -29,8 +29,8 @@ FLOORS = {
     ),
     "benchmarks": (
         "output", "audits", "pictures", "rankers", "comparison", "scaling", "suites", "feedback", "speed", "theory",
-        "simulating", "evaluating", "training", "commands", "servers", "servers_report", "mixes", "abtest", "whatif", "warming",
-        "listing", "cli",
+        "simulating", "evaluating", "learning_curve", "training", "commands", "servers", "servers_report", "mixes", "abtest",
+        "whatif", "warming", "listing", "cli",
     ),
 }  # fmt: skip
 HEAVY = ("torch", "matplotlib", "seaborn", "pandas", "stable_baselines3", "tyro", "rich", "pyarrow.dataset")
