@@ -34,6 +34,7 @@ def test_an_agent_is_what_its_recipe_makes_and_has_a_score(name: str) -> None:
     assert make_settings("ppo", card.settings) == make_settings("ppo", {}, environment)
     assert int(steps) <= card.timesteps < int(steps) * 1.02  # rounded up to whole rollouts
     score = zoo.score_of(name)
+    assert score is not None
     assert score["command"].startswith(f"adarena evaluate zoo:{name} --days ")
     classic = next(iter(score["beside"].values()))
     low, high = classic["agent_minus_it"]["interval"]
