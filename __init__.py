@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from gymnasium.envs.registration import register, registry
 
 if TYPE_CHECKING:
-    from .agents.learning.saved import Agent
+    from .agents.learning.agent import Agent
     from .benchmarks.pictures.all import draw
     from .simulator import Scenario, World
 
@@ -41,7 +41,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(simulator, name)
     if name == "Agent":
-        from .agents.learning.saved import Agent
+        from .agents.learning.agent import Agent
 
         return Agent
     if name == "draw":

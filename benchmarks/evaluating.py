@@ -16,7 +16,7 @@ from rich.console import Console
 
 from ..agents.catalogue import make_policy
 from ..agents.learning.learned import environment_class
-from ..agents.learning.saved import Agent, agent_file, load_agent
+from ..agents.learning.saved import Actor, agent_file, load_agent
 from ..agents.splits import Split
 from ..agents.zoo import PREFIX
 from ..simulator.core.arrays import Floats
@@ -51,11 +51,11 @@ class Evaluation:
         classic = list(self.policies)[1]
         interval = self.minus[classic].interval
         if interval is None or interval.low <= 0 <= interval.high:
-            return f"cannot be told apart from {classic}"
+            return f"not to be told apart from {classic}"
         return f"{'better' if interval.low > 0 else 'worse'} than {classic}"
 
 
-def suite_of(agent: Agent, name: str) -> Suite[Any]:
+def suite_of(agent: Actor, name: str) -> Suite[Any]:
     """The suite in which agents of an environment are compared."""
     kind = environment_class(agent.card.environment, name)
     return named(kind.suite or kind.seat)
@@ -105,7 +105,9 @@ def evaluate(
                 found.append(attempt(suite, market, case, make_policy(suite.seat, spec), mix).score)
                 advance()
             scores[label] = np.array(found)
-        returns = _returns(agent, None if scenario is None else scenario, cases[0].seed, days)
+        changes = {} if scenario is None else {"scenario": scenario}
+        settings = {**agent.card.environment_settings, **changes}
+        returns = episodes(agent.card.environment, settings, acting(agent), cases[0].seed, days)
     groups = statistics.strata([case.unit for case in cases])
     return Evaluation(
         texts,
@@ -124,27 +126,29 @@ def _market(given: Any) -> Scenario:
     return Scenario.named(given) if isinstance(given, str) else Scenario.from_tree(given)
 
 
-def _returns(agent: Agent, scenario: Scenario | None, first: int, episodes: int) -> Floats:
-    """What episodes of the agent's environment bring it, (episodes,), on days drawn from those that are judged."""
-    settings = {**agent.card.environment_settings, "days": [first, first + episodes]}
-    if scenario is not None:
-        settings["scenario"] = scenario
-    env: gym.Env[Any, Any] = gym.make(agent.card.environment, **settings)
+def episodes(
+    environment: str, settings: Mapping[str, Any], act: Callable[[gym.Env[Any, Any], Any], Any], first: int, count: int
+) -> Floats:  # fmt: skip
+    """The returns of episodes, (count,), on days drawn from `count` of them, from `first` on; whoever acts meets the same.
+
+    `act` makes an action of the environment and what is observed.
+    """
+    env: gym.Env[Any, Any] = gym.make(environment, **{**settings, "days": [first, first + count]})
     found = []
-    for episode in range(episodes):
+    for episode in range(count):
         observation, _ = env.reset(seed=first if episode == 0 else None)
         total, over = 0.0, False
         while not over:
-            observation, reward, terminated, truncated, _ = env.step(_acted(agent, observation))
+            observation, reward, terminated, truncated, _ = env.step(act(env, observation))
             total, over = total + float(reward), terminated or truncated
         found.append(total)
     env.close()
     return np.array(found)
 
 
-def _acted(agent: Agent, observation: Any) -> Any:
-    """The action of an environment, whose rows an agent may see one at a time."""
-    return agent.act_on(observation.reshape(-1, agent.layers.inputs)).reshape(-1)
+def acting(agent: Actor) -> Callable[[gym.Env[Any, Any], Any], Any]:
+    """How an agent acts, which may see the rows of an observation one at a time."""
+    return lambda env, observation: agent.act_on(observation.reshape(-1, agent.layers.inputs)).reshape(-1)
 
 
 def command(

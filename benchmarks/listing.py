@@ -85,8 +85,8 @@ def _agents() -> dict[str, str]:
     found = {}
     for name in zoo.names():
         card, score = card_of(zoo.PREFIX + name), zoo.score_of(name)
-        about = f"{card.algorithm} on {card.environment}, {card.timesteps:,} steps, {score['verdict']} ({score['command']})"
-        found[zoo.PREFIX + name] = about
+        judged = "not judged yet" if score is None else f"{score['verdict']} ({score['command']})"
+        found[zoo.PREFIX + name] = f"{card.algorithm} on {card.environment}, {card.timesteps:,} steps: {judged}"
     return found
 
 

@@ -17,6 +17,7 @@ from ..agents.learning.stopping import Stopped
 from ..agents.learning.training import CHECKPOINT, has_tensorboard, train
 from ..simulator.core.errors import MarketError
 from .comparison.workers import Crew
+from .learning_curve import Beside, table
 from .output.progress import progress, training
 from .output.stopping import Terminated
 from .suites import suite
@@ -56,11 +57,15 @@ def planned(
 def command(console: Console, plan: Training, again: str) -> None:
     """Trains an agent, tells how far it is, and names the command that compares it. `again` is the one that goes on with it."""
     try:
-        with training(plan.settings.name, plan.timesteps) as advance:
-            steps = train(**plan._asdict(), advance=advance).card.timesteps
+        beside = Beside()
+        with training(plan.settings.name, plan.timesteps) as tell:
+            agent = train(**plan._asdict(), advance=lambda n, gained: tell(n, gained, beside.text), ended=beside.ended)
+        steps = agent.card.timesteps
     except Stopped as stop:
         raise _kind(stop)(f"stopped at {stop.steps:,} of {stop.timesteps:,} steps; go on with: {again}") from None
     console.print(f"trained for {steps:,} steps: {plan.out / 'agent.zip'}; curves: {_curves()}", soft_wrap=True)
+    if plan.environment in ENVIRONMENTS:
+        console.print(table(plan.out, plan.environment, plan.environment_settings))
     _compare(console, plan, str(plan.out), f"agent:{plan.out}")
 
 
@@ -114,5 +119,7 @@ def _compare(console: Console, plan: Training, folder: str, policy: str) -> None
     kind, given = environment_class(plan.environment, folder), plan.environment_settings
     name = kind.suite or kind.seat
     market = ("--scenario", str(given["scenario"])) if "scenario" in given else ()
+    judged = shlex.join(["adarena", "evaluate", folder])
+    console.print(f"judge it beside the best classic: {judged}", soft_wrap=True, markup=False, highlight=False)
     told = shlex.join(["adarena", "bench", name, "--policies", suite(name).tuned[0], policy, *market])
     console.print(f"compare it: {told}", soft_wrap=True, markup=False, highlight=False)

@@ -29,8 +29,8 @@ FLOORS = {
     ),
     "benchmarks": (
         "output", "audits", "pictures", "rankers", "comparison", "scaling", "suites", "feedback", "speed", "theory", "results",
-        "simulating", "evaluating", "training", "commands", "servers", "servers_report", "mixes", "abtest", "whatif", "warming",
-        "listing", "live", "cli",
+        "simulating", "evaluating", "learning_curve", "training", "commands", "servers", "servers_report", "mixes", "abtest",
+        "whatif", "warming", "listing", "live", "cli",
     ),
 }  # fmt: skip
 HEAVY = ("torch", "matplotlib", "seaborn", "pandas", "stable_baselines3", "tyro", "rich", "pyarrow.dataset")

@@ -37,7 +37,7 @@ def told(folder: Path, *commands: tuple[str, ...]) -> subprocess.CompletedProces
 def test_markets_run_and_classics_are_compared(tmp_path: Path) -> None:
     found = told(
         tmp_path,
-        ("simulate", "--scenario", "tiny", "--out", "day"),
+        ("simulate", "--scenario", "tiny", "--bidder", "zoo:bidding-ppo", "--out", "day"),
         ("bench", "bidding", *QUICK, "--policies", "pid", "fixed", "zoo:bidding-ppo"),
         ("list", "policies"), ("list", "environments"), ("list", "suites"), ("list", "agents"),
         ("evaluate", "zoo:bidding-ppo", "--days", "2", "--scenario", "tiny"),

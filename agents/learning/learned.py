@@ -11,7 +11,7 @@ import numpy as np
 
 from ...simulator.core.errors import PolicyError
 from ...simulator.seats.seat import Policy
-from .saved import Agent, Card, agent_file, card_of, check_sees, load_agent
+from .saved import Actor, Card, agent_file, card_of, check_sees, load_agent
 
 
 class Acting(Policy[Any, Any]):
@@ -21,7 +21,7 @@ class Acting(Policy[Any, Any]):
     many as it was trained to see at once, is decided for by itself, so that nothing depends on who else is held.
     """
 
-    def __init__(self, agent: Agent, name: str = "memory") -> None:
+    def __init__(self, agent: Actor, name: str = "memory") -> None:
         kind = _kind_for(agent.card, name)
         self.seat, self._kind, self._agent, self._name = kind.seat, kind, agent, name
 

@@ -12,11 +12,11 @@ from gymnasium import spaces
 from ... import __version__
 from ...simulator.core.errors import AdArenaError, PolicyError
 from .network import network_of
-from .saved import Agent, Card, check_sees
+from .saved import Actor, Card, check_sees
 from .shapes import features_of, made
 
 
-def agent_of(model: Any, environment: str | None, settings: Mapping[str, Any]) -> Agent:
+def actor_of(model: Any, environment: str | None, settings: Mapping[str, Any]) -> Actor:
     """The agent at rest of a model such as PPO, A2C, SAC or TD3.
 
     Args:
@@ -55,7 +55,7 @@ def agent_of(model: Any, environment: str | None, settings: Mapping[str, Any]) -
         units=int(np.prod(seen.shape)) // len(names),
     )
     check_sees(card, names, environment)
-    return Agent(card, network_of(model.policy), model.policy)
+    return Actor(card, network_of(model.policy), model.policy)
 
 
 def _trained_on(model: Any) -> tuple[str, Mapping[str, Any]]:

@@ -50,26 +50,11 @@ class Card:
     units: int = 1  # of which it sees a row of features each, and for which it acts at once
 
 
-class Agent:
-    """A trained policy at rest: the most likely action, no exploration.
-
-    `act` answers observations as Gymnasium gives them, `seated` is a policy for the seat of a `World`.
-    """
+class Actor:
+    """A trained policy at rest: the most likely action, no exploration."""
 
     def __init__(self, card: Card, layers: Layers, policy: Any = None) -> None:
-        self.card, self.layers, self._policy = card, layers, policy  # the policy with its critics, where they were kept
-
-    @classmethod
-    def load(cls, path: str | Path) -> Agent:
-        """See `load_agent`."""
-        return load_agent(path)
-
-    @classmethod
-    def of(cls, model: Any, environment: str | None = None, **environment_settings: Any) -> Agent:
-        """An agent from a model of Stable-Baselines3, trained by whoever: see `own.agent_of`."""
-        from .own import agent_of
-
-        return agent_of(model, environment, environment_settings)
+        self.card, self.layers, self.policy = card, layers, policy  # the policy with its critics, where they were kept
 
     def save(self, path: str | Path) -> Path:
         """Writes the agent at rest, to a file that ends in .zip or as `agent.zip` into a folder; returns the file.
@@ -90,16 +75,6 @@ class Agent:
     def act_on(self, observations: Floats32) -> Floats32:
         """The action on each of several observations, (n, units x features) to (n, actions); each as on it alone."""
         return self.layers(observations.reshape(-1, self.layers.inputs)).reshape(len(observations), -1)
-
-    def seated(self) -> Any:
-        """A policy for the seat that its environment leaves open, e.g. `World("tiny", {"bidding": {0: agent.seated()}})`.
-
-        Raises:
-            PolicyError: if its environment leaves no seat of a market open, or shows something else by now.
-        """
-        from .learned import Acting
-
-        return Acting(self)
 
 
 def save_agent(path: Path, card: Card, policy: Any) -> None:
@@ -146,7 +121,7 @@ def check_sees(card: Card, features: Sequence[str], name: str) -> None:
         raise PolicyError(f"the agent in {name!r} cannot see this: {_difference(card.features, tuple(features))}")
 
 
-def load_agent(path: str | Path) -> Agent:
+def load_agent(path: str | Path) -> Actor:
     """Reads an agent, from its file `agent.zip`, from the folder of its training, which holds it, or `zoo:NAME`.
 
     Raises:
@@ -155,12 +130,12 @@ def load_agent(path: str | Path) -> Agent:
     file = agent_file(path)
     card, member, content = _read(file)
     if member == RESTING:
-        return Agent(card, _resting(card, content, file))
+        return Actor(card, _resting(card, content, file))
     needed("an agent as `train` writes it")
     from .network import network_of
 
     policy = _policy(card, content, file)
-    return Agent(card, network_of(policy), policy)
+    return Actor(card, network_of(policy), policy)
 
 
 def _read(file: Path) -> tuple[Card, str, bytes]:

@@ -23,7 +23,7 @@ from ...simulator.core.errors import PolicyError
 from ..splits import SPLITS
 from .checkpoint import Retraced, read_checkpoint, restore, save_checkpoint
 from .extras import needed
-from .saved import Agent, Card, load_agent, save_agent
+from .saved import Actor, Card, load_agent, save_agent
 from .settings import PPOSettings, Settings
 from .shapes import features_of, made, size_of
 from .stopping import deliver, postponed
@@ -44,7 +44,8 @@ def train(
     fresh: bool = False,
     checkpoint_every: int | None = None,
     advance: Callable[[int, float | None], None] = lambda steps, mean_return: None,
-) -> Agent:
+    ended: Callable[[Mapping[str, Any]], None] = lambda info: None,
+) -> Actor:
     """Trains an agent; writes `agent.zip`, `checkpoint.pt`, `progress-*.csv` and, with TensorBoard installed, `tensorboard/`.
 
     Args:
@@ -60,6 +61,7 @@ def train(
         checkpoint_every: steps between two checkpoints, at least; None: about a minute.
         advance: called with the steps trained so far and the mean return of the latest 100 episodes (None before the first),
             often.
+        ended: called with the last info of each episode, such as what was spent in it.
 
     Raises:
         PolicyError: if something is not allowed, or the folder holds another run, or none to resume.
@@ -85,7 +87,7 @@ def train(
             if fresh:
                 _clear(out)
             with postponed() as signals:
-                callbacks = _callbacks(settings, out, run, card, checkpoint_every, advance, signals)
+                callbacks = _callbacks(settings, out, run, card, checkpoint_every, advance, ended, signals)
                 _learn(model, timesteps, out, callbacks, fresh=held is None)
                 _keep(out, run, card, model)
             if signals:
@@ -229,7 +231,7 @@ class _Halted(Exception):
 
 def _callbacks(
     settings: Settings, out: Path, run: dict[str, Any], card: Card, every: int | None,
-    advance: Callable[[int, float | None], None], signals: Sequence[int],
+    advance: Callable[[int, float | None], None], ended: Callable[[Mapping[str, Any]], None], signals: Sequence[int],
 ) -> list[Any]:  # fmt: skip
     """One writes checkpoints between rollouts and tells how far training is; under PPO another sets the exploration."""
     from stable_baselines3.common.callbacks import BaseCallback
@@ -254,6 +256,9 @@ def _callbacks(
             self.kept, self.kept_at = steps, time.monotonic()
 
         def _on_step(self) -> bool:
+            for info in self.locals["infos"]:
+                if "episode" in info:
+                    ended(info)
             episodes = self.model.ep_info_buffer
             advance(self.model.num_timesteps, float(np.mean([one["r"] for one in episodes])) if episodes else None)
             return True

@@ -48,7 +48,7 @@ def recipes() -> Mapping[str, str]:
     return found
 
 
-def score_of(name: str) -> Mapping[str, Any]:
-    """What `adarena evaluate` said of an agent, by its name with its seed."""
-    found: Mapping[str, Any] = json.loads((FOLDER / f"{name}.json").read_text())
-    return found
+def score_of(name: str) -> Mapping[str, Any] | None:
+    """What `adarena evaluate` said of an agent, by its name with its seed; None of one that it has not judged yet."""
+    file = FOLDER / f"{name}.json"
+    return json.loads(file.read_text()) if file.exists() else None

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Protocol
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -43,9 +44,16 @@ def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
         bar.stop()
 
 
+class Tell(Protocol):
+    """Hears how far a training is."""
+
+    def __call__(self, steps: int, mean_return: float | None, beside: str = "") -> None:
+        """Steps trained so far, the mean return of the latest episodes, if any, and what else is to be told of them."""
+
+
 @contextmanager
-def training(what: str, timesteps: int) -> Iterator[Callable[[int, float | None], None]]:
-    """Yields a function to be called often with the steps trained so far, and the mean return of the latest episodes, if any.
+def training(what: str, timesteps: int) -> Iterator[Tell]:
+    """Yields a function to be called often: steps trained so far, mean return of the latest episodes, if any, what they did.
 
     Draws on standard error: a bar on a terminal, else a line now and then.
     """
@@ -56,12 +64,12 @@ def training(what: str, timesteps: int) -> Iterator[Callable[[int, float | None]
     begun = told = time.monotonic()
     first: int | None = None  # a run that is resumed has steps that it did not take now
 
-    def advance(steps: int, mean_return: float | None) -> None:
+    def advance(steps: int, mean_return: float | None, beside: str = "") -> None:
         nonlocal first, told
         now = time.monotonic()
         if first is None:
             first = steps
-        learned = "" if mean_return is None else f", mean return {mean_return:.3f}"
+        learned = "" if mean_return is None else f", mean return {mean_return:.3f}{beside}"
         bar.update(task, completed=min(steps, timesteps), description=f"{what}{learned}, steps")
         if on_terminal and told == begun and now - begun > PATIENCE_S:
             bar.start()

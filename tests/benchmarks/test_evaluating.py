@@ -46,13 +46,13 @@ def test_scores_are_those_of_the_suite_on_days_of_the_split() -> None:
 
 @pytest.mark.parametrize(
     ("interval", "verdict"),
-    [((0.1, 0.3), "better than mpc"), ((-0.3, -0.1), "worse than mpc"), ((-0.1, 0.1), "cannot be told apart from mpc")],
+    [((0.1, 0.3), "better than mpc"), ((-0.3, -0.1), "worse than mpc"), ((-0.1, 0.1), "not to be told apart from mpc")],
 )
 def test_the_verdict_is_that_of_the_interval(interval: tuple[float, float], verdict: str) -> None:
     one = Estimate(0.0, None)
     minus = {"mpc": Estimate(sum(interval) / 2, Interval(*interval))}
     assert Evaluation({"agent": "", "mpc": ""}, {}, minus, {}, one).verdict == verdict
-    assert Evaluation({"agent": "", "mpc": ""}, {}, {"mpc": one}, {}, one).verdict == "cannot be told apart from mpc"
+    assert Evaluation({"agent": "", "mpc": ""}, {}, {"mpc": one}, {}, one).verdict == "not to be told apart from mpc"
 
 
 def test_the_best_classic_of_each_suite_can_be_made() -> None:

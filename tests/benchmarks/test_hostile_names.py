@@ -13,6 +13,7 @@ from notices import besides_compiling
 from rank_logs import taste_log
 from rich.console import Console
 
+from adarena import Agent
 from adarena.__main__ import COMMANDS, main
 from adarena.benchmarks.output.figures import Picture
 from adarena.benchmarks.output.tables import PlainTable
@@ -249,8 +250,16 @@ def test_whatif_and_scenario(command, tmp_path):
     assert (tmp_path / "o[red]x.yaml").read_text() == written
 
 
+def test_evaluate(command, tmp_path):
+    market().save(tmp_path / "m.yaml")
+    Agent.load("zoo:bidding-ppo").save(tmp_path / OUT)
+    out = command("evaluate", OUT, "--scenario", "m.yaml", "--days", "2", "--out", f"{OUT}/found.json")
+    for name in (f"{OUT} on 2 test days", f"written: {OUT}/found.json"):
+        assert name in " ".join(out.split())
+
+
 def test_every_command_is_here():
     """What is left out takes no names; realism and results take a folder, and print it as others do; live has its own test."""
     tested = {"simulate", "bench", "tune", "quotas", "scale", "servers", "mixes", "abtest", "replay", "train", "rank"}
-    tested |= {"whatif", "scenario"}
+    tested |= {"whatif", "scenario", "evaluate"}
     assert set(COMMANDS) - tested == {"speed", "theory", "realism", "warm", "demo", "list", "results", "live"}

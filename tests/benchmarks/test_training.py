@@ -26,7 +26,7 @@ def plan(out: Path, seed: int = 0, resume: bool = False, steps: int = STEPS) -> 
 
 def weights(folder: Path) -> bytes:
     """Every number of an agent's networks."""
-    state = load_agent(folder)._policy.state_dict()
+    state = load_agent(folder).policy.state_dict()
     return b"".join(state[name].numpy().tobytes() for name in sorted(state))
 
 

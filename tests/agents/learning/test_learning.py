@@ -54,7 +54,7 @@ def learn(out: Path, algorithm: str = "ppo", timesteps: int = 200, seed: int = 0
 
 def weights(folder: Path) -> bytes:
     """Every number of an agent's networks."""
-    state = load_agent(folder)._policy.state_dict()
+    state = load_agent(folder).policy.state_dict()
     return b"".join(state[name].numpy().tobytes() for name in sorted(state))
 
 

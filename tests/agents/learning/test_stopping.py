@@ -176,7 +176,8 @@ def test_off_a_terminal_a_line_tells_how_far_it_is_and_what_comes_next(
     monkeypatch.setattr(sys, "argv", ["adarena", "train", "--timesteps", "200", "--out", "run", *LINE])
     main()
     printed = capsys.readouterr()
-    pattern = r"ppo: ([\d,]+) of 200 steps(, mean return (-?\d+\.\d{3}))?, [\d,]+ steps/s, (\d+:\d\d:\d\d|unknown time) left"
+    learned = r"(, mean return (-?\d+\.\d{3}), spend [\d,.]+)?"
+    pattern = rf"ppo: ([\d,]+) of 200 steps{learned}, [\d,]+ steps/s, (\d+:\d\d:\d\d|unknown time) left"
     lines = [re.fullmatch(pattern, line) for line in besides_compiling(printed.err).splitlines()]
     assert all(lines)
     assert [int(line[1]) for line in lines if line] == list(range(2, 202, 2))

@@ -111,7 +111,7 @@ def test_a_run_of_units_that_was_killed_resumes_to_the_bit(tmp_path: Path) -> No
 
     def run(out: str, **more: Any) -> bytes:
         train(ID, settings, 3 * rollout, 3, tmp_path / out, environment_settings=TINY, checkpoint_every=1, **more)
-        state = load_agent(tmp_path / out)._policy.state_dict()
+        state = load_agent(tmp_path / out).policy.state_dict()
         return b"".join(state[name].numpy().tobytes() for name in sorted(state))
 
     def kill(steps: int, mean_return: float | None) -> None:
