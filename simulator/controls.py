@@ -8,15 +8,15 @@ from typing import Any, NamedTuple, cast
 import simpy
 from numpy.typing import ArrayLike
 
+from .accounts import Accounts
 from .books.journal import Journal
-from .core.clock import INDEX, Clock
+from .core.clock import INDEX
 from .core.errors import MarketError
 from .delivery.fleet import Fleet
 from .delivery.quotas import read_levels
 from .engine.engines import Engine
 from .engine.exchange import Exchange
 from .scenario.delivery import Quotas
-from .scenario.tree import Scenario
 
 
 class Event(NamedTuple):
@@ -28,21 +28,13 @@ class Event(NamedTuple):
     amount: float | None
 
 
-class Controls:
+class Controls(Accounts):
     """The part of a `World` that changes the market, now, and notes it among its `events` and in the journal."""
 
-    scenario: Scenario
-    env: Clock
     events: list[Event]  # in their order
     journal: Journal | None
-    _exchange: Exchange
     _engine: Engine
     _to_index = False  # whether the funnel is to look anew at the end of this instant
-
-    @property
-    def now(self) -> int:
-        """Time in microseconds."""
-        return int(self.env.now)
 
     @property
     def _changing(self) -> Exchange:

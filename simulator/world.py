@@ -13,33 +13,23 @@ from typing import Any, Literal, cast
 import simpy
 from simpy.events import NORMAL
 
-from .books.ads import AdBooks
 from .books.all import other_books
 from .books.journal import Journal, Logs
 from .books.ledger import Ledger
 from .controls import Controls
 from .core import garbage
-from .core.arrays import Floats
 from .core.books import Books, Tick
 from .core.clock import END, TICK, Clock, Own
 from .core.errors import MarketError, PolicyError
 from .core.interrupts import held_interrupts
-from .core.notebook import clock_time, titled
 from .core.numeric import real, whole
 from .core.threads import one_blas_thread
 from .delivery.fleet import Fleet, drawn_outages
-from .delivery.queue import Served, ServingBooks
-from .delivery.rotation import CreativeBooks
+from .delivery.queue import Served
 from .engine.engines import ENGINES, Engine
 from .engine.exchange import Exchange
-from .engine.record import Recorded, Recorder
+from .engine.record import Recorder
 from .market.market import build
-from .population.campaigns import Campaigns
-from .population.content import AdContent
-from .requests.surfaces import SurfaceBooks
-from .response.memory import FatigueBooks
-from .response.pages import PageBooks
-from .response.visits import VisitBooks
 from .scenario.tree import LONGEST_US, Scenario
 from .seats.roster import Asked, OpenRound, Roster, rosters
 from .seats.seat import Cadence, Moment, Policies, RequestSeat
@@ -82,7 +72,7 @@ class World(Controls):
             raise PolicyError(f"policies are a mapping from seats to policies, not {type(policies).__name__}")
         self.scenario, self.seed, self.engine = scenario, given, engine
         self.env, self.events = Clock(), []
-        self.ads: AdBooks | None = None  # see `count_ads`
+        self.ads = None
         self._exchange = Exchange(scenario, build(scenario), self.seed)
         ticks, day = scenario.days * scenario.ticks_per_day, scenario.ticks_per_day
         self.ledger = Ledger(self.campaigns, day, ticks, self._exchange.addressed, self._exchange.multiplier)
@@ -110,67 +100,6 @@ class World(Controls):
         self._exchange.ask = self._leave_request_open
         self._engine = make(self.env, self._exchange)
         garbage.count(self._exchange.addressed.size)
-
-    # What is read
-
-    @property
-    def serving(self) -> ServingBooks | None:
-        """What the servers did; None in a market without."""
-        return cast(ServingBooks | None, self.books.get("serving"))
-
-    @property
-    def visits(self) -> VisitBooks | None:
-        """What users did in their sessions; None where requests come by themselves."""
-        return cast(VisitBooks | None, self.books.get("visits"))
-
-    @property
-    def pages(self) -> PageBooks | None:
-        """What came of pages, and by user; None where requests show ads alone."""
-        return cast(PageBooks | None, self.books.get("pages"))
-
-    @property
-    def fatigue(self) -> FatigueBooks | None:
-        """Clicks by how often an ad had been seen; None where users do not tire."""
-        return cast(FatigueBooks | None, self.books.get("fatigue"))
-
-    @property
-    def surfaces(self) -> SurfaceBooks | None:
-        """What came of requests by surface; None where there is one and nobody asks for anything."""
-        return cast(SurfaceBooks | None, self.books.get("surfaces"))
-
-    @property
-    def creatives(self) -> CreativeBooks | None:
-        """What came of each creative; None where an ad is its one creative."""
-        return cast(CreativeBooks | None, self.books.get("creatives"))
-
-    def count_ads(self) -> AdBooks:
-        """Has be counted from now on what comes of each ad; a market plays the same, a little slower."""
-        self.ads = self.ads or AdBooks(self._exchange)
-        return self.ads
-
-    def recorded(self) -> Recorded:
-        """What a clairvoyant could know of the recorded campaign's requests so far. For judges only."""
-        return self._recorder.recorded()
-
-    @property
-    def campaigns(self) -> Campaigns:
-        """The campaigns of the market, as a table of arrays."""
-        return self._exchange.market.campaigns
-
-    @property
-    def content(self) -> AdContent | None:
-        """What everybody is told of what the ads look like; None where nothing is."""
-        return self._exchange.market.content
-
-    @property
-    def forecast(self) -> Floats:
-        """Expected shares of a day's requests, (ticks,), as everybody is told."""
-        return self._exchange.forecast.shares
-
-    @property
-    def played(self) -> int:
-        """Requests made so far; those that users who had left would have made do not count."""
-        return self._exchange.made
 
     def process(self, generator: Generator[simpy.Event, Any, Any]) -> simpy.Process:
         """Adds a SimPy process of the user's own.
@@ -206,16 +135,6 @@ class World(Controls):
     def hours(self, number: float) -> int:
         """So many hours in microseconds: `world.run(until=world.hours(20))`."""
         return self.time_us(hours=number)
-
-    def __repr__(self) -> str:
-        scenario, (day, since) = self.scenario, divmod(self.now, self.scenario.day_us)
-        when = "over" if self.now == scenario.horizon_us else f"day {day + 1} of {scenario.days}, {clock_time(since)}"
-        engine = self.engine if isinstance(self.engine, str) else getattr(self.engine, "__name__", type(self.engine).__name__)
-        made = f"{self.played:,} requests made, {len(self.campaigns.names):,} campaigns"
-        return f"<World {scenario.name!r}, seed {self.seed}, engine {engine}: {when}; {made}>"
-
-    def _repr_html_(self) -> str:
-        return titled(repr(self).strip("<>"), self.ledger._repr_html_())
 
     def run(self, until: int | None = None) -> None:
         """Runs until a time in microseconds (None: the end of the last day). May be called again to go on.

@@ -17,7 +17,7 @@ FOLDERS = ("simulator", "agents", "envs", "benchmarks")
 FLOORS = {
     "simulator": (
         "core", "scenario", "population", "requests", "response", "delivery", "market", "engine", "shards", "books", "seats",
-        "replay", "controls", "world",
+        "replay", "accounts", "controls", "world",
     ),
     "agents": (
         "splits", "parameters", "objectives", "provenance", "allocation", "bidding", "auction", "pacing", "compute",
