@@ -1,6 +1,6 @@
 """Tables, and what is printed of names and paths: they themselves. Brackets in them are no markup, and colons make no emoji.
 
-A table that is too wide for its terminal comes in parts, one below the other, each with the first column; no number is cut.
+A table that is too wide for its terminal comes in parts, one below the other, each with what names a row; no number is cut.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 
-def plain_table(title: str, caption: str | None = None) -> Table:
-    """A table in the house's style."""
-    return PlainTable(title, caption)
+def plain_table(title: str, caption: str | None = None, keys: int = 1) -> Table:
+    """A table in the house's style; its first `keys` columns name a row, and stand in each part of a table that is too wide."""
+    return PlainTable(title, caption, keys)
 
 
 GOOD, BAD = "green", "red"
@@ -35,7 +35,8 @@ def plain_console(*, stderr: bool = False) -> Console:
 class PlainTable(Table):
     """A table in the house's style whose texts are printed as they are, on whatever console."""
 
-    def __init__(self, title: str, caption: str | None = None) -> None:
+    def __init__(self, title: str, caption: str | None, keys: int) -> None:
+        self._keys = keys
         super().__init__(
             title=Text(title, style="bold"),
             caption=None if caption is None else Text(caption, style="table.caption"),
@@ -63,19 +64,19 @@ class PlainTable(Table):
         if self.title is not None:
             yield self.title
         for numbers in parts:
-            yield self._of_columns([0, *numbers])
+            yield self._of_columns([*range(self._keys), *numbers])
         if self.caption is not None:
             yield self.caption
 
     def _parts(self, console: Console, options: ConsoleOptions) -> Iterator[list[int]]:
-        """Columns but the first, as many at a time as fit beside it."""
+        """Columns but those that name a row, as many at a time as fit beside them."""
         unlimited = options.update(max_width=10**6)
         wanted = [self._wanted(console, unlimited, column) for column in self.columns]
-        key, *others = wanted
+        named, others = sum(wanted[: self._keys]), wanted[self._keys :]
         inside = options.max_width - 1  # of the edges, of which the last divider counts as one
-        room = inside - min(key, inside - max(others, default=0))
+        room = inside - min(named, inside - max(others, default=0))
         part, used = list[int](), 0
-        for number, width in enumerate(others, 1):
+        for number, width in enumerate(others, self._keys):
             if part and used + width > room:
                 yield part
                 part, used = [], 0

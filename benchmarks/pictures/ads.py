@@ -25,6 +25,7 @@ def ads_table(world: World) -> Table:
     out = plain_table(
         "Ads of campaigns with several",
         caption="Share: of its campaign's impressions. CTR: clicks an impression; believed: as first believed, with fatigue.",
+        keys=2,
     )
     for column in ("campaign", "ad"):
         out.add_column(column, no_wrap=True)
@@ -43,7 +44,7 @@ def creatives_table(world: World) -> Table:
     assert world.creatives is not None
     frame = world.creatives.to_frame()
     frame["of_ad"] = frame.groupby(world.creatives.portfolio.ad)["impressions"].transform("sum")
-    out = plain_table("Creatives", caption="Share: of its ad's impressions. CTR: clicks an impression.")
+    out = plain_table("Creatives", caption="Share: of its ad's impressions. CTR: clicks an impression.", keys=3)
     for column in ("campaign", "ad", "creative", "format"):
         out.add_column(column, no_wrap=True)
     for column in ("impressions", "share", "clicks", "CTR", "conv."):

@@ -82,3 +82,20 @@ def test_text_is_wrapped_beside_its_numbers() -> None:
     lines = printed(made, 80)
     assert sum("───" in line for line in lines) == 1
     assert all(word in " ".join(lines) for word in text.split())
+
+
+@pytest.mark.parametrize("width", [44, 60, 90])
+def test_all_that_names_a_row_stands_beside_each_of_its_numbers(width: int) -> None:
+    out = plain_table("t", keys=3)
+    for column in ("campaign", "ad", "creative"):
+        out.add_column(column, no_wrap=True)
+    for n in range(6):
+        out.add_column(f"number {n}", justify="right", no_wrap=True)
+    named = [("bread", "rye", "oven"), ("bread", "rye", "price"), ("bread", "baguette", "oven")]
+    for place, names in enumerate(named):
+        out.add_row(*names, *(str(100 * place + n) for n in range(6)))
+    lines = printed(out, width)
+    assert all(len(line) <= width for line in lines)
+    for place, names in enumerate(named):
+        own = [line.split() for line in lines if tuple(line.split()[:3]) == names]
+        assert [word for line in own for word in line[3:]] == [str(100 * place + n) for n in range(6)]
