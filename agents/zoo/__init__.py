@@ -1,7 +1,7 @@
 """Agents that come with the package: `zoo:bidding-ppo` wherever an agent is named. Each is a file here, with its score.
 
 `recipes.yaml` names the command that made each, `NAME-SEED.zip` is what `Agent.save` wrote of what that command trained, and
-`NAME-SEED.json` what `adarena evaluate` then said of it. No seed was left out, and none chosen.
+`NAME-SEED.json` what `adarena evaluate` then said of it. No seed was chosen by its score.
 """
 
 from __future__ import annotations
