@@ -35,7 +35,7 @@ def plain_console(*, stderr: bool = False) -> Console:
 class PlainTable(Table):
     """A table in the house's style whose texts are printed as they are, on whatever console."""
 
-    def __init__(self, title: str, caption: str | None, keys: int) -> None:
+    def __init__(self, title: str, caption: str | None = None, keys: int = 1) -> None:
         self._keys = keys
         super().__init__(
             title=Text(title, style="bold"),

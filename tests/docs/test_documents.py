@@ -15,9 +15,10 @@ from documents import KINDS, Block, blocks, commands, pages, parsed
 from places import ROOT
 
 import adarena
+from adarena.benchmarks.live.recording import Recording
 from adarena.simulator import Logs, Scenario, World
 
-SHELL = {"make", "ray"}  # programs other than adarena that pages call
+SHELL = {"curl", "make", "pip", "python", "ray"}  # programs other than adarena that pages call
 TUTORIALS = ROOT / "docs" / "tutorials"
 BY_ITSELF = {  # a block that starts a cluster, and the test that plays the same on one that tests share
     "from adarena.simulator.shards.actors import Actors": "tests/simulator/shards/test_actors.py",
@@ -43,7 +44,12 @@ def journal(names: dict[str, Any]) -> None:
     names.update(pandas=pandas, polars=polars, duckdb=duckdb)
 
 
-BEFORE = {"docs/journal.md": journal}  # what a page takes for granted
+def session(names: dict[str, Any]) -> None:
+    """What docs/live.md reads: a recording of what was done on a live page."""
+    Path("session.yaml").write_text(Recording(Scenario.named("tiny"), 0, {"bidding": "pid"}, ()).to_yaml())
+
+
+BEFORE = {"docs/journal.md": journal, "docs/live.md": session}  # what a page takes for granted
 
 
 @pytest.mark.parametrize("page", [p for p in pages() if TUTORIALS not in p.parents], ids=lambda p: str(p.relative_to(ROOT)))
