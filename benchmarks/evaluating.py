@@ -10,13 +10,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from rich.console import Console
 
 from ..agents.catalogue import make_policy
 from ..agents.learning.learned import environment_class
 from ..agents.learning.saved import Actor, agent_file, load_agent
+from ..agents.learning.validating import acting, episodes
 from ..agents.splits import Split
 from ..agents.zoo import PREFIX
 from ..simulator.core.arrays import Floats
@@ -124,31 +124,6 @@ def evaluate(
 
 def _market(given: Any) -> Scenario:
     return Scenario.named(given) if isinstance(given, str) else Scenario.from_tree(given)
-
-
-def episodes(
-    environment: str, settings: Mapping[str, Any], act: Callable[[gym.Env[Any, Any], Any], Any], first: int, count: int
-) -> Floats:  # fmt: skip
-    """The returns of episodes, (count,), on days drawn from `count` of them, from `first` on; whoever acts meets the same.
-
-    `act` makes an action of the environment and what is observed.
-    """
-    env: gym.Env[Any, Any] = gym.make(environment, **{**settings, "days": [first, first + count]})
-    found = []
-    for episode in range(count):
-        observation, _ = env.reset(seed=first if episode == 0 else None)
-        total, over = 0.0, False
-        while not over:
-            observation, reward, terminated, truncated, _ = env.step(act(env, observation))
-            total, over = total + float(reward), terminated or truncated
-        found.append(total)
-    env.close()
-    return np.array(found)
-
-
-def acting(agent: Actor) -> Callable[[gym.Env[Any, Any], Any], Any]:
-    """How an agent acts, which may see the rows of an observation one at a time."""
-    return lambda env, observation: agent.act_on(observation.reshape(-1, agent.layers.inputs)).reshape(-1)
 
 
 def command(

@@ -13,9 +13,10 @@ import numpy as np
 from rich.table import Table
 
 from ..agents.learning.saved import load_agent
+from ..agents.learning.validating import acting, episodes
 from ..agents.splits import SPLITS
 from .comparison import statistics
-from .evaluating import acting, episodes, told
+from .evaluating import told
 from .output.tables import plain_table
 
 MEASURED = ("spend", "revenue", "score")  # of what environments say of an episode, the first that one does

@@ -15,6 +15,7 @@ from ..agents.learning.learned import environment_class
 from ..agents.learning.settings import Settings, make_settings, parsed
 from ..agents.learning.stopping import Stopped
 from ..agents.learning.training import CHECKPOINT, has_tensorboard, train
+from ..agents.learning.validating import BEST, read
 from ..simulator.core.errors import MarketError
 from .comparison.workers import Crew
 from .learning_curve import Beside, table
@@ -29,6 +30,7 @@ class Terms(NamedTuple):
     resume: bool
     fresh: bool
     checkpoint_every: int | None  # steps
+    validations: int = 0
 
 
 class Training(NamedTuple):
@@ -43,6 +45,7 @@ class Training(NamedTuple):
     resume: bool
     fresh: bool
     checkpoint_every: int | None
+    validations: int
 
 
 def planned(
@@ -51,7 +54,8 @@ def planned(
 ) -> Training:  # fmt: skip
     """The training that a command line asks for."""
     chosen, given = make_settings(algorithm, parsed(settings), environment), parsed(arguments)
-    return Training(environment, chosen, timesteps, seed, out, given, terms.resume, terms.fresh, terms.checkpoint_every)
+    times = terms.validations if environment in ENVIRONMENTS else 0
+    return Training(environment, chosen, timesteps, seed, out, given, terms.resume, terms.fresh, terms.checkpoint_every, times)
 
 
 def command(console: Console, plan: Training, again: str) -> None:
@@ -66,6 +70,10 @@ def command(console: Console, plan: Training, again: str) -> None:
     console.print(f"trained for {steps:,} steps: {plan.out / 'agent.zip'}; curves: {_curves()}", soft_wrap=True)
     if plan.environment in ENVIRONMENTS:
         console.print(table(plan.out, plan.environment, plan.environment_settings))
+    if judged := read(plan.out):
+        best = max(judged, key=lambda one: one.mean_return)
+        at = f"{best.steps:,} steps, mean return {best.mean_return:,.3f} of {len(judged)} validations"
+        console.print(f"best on the way: {plan.out / BEST}, after {at}", soft_wrap=True, markup=False, highlight=False)
     _compare(console, plan, str(plan.out), f"agent:{plan.out}")
 
 

@@ -241,6 +241,7 @@ class AllocationEnv(LaneEnv):
     seat, does = "allocation", "makes no page"
     vectors: ClassVar[type[Any]] = AllocationVectors
     options = ("day", "user")
+    episodes_to_judge = 256  # one user each, and users differ
 
     def __init__(
         self,

@@ -39,6 +39,7 @@ class Shell(gym.Env[ObsType, ActType]):
     """
 
     vectors: ClassVar[type[Any]]  # see `simulator.seats.vectors.Vectors`
+    episodes_to_judge: ClassVar[int] = 16  # on which an agent that is trained is validated
     metadata: dict[str, Any] = {"render_modes": list(MODES), "render_fps": FPS}  # noqa: RUF012  (a field of the base)
 
     def __init_subclass__(cls, **settings: Any) -> None:

@@ -27,6 +27,7 @@ from .saved import Actor, Card, load_agent, save_agent
 from .settings import PPOSettings, Settings
 from .shapes import features_of, made, size_of
 from .stopping import deliver, postponed
+from .validating import BEST, JUDGED, Validation
 
 CHECKPOINT, AGENT = "checkpoint.pt", "agent.zip"
 MINUTE_S = 60.0  # between two checkpoints, where no number of steps is given
@@ -43,10 +44,13 @@ def train(
     resume: bool = False,
     fresh: bool = False,
     checkpoint_every: int | None = None,
+    validations: int = 0,
     advance: Callable[[int, float | None], None] = lambda steps, mean_return: None,
     ended: Callable[[Mapping[str, Any]], None] = lambda info: None,
 ) -> Actor:
     """Trains an agent; writes `agent.zip`, `checkpoint.pt`, `progress-*.csv` and, with TensorBoard installed, `tensorboard/`.
+
+    With validations also `best.zip`, the one of them that did best, and `validation.csv`.
 
     Args:
         environment: id of a Gymnasium environment with flat observations and actions from -1 to 1.
@@ -59,6 +63,7 @@ def train(
             learning rate and exploration fall with them, the agent is then not that of one longer run).
         fresh: begin anew where `out` holds a run, which is deleted.
         checkpoint_every: steps between two checkpoints, at least; None: about a minute.
+        validations: how often the agent is judged on the way, on validation days and without exploration; see `validating`.
         advance: called with the steps trained so far and the mean return of the latest 100 episodes (None before the first),
             often.
         ended: called with the last info of each episode, such as what was spent in it.
@@ -69,7 +74,7 @@ def train(
             at the end of the rollout, from which a run that is resumed ends with the same agent; a second ends at once.
     """
     needed("training")
-    _check(timesteps, seed, checkpoint_every)
+    _check(timesteps, seed, checkpoint_every, validations)
     arguments = dict(environment_settings or {})
     _check_days(arguments)
     run = {
@@ -83,12 +88,15 @@ def train(
         card = _card(run, model)
         if held is not None:
             restore(held, model)
+        judge = Validation(out, card, validations, timesteps, model.num_timesteps) if validations else None
         if model.num_timesteps < timesteps:
             if fresh:
                 _clear(out)
             with postponed() as signals:
-                callbacks = _callbacks(settings, out, run, card, checkpoint_every, advance, ended, signals)
+                callbacks = _callbacks(settings, out, run, card, checkpoint_every, judge, advance, ended, signals)
                 _learn(model, timesteps, out, callbacks, fresh=held is None)
+                if judge is not None and not signals:
+                    judge.judge(model)
                 _keep(out, run, card, model)
             if signals:
                 deliver(signals[0], model.num_timesteps, timesteps)
@@ -96,9 +104,11 @@ def train(
     return load_agent(out)
 
 
-def _check(timesteps: int, seed: int, checkpoint_every: int | None) -> None:
+def _check(timesteps: int, seed: int, checkpoint_every: int | None, validations: int) -> None:
     every = 1 if checkpoint_every is None else checkpoint_every
-    for name, value, least in (("timesteps", timesteps, 1), ("seed", seed, 0), ("checkpoint_every", every, 1)):
+    for name, value, least in (
+        ("timesteps", timesteps, 1), ("seed", seed, 0), ("checkpoint_every", every, 1), ("validations", validations, 0),
+    ):  # fmt: skip
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 2**31:
             raise PolicyError(f"training needs a whole number from {least} up as {name}, not {value!r}")
 
@@ -145,7 +155,7 @@ def _held(out: Path, run: dict[str, Any], resume: bool, fresh: bool) -> dict[str
 
 def _files(out: Path) -> list[Path]:
     """What a run has left in its folder."""
-    names = (CHECKPOINT, AGENT, "progress-*.csv", "tensorboard/events.out.tfevents.*")
+    names = (CHECKPOINT, AGENT, BEST, JUDGED, "progress-*.csv", "tensorboard/events.out.tfevents.*")
     return sorted(path for name in names for path in out.glob(name))
 
 
@@ -230,7 +240,7 @@ class _Halted(Exception):
 
 
 def _callbacks(
-    settings: Settings, out: Path, run: dict[str, Any], card: Card, every: int | None,
+    settings: Settings, out: Path, run: dict[str, Any], card: Card, every: int | None, judge: Validation | None,
     advance: Callable[[int, float | None], None], ended: Callable[[Mapping[str, Any]], None], signals: Sequence[int],
 ) -> list[Any]:  # fmt: skip
     """One writes checkpoints between rollouts and tells how far training is; under PPO another sets the exploration."""
@@ -247,6 +257,8 @@ def _callbacks(
             if signals:
                 raise _Halted  # the checkpoint is written outside
             steps, now = self.model.num_timesteps, time.monotonic()
+            if judge is not None and judge.is_due(steps):
+                judge.judge(self.model)
             if self.kept < 0:  # so that a run can be resumed from its first step on; there is no agent yet
                 save_checkpoint(out / CHECKPOINT, run, self.model)
             elif steps - self.kept >= every if every else now - self.kept_at >= MINUTE_S:

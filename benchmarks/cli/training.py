@@ -23,13 +23,14 @@ def train(
     resume: bool = False,
     fresh: bool = False,
     checkpoint_every: terminal.AmountOrNone = None,
+    validations: int = 5,
     env: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=VALUE ...")] = (),
     settings: terminal.Settings = (),
 ) -> None:
     """Trains an agent; `adarena bench bidding --policies pid agent:OUT` then compares it.
 
-    Writes agent.zip, checkpoints, learning curves as CSV, and for TensorBoard where that is installed. Ctrl-C and SIGTERM
-    leave a checkpoint; a second one ends at once.
+    Writes agent.zip (the last agent), best.zip (the best by validation days), checkpoints, learning curves as CSV, and for
+    TensorBoard where that is installed. Ctrl-C and SIGTERM leave a checkpoint; a second one ends at once.
 
     Args:
         environment: a Gymnasium environment.
@@ -43,13 +44,14 @@ def train(
         resume: go on from the last checkpoint in that folder.
         fresh: begin anew in a folder that holds a run, which is deleted.
         checkpoint_every: steps between two checkpoints; by default about a minute.
+        validations: how often the agent is judged on the way, on validation days; the best of them is kept in best.zip.
         env: arguments of the environment, e.g. scenario=tiny reward=tcpa.
         settings: fields of the algorithm to change, e.g. learning_rate=0.001.
     """
     from .. import training
     from ..comparison.workers import hired
 
-    terms = training.Terms(resume, fresh, checkpoint_every)
+    terms = training.Terms(resume, fresh, checkpoint_every, validations)
     plan = training.planned(environment, algo, timesteps, seed, out, env, settings, terms)
     if not seeds:
         if jobs != 1 or ray is not None:
