@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 from llvmlite import binding
@@ -14,6 +13,7 @@ from ...agents.catalogue import joined, make_policy
 from ...agents.learning.learned import Learned
 from ...agents.learning.saved import card_of
 from ...agents.provenance.watching import digest
+from .markup import folded, number, section, table
 from .pairs import Pair, pairs, verdicts
 from .report import shares, strata
 from .store import code_version
@@ -32,8 +32,8 @@ def pair_by_pair(results: Results) -> str:
     if found[0].interval is None:
         told = "Differences of means: the days are too few to tell chance from skill."
         return section("pairs", "Pair by pair", _differences(found, told))
-    table = _table(told, ("policy", "ahead of", "tied with"), rows, "words")
-    return section("pairs", "Pair by pair", table + _folded("All differences", _differences(found, "")))
+    main = table(told, ("policy", "ahead of", "tied with"), rows, "words")
+    return section("pairs", "Pair by pair", main + folded("All differences", _differences(found, "")))
 
 
 def _differences(found: Sequence[Pair], told: str) -> str:
@@ -41,27 +41,26 @@ def _differences(found: Sequence[Pair], told: str) -> str:
     for pair in found:
         interval = "" if pair.interval is None else " to ".join(number(end, "+.3f") for end in pair.interval)
         rows.append((f"{pair.ahead} over {pair.behind}", number(pair.by, "+.3f"), interval, "tie" if pair.tied else "ahead"))
-    heads = ("pair", "difference", "95% together", "verdict")
-    return _table(told, heads if found[0].interval is not None else heads[:2], rows)
+    heads = ("pair", "difference", "95% together", "verdict")[: 4 if found[0].interval is not None else 2]
+    return table(told, heads, [row[: len(heads)] for row in rows])
 
 
 def unit_by_unit(results: Results) -> str:
     """What each policy made of each unit, such as a campaign; nothing in a suite that tells no details."""
     suite, scenario = results.suite, results.scenario
-    units = list(dict.fromkeys(case.unit for case in results.cases))
     if not suite.details:
         return ""
-    parts = []
-    for unit in units:
+    by_case, parts = shares(results), []
+    for unit in dict.fromkeys(case.unit for case in results.cases):
         places = [place for place, case in enumerate(results.cases) if case.unit == unit]
-        own = {name: float(values[places].mean()) for name, values in shares(results).items()}
+        own = {name: float(values[places].mean()) for name, values in by_case.items()}
         rows = [
             (name, number(share, ".3f"), *(_detail(results, name, places, detail) for detail in suite.details))
             for name, share in sorted(own.items(), key=lambda one: -one[1])
         ]
         days = f"{len(places)} day{'s' * (len(places) > 1)}"
         heads = ("policy", f"of {suite.yardstick}", *(detail.head for detail in suite.details))
-        parts.append(_folded(f"{suite.label(scenario, unit) or unit}, {days}", _table("", heads, rows)))
+        parts.append(folded(f"{suite.label(scenario, unit) or unit}, {days}", table("", heads, rows)))
     return section("units", f"By {suite.unit}", "\n".join(parts))
 
 
@@ -107,41 +106,3 @@ def agents(results: Results) -> dict[str, str]:
                 f"{card.version}, file {digest(Path(policy.path))}"
             )
     return {"Trained agents": "; ".join(told)} if told else {}
-
-
-def number(value: float, form: str) -> str:
-    """A number as a page has it, with a minus sign that is one."""
-    return minus(format(value, form))
-
-
-def minus(text: str) -> str:
-    """Numbers with minus signs that are ones, in place of hyphens."""
-    return text.replace("-", "\N{MINUS SIGN}")
-
-
-def section(name: str, title: str, body: str) -> str:
-    """A part of the page under a heading of its own."""
-    return f'<section aria-labelledby="{name}">\n<h2 id="{name}">{escape(title)}</h2>\n{body}\n</section>'
-
-
-def _folded(summary: str, body: str) -> str:
-    return f"<details>\n<summary>{escape(summary)}</summary>\n{body}\n</details>"
-
-
-def _table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]], kind: str = "") -> str:
-    """A plain table, the first cell of each row its heading; cards on a narrow page, as the main table is."""
-    titles = "".join(f'<th scope="col" role="columnheader">{escape(head)}</th>' for head in heads)
-    body = "\n".join(
-        f'<tr role="row"><th scope="row" role="rowheader">{escape(row[0])}</th>'
-        + "".join(
-            f'<td role="cell" data-label="{escape(head)}"><span>{escape(cell)}</span></td>'
-            for head, cell in zip(heads[1:], row[1:], strict=False)
-        )
-        + "</tr>"
-        for row in rows
-    )
-    told = f"<caption>{escape(caption)}</caption>\n" if caption else ""
-    return (
-        f'<table role="table"{f" class={kind!r}" if kind else ""}>\n{told}<thead role="rowgroup"><tr role="row">{titles}</tr>'
-        f'</thead>\n<tbody role="rowgroup">\n{body}\n</tbody>\n</table>'
-    )

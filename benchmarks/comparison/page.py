@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from ..output.figures import encoded
 from . import plots
-from .details import facts, minus, number, pair_by_pair, section, unit_by_unit
+from .details import facts, pair_by_pair, unit_by_unit
+from .markup import Html, minus, number, section, table
 from .report import Found, few, first, head, ranked, sign, standing, written
 from .statistics import FEWEST, Estimate
 from .suite import Metric, Results, Shown
@@ -74,24 +75,13 @@ def _lead(results: Results, found: Found, reference: str) -> str:
 
 def _table(results: Results, found: Found, reference: str) -> str:
     metrics = [(metric, metric.page) for metric in results.suite.shown(results) if metric.page is not None]
-    heads = [head(metric, shown, reference) for metric, shown in metrics]
-    titles = "".join(f'<th scope="col" role="columnheader">{escape(title)}</th>' for title in ("policy", *heads))
-    rows = []
-    for name in ranked(found):
-        cells = [_cell(metric, shown, found[name][metric.name], name == reference) for metric, shown in metrics]
-        data = "".join(
-            f'<td role="cell" data-label="{escape(title)}"><span>{cell}</span></td>'
-            for title, cell in zip(heads, cells, strict=True)
-        )
-        kind = ' class="reference"' if name == reference else ""
-        rows.append(f'<tr role="row"{kind}><th scope="row" role="rowheader">{escape(name)}</th>{data}</tr>')
+    rows = [
+        (name, *(_cell(metric, shown, found[name][metric.name], name == reference) for metric, shown in metrics))
+        for name in ranked(found)
+    ]
     told = f"no intervals, which take {FEWEST} days" if few(results) else "means with 95% intervals"
-    return (
-        f'<table role="table">\n<caption>Largest mean first; {told}. Money in the market\'s currency.</caption>\n'
-        f'<thead role="rowgroup"><tr role="row">{titles}</tr></thead>\n<tbody role="rowgroup">\n'
-        + "\n".join(rows)
-        + "\n</tbody>\n</table>"
-    )
+    heads = ("policy", *(head(metric, shown, reference) for metric, shown in metrics))
+    return table(f"Largest mean first; {told}. Money in the market's currency.", heads, rows, marked=reference)
 
 
 def _cell(metric: Metric, shown: Shown, estimate: Estimate, is_reference: bool) -> str:
@@ -101,7 +91,7 @@ def _cell(metric: Metric, shown: Shown, estimate: Estimate, is_reference: bool) 
     if not shown.interval or estimate.interval is None:
         return number(estimate.mean, form)
     low, high = (number(end, form) for end in estimate.interval)
-    return f"{number(estimate.mean, form)} <small>{low} to {high}</small>"
+    return Html(f"{number(estimate.mean, form)} <small>{low} to {high}</small>")
 
 
 def _figures(results: Results, found: Found) -> str:
