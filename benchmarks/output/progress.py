@@ -17,31 +17,49 @@ PATIENCE_S = 2.0
 INTERVAL_S = 30.0  # between two lines off a terminal
 
 
+class _Drawn:
+    """A bar on standard error, or off a terminal a line every `INTERVAL_S`; `shut` takes the bar away."""
+
+    def __init__(self, what: str, total: int) -> None:
+        self._on_terminal = sys.stderr.isatty()
+        columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        self._bar = Progress(*columns, console=plain_console(stderr=True), transient=True, disable=not self._on_terminal)
+        self._task = self._bar.add_task(what, total=total)
+        self._begun = self._told = time.monotonic()
+
+    def move(self, completed: int, line: Callable[[float], str], description: str | None = None) -> None:
+        """So much is done; `line`, of the seconds since the beginning, is what is told where there is no bar."""
+        self._bar.update(self._task, completed=completed, description=description)
+        now = time.monotonic()
+        if self._on_terminal and self._told == self._begun and now - self._begun > PATIENCE_S:
+            self._bar.start()
+            self._told = now
+        elif not self._on_terminal and now - self._told >= INTERVAL_S:
+            self._told = now
+            print(line(now - self._begun), file=sys.stderr, flush=True)
+
+    def shut(self) -> None:
+        self._bar.stop()
+
+
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
     """Yields a function to be called after each of `total` steps. Draws on standard error: a bar, or off a terminal a line."""
-    on_terminal = sys.stderr.isatty()
-    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    bar = Progress(*columns, console=plain_console(stderr=True), transient=True, disable=not on_terminal)
-    task = bar.add_task(what, total=total)
-    begun = told = time.monotonic()
-    done = 0
+    drawn, done = _Drawn(what, total), 0
+
+    def line(seconds: float) -> str:
+        left = timedelta(seconds=round(seconds / done * (total - done)))
+        return f"{what}: {done:,} of {total:,}, about {left} left"
 
     def advance() -> None:
-        nonlocal told, done
-        bar.advance(task)
-        done, now = done + 1, time.monotonic()
-        if on_terminal and told == begun and now - begun > PATIENCE_S:
-            bar.start()
-            told = now
-        elif not on_terminal and now - told >= INTERVAL_S:
-            told, left = now, timedelta(seconds=round((now - begun) / done * (total - done)))
-            print(f"{what}: {done:,} of {total:,}, about {left} left", file=sys.stderr, flush=True)
+        nonlocal done
+        done += 1
+        drawn.move(done, line)
 
     try:
         yield advance
     finally:
-        bar.stop()
+        drawn.shut()
 
 
 class Tell(Protocol):
@@ -57,30 +75,22 @@ def training(what: str, timesteps: int) -> Iterator[Tell]:
 
     Draws on standard error: a bar on a terminal, else a line now and then.
     """
-    on_terminal = sys.stderr.isatty()
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    bar = Progress(*columns, console=plain_console(stderr=True), transient=True, disable=not on_terminal)
-    task = bar.add_task(f"{what}, steps", total=timesteps)
-    begun = told = time.monotonic()
+    drawn = _Drawn(f"{what}, steps", timesteps)
     first: int | None = None  # a run that is resumed has steps that it did not take now
 
     def advance(steps: int, mean_return: float | None, beside: str = "") -> None:
-        nonlocal first, told
-        now = time.monotonic()
-        if first is None:
-            first = steps
+        nonlocal first
+        begun = first = steps if first is None else first
         learned = "" if mean_return is None else f", mean return {mean_return:.3f}{beside}"
-        bar.update(task, completed=min(steps, timesteps), description=f"{what}{learned}, steps")
-        if on_terminal and told == begun and now - begun > PATIENCE_S:
-            bar.start()
-            told = now
-        elif not on_terminal and now - told >= INTERVAL_S:
-            told, speed = now, (steps - first) / (now - begun)
+
+        def line(seconds: float) -> str:
+            speed = (steps - begun) / seconds
             left = timedelta(seconds=round(max(timesteps - steps, 0) / speed)) if speed else "unknown time"
-            line = f"{what}: {steps:,} of {timesteps:,} steps{learned}, {speed:,.0f} steps/s, {left} left"
-            print(line, file=sys.stderr, flush=True)
+            return f"{what}: {steps:,} of {timesteps:,} steps{learned}, {speed:,.0f} steps/s, {left} left"
+
+        drawn.move(min(steps, timesteps), line, f"{what}{learned}, steps")
 
     try:
         yield advance
     finally:
-        bar.stop()
+        drawn.shut()
