@@ -13,11 +13,12 @@ from . import __version__
 from .benchmarks.cli.checking import realism, results, speed, theory, warm
 from .benchmarks.cli.comparing import abtest, bench, mixes, servers, tune, whatif
 from .benchmarks.cli.live import live
+from .benchmarks.cli.overview import overview
 from .benchmarks.cli.playing import quotas, replay, scale, simulate
 from .benchmarks.cli.ranking import rank
 from .benchmarks.cli.telling import list_, scenario
 from .benchmarks.cli.training import evaluate, train
-from .benchmarks.cli.words import understood
+from .benchmarks.cli.words import flowing, understood
 from .simulator.core.errors import AdArenaError
 
 DEMO_STEPS = 100_000  # a minute or two of training; what it takes to beat every classic is in the README
@@ -39,30 +40,15 @@ def demo(out: Path = Path("out/demo")) -> None:
 
 LEARNING = {"torch", "stable_baselines3", "sklearn"}  # what the extra `rl` brings; simulating needs none of it
 MACHINE = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # what becomes of a write when the machine fails
-COMMANDS = {
-    "simulate": simulate,
-    "live": live,
-    "bench": bench,
-    "tune": tune,
-    "train": train,
-    "evaluate": evaluate,
-    "replay": replay,
-    "speed": speed,
-    "theory": theory,
-    "quotas": quotas,
-    "scale": scale,
-    "rank": rank,
-    "servers": servers,
-    "mixes": mixes,
-    "abtest": abtest,
-    "whatif": whatif,
-    "realism": realism,
-    "results": results,
-    "warm": warm,
-    "list": list_,
-    "scenario": scenario,
-    "demo": demo,
+GROUPS = {  # of commands, in the order in which one meets them
+    "to begin with": {"demo": demo, "list": list_, "scenario": scenario},
+    "play a market": {"simulate": simulate, "live": live, "whatif": whatif, "abtest": abtest, "replay": replay},
+    "compare policies": {"bench": bench, "tune": tune, "mixes": mixes, "servers": servers},
+    "learn": {"train": train, "evaluate": evaluate, "rank": rank},
+    "size a market": {"quotas": quotas, "scale": scale},
+    "check": {"theory": theory, "realism": realism, "speed": speed, "results": results, "warm": warm},
 }
+COMMANDS = {name: flowing(command) for group in GROUPS.values() for name, command in group.items()}
 
 
 def main() -> None:
@@ -73,6 +59,9 @@ def main() -> None:
         words = understood(sys.argv[1:], COMMANDS)
         if words == ["--version"]:
             print(f"adarena {__version__}")
+            return
+        if words in ([], ["-h"], ["--help"]):
+            overview(GROUPS)
             return
         with terminable():
             tyro.extras.subcommand_cli_from_dict(

@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import re
-import sys
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from expanding import expanded
 
 import adarena
 
@@ -51,12 +45,6 @@ def docstring(app: Any, what: str, name: str, thing: Any, options: Any, lines: l
     lines[:] = [line if line.lstrip().startswith(":") else as_rst(line) for line in lines]
 
 
-def source(app: Any, page: str, text: list[str]) -> None:
-    """What pages take from the code, such as the policies of a seat, is put in as a page is read."""
-    text[0] = expanded(text[0])
-
-
 def setup(app: Any) -> None:
     """Called by Sphinx."""
     app.connect("autodoc-process-docstring", docstring)
-    app.connect("source-read", source)

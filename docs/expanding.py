@@ -1,6 +1,6 @@
-"""What pages take from the code, so that it cannot go stale: a page says `<!-- policies: bidding -->`, and that is made here.
+"""What pages take from the code: `python docs/expanding.py` writes it into them, and a test sees that it is not stale.
 
-| a line of a page | becomes |
+| between this line of a page and its `<!-- end: ... -->` | stands |
 |---|---|
 | `<!-- policies: SEAT -->` | a section for each policy: its docstring (formula, source), its fields, what `tune` searches |
 | `<!-- environment: ID -->` | the docstring of the environment |
@@ -8,7 +8,7 @@
 | `<!-- environments -->` | a table of all environments |
 | `<!-- preset: NAME -->` | what a preset says of itself |
 
-Other comments, such as the marks of tables that `adarena results` writes, stay.
+What stands between other marks, such as tables that `adarena results` writes, stays.
 """
 
 from __future__ import annotations
@@ -31,13 +31,16 @@ from adarena.simulator.scenario.tree import PRESETS
 from adarena.simulator.seats import SEATS
 
 ROOT = Path(adarena.__file__).resolve().parent
-KEPT = {"made", "end"}
-MARKER = re.compile(r"^<!-- (\w+)(?:: (\S+))? -->$", re.MULTILINE)
 
 
 def expanded(page: str) -> str:
-    """A page with its markers expanded. Raises `KeyError` if one is not known: such a page is wrong."""
-    return MARKER.sub(lambda found: found[0] if found[1] in KEPT else MAKERS[found[1]](*filter(None, [found[2]])), page)
+    """A page with what it takes from the code as the code has it now."""
+    return MARKED.sub(lambda found: _filled(found[1], found[2]), page)
+
+
+def _filled(what: str, name: str | None) -> str:
+    made = MAKERS[what](*filter(None, [name])).strip("\n")
+    return f"<!-- {what}{f': {name}' if name else ''} -->\n\n{made}\n\n<!-- end: {what} -->\n"
 
 
 def _policies(seat: str) -> str:
@@ -132,3 +135,8 @@ MAKERS = {
     "seats": _seats,
     "preset": _preset,
 }
+MARKED = re.compile(rf"^<!-- ({'|'.join(MAKERS)})(?:: (\S+))? -->\n(?:(?:.*\n)*?<!-- end: \1 -->\n)?", re.MULTILINE)
+
+if __name__ == "__main__":
+    for path in Path(__file__).parent.rglob("*.md"):
+        path.write_text(expanded(path.read_text()))

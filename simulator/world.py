@@ -30,7 +30,8 @@ from .engine.engines import ENGINES, Engine
 from .engine.exchange import Exchange
 from .engine.record import Recorder
 from .market.market import build
-from .scenario.tree import LONGEST_US, Scenario
+from .scenario.agreement import LONGEST_US
+from .scenario.tree import Scenario
 from .seats.roster import Asked, OpenRound, Roster, rosters
 from .seats.seat import Cadence, Moment, Policies, RequestSeat
 

@@ -36,8 +36,6 @@ def sentence(model: type, error: ValidationError) -> str:
         return f"{where} is missing"
     if kind == "value_error":
         return f"{where}: {context['error']}"
-    if kind == "union_tag_not_found":
-        return f"{where}.kind is missing: which of {_tags(_options(model, first['loc']))} is it?"
     if kind == "union_tag_invalid":
         return f"{where}.kind cannot be {context['tag']!r}{suggest(context['tag'], _options(model, first['loc']))}"
     if kind in ("model_type", "model_attributes_type", "dict_type"):
@@ -49,10 +47,6 @@ def sentence(model: type, error: ValidationError) -> str:
         )
         return f"{where} cannot be {given!r}: {most} {number} of them are needed, not {context['actual_length']}"
     return f"{where} cannot be {given!r}: {NEEDED.get(kind) or first['msg'].replace('Input should be', 'it must be')}"
-
-
-def _tags(tags: list[str]) -> str:
-    return " and ".join(map(repr, tags))
 
 
 def _options(model: Any, location: tuple[Any, ...]) -> list[str]:

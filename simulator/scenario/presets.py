@@ -187,7 +187,9 @@ def tiny() -> Scenario:
 
 
 def uniform(bidders: int = 2, requests: int = 100_000) -> Scenario:
-    """The market of auction theory: `bidders` with values U[0, 1] for every request, one slot, second price, no budgets.
+    """The market of auction theory: bidders with values U[0, 1] for every request, one slot, second price, no budgets.
+
+    There are two of them, or as many as is said: `uniform:bidders=5`.
 
     A bidder's value is its believed and true rate; a conversion is worth 1, so multiplier 1 bids the value. Requests come
     evenly, exactly `requests` of them in a day of one tick.
@@ -207,7 +209,10 @@ def uniform(bidders: int = 2, requests: int = 100_000) -> Scenario:
 
 
 def queue(servers: int = 1, requests: int = 100_000) -> Scenario:
-    """A market that does nothing but queue: Poisson arrivals at servers that are busy 80% of the time, one bidder."""
+    """A market that does nothing but queue: Poisson arrivals at servers that are busy 80% of the time, one bidder.
+
+    There is one server, or as many as is said: `queue:servers=4`.
+    """
     return uniform(bidders=1, requests=requests).override(
         {
             "name": "queue",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from notices import besides_compiling
 from places import ROOT
 
 import adarena.simulator
-from adarena.__main__ import main
+from adarena.__main__ import COMMANDS, main
 
 MINE = """
 import numpy as np
@@ -312,3 +313,36 @@ def test_a_scenario_to_begin_from(command, tmp_path):
     assert errors == (
         "adarena: note: weather.day_sigma moves the values of campaigns that follow demand, and none does (follows_demand)\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("demo", "--seed", "1"), "demo has no option --seed; known are --help, --out"),
+        (("bench", "bidding", "--polices", "pid"), "bench has no option --polices; did you mean '--policies'?"),
+        (("simulate", "--no-figur"), "simulate has no option --no-figur; did you mean '--no-figure'?"),
+        (("list", "preset"), "list knows no 'preset'; did you mean 'presets'?"),
+        (("bench", "biding"), "bench knows no 'biding'; did you mean 'bidding'?"),
+    ],
+)
+def test_a_word_that_is_mistyped_costs_one_sentence(command, words, told):
+    assert command(*words) == (2, "", f"adarena: {told}\n")
+
+
+@pytest.mark.parametrize("words", [(), ("--help",)])
+def test_all_commands_stand_in_the_overview_once(command, words):
+    status, out, err = command(*words)
+    first = [line.split()[0] for line in out.splitlines() if re.match(r"  \S", line)]
+    assert (status, err) == (0, "")
+    assert sorted(first) == sorted(COMMANDS)
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_help_flows_and_says_that_a_scenario_may_come_first(command):
+    _, out, _ = command("simulate", "--help")
+    assert "may stand first, without --scenario" in " ".join(out.replace("│", " ").split())
+    _, out, _ = command("bench", "--help")
+    flat = " ".join(out.replace("│", " ").split())
+    assert "may stand first" not in flat
+    lines = [line.strip("│ ") for line in out.splitlines()]
+    assert not any(line in ("A", "a", "several. A") for line in lines), "broken in the middle of a sentence"

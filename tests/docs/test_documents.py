@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 import subprocess
 import sys
@@ -66,6 +67,13 @@ def test_python_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             assert (ROOT / elsewhere[0]).exists()
             continue
         exec(compile("\n" * block.line + block.text, str(page), "exec"), names)
+
+
+@pytest.mark.parametrize("block", of("pycon"), ids=lambda block: block.name)
+def test_sessions_print_what_they_say(block: Block) -> None:
+    test = doctest.DocTestParser().get_doctest(block.text, {}, block.name, str(block.page), block.line)
+    assert len(test.examples) >= 3
+    assert doctest.DocTestRunner(verbose=False).run(test).failed == 0
 
 
 def test_python_is_in_shape(tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ from places import ROOT
 
 from adarena.__main__ import COMMANDS
 from adarena.benchmarks.cli.words import understood
+from adarena.simulator.core.errors import AdArenaError
 
 FENCE = re.compile(r"^(?P<mark>```+)(?P<kind>[^\n`]*)\n(?P<text>.*?)^(?P=mark)$", re.MULTILINE | re.DOTALL)
-KINDS = {"python", "console", "yaml", "{eval-rst}", "{toctree}"}  # of blocks; nothing else is written in these pages
+KINDS = {"python", "pycon", "console", "yaml", "{eval-rst}", "{toctree}"}  # of blocks; nothing else is written in these pages
 
 
 class Block(NamedTuple):
@@ -58,9 +59,9 @@ def parsed(words: list[str], where: str) -> None:
     command = {name: _silent(command) for name, command in COMMANDS.items() if name == words[0]}
     try:
         tyro.extras.subcommand_cli_from_dict(command | {"_": lambda: None}, args=understood(words, COMMANDS))
-    except SystemExit as stop:
-        if stop.code:
-            pytest.fail(f"{where} is not taken")
+    except (AdArenaError, SystemExit) as stop:
+        if not isinstance(stop, SystemExit) or stop.code:
+            pytest.fail(f"{where} is not taken: {stop}")
 
 
 def _silent(command: Any) -> Any:

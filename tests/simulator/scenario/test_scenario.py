@@ -15,8 +15,9 @@ from adarena.simulator import Scenario, ScenarioError, World
 from adarena.simulator.delivery.quotas import service_s
 from adarena.simulator.requests.worth import usual_worth
 from adarena.simulator.scenario.delivery import Auction
-from adarena.simulator.scenario.demand import Campaign, Flight
+from adarena.simulator.scenario.demand import Campaign, DrawnDemand, Flight, ListedDemand
 from adarena.simulator.scenario.presets import PRESETS
+from adarena.simulator.scenario.response import Interests
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
@@ -136,6 +137,19 @@ def test_overrides_by_text_and_by_value_are_the_same() -> None:
     assert (changed.auction.slots, changed.traffic.curve, changed.name) == (1, (1.0, 2.0), "other")
     assert scenario == Scenario.preset("tiny")  # the first is as it was
     assert scenario.override({}) == scenario
+
+
+def test_a_part_that_does_not_name_its_kind_is_of_the_one_its_fields_are_of() -> None:
+    assert Scenario.from_tree({"rates": {"click_rate": 0.03}}).rates == Interests(click_rate=0.03)
+    assert Scenario.from_tree({"demand": {"campaigns": 4}, "rates": {}}).demand == DrawnDemand(campaigns=4)
+    advertisers = [{"name": "a", "campaigns": [{"name": "c"}]}]
+    assert isinstance(Scenario.from_tree({"demand": {"advertisers": advertisers}}).demand, ListedDemand)
+
+
+def test_a_preset_is_named_with_its_sizes() -> None:
+    assert Scenario.named("uniform:bidders=5,requests=20") == Scenario.preset("uniform", bidders=5, requests=20)
+    with pytest.raises(ScenarioError, match="does not take 'bidder'; did you mean 'bidders'"):
+        Scenario.named("uniform:bidder=5")
 
 
 def test_tiers_are_named_for_every_segment_and_survive_a_file(tmp_path: Path) -> None:
