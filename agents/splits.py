@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Integral
-from typing import Literal
+from typing import Any, Literal
 
 from ..simulator.core import numeric
-from ..simulator.core.errors import MarketError
+from ..simulator.core.errors import MarketError, PolicyError
 
 Split = Literal["train", "validation", "test"]
 SPLITS: dict[Split, range] = {
@@ -38,6 +39,17 @@ def checked(seed: int, split: Split) -> int:
     if (own := split_of(seed)) != split:
         raise MarketError(f"seed {seed:,} is a {own} seed; {split} seeds run from {_span(split)}")
     return seed
+
+
+def check_training_days(arguments: Mapping[str, Any]) -> None:
+    """Keeps training off the days that agents are chosen and compared on, where an environment's arguments name days at all.
+
+    Raises:
+        PolicyError: if they name one that is not for training.
+    """
+    days, kept = arguments.get("days"), SPLITS["train"]
+    if isinstance(days, list | tuple) and not all(isinstance(day, int) and kept.start <= day <= kept.stop for day in days):
+        raise PolicyError(f"training days lie from {kept.start} to {kept.stop:,}, unlike {days!r}: the others are for judging")
 
 
 def _span(split: Split) -> str:

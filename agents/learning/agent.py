@@ -24,7 +24,7 @@ class Agent(Actor):
 
     @classmethod
     def of(cls, model: Any, environment: str | None = None, **environment_settings: Any) -> Agent:
-        """An agent from a model of Stable-Baselines3, trained by whoever; see `own.actor_of`."""
+        """An agent from a model of Stable-Baselines3 or layers of PyTorch, trained by whoever; see `own.actor_of`."""
         return cls._from(actor_of(model, environment, environment_settings))
 
     @classmethod

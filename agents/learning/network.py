@@ -13,7 +13,7 @@ from ...simulator.core.layers import PLAIN, RELU, TANH, Layers
 
 
 def network_of(policy: Any) -> Layers:
-    """The network that acts in a policy as `algorithms.networks` makes them, at its most likely.
+    """The network that acts in a policy as `algorithms.networks` makes them, at its most likely; or in layers by themselves.
 
     Raises:
         PolicyError: if it is made of something else than layers with tanh or ReLU.
@@ -22,12 +22,14 @@ def network_of(policy: Any) -> Layers:
     for module in _modules(policy):
         kind = type(module).__name__
         if kind == "Linear":
-            weights, bias = (x.detach().numpy().astype(np.float32) for x in (module.weight, module.bias))
+            weights, bias = (x.detach().cpu().numpy().astype(np.float32) for x in (module.weight, module.bias))
             layers.append((weights, bias, PLAIN))
         elif kind in ("Tanh", "ReLU") and layers and layers[-1][2] == PLAIN:
             layers[-1] = (*layers[-1][:2], TANH if kind == "Tanh" else RELU)
         elif kind not in ("Flatten", "Identity"):
             raise PolicyError(f"an agent at rest is made of layers with tanh or ReLU, not of {kind}")
+    if not layers:
+        raise PolicyError("an agent at rest is made of layers with tanh or ReLU, and there are none")
     return Layers(layers, bounded=layers[-1][2] != TANH)
 
 
@@ -37,6 +39,9 @@ def _modules(policy: Any) -> Iterator[Any]:
 
     from .rows import Rows
 
+    if isinstance(policy, nn.Sequential):
+        yield from policy
+        return
     if not hasattr(policy, "action_net") and not hasattr(policy, "actor"):
         raise PolicyError(f"an agent at rest acts by numbers from -1 to 1, as no {type(policy).__name__} does")
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from ... import __version__
 from ...simulator.core.errors import PolicyError
-from ..splits import SPLITS
+from ..splits import check_training_days
 from .checkpoint import Retraced, read_checkpoint, restore, save_checkpoint
 from .extras import needed
 from .saved import Actor, Card, load_agent, save_agent
@@ -76,7 +76,7 @@ def train(
     needed("training")
     _check(timesteps, seed, checkpoint_every, validations)
     arguments = dict(environment_settings or {})
-    _check_days(arguments)
+    check_training_days(arguments)
     run = {
         "algorithm": settings.name, "settings": dataclasses.asdict(settings), "environment": environment,
         "environment_settings": arguments, "seed": seed, "version": __version__,
@@ -111,13 +111,6 @@ def _check(timesteps: int, seed: int, checkpoint_every: int | None, validations:
     ):  # fmt: skip
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 2**31:
             raise PolicyError(f"training needs a whole number from {least} up as {name}, not {value!r}")
-
-
-def _check_days(arguments: Mapping[str, Any]) -> None:
-    """Keeps training off the days that agents are chosen and compared on, where an environment draws days at all."""
-    days, kept = arguments.get("days"), SPLITS["train"]
-    if isinstance(days, list | tuple) and not all(isinstance(day, int) and kept.start <= day <= kept.stop for day in days):
-        raise PolicyError(f"training days lie from {kept.start} to {kept.stop:,}, unlike {days!r}: the others are for judging")
 
 
 def _as_json(run: dict[str, Any]) -> dict[str, Any]:

@@ -335,7 +335,6 @@ def test_all_commands_stand_in_the_overview_once(command, words):
     first = [line.split()[0] for line in out.splitlines() if re.match(r"  \S", line)]
     assert (status, err) == (0, "")
     assert sorted(first) == sorted(COMMANDS)
-    assert max(map(len, out.splitlines())) <= 80
 
 
 def test_help_flows_and_says_that_a_scenario_may_come_first(command):

@@ -10,7 +10,10 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
+from gymnasium.wrappers import TransformAction, TransformObservation
 from stable_baselines3 import A2C, PPO, SAC, TD3
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from adarena import Agent, World
 from adarena.agents.bidding.rivals import rivals
@@ -105,3 +108,44 @@ def test_weights_that_do_not_fit_are_refused(env: gym.Env[Any, Any], tmp_path: P
         Agent.load(tmp_path / "cut.zip")
     with pytest.raises(PolicyError, match="do not fit its own description"):
         Agent.load(tmp_path / "other.zip")
+
+
+@pytest.mark.parametrize(
+    ("wrapped", "told"),
+    [
+        (lambda env: VecNormalize(DummyVecEnv([lambda: env])), "saw observations through VecNormalize"),
+        (lambda env: TransformObservation(env, np.negative, None), "was in an ObservationWrapper"),
+        (lambda env: TransformAction(env, np.negative, None), "was in an ActionWrapper"),
+    ],
+)
+def test_what_an_agent_would_not_carry_is_refused(wrapped: Any, told: str, env: gym.Env[Any, Any]) -> None:
+    with pytest.raises(PolicyError, match=told):
+        Agent.of(model(PPO, wrapped(env)))
+
+
+def test_rewards_may_be_normalised(env: gym.Env[Any, Any]) -> None:
+    agent = Agent.of(model(PPO, VecNormalize(DummyVecEnv([lambda: env]), norm_obs=False)))
+    assert agent.card.environment_settings == {"scenario": "tiny"}
+
+
+def test_a_model_that_was_trained_on_days_for_judging_is_refused() -> None:
+    env = gym.make(ID, scenario="tiny", days=(1_000_000, 1_000_008))
+    with pytest.raises(PolicyError, match="the others are for judging"):
+        Agent.of(model(PPO, env))
+
+
+def test_layers_of_pytorch_act_as_an_agent(env: gym.Env[Any, Any]) -> None:
+    nn = torch.nn
+    torch.manual_seed(0)
+    layers = nn.Sequential(nn.Linear(22, 8), nn.Tanh(), nn.Linear(8, 5), nn.ReLU(), nn.Linear(5, 1))
+    seen = np.random.default_rng(0).uniform(-5, 5, (200, 22)).astype(np.float32)
+    wanted = layers(torch.from_numpy(seen)).detach().numpy().clip(-1, 1)
+    agent = Agent.of(layers, ID, scenario="tiny")
+    np.testing.assert_allclose(agent.act_on(seen), wanted, atol=2e-6)
+    assert (agent.card.algorithm, agent.card.timesteps) == ("sequential", 0)
+    with pytest.raises(PolicyError, match=r"observations 8 and actions 1, and AdArena/Bidding-v0 has 22 and 1"):
+        Agent.of(nn.Sequential(nn.Linear(8, 1)), ID)
+    with pytest.raises(PolicyError, match="not of Dropout"):
+        Agent.of(nn.Sequential(nn.Linear(22, 1), nn.Dropout()), ID)
+    with pytest.raises(PolicyError, match="does not tell what it was trained on"):
+        Agent.of(layers)
