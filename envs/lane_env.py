@@ -17,7 +17,7 @@ from ..simulator.core.numeric import whole
 from ..simulator.scenario.tree import Scenario
 from .given import LAST_DAY, options_of, range_of, seed_of
 from .lanes import Lanes, Turn
-from .shell import Shell
+from .shell import Shell, bounded
 
 
 class Rules(Protocol):
@@ -170,7 +170,11 @@ class LaneEnv(Shell[NDArray[np.float32], Any]):
         if not self._begun or self._lanes is None:
             raise MarketError(f"no {self.options[1]} is under way: it is over, or has not begun; call reset")
         lanes, before = self._lanes, self._lanes.shown.copy()
-        alone = [action] if isinstance(self.action_space, spaces.Discrete) else np.asarray(action)[None]
+        kind, alone = self.action_space, [action]
+        if isinstance(kind, spaces.Box):
+            alone = bounded(action, kind.shape)[None]
+        elif not isinstance(kind, spaces.Discrete):
+            alone = np.asarray(action)[None]
         choices = self._rules.choices(before, alone)
         turn = lanes.step(choices)
         over = bool(turn.over[0])

@@ -93,6 +93,13 @@ class Shell(gym.Env[ObsType, ActType]):
             self._window = Window(self.metadata["render_fps"])
         self._window.show(frame)
 
+    def __getstate__(self) -> Any:
+        """Raises `MarketError`: a day under way is made of processes, which cannot be copied or pickled."""
+        raise MarketError(
+            "an environment is neither copied nor pickled: gymnasium.make(env.spec) makes another, which the same seed and "
+            "actions bring to the same place"
+        )
+
     @property
     def spec(self) -> EnvSpec | None:
         """How it was made, in plain numbers and texts: `spec.to_json` writes it, and `gymnasium.make` makes it again."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from ..simulator.core.errors import MarketError
+from ..simulator.core.errors import MarketError, PolicyError
 from ..simulator.core.numeric import whole
 from .auction import AuctionEnv
 from .base import SeatEnv
@@ -44,6 +45,8 @@ class SeatVectorEnv(SyncVectorEnv):
         modes = {mode.value for mode in AutoresetMode}
         if not isinstance(autoreset_mode, AutoresetMode) and autoreset_mode not in modes:
             raise MarketError(f"the autoreset_mode is one of {', '.join(sorted(modes))}, not {autoreset_mode!r}")
+        if "max_episode_steps" in settings:
+            raise MarketError("an episode ends with its day; for a limit of one's own use vectorization_mode='sync'")
         first = self.single(**settings)
         if "scenario" in settings:
             settings["scenario"] = first.scenario  # read once
@@ -54,7 +57,10 @@ class SeatVectorEnv(SyncVectorEnv):
         self._together = together
 
     def step(self, actions: Any) -> Any:
-        """See `SyncVectorEnv.step`."""
+        """See `SyncVectorEnv.step`. Raises `PolicyError`, before anything is played, if there are more or fewer actions."""
+        if (given := np.shape(actions)[:1]) != (self.num_envs,):
+            told = f"{given[0]} of them" if given else repr(actions)
+            raise PolicyError(f"actions are one for each of {self.num_envs} environments, not {told}")
         resetting = self._autoreset_envs if self.autoreset_mode is AutoresetMode.NEXT_STEP else [False] * self.num_envs
         self._together.advance(actions, [n for n in range(self.num_envs) if not resetting[n]])
         return super().step(actions)

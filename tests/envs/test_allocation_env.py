@@ -227,6 +227,10 @@ def test_mistakes_cost_a_sentence() -> None:
         AllocationEnv(scenario=SMALL.override({"demand.budget_share": 0.5}))
     with pytest.raises(MarketError, match="the allocation seat needs pages"):
         AllocationEnv(scenario="tiny")
+    price = made()
+    price.reset(seed=0)
+    with pytest.raises(PolicyError, match=r"an action has shape \(2,\), not \(3,\)"):
+        price.step(np.zeros(3))
     pattern = made(action="pattern")
     pattern.reset(seed=0)
     with pytest.raises(PolicyError, match="pattern numbers from 0 to 12"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 from collections import OrderedDict
@@ -14,7 +15,7 @@ import pytest
 from gymnasium.envs.registration import EnvSpec
 
 from adarena.envs.bidding import BiddingEnv
-from adarena.simulator import AdArenaError, PolicyError, Scenario
+from adarena.simulator import AdArenaError, MarketError, PolicyError, Scenario
 from adarena.simulator.scenario.presets import PRESETS
 
 ID = "AdArena/Bidding-v0"
@@ -125,3 +126,11 @@ def test_a_tanh_of_anything_is_an_action() -> None:
     env.reset(seed=0)
     for x in (-1e4, -20.0, -9.01, 9.01, 20.0, 1e4):
         env.step(np.tanh(np.array([x], np.float32)))
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, pickle.dumps])
+def test_an_environment_says_that_it_cannot_be_copied(copied: Any) -> None:
+    env = gym.make(ID, scenario="tiny")
+    env.reset(seed=0)
+    with pytest.raises(MarketError, match=r"neither copied nor pickled: gymnasium\.make\(env\.spec\) makes another"):
+        copied(env)

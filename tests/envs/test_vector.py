@@ -290,6 +290,9 @@ def test_a_wrong_action_changes_nothing() -> None:
     same(*(vector.reset(seed=0) for vector in vectors))
     with pytest.raises(PolicyError, match="an action lies from -1 to 1, not at 2"):
         vectors[0].step(actions)
+    for many in (1, 3):
+        with pytest.raises(PolicyError, match=f"actions are one for each of 2 environments, not {many} of them"):
+            vectors[0].step(np.zeros((many, 1), np.float32))
     same(*(vector.step(actions / 2) for vector in vectors))
 
 
@@ -324,6 +327,7 @@ def test_a_step_that_was_interrupted_half_way_cannot_be_taken_up_again() -> None
         ({"num_envs": 0}, "num_envs is a whole number from 1 up, not 0"),
         ({"num_envs": 2, "threads": 0}, "threads are a whole number from 1 up, not 0"),
         ({"num_envs": 2, "autoreset_mode": "never"}, "the autoreset_mode is one of Disabled, NextStep, SameStep, not 'never'"),
+        ({"num_envs": 2, "max_episode_steps": 5}, "an episode ends with its day; .* vectorization_mode='sync'"),
     ],
 )
 def test_bad_arguments_are_one_sentence(arguments: dict[str, Any], words: str) -> None:
