@@ -18,8 +18,10 @@ from rich.table import Table
 from ..agents.splits import seeds as seeds_of
 from ..simulator.core.arrays import Floats
 from ..simulator.core.disk import write_together
-from ..simulator.core.errors import MarketError, ScenarioError
+from ..simulator.core.errors import MarketError, ScenarioError, suggest
+from ..simulator.core.money import MICRO, UNLIMITED
 from ..simulator.engine.state import Count
+from ..simulator.market.market import build
 from ..simulator.scenario.paths import held, settings_of
 from ..simulator.scenario.tree import Scenario
 from ..simulator.world import World
@@ -34,6 +36,18 @@ from .simulating import seated
 NUMBERS = ("spend", "impressions", "clicks", "conversions", "value", "surplus")
 MOST = 6  # campaigns with rows of their own
 PER_CENT = re.compile(r"([+-]\d+(?:\.\d+)?)%")
+BUDGET = re.compile(r"campaigns\.(.+)\.budget_per_day")  # which a market whose campaigns are drawn does not write out
+WHOLE_WITHIN = 0.005  # of a whole number that grows by a share, what it may be rounded by
+Budgets = tuple[tuple[str, float], ...]  # currency a day, of campaigns by name
+
+
+class Asked(NamedTuple):
+    """What is asked: the market as it is and as it would be, and the budgets that campaigns which are drawn would have."""
+
+    before: Scenario
+    after: Scenario
+    budgets: Budgets = ()
+    told: tuple[str, ...] = ()  # each change, as `field: before -> after`
 
 
 class Task(NamedTuple):
@@ -43,13 +57,14 @@ class Task(NamedTuple):
     bidder: str
     seats: tuple[str, ...]
     seed: int
+    budgets: Budgets = ()
 
 
 class Found(NamedTuple):
-    """What each day brought before and after, (days, campaigns, numbers) each, and who is shown on his own."""
+    """What each run brought a day before and after, (runs, campaigns, numbers) each, and who is shown on his own."""
 
-    before: Scenario
-    after: Scenario
+    asked: Asked
+    seeds: list[int]
     was: Floats
     would_be: Floats
     names: list[str]
@@ -69,18 +84,38 @@ class Found(NamedTuple):
         return float(was.mean()), float(would_be.mean()), statistics.mean(would_be - was, statistics.strata([0] * len(was)))
 
 
-def changed(scenario: Scenario, changes: Iterable[str]) -> Scenario:
+def asked(scenario: Scenario, changes: Iterable[str]) -> Asked:
     """The scenario with fields set, as `Scenario.override`, or numbers changed by a share of theirs: `traffic.day_sigma=+20%`.
 
     Raises:
         ScenarioError: if there is no such field, or nothing in it that could grow by a share.
     """
     settings = settings_of(changes)
-    tree = scenario.model_dump(mode="json")
-    for path, value in settings.items():
-        if isinstance(value, str) and (share := PER_CENT.fullmatch(value)) is not None:
-            settings[path] = _grown(path, held(tree, path), 1 + float(share[1]) / 100)
-    return scenario.override(settings)
+    tree, told, budgets = scenario.model_dump(mode="json"), [], {}
+    for path, value in list(settings.items()):
+        if scenario.demand.kind == "drawn" and (of := BUDGET.fullmatch(path)) is not None:
+            was = drawn_budget(scenario, of[1])
+            then = budgets[of[1]] = _set(path, was, settings.pop(path))
+        else:
+            was = held(tree, path)
+            then = settings[path] = _set(path, was, value)
+        told.append(f"{path}: {_shown(was)} -> {_shown(then)}")
+    return Asked(scenario, scenario.override(settings), tuple(budgets.items()), tuple(told))
+
+
+def drawn_budget(scenario: Scenario, name: str) -> float | None:
+    """The daily budget of a drawn campaign, currency; None: unlimited. Raises `ScenarioError` if there is none of that name."""
+    campaigns = build(scenario).campaigns
+    if name not in campaigns.names:
+        raise ScenarioError(f"there is no campaign {name!r}{suggest(name, campaigns.names)}")
+    budget = campaigns.budget[campaigns.names.index(name)]
+    return None if budget == UNLIMITED else float(budget) / MICRO
+
+
+def _set(path: str, was: Any, value: Any) -> Any:
+    """What a field would hold."""
+    share = PER_CENT.fullmatch(value) if isinstance(value, str) else None
+    return value if share is None else _grown(path, was, 1 + float(share[1]) / 100)
 
 
 def _grown(path: str, value: Any, factor: float) -> Any:
@@ -88,38 +123,50 @@ def _grown(path: str, value: Any, factor: float) -> Any:
         return [_grown(path, one, factor) for one in value]
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ScenarioError(f"{path} is {value!r}: what can grow by a share is a number")
-    return round(value * factor) if isinstance(value, int) else value * factor
+    grown = value * factor
+    if isinstance(value, float):
+        return grown
+    if abs(round(grown) - grown) > WHOLE_WITHIN * abs(grown):
+        raise ScenarioError(f"{path} is {value}, which would be {grown:g}: a whole number is needed, so name one")
+    return round(grown)
 
 
-def measure(
-    before: Scenario, after: Scenario, bidder: str, seats: tuple[str, ...], seeds: int, skip: int, crew: Crew, label: str
-) -> Found:
+def _shown(value: Any) -> str:
+    return f"{value:,.6g}" if isinstance(value, float) else str(value)
+
+
+def measure(what: Asked, bidder: str, seats: tuple[str, ...], seeds: int, skip: int, crew: Crew, label: str) -> Found:
     """Plays test days before and after.
 
     Raises:
         MarketError: if nothing is changed, or other campaigns are there afterwards.
     """
-    if before.digest == after.digest:
+    before, after, budgets, _ = what
+    if before.digest == after.digest and all(drawn_budget(before, name) == budget for name, budget in budgets):
         raise MarketError("nothing is changed: name a field and another value of it, as in --change auction.slots=2")
     days = seeds_of("test", skip + seeds)[skip:]
     seated(bidder, seats)  # what is wrong with them is said before any day is played
     first, second = World(before, seed=days[0]).campaigns, World(after, seed=days[0]).campaigns
     if first.names != second.names:
         raise MarketError("other campaigns are there after the change: what it brings each of them cannot be told")
-    tasks = [Task(scenario, bidder, seats, seed) for seed in days for scenario in (before, after)]
+    sides = ((before, ()), (after, budgets))
+    tasks = [Task(scenario, bidder, seats, seed, own) for seed in days for scenario, own in sides]
     found: list[Floats] = [np.empty(0)] * len(tasks)
     with progress(label, len(tasks)) as advance:
         for place, numbers in crew.results(played, tasks):
             found[place] = numbers
             advance()
     differ = [k for k, (one, other) in enumerate(zip(first.listed, second.listed, strict=True)) if one != other]
+    differ = sorted({*differ, *(first.names.index(name) for name, _ in budgets)})
     shown = differ if len(differ) <= MOST else []
-    return Found(before, after, np.array(found[::2]), np.array(found[1::2]), list(first.names), shown)
+    return Found(what, list(days), np.array(found[::2]), np.array(found[1::2]), list(first.names), shown)
 
 
 def played(task: Task) -> Floats:
     """What each campaign got out of a run, a day, (campaigns, numbers)."""
     world = World(task.scenario, seated(task.bidder, task.seats), seed=task.seed)
+    for name, budget in task.budgets:
+        world.set_budget(name, budget)
     world.run()
     ledger = world.ledger
     spend, value = ledger.spend().sum(axis=0), ledger.value().sum(axis=0)
@@ -133,23 +180,25 @@ def command(
     crew: Crew, folder: Path,
 ) -> None:  # fmt: skip
     """Plays the days twice, prints a table and writes `whatif.json`."""
-    after = changed(before, changes)
-    found = measure(before, after, bidder, seats, seeds, skip, crew, f"what if, on {before.name}")
-    console.print(table(found, changes))
+    found = measure(asked(before, changes), bidder, seats, seeds, skip, crew, f"what if, on {before.name}")
+    console.print(table(found))
     write_together({folder / "whatif.json": as_json(content(found, changes))})
     console.print(f"written: {folder / 'whatif.json'}", soft_wrap=True)
 
 
-def table(found: Found, changes: Iterable[str]) -> Table:
+def table(found: Found) -> Table:
     """A row for each number of the campaigns that are changed, of all others together, and of the market."""
-    told = "" if len(found.was) < statistics.FEWEST else " [95%]"
+    few = len(found.was) < statistics.FEWEST
+    before, seeds = found.asked.before, found.seeds
+    runs = f"{len(seeds)} days" if before.days == 1 else f"{len(seeds)} runs of {before.days} days"
     out = plain_table(
-        f"{found.before.name} with {', '.join(changes)}: {len(found.was)} days, mean of a day",
-        caption="Money in currency. Value: expected, of what was clicked. Surplus: value less spend. More: paired, the same "
-        "days before and after.",
+        f"{before.name}, {'; '.join(found.asked.told)}\n{runs}, mean of a day",
+        caption="Money in currency. Value: conversions to be expected of the impressions, times what one is worth. Surplus: "
+        f"value less spend. More: paired, the same days before and after (seeds {seeds[0]} to {seeds[-1]})"
+        + (f"; intervals from {statistics.FEWEST} of them on." if few else "."),
     )
     out.add_column("of a day", overflow="fold")
-    for column in ("now", f"more{told}", "share"):
+    for column in ("now", "more" if few else "more [95%]", "share"):
         out.add_column(column, justify="right", no_wrap=True)
     for name, campaigns in found.groups().items():
         for number, what in enumerate(NUMBERS):
@@ -178,8 +227,11 @@ def content(found: Found, changes: Iterable[str]) -> Mapping[str, Any]:
             }
             rows.append(row)
     return {
-        "scenario": {"name": found.before.name, "digest": found.before.digest},
+        "scenario": {"name": found.asked.before.name, "digest": found.asked.before.digest},
         "changes": list(changes),
-        "days": len(found.was),
+        "changed": list(found.asked.told),
+        "runs": len(found.seeds),
+        "days": found.asked.before.days * len(found.seeds),
+        "seeds": found.seeds,
         "rows": rows,
     }

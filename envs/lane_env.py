@@ -170,7 +170,8 @@ class LaneEnv(Shell[NDArray[np.float32], Any]):
         if not self._begun or self._lanes is None:
             raise MarketError(f"no {self.options[1]} is under way: it is over, or has not begun; call reset")
         lanes, before = self._lanes, self._lanes.shown.copy()
-        kind, alone = self.action_space, [action]
+        kind = self.action_space
+        alone: Any = [action]
         if isinstance(kind, spaces.Box):
             alone = bounded(action, kind.shape)[None]
         elif not isinstance(kind, spaces.Discrete):

@@ -7,6 +7,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium import spaces
 
 from ... import __version__
 from ...simulator.core.errors import AdArenaError, PolicyError
@@ -38,6 +39,7 @@ def actor_of(model: Any, environment: str | None, settings: Mapping[str, Any]) -
     env = made(environment, settings)
     try:
         seen, done = env.observation_space, env.action_space
+        assert isinstance(seen, spaces.Box)
         _check_spaces(model, network, env, environment)
         names = features_of(env)
     finally:

@@ -100,9 +100,9 @@ def funnel_table(found: Audit) -> Table:
     """What each stage lets through of what is truly best."""
     out = plain_table(
         f"Funnel, {found.requests:,} requests traced at the full quotas",
-        caption="Best: by true click rate x bid. Recall: of as many of the best as the fine sort passes. Consistency: rank "
-        "correlation of a stage's scores with the truth. eCPM: true click rate x bid of the best slots still possible, per "
-        "1,000 impressions; lost: of the best slots of all ads.",
+        caption="Best: by true click rate x bid, with the bids of an expected day, not of this one. Recall: of as many of the "
+        "best as the fine sort passes. Consistency: rank correlation of a stage's scores with the truth. eCPM: true click "
+        "rate x that bid of the best slots still possible, per 1,000 impressions; lost: of the best slots of all ads.",
     )
     out.padding = NARROW
     names = "candidates", "recall", "best survives", "consistency", "eCPM", "lost here", "by here", "server ms"

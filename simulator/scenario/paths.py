@@ -92,7 +92,10 @@ def _item(places: list[Place], path: str, owner: str) -> tuple[Place, str]:
 def _campaigns(tree: dict[str, Any]) -> list[Place]:
     """All listed campaigns, whoever advertises."""
     if (demand := tree["demand"])["kind"] != "listed":
-        raise ScenarioError("campaigns that are drawn have no names: demand.campaigns is how many there are")
+        raise ScenarioError(
+            "campaigns that are drawn are not written out: demand.campaigns is how many there are; the budget of one is "
+            "changed by `adarena whatif` or `World.set_budget`"
+        )
     lists = [advertiser["campaigns"] for advertiser in demand["advertisers"]]
     return [(campaigns, n) for campaigns in lists for n in range(len(campaigns))]
 

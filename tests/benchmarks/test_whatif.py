@@ -27,19 +27,36 @@ MORE = ("campaigns.bread.budget_per_day=+20%",)
 
 def measured(before: Scenario, changes: tuple[str, ...], days: int, jobs: int = 1) -> whatif.Found:
     crew = HERE if jobs == 1 else Processes(jobs)
-    return whatif.measure(before, whatif.changed(before, changes), "pid", (), days, 3, crew, "")
+    return whatif.measure(whatif.asked(before, changes), "pid", (), days, 3, crew, "")
 
 
 def test_a_share_is_of_what_there_is() -> None:
-    changed = whatif.changed(
-        OWN, ["campaigns.bread.budget_per_day=+20%", "auction.exposure=-50%", "users.count=+1.5%", "days=2"]
-    )
-    assert changed == OWN.override(
+    found = whatif.asked(OWN, ["campaigns.bread.budget_per_day=+20%", "auction.exposure=-50%", "users.count=+1.5%", "days=2"])
+    assert found.told[0] == "campaigns.bread.budget_per_day: 150 -> 180"
+    assert found.after == OWN.override(
         {"campaigns.bread.budget_per_day": 180.0, "auction.exposure": [0.5, 0.35], "users.count": 5_075, "days": 2}
     )
     for path, value in (("demand.kind", "'listed'"), ("auction.price_told", "True"), ("campaigns.card.frequency_cap", "None")):
         with pytest.raises(ScenarioError, match=f"{path} is {value}: what can grow by a share is a number"):
-            whatif.changed(OWN, [f"{path}=+20%"])
+            whatif.asked(OWN, [f"{path}=+20%"])
+    with pytest.raises(ScenarioError, match=r"auction\.slots is 2, which would be 2\.4: a whole number is needed"):
+        whatif.asked(OWN, ["auction.slots=+20%"])
+
+
+def test_the_budget_of_a_drawn_campaign_is_that_of_a_world_that_sets_it() -> None:
+    tiny = Scenario.preset("tiny")
+    world = World(tiny, {"bidding": make_policy("bidding", "pid")}, seed=seeds("test", 4)[3])
+    budget = float(world.campaigns.budget[2]) / 1e6
+    world.set_budget("c2", 2 * budget)
+    world.run()
+    found = measured(tiny, ("campaigns.c2.budget_per_day=+100%",), 1)
+    assert np.array_equal(found.would_be[0, :, 0], world.ledger.spend().sum(axis=0))
+    assert found.was[0, 2, 0] < found.would_be[0, 2, 0]
+    assert list(found.groups()) == ["c2", "all others", "market"]
+    with pytest.raises(ScenarioError, match="there is no campaign 'c22'"):
+        whatif.asked(tiny, ["campaigns.c22.budget_per_day=5"])
+    with pytest.raises(MarketError, match="nothing is changed"):
+        measured(tiny, (f"campaigns.c2.budget_per_day={budget}",), 1)
 
 
 def test_what_it_says_is_the_difference_of_two_worlds() -> None:
@@ -91,7 +108,8 @@ def test_the_command_prints_and_writes(
     main()
     printed = capsys.readouterr()
     assert besides_compiling(printed.err) == ""
-    assert "high-street with campaigns.bread.budget_per_day=+20%: 8 days, mean of a day" in printed.out
+    assert "high-street, campaigns.bread.budget_per_day: 150 -> 180 " in printed.out
+    assert "8 days, mean of a day" in printed.out
     assert "more [95%]" in printed.out
     written = json.loads(Path("w/whatif.json").read_text())
     assert written["changes"] == list(MORE)

@@ -88,7 +88,7 @@ def test_what_is_no_path_is_said(path: str, words: str) -> None:
 
 
 def test_campaigns_that_are_drawn_have_no_names() -> None:
-    with pytest.raises(ScenarioError, match=r"drawn have no names: demand\.campaigns is how many"):
+    with pytest.raises(ScenarioError, match=r"drawn are not written out: demand\.campaigns is how many"):
         Scenario.preset("tiny").override({"campaigns.bread.billing": "cpc"})
 
 
