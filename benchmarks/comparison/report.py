@@ -12,7 +12,7 @@ from rich.table import Table
 from ...simulator.core.arrays import Floats
 from ..output.tables import NARROW, plain_table
 from . import statistics
-from .pairs import Pair, pairs
+from .pairs import Pair, contenders, pairs
 from .statistics import FEWEST, Estimate
 from .suite import Metric, Results, Shown
 
@@ -119,7 +119,7 @@ def standing(results: Results) -> str:
     """How far the days tell the policy with the largest mean from the others: the end of a sentence about it."""
     if len(results.runs) == 1:
         return "alone in this comparison."
-    found = statistics.contenders(shares(results), strata(results))
+    found = contenders(pairs(shares(results), strata(results)))
     if found is None:
         return f"but {len(results.cases)} days are too few to tell policies apart, or for intervals: it takes {FEWEST}."
     if len(found) > 1:
@@ -159,12 +159,13 @@ def summary(results: Results, found: Found, reference: str) -> dict[str, Any]:
         {**results.suite.named(case), "hindsight_score": best.score, f"hindsight_{results.suite.constant}": best.constant}
         for case, best in zip(results.cases, results.yardsticks, strict=True)
     ]
+    compared = pairs(shares(results), strata(results))
     return {
         "scenario": {"name": results.scenario.name, "digest": results.scenario.digest},
         "rivals": results.rivals,
         "reference": reference,
-        "contenders": statistics.contenders(shares(results), strata(results)),
-        "pairs": [_pair(pair) for pair in pairs(shares(results), strata(results))],
+        "contenders": contenders(compared) if compared else ranked(found),
+        "pairs": [_pair(pair) for pair in compared],
         "missing": results.suite.lacking(results.scenario) or None,
         "policies": results.policies,
         "cases": cases,

@@ -8,6 +8,8 @@ seat, so that what campaigns differ in is no uncertainty. Three things are done 
 - The interval is bent as the days are skewed (Hall, JRSS B 1992: the cubic transformation of the studentised mean).
 - A ratio is a mean of the days' shares, weighed by their size. Shares spread about alike among campaigns, as money does not:
   else the one day or two of the largest campaign would be all that tells of a ratio's spread.
+- Of few days the bend knows little, and may lead far outside: an interval goes no further than the days themselves, where that
+  they all lie on one side of the truth, two to the power 1 - n where nothing is skewed, is rare beside the level.
 
 How often such intervals hold the truth is measured by `pytest -s tests/benchmarks/test_coverage.py`: seats in turn of eight
 campaigns with levels and spreads as on `bidding-small`, days normal or skewed to either side. Over 8 to 50 days means and
@@ -20,7 +22,7 @@ wildest.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +33,7 @@ from ...simulator.core.arrays import Floats
 LEVEL = 0.95
 FEWEST = 8  # days; intervals on fewer do not hold the truth as often as they say
 PRIOR = 2.0  # days: how much the spread of all strata counts in that of each
+RARE = 0.2  # of what an interval may miss: beside it, whether all days lie on one side of the truth is no matter
 TRIMMED = 0.25  # of the cases at either end, in an interquartile mean
 
 
@@ -103,31 +106,15 @@ def iqm(values: Floats, groups: Strata, level: float = LEVEL) -> Estimate:
     if n < FEWEST:
         return Estimate(middle, None)
     drawn_in = np.clip(values, ordered[cut], ordered[n - cut - 1]) * np.sqrt(n * (n - 1) / (kept * (kept - 1)))
-    return _estimate(middle, drawn_in, np.full(n, 1.0 / n), groups, level, (kept - 1) / (n - 1))
+    return _estimate(middle, drawn_in, np.full(n, 1.0 / n), groups, level, (kept - 1) / (n - 1), values)
 
 
-def contenders(numbers: Mapping[str, Floats], groups: Strata) -> list[str] | None:
-    """Who may have the largest mean: whoever has it here, then those whose paired difference from it may be 0.
-
-    `numbers` holds one number per case for each name. The differences are at 95% together (Bonferroni), so that the truly best
-    is left out once in twenty at most. None where cases are too few to tell.
-    """
-    first, *others = sorted(numbers, key=lambda name: -float(numbers[name].mean()))
-    level = 1.0 - (1.0 - LEVEL) / max(len(others), 1)
-    found = [first]
-    for name in others:
-        interval = mean(numbers[first] - numbers[name], groups, level).interval
-        if interval is None:
-            return None
-        if interval.low <= 0.0:
-            found.append(name)
-    return found
-
-
-def _estimate(point: float, values: Floats, weights: Floats, groups: Strata, level: float, kept: float = 1.0) -> Estimate:
+def _estimate(
+    point: float, values: Floats, weights: Floats, groups: Strata, level: float, kept: float = 1.0, days: Floats | None = None
+) -> Estimate:
     """`point`, and the interval of the mean of `values` by `weights`, which sum to 1, set around it.
 
-    `kept` is the share of the degrees of freedom that is left.
+    `kept` is the share of the degrees of freedom that is left; `days` are what was seen, if that is not `values`.
     """
     if values.size < FEWEST:
         return Estimate(point, None)
@@ -138,6 +125,9 @@ def _estimate(point: float, values: Floats, weights: Floats, groups: Strata, lev
     quantile = stdtrit(kept * degrees, 0.5 + level / 2)
     skewness = (residuals**3).mean() / (residuals**2).mean() ** 1.5 * (weights**3).sum() / (weights**2).sum() ** 1.5
     low, high = point - np.sqrt(variance) * _unbent(np.array([quantile, -quantile]), skewness)
+    if 2.0 ** (1 - values.size) < RARE * (1.0 - level):
+        seen = values if days is None else days
+        low, high = max(low, seen.min()), min(high, seen.max())
     return Estimate(point, Interval(float(low), float(high)))
 
 

@@ -7,7 +7,7 @@ from scipy.stats import ttest_rel
 
 from adarena.benchmarks.comparison import statistics
 from adarena.benchmarks.comparison.colours import PALETTE, colours
-from adarena.benchmarks.comparison.pairs import pairs, verdicts
+from adarena.benchmarks.comparison.pairs import contenders, pairs, verdicts
 from adarena.benchmarks.suites.bidding import BIDDING
 from adarena.simulator.core.look import IDEAL
 
@@ -73,3 +73,21 @@ def test_no_policy_has_the_colour_of_yardsticks() -> None:
     assert sorted(found.values()) == sorted(PALETTE)
     for colour in PALETTE:
         assert np.abs(np.array(colour) - red).max() > 0.2
+
+
+def test_contenders_are_those_whose_difference_from_the_best_may_be_chance() -> None:
+    dice, groups = np.random.default_rng(9), statistics.strata(np.arange(40) % 8)
+    days = dice.normal(0.8, 0.2, 40)
+    chance = symmetric(dice, 40, 1.0) / 100
+    numbers = {"worse": days - 0.1 + chance, "close": days + chance, "best": days + 0.001, "far": days - 1.0}
+    assert contenders(pairs(numbers, groups)) == ["best", "close"]
+    assert contenders(pairs({"one": days, "same": days.copy()}, groups)) == ["one", "same"]
+    assert contenders(pairs({name: n[:7] for name, n in numbers.items()}, statistics.strata(range(7)))) is None
+
+
+def test_contenders_hold_the_truly_best_of_many_nineteen_times_in_twenty() -> None:
+    """Of twenty policies that are alike one is the truly best by a hair; at 95% each it would be left out far more often."""
+    dice, groups = np.random.default_rng(11), statistics.strata(np.arange(20) % 8)
+    drawn = [{str(n): dice.normal(size=20) for n in range(20)} for _ in range(200)]
+    missed = sum("0" not in contenders(pairs(numbers, groups)) for numbers in drawn)
+    assert missed <= 200 * 0.05 + 2 * np.sqrt(200 * 0.05 * 0.95)

@@ -148,7 +148,8 @@ def test_the_interval_of_an_interquartile_mean_is_that_of_yuen(cases):
     kept, ordered = cases - 2 * cut, np.sort(values)
     squares = (np.clip(values, ordered[cut], ordered[-cut - 1]) ** 2).sum()
     found = statistics.iqm(values, one_stratum(cases)).interval
-    assert found.high == pytest.approx(student.ppf(0.975, kept - 1) * np.sqrt(squares / (kept * (kept - 1))), rel=1e-6)
+    wanted = student.ppf(0.975, kept - 1) * np.sqrt(squares / (kept * (kept - 1)))
+    assert found.high == pytest.approx(min(wanted, values.max()), rel=1e-6)
 
 
 def test_a_wild_day_moves_the_mean_but_not_the_interquartile_mean():
@@ -158,19 +159,11 @@ def test_a_wild_day_moves_the_mean_but_not_the_interquartile_mean():
     assert statistics.mean(values, one_stratum(20)).mean > 50
 
 
-def test_contenders_are_those_whose_difference_from_the_best_may_be_chance():
-    dice, groups = np.random.default_rng(9), statistics.strata(np.arange(40) % 8)
-    days = dice.normal(0.8, 0.2, 40)
-    chance = symmetric(dice, 40) / 100
-    numbers = {"worse": days - 0.1 + chance, "close": days + chance, "best": days + 0.001, "far": days - 1.0}
-    assert statistics.contenders(numbers, groups) == ["best", "close"]
-    assert statistics.contenders({"one": days, "same": days.copy()}, groups) == ["one", "same"]
-    assert statistics.contenders({name: n[:7] for name, n in numbers.items()}, statistics.strata(range(7))) is None
-
-
-def test_contenders_hold_the_truly_best_of_many_nineteen_times_in_twenty():
-    """Of twenty policies that are alike one is the truly best by a hair; at 95% each it would be left out far more often."""
-    dice, groups = np.random.default_rng(11), statistics.strata(np.arange(20) % 8)
-    drawn = [{str(n): dice.normal(size=20) for n in range(20)} for _ in range(400)]
-    missed = sum("0" not in statistics.contenders(numbers, groups) for numbers in drawn)
-    assert missed <= 400 * 0.05 + 2 * np.sqrt(400 * 0.05 * 0.95)
+def test_an_interval_of_few_days_goes_no_further_than_they_do():
+    """Eight skewed differences, one a campaign: bent as far as their skewness asks, it would begin at -.555."""
+    values = np.array([0.205, 0.225, 0.251, -0.185, 0.240, 0.173, -0.290, 0.232])
+    low, high = statistics.mean(values, statistics.strata(range(8))).interval
+    assert low == values.min()
+    assert values.mean() < high < values.max()
+    low, _ = statistics.mean(values, statistics.strata(range(8)), 0.999).interval  # that is rarer than eight days can tell
+    assert low < -1
