@@ -12,6 +12,7 @@ import gymnasium as gym
 import numpy as np
 from rich.table import Table
 
+from ..agents.learning.learned import environment_class
 from ..agents.learning.saved import load_agent
 from ..agents.learning.validating import acting, episodes
 from ..agents.splits import SPLITS
@@ -22,7 +23,6 @@ from .output.tables import plain_table
 MEASURED = ("spend", "revenue", "score")  # of what environments say of an episode, the first that one does
 LATEST = 100  # episodes, as many as the mean return is of
 POINTS = 8  # of a curve
-DAYS = 8  # validation days, as few as an interval can be told of
 
 
 class Beside:
@@ -65,13 +65,14 @@ def table(folder: Path, environment: str, settings: Mapping[str, Any]) -> Table:
     chosen = sorted({round(place) for place in np.linspace(0, len(points) - 1, POINTS)}) if points else []
     shown = plain_table(
         "learning curve",
-        caption=f"Mean returns on training days, with exploration; then on {DAYS} validation days, without, of the agent "
-        "and of actions of 0: the prior, or the base that it was given.",
+        caption="Above: on training days, with exploration. Below: without, the last agent and actions of 0 (the prior, or the "
+        f"base that it was given) in the same {episodes_of(environment)} episodes on validation days.",
     )
     shown.add_column("steps", no_wrap=True)
     shown.add_column("mean return", justify="right", no_wrap=True)
     for place in chosen:
         shown.add_row(f"{points[place].steps:,}", f"{points[place].mean_return:,.3f}")
+    shown.add_section()
     for label, estimate in validated(folder, environment, settings).items():
         shown.add_row(label, told(estimate))
     return shown
@@ -79,14 +80,20 @@ def table(folder: Path, environment: str, settings: Mapping[str, Any]) -> Table:
 
 def validated(folder: Path, environment: str, settings: Mapping[str, Any]) -> dict[str, statistics.Estimate]:
     """The mean return of a trained agent and of actions of 0 on the same validation days."""
-    first = SPLITS["validation"].start
-    of_agent, of_none = (episodes(environment, settings, act, first, DAYS) for act in (acting(load_agent(folder)), _nothing))
-    groups = statistics.strata([0] * DAYS)
+    first, count = SPLITS["validation"].start, episodes_of(environment)
+    of_agent, of_none = (episodes(environment, settings, act, first, count) for act in (acting(load_agent(folder)), _nothing))
+    groups = statistics.strata([0] * count)
     return {
         "agent": statistics.mean(of_agent, groups),
         "actions of 0": statistics.mean(of_none, groups),
         "agent minus that": statistics.mean(of_agent - of_none, groups),
     }
+
+
+def episodes_of(environment: str) -> int:
+    """How many episodes it takes to judge an agent there, as in the validations on the way."""
+    count: int = environment_class(environment, environment).episodes_to_judge
+    return count
 
 
 def _nothing(env: gym.Env[Any, Any], observation: Any) -> Any:

@@ -67,13 +67,17 @@ def command(console: Console, plan: Training, again: str) -> None:
         steps = agent.card.timesteps
     except Stopped as stop:
         raise _kind(stop)(f"stopped at {stop.steps:,} of {stop.timesteps:,} steps; go on with: {again}") from None
-    console.print(f"trained for {steps:,} steps: {plan.out / 'agent.zip'}; curves: {_curves()}", soft_wrap=True)
+    rounded = f" ({plan.timesteps:,} and what was left of a rollout)" if steps > plan.timesteps else ""
+    console.print(f"trained for {steps:,} steps{rounded}: {plan.out / 'agent.zip'}; curves: {_curves()}", soft_wrap=True)
     if plan.environment in ENVIRONMENTS:
         console.print(table(plan.out, plan.environment, plan.environment_settings))
     if judged := read(plan.out):
         best = max(judged, key=lambda one: one.mean_return)
-        at = f"{best.steps:,} steps, mean return {best.mean_return:,.3f} of {len(judged)} validations"
-        console.print(f"best on the way: {plan.out / BEST}, after {at}", soft_wrap=True, markup=False, highlight=False)
+        told = f"{plan.out / BEST}, the best of {len(judged)} looks on the way at those episodes, "
+        last = judged[-1]
+        there = f"has {best.mean_return:,.3f} after {best.steps:,} steps, the last agent {last.mean_return:,.3f}"
+        told += "is the last agent" if best.steps == last.steps else there
+        console.print(told, soft_wrap=True, markup=False, highlight=False)
     _compare(console, plan, str(plan.out), f"agent:{plan.out}")
 
 

@@ -33,9 +33,9 @@ def command(
     key = access.token_for(place[0], token)
     known = read_offers(offered)
     with server.listen(*place) as heard:
-        session = Session(market, holders(bidder, seated), seed, twin, speed)
+        session = Session(market, holders(bidder, seated), seed, twin, speed, waits=True)
         console.print(f"{market.name}, seed {seed}: {address(heard.getsockname(), key)}", soft_wrap=True)
-        console.print("Ctrl-C ends it.")
+        console.print("It begins when that page is opened. Ctrl-C ends it.")
         server.serve(server.Live(session, known, key), session, heard)
 
 

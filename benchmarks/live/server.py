@@ -74,6 +74,7 @@ class Live:
     async def _told(self, since: int) -> AsyncIterator[bytes]:
         """What is told after that number, as it is told; whoever reads slowly gets several at once."""
         self._loop = asyncio.get_running_loop()
+        self._session.watched()
         news = asyncio.Event()
         self._listening.add(news)
         try:
@@ -93,7 +94,7 @@ class Live:
             self._listening.discard(news)
 
     async def _ask(self, request: Request) -> Response:
-        """{"play": bool}, {"speed": number}, {"step": true} or {"do": name, "what": {...}}."""
+        """{"play": bool}, {"speed": number}, {"step": true}, {"again": true} or {"do": name, "what": {...}}."""
         try:
             if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
                 raise MarketError("what is asked is JSON, and says so in its content type")
@@ -116,11 +117,13 @@ class Live:
                 return self._session.at_speed(speed)
             case {"step": True, **rest} if not rest:
                 return self._session.step()
+            case {"again": True, **rest} if not rest:
+                return self._session.again()
             case {"do": do, "what": what, **rest} if not rest:
                 if do == "hand" and isinstance(what, dict):
                     check_offered(what.get("seat"), what.get("policy"), self._offers)
                 return self._session.act(do, what)
-        raise MarketError(f"one may ask to play, for a speed, a step, or to do something, not for {asked!r}")
+        raise MarketError(f"one may ask to play, for a speed, a step, to begin again, or to do something, not for {asked!r}")
 
     async def _yaml(self, request: Request) -> Response:
         return _file(self._session.recording().to_yaml(), "session.yaml", "application/yaml")

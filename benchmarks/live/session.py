@@ -24,7 +24,7 @@ class Message(NamedTuple):
     """Something told to whoever listens; `number` counts from 1 without a gap."""
 
     number: int
-    event: str  # "tick", "done" or "state"
+    event: str  # "tick", "done", "state" or "again"
     text: str  # JSON
 
 
@@ -32,22 +32,19 @@ class Session:
     """Plays worlds tick by tick at a speed, in a thread; does what it is asked to between two ticks, and tells of both.
 
     The first world is the one that is acted on; with `twin` a second one of the same seed goes beside it, untouched. Public
-    methods may be called from any thread. `heard` is called, from the playing thread, after each message.
+    methods may be called from any thread. `heard` is called, from the playing thread, after each message. If it `waits`,
+    nothing is played before somebody watches.
 
     Raises:
         MarketError, PolicyError: as `World` does.
     """
 
     def __init__(
-        self, scenario: Scenario, policies: Mapping[str, str], seed: int, twin: bool, speed: float, playing: bool = True
-    ) -> None:
-        self.scenario, self.seed, self.policies = scenario, seed, dict(policies)
-        self._worlds = [Driven(scenario, policies, seed) for _ in range(1 + twin)]
-        self._tellers = [Teller(driven.world) for driven in self._worlds]
-        self._actions: list[Action] = []
-        self._holders = {seat: self.policies.get(seat) for seat in self._worlds[0].relays}
-        self._traffic = 1.0
-        self._speed, self._playing, self._steps, self._failed = _checked_speed(speed), playing, 0, ""
+        self, scenario: Scenario, policies: Mapping[str, str], seed: int, twin: bool, speed: float, playing: bool = True,
+        waits: bool = False,
+    ) -> None:  # fmt: skip
+        self.scenario, self.seed, self.policies, self._twin = scenario, seed, dict(policies), twin
+        self._speed, self._playing, self._waits = _checked_speed(speed), playing, waits
         self._asked: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._kept: deque[Message] = deque(maxlen=KEPT)
         self._told = 0
@@ -55,6 +52,16 @@ class Session:
         self._ends = False
         self._thread = threading.Thread(target=self._run, name="adarena-live", daemon=True)
         self.heard: Callable[[], None] = lambda: None
+        self._from_the_start()
+
+    def _from_the_start(self) -> None:
+        self._worlds = [Driven(self.scenario, self.policies, self.seed) for _ in range(1 + self._twin)]
+        self._tellers = [Teller(driven.world) for driven in self._worlds]
+        self._holders = {seat: self.policies.get(seat) for seat in self._worlds[0].relays}
+        self._traffic, self._steps, self._failed = 1.0, 0, ""
+        with self._wake:
+            self._actions: list[Action] = []
+            self._kept.clear()
         self._tell("state", self._state())
 
     # What is read
@@ -80,6 +87,12 @@ class Session:
     def begin(self) -> None:
         """Starts to play."""
         self._thread.start()
+
+    def watched(self) -> None:
+        """Somebody watches: from now on it is played."""
+        with self._wake:
+            self._waits = False
+            self._wake.notify_all()
 
     def end(self) -> None:
         """Ends the thread after the tick under way, if there is one; the worlds stay as they are."""
@@ -107,6 +120,10 @@ class Session:
     def step(self) -> Future[None]:
         """Plays one tick more while it stands still."""
         return self._ask(self._step)
+
+    def again(self) -> Future[None]:
+        """Begins the same days anew, without what was done to them; who listens is told "again", and forgets all else."""
+        return self._ask(self._again)
 
     # In the playing thread
 
@@ -144,7 +161,8 @@ class Session:
                     return False
                 left = due - time.monotonic()
                 if not self._asked:
-                    runs = (self._playing or self._steps > 0) and not self._failed and not self._over
+                    wanted = (self._playing and not self._waits) or self._steps > 0
+                    runs = wanted and not self._failed and not self._over
                     if runs and (left <= 0 or self._steps > 0):
                         return True
                     self._wake.wait(max(left, 0) if runs else None)
@@ -195,6 +213,11 @@ class Session:
         if speed is not None:
             self._speed = speed
         self._tell("state", self._state())
+
+    def _again(self) -> None:
+        self._playing = True
+        self._from_the_start()
+        self._tell("again", {})
 
     def _step(self) -> None:
         self._steps += not self._playing

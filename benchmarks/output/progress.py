@@ -84,9 +84,12 @@ def training(what: str, timesteps: int) -> Iterator[Tell]:
         learned = "" if mean_return is None else f", mean return {mean_return:.3f}{beside}"
 
         def line(seconds: float) -> str:
+            told = f"{what}: {min(steps, timesteps):,} of {timesteps:,} steps{learned}"
+            if steps == begun:
+                return told
             speed = (steps - begun) / seconds
-            left = timedelta(seconds=round(max(timesteps - steps, 0) / speed)) if speed else "unknown time"
-            return f"{what}: {steps:,} of {timesteps:,} steps{learned}, {speed:,.0f} steps/s, {left} left"
+            left = timedelta(seconds=round(max(timesteps - steps, 0) / speed))
+            return f"{told}, {speed:,.0f} steps/s, {left} left"
 
         drawn.move(min(steps, timesteps), line, f"{what}{learned}, steps")
 

@@ -59,6 +59,7 @@ export class Changes {
   state(state) {
     this.traffic = state.traffic;
     document.getElementById("traffic").textContent = Math.abs(state.traffic - 1) < 1e-9 ? "as planned" : `x ${Number(state.traffic.toPrecision(3))}`;
+    for (const button of document.querySelectorAll("form[data-form] button")) button.disabled = state.over || Boolean(state.failed);
     for (const option of this.seat.options) option.textContent = `${option.value}: ${state.holders[option.value] ?? "nobody"}`;
   }
 

@@ -7,7 +7,7 @@ import { Table } from "./table.js";
 import { change, element, number, time } from "./words.js";
 
 const TOTALS = { requests: "Requests", spend: "Spend", value: "Value", impressions: "Impressions", clicks: "Clicks",
-  conversions: "Conversions", lost: "Requests lost" };
+  conversions: "Conversions reported", lost: "Requests lost" };
 const SPEEDS = [0.5, 1, 2, 5, 10, 20, 50, 1000];
 const TABLE_MS = 250;
 const LAGS = 1000; // kept, of the last ticks
@@ -53,6 +53,7 @@ function state(now) {
   byId("play").textContent = now.playing ? "Pause" : "Play";
   byId("play").disabled = byId("step").disabled = now.over || Boolean(now.failed);
   byId("step").disabled ||= now.playing;
+  byId("again").hidden = !(now.over || now.failed);
   const word = now.failed ? "failed" : now.over ? "over" : now.playing ? "playing" : "paused";
   byId("status").textContent = word;
   byId("status").className = `pill ${word}`;
@@ -129,6 +130,7 @@ if (matchMedia("(max-width: 1000px)").matches) byId("changes").open = false;
 
 byId("play").addEventListener("click", () => ask({ play: !page.state.playing }));
 byId("step").addEventListener("click", () => ask({ step: true }));
+byId("again").addEventListener("click", () => ask({ again: true }));
 byId("speed").addEventListener("change", () => ask({ speed: Number(byId("speed").value) }));
 
 const stream = new EventSource("stream");
@@ -151,6 +153,9 @@ stream.addEventListener("done", (event) => {
 stream.addEventListener("state", (event) => {
   state(JSON.parse(event.data));
   soon();
+});
+stream.addEventListener("again", () => {
+  if (page.ticks) location.reload();
 });
 stream.addEventListener("error", () => {
   byId("status").textContent = "not connected";

@@ -102,6 +102,11 @@ def test_the_page_drives_a_market(page, width, scheme):
     assert [json.loads(error) if error[0] == "{" else error for error in opened.errors if "422" not in error] == []
     opened.errors.clear()
     fits(opened, width)
+    assert opened.evaluate("[...document.querySelectorAll('form[data-form] button')].every(b => b.disabled)")
+    opened.evaluate("document.getElementById('again').click()")
+    until(opened, "document.querySelectorAll('#done li').length === 0")
+    until(opened, "document.getElementById('status').textContent === 'over'")
+    assert opened.evaluate("document.querySelectorAll('#totals .apart').length") == 0
 
 
 def test_it_can_be_driven_by_keys_and_read_aloud(page):

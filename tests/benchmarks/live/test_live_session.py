@@ -287,6 +287,33 @@ def test_the_end_is_the_end(session):
     assert not any(thread.name == "adarena-live" and thread.is_alive() for thread in threading.enumerate())
 
 
+def test_it_begins_again_without_what_was_done(session):
+    live = session(speed=1000.0)
+    live.act("surge", {"factor": 3.0}).result(SOON_S)
+    step(live, 2)
+    live.again().result(SOON_S)
+    until(lambda: told(live, "state")[-1]["over"])
+    assert live.recording().actions == ()
+    assert told(live, "again") == [{}]
+    ticks = told(live, "tick")
+    assert [tick["tick"] for tick in ticks] == list(range(1, TINY.ticks_per_day + 1))
+    assert all(tick["worlds"][0] == tick["worlds"][1] for tick in ticks)
+    assert same(live._worlds[0].world, live._worlds[1].world)
+
+
+def test_who_waits_plays_nothing_before_somebody_watches():
+    live = Session(TINY, {"bidding": "pid"}, 3, False, 1000.0, waits=True)
+    live.begin()
+    try:
+        live.at_speed(500.0).result(SOON_S)
+        time.sleep(0.05)
+        assert told(live, "tick") == []
+        live.watched()
+        until(lambda: told(live, "tick"))
+    finally:
+        live.end()
+
+
 @pytest.mark.parametrize("text", ["", "seed: 1", "- 1"])
 def test_what_is_no_recording_is_refused(text):
     with pytest.raises((MarketError, ScenarioError)):
