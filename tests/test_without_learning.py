@@ -28,9 +28,9 @@ for words in WORDS:
 QUICK = ("--scenario", "tiny", "--seeds", "2", "--out", "bench")
 
 
-def told(folder: Path, *commands: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
-    """What a process prints that runs commands one after another, and has none of those modules."""
-    code = f"WORDS = {commands!r}\n{BLOCKED}"
+def told(folder: Path, *commands: tuple[str, ...], before: str = "") -> subprocess.CompletedProcess[str]:
+    """What a process prints that runs commands one after another, and has none of those modules; `before` is run first."""
+    code = f"WORDS = {commands!r}\n{BLOCKED.replace('for words in', f'{before}for words in')}"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, check=True)
 
 
@@ -46,6 +46,23 @@ def test_markets_run_and_classics_are_compared(tmp_path: Path) -> None:
     assert (tmp_path / "bench" / "summary.json").is_file()
     assert "zoo:bidding-ppo-0" in found.stdout
     assert "Traceback" not in found.stderr
+
+
+def test_checks_and_logs_need_none_of_it(tmp_path: Path) -> None:
+    """Of checks against theory those on rankers are left out, and the reader is told."""
+    code = (
+        "from adarena.benchmarks import theory\n"
+        "kept = {'25 lead chain': theory.CHECKS['25 lead chain'], '31 ceilings': theory.CHECKS['31 ceilings']}\n"
+        "theory.CHECKS = kept\n"
+    )
+    commands = (
+        ("simulate", "--scenario", "tiny", "--journal", "--out", "day", "--no-figure"),
+        ("rank", "eda", "--log", "day/journal"), ("theory",),
+    )  # fmt: skip
+    found = told(tmp_path, *commands, before=code)
+    assert "status 2" not in found.stdout, found.stderr
+    assert "left out for want of PyTorch (pip install 'adarena[rl]'): 31 ceilings" in " ".join(found.stdout.split())
+    assert (tmp_path / "out" / "rank" / "eda.json").is_file()
 
 
 @pytest.mark.parametrize(

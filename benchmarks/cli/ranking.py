@@ -25,9 +25,9 @@ class Eda:
     out: Path = Path("out/rank")
 
     def run(self) -> None:
-        from ..rankers import commands
+        from ..rankers import exploring
 
-        commands.eda(terminal.console, self.log, terminal.folder(self.out))
+        exploring.command(terminal.console, self.log, terminal.folder(self.out))
 
 
 @dataclass

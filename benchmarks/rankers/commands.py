@@ -19,17 +19,7 @@ from ...simulator.core.disk import write
 from ...simulator.core.errors import PolicyError
 from ..output.figures import save
 from ..output.progress import training
-from . import exploring, judging, labelling, newcomers
-
-
-def eda(console: Console, log: Path, out: Path) -> None:
-    """`adarena rank eda`: tables, eda.json and eda.png."""
-    held = Log(log)
-    found = exploring.explore(held, held.schema())
-    for each in exploring.tables(found):
-        console.print(each)
-    write(out / "eda.json", json.dumps(exploring.to_json(found), indent=2, allow_nan=False))
-    console.print(f"figure: {save(exploring.picture(found), out / 'eda.png')}", soft_wrap=True)
+from . import judging, labelling, newcomers
 
 
 def settings_of(model: str, seed: int, changes: Sequence[str]) -> Settings:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.table import Table
 
 from ...agents.rankers.features import Schema
@@ -16,6 +19,8 @@ from ...agents.rankers.leakage import Leak, leaks, miscounted
 from ...agents.rankers.logs import Log
 from ...agents.rankers.metrics import LEAST, auc
 from ...simulator.core.arrays import Floats, Integers
+from ...simulator.core.disk import write
+from ..output.figures import save
 from ..output.tables import plain_table, verdict
 
 if TYPE_CHECKING:
@@ -277,3 +282,13 @@ def _alone(axis: Axes, found: Exploration) -> None:
     colours = ["#d1495b" if each.name in leaking else "#4c72b0" for each in ranked]
     axis.barh([each.name for each in ranked], [each.alone - 0.5 for each in ranked], left=0.5, color=colours)
     axis.set(title="AUC of each feature alone" + (" (red: leaks)" if leaking else ""))
+
+
+def command(console: Console, log: Path, out: Path) -> None:
+    """`adarena rank eda`: tables, eda.json and eda.png."""
+    held = Log(log)
+    found = explore(held, held.schema())
+    for each in tables(found):
+        console.print(each)
+    write(out / "eda.json", json.dumps(to_json(found), indent=2, allow_nan=False))
+    console.print(f"figure: {save(picture(found), out / 'eda.png')}", soft_wrap=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from ... import ENVIRONMENTS
 from ...simulator.scenario.tree import PRESETS
 from ..theory import COLUMNS
+from ..theory.check import allowed
 from . import gallery
 from .episodes import short
 from .pages import table
@@ -25,7 +26,7 @@ def _theory(folder: Path) -> str:
     checks = json.loads((folder / "theory.txt").read_text())
     rows = []
     for check in checks:
-        error = "exact" if check["exact"] else f"{check['standard_error']:.2g}"
+        error = allowed(*(check[name] for name in ("standard_error", "exact", "tolerance", "expected")))
         sigmas = "" if check["sigmas"] is None else f"{check['sigmas']:+.2f}"
         numbers = f"{check['expected']:.5g}", f"{check['measured']:.5g}"
         source = check["source"].replace("*", "\\*").replace("_", "\\_")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from ...agents.learning.extras import missing
 from ...simulator.core.errors import MarketError
 from ...simulator.scenario.tree import Scenario
 from ..output.progress import progress
@@ -49,6 +50,8 @@ def _throughput(console: Console, as_json: bool, quick: bool) -> None:
         print(json.dumps(throughput.to_json(found), indent=2))
     else:
         console.print(throughput.table(found, "Speed: processor time, best of several"))
+        if not quick and missing(("torch",)):
+            console.print("Rankers are left out for want of PyTorch: pip install 'adarena[rl]'", markup=False)
 
 
 def _billion(console: Console, as_json: bool, out: Path, ray: str | None) -> None:

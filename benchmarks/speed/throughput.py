@@ -19,6 +19,7 @@ import numpy as np
 from rich.table import Table
 
 from ...agents.bidding.pid import PID
+from ...agents.learning.extras import missing
 from ...simulator.core.errors import InvariantError
 from ...simulator.core.rules import rule
 from ...simulator.replay.walk import walk_bids, walk_rule
@@ -201,13 +202,21 @@ def measures(quick: bool) -> list[Callable[[], list[Measure]]]:
     from .creatives import creative_measures  # Gymnasium takes a while to import, as torch does
     from .environments import environment_measures
     from .pages import page_measures
-    from .rankers import ranker_measures
 
     return [
         loop_measures, events_measures, serving_measures, environment_measures, page_measures, creative_measures,
-        replay_measures, ranker_measures, thread_measures,
+        replay_measures, *_of_rankers(), thread_measures,
         start_measures, scaling_measures, journal_measures, funnel_measures, index_measures,
     ]  # fmt: skip
+
+
+def _of_rankers() -> list[Callable[[], list[Measure]]]:
+    """Those of models in PyTorch, where that is installed."""
+    if missing(("torch",)):
+        return []
+    from .rankers import ranker_measures
+
+    return [ranker_measures]
 
 
 def run(quick: bool, advance: Callable[[], None]) -> list[Measure]:

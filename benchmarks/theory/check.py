@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+SHOWN = 1e-5  # of a number: what five digits do not show
 LIMIT = 4.0  # standard errors; by chance one normal error in 16,000 is larger
 
 
@@ -62,3 +63,10 @@ def ratio(name: str, source: str, expected: float, above: ArrayLike, below: Arra
 def equal(name: str, source: str, expected: float, measured: float, tolerance: float = 0.0) -> Check:
     """An exact check."""
     return Check(name, source, expected, float(measured), 0.0, exact=True, tolerance=tolerance)
+
+
+def allowed(standard_error: float, exact: bool, tolerance: float, expected: float) -> str:
+    """What a check allows for, in words: its standard error, so much, or nothing that five digits could show."""
+    if not exact:
+        return f"{standard_error:.2g}"
+    return f"within {tolerance:.2g}" if tolerance > SHOWN * max(abs(expected), 1.0) else "exact"
