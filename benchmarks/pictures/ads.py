@@ -24,7 +24,8 @@ def ads_table(world: World) -> Table:
     frame = frame[frame.groupby("campaign", observed=True)["ad"].transform("size") > 1]
     out = plain_table(
         "Ads of campaigns with several",
-        caption="Share: of its campaign's impressions. CTR: clicks an impression; believed: as first believed, with fatigue.",
+        caption="Share: of its campaign's impressions. CTR: clicks an impression. Believed: what that was taken for at "
+        "first, lowered as users tire, which the auction does not know and clicks are not charged by.",
         keys=2,
     )
     for column in ("campaign", "ad"):
@@ -60,17 +61,17 @@ def creatives_table(world: World) -> Table:
 
 
 def _most_seen(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows to show: of the campaigns that were seen most, together."""
+    """The rows to show: those that were seen most, and of a campaign together, the one that was seen most first."""
     by_campaign = frame.groupby("campaign", observed=True)["impressions"].transform("sum")
-    order = frame.assign(seen=by_campaign).sort_values(["seen", "campaign", "impressions"], ascending=[False, True, False])
-    return order.head(MOST)
+    shown = frame.assign(seen=by_campaign).nlargest(MOST, "impressions", keep="first")
+    return shown.sort_values(["seen", "campaign", "impressions"], ascending=[False, True, False], kind="stable")
 
 
 def _rest(out: Table, frame: pd.DataFrame) -> None:
     """A closing line for what has no row of its own."""
     if len(frame) > MOST:
         left = frame["impressions"].sum() - _most_seen(frame)["impressions"].sum()
-        cells = [f"{len(frame) - MOST} others", *[""] * (len(out.columns) - 1)]
+        cells = [f"{len(frame) - MOST:,} others", *[""] * (len(out.columns) - 1)]
         cells[next(n for n, column in enumerate(out.columns) if str(column.header) == "impressions")] = f"{left:,}"
         out.add_section()
         out.add_row(*cells)

@@ -8,6 +8,7 @@ import numpy as np
 from rich.table import Table
 
 from ...simulator.core.arrays import Floats, Integers
+from ...simulator.core.money import MICRO
 from ...simulator.engine.state import Count
 from ...simulator.population.campaigns import demand_weather
 from ...simulator.response.visits import Visit
@@ -21,9 +22,10 @@ AIMS = {
     "target_roas": ("ROAS", "target ROAS", "ROAS: value of the conversions that were reported, for a unit of spend."),
 }
 
+MOST_NAMED = 3  # in a sentence
 VALUES = (
-    "Money in currency; price: mean of an impression. Expected: value of its impressions by their true rates; realised: of the "
-    "conversions that came of them."
+    "Money in currency; price: mean of an impression. Conv.: all that come in time, reported by now or not. Expected: value of "
+    "its impressions by their true rates; realised: of those conversions."
 )
 
 
@@ -83,7 +85,7 @@ def day_table(world: World, most: int = 12) -> Table:
     aims = [aim for aim in AIMS if any(campaign.objective == aim for campaign in table.listed)]
     out = plain_table(
         f"{world.scenario.name}, seed {world.seed}: {requests_of(world)}",
-        caption=" ".join([VALUES, *(AIMS[aim][2] for aim in aims)]),
+        caption=" ".join([VALUES, *(AIMS[aim][2] for aim in aims), *_written_off(world)]),
     )
     targets = [name for aim in aims for name in AIMS[aim][:2]]
     owners = world.scenario.demand.kind == "listed"  # else each campaign has one of its own, named after it
@@ -114,10 +116,18 @@ def day_table(world: World, most: int = 12) -> Table:
         budget = budget_of(world, int(k))
         row(table.names[k], "unlimited" if budget is None else f"{budget:,.2f}", np.array([k]))
     if len(order) > most:
-        row(f"{len(order) - most} others", "", order[most:])
+        row(f"{len(order) - most:,} others", "", order[most:])
     out.add_section()
     row("market", "", order)
     return out
+
+
+def _written_off(world: World) -> list[str]:
+    """What campaigns owed for conversions beyond their budgets, in a sentence, if there is any."""
+    lost = world.ledger.counts[: world.ledger.closed, Count.WRITTEN_OFF].sum(axis=0) / MICRO
+    order = [int(k) for k in np.argsort(-lost, kind="stable")[:MOST_NAMED] if lost[k] > 0]
+    named = ", ".join(f"{world.campaigns.names[k]} {lost[k]:,.2f}" for k in order)
+    return [f"Written off, owed for conversions beyond budgets: {lost.sum():,.2f} ({named})."] if order else []
 
 
 def _aimed(aim: str, campaigns: list[Campaign], spend: Floats, conversions: Integers) -> tuple[str, str]:

@@ -48,6 +48,7 @@ CAMPAIGNS = pa.schema(
         *((name, pa.string()) for name in ("objective", "billing")),
         *((name, pa.float64()) for name in ("value_per_conversion", "target_cpa", "target_roas", "budget_per_day")),
         ("frequency_cap", pa.int64()),
+        ("conversion_rate", pa.float64()),
     ]
 )
 ADS = pa.schema([("ad", pa.int64()), ("campaign", pa.int64()), ("name", pa.string())])

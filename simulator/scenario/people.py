@@ -73,7 +73,10 @@ class Users(Part):
 
 
 class Fatigue(Part):
-    """A user who has seen an ad n times lately clicks (1 + n)^-exponent times as often; n fades from memory."""
+    """A user who has seen an ad n times lately clicks (1 + n)^-exponent times as often; n fades from memory.
+
+    What is believed of clicks leaves it out: campaigns that pay by click or conversion pay less as users tire.
+    """
 
     exponent: NonNegative = Field(
         0.21, description="Criteo's users click .847, .787 and .729 times as often at exposures 2, 3 and 5"

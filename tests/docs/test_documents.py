@@ -19,7 +19,7 @@ import adarena
 from adarena.benchmarks.live.recording import Recording
 from adarena.simulator import Logs, Scenario, World
 
-SHELL = {"curl", "make", "pip", "python", "ray"}  # programs other than adarena that pages call
+SHELL = {"curl", "make", "pip", "python", "ray", "source"}  # programs other than adarena that pages call
 TUTORIALS = ROOT / "docs" / "tutorials"
 BY_ITSELF = {  # a block that starts a cluster, and the test that plays the same on one that tests share
     "from adarena.simulator.shards.actors import Actors": "tests/simulator/shards/test_actors.py",

@@ -1,7 +1,7 @@
 """How often 95% intervals hold the truth, by simulation: seats in turn of eight campaigns, days of several shapes.
 
 Levels, spreads and sizes of the campaigns are those of `dual` on 240 days of `bidding-small`, whose days are skewed by -1.2.
-`pytest tests/benchmarks/test_coverage.py -s` prints every share.
+`pytest tests/benchmarks/comparison/test_coverage.py -s` prints every share.
 """
 
 import numpy as np
