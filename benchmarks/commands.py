@@ -62,7 +62,7 @@ def labelled(seat: str, policies: tuple[str, ...], reference: str) -> dict[str, 
         read = tuning.read(seat, Path(text[1:])) if text.startswith("@") else dict([catalogue.labelled(text)])
         for label, spec in read.items():
             if found.setdefault(label, spec) != spec:
-                raise PolicyError(f"{label!r} is named twice, as {found[label]} and as {spec}; compare one of them by its text")
+                raise PolicyError(f"{label!r} stands for both {found[label]} and {spec}: give one of them another label")
     return found if reference in found else found | {reference: reference}
 
 

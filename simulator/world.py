@@ -19,7 +19,7 @@ from .books.ledger import Ledger
 from .controls import Controls
 from .core import garbage
 from .core.books import Books, Tick
-from .core.clock import END, TICK, Clock, Own
+from .core.clock import END, HOUR_US, TICK, Clock, Own
 from .core.errors import MarketError, PolicyError
 from .core.interrupts import held_interrupts
 from .core.numeric import real, whole
@@ -107,6 +107,9 @@ class World(Controls):
 
         It may yield `world.at(hours=20)`, or any event of SimPy on `world.env`, whose times are whole microseconds.
         """
+        if not hasattr(generator, "send"):
+            name = getattr(generator, "__name__", "surge")
+            raise MarketError(f"a process is what a function with `yield` returns: world.process({name}()), not {generator!r}")
         self.calls_others = True
         return self.env.process(generator)
 
@@ -118,7 +121,7 @@ class World(Controls):
         """
         time = self.time_us(days=days, hours=hours, minutes=minutes, seconds=seconds)
         if not self.now <= time < LONGEST_US:
-            raise MarketError(f"one waits for a time from now on, {self.now:,} microseconds, not for {time:,}")
+            raise MarketError(f"one waits for a time from now on, {self.now / HOUR_US:g} h, not for {time / HOUR_US:g} h")
         return self.env.at(time, NORMAL)
 
     def time_us(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> int:

@@ -48,6 +48,8 @@ def new_model(settings: Settings, make: Callable[[], gym.Env[Any, Any]], units: 
 
         own = _own(settings, "envs", "width")
         return SAC("MlpPolicy", GroupedEnvs(makers, 1), seed=seed, device="cpu", policy_kwargs=_shape(settings), **own)
+    if hasattr(make().unwrapped, "side_by_side"):
+        raise PolicyError("policies evolve side by side only if all episodes have one length, and here each ends when it ends")
     from .evolution import Evolution
 
     return Evolution(

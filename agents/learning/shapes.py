@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.registration import load_env_creator
 
-from ...simulator.core.errors import PolicyError
+from ...simulator.core.errors import PolicyError, suggest
+
+OURS = "AdArena/"
 
 
 def size_of(env: gym.Env[Any, Any]) -> int:
@@ -28,11 +32,16 @@ def made(environment: str, arguments: Mapping[str, Any]) -> gym.Env[Any, Any]:
     try:
         env = gym.make(environment, **arguments)
     except gym.error.Error as error:
-        raise PolicyError(f"there is no environment {environment!r}: {error}") from None
+        meant = next((name for name in gym.registry if name.startswith(OURS) and environment.lower() in name.lower()), None)
+        hint = f"did you mean {meant!r}?" if meant else str(error)
+        raise PolicyError(f"there is no environment {environment!r}: {hint}") from None
     except TypeError as error:
-        if not arguments:
+        entry: Any = gym.spec(environment).entry_point
+        known = inspect.signature(entry if callable(entry) else load_env_creator(entry)).parameters
+        unknown = [name for name in arguments if name not in known]
+        if not unknown:
             raise
-        raise PolicyError(f"{environment} cannot be made with {', '.join(arguments)}: {error}") from None
+        raise PolicyError(f"{environment} has no argument {unknown[0]!r}{suggest(unknown[0], known)}") from error
     seen, done = env.observation_space, env.action_space
     if (
         isinstance(seen, spaces.Box)

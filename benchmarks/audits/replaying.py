@@ -37,10 +37,11 @@ def command(
     table = plain_table(
         f"{log.name}: {result.auctions:,} auctions, {episodes}",
         caption=" ".join(played.notes)
-        + " Bound: the most believed clicks that these budgets could buy at the recorded prices. Money is the log's own.",
+        + " Price: cost of an impression. Bound: the most believed clicks that these budgets could buy at the recorded prices. "
+        "Money is the log's own.",
     )
     table.add_column("bidder", no_wrap=True)
-    for column in ("impressions", "clicks", "cost", "win rate", "cpm", "ecpc", "budget", "believed", "of bound"):
+    for column in ("impressions", "clicks", "cost", "win rate", "price", "a click", "budget", "believed", "of bound"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in rows(played.results):
         believed = float(row["believed_clicks"] or 0.0)

@@ -49,7 +49,7 @@ def replay(
     episode: terminal.Amount = 1000,
     budget_fraction: float = 1 / 32,
     ticks: terminal.AmountOrNone = None,
-    bidders: tuple[str, ...] = ("mcpc", "lin:base_bid=10"),
+    bidders: tuple[str, ...] = ("mcpc", "lin"),
     json_: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> None:
     """Bids on a log of past auctions, as a price taker.
@@ -66,7 +66,7 @@ def replay(
         episode: auctions an episode; the budget is renewed with each.
         budget_fraction: budget of an episode as a share of what all its auctions cost at the historic mean price.
         ticks: decisions an episode; by default 10.
-        bidders: who bids, e.g. mcpc, lin:base_bid=10, pid or mymodule:MyBidder.
+        bidders: who bids, e.g. mcpc, lin, lin:base_bid=10 (in the log's money), pid or mymodule:MyBidder.
         json_: print JSON.
     """
     from ..audits import replaying

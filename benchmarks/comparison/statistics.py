@@ -11,13 +11,13 @@ seat, so that what campaigns differ in is no uncertainty. Three things are done 
 - Of few days the bend knows little, and may lead far outside: an interval goes no further than the days themselves, where that
   they all lie on one side of the truth, two to the power 1 - n where nothing is skewed, is rare beside the level.
 
-How often such intervals hold the truth is measured by `pytest -s tests/benchmarks/comparison/test_coverage.py`: seats in turn of eight
-campaigns with levels and spreads as on `bidding-small`, days normal or skewed to either side. Over 8 to 50 days means and
-paired differences hold it 93.1% to 96.6% of the time, interquartile means 94.8% to 97.2%, ratios 96.0% to 98.1%. With one day
-to a campaign (8 days) what campaigns differ in cannot be set apart from what days differ in, so where they differ much
-intervals are too wide there. Too short they still are where a few days in a hundred decide: of lognormal days with sigma 1
-(skewness 6) means hold the truth 87% to 92% of the time from 12 days on, and ratios 88% to 93% if the largest campaign is the
-wildest.
+How often such intervals hold the truth is measured by `pytest -s tests/benchmarks/comparison/test_coverage.py`: seats in turn
+of eight campaigns with levels and spreads as on `bidding-small`, days normal or skewed to either side. Over 8 to 50 days
+means and paired differences hold it 93.1% to 96.6% of the time, interquartile means 94.8% to 97.2%, ratios 96.0% to 98.1%.
+With one day to a campaign (8 days) what campaigns differ in cannot be set apart from what days differ in, so where they
+differ much intervals are too wide there. Too short they still are where a few days in a hundred decide: of lognormal days
+with sigma 1 (skewness 6) means hold the truth 87% to 92% of the time from 12 days on, and ratios 88% to 93% if the largest
+campaign is the wildest.
 """
 
 from __future__ import annotations

@@ -22,11 +22,14 @@ NEEDED = {
 }
 
 
-def sentence(model: type, error: ValidationError) -> str:
-    """The complaint that tells most, as one sentence: of a name that there is not, before what is missing in its place."""
+def sentence(model: type, error: ValidationError, tree: Any = None) -> str:
+    """The complaint that tells most, as one sentence: of a name that there is not, before what is missing in its place.
+
+    Campaigns are named as settings name them, where the `tree` that the model was to be made of tells what they are called.
+    """
     found = error.errors(include_url=False)
     first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
-    place = ".".join(str(p) for p in first["loc"] if p not in KINDS)
+    place = _place([part for part in first["loc"] if part not in KINDS], tree)
     kind, given, context = first["type"], first["input"], first.get("ctx", {})
     where = place or model.__name__.lower()
     if kind == "extra_forbidden":
@@ -47,6 +50,18 @@ def sentence(model: type, error: ValidationError) -> str:
         )
         return f"{where} cannot be {given!r}: {most} {number} of them are needed, not {context['actual_length']}"
     return f"{where} cannot be {given!r}: {NEEDED.get(kind) or first['msg'].replace('Input should be', 'it must be')}"
+
+
+def _place(path: list[Any], tree: Any) -> str:
+    """A place as a path, from `campaigns.NAME` on where it lies in a listed campaign."""
+    if path[:2] == ["demand", "advertisers"] and path[3:4] == ["campaigns"] and len(path) > 5:
+        try:
+            name = tree["demand"]["advertisers"][path[2]]["campaigns"][path[4]]["name"]
+        except (KeyError, TypeError, IndexError):
+            name = None
+        if isinstance(name, str):
+            path = ["campaigns", name, *path[5:]]
+    return ".".join(map(str, path))
 
 
 def _options(model: Any, location: tuple[Any, ...]) -> list[str]:

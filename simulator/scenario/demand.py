@@ -93,6 +93,8 @@ class Campaign(Part):
                 raise ValueError(f"flights must not overlap, and one starts on day {next_.first_day}, before day {one.end_day}")
         if not self.ads:
             raise ValueError("a campaign needs at least one ad")
+        if twice := [name for name, count in Counter(ad.name for ad in self.ads).items() if count > 1]:
+            raise ValueError(f"names of a campaign's ads must differ, and {min(twice)!r} stands twice")
         return self
 
 
@@ -119,6 +121,8 @@ class ListedDemand(Part):
         twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
             raise ValueError(f"campaign names must differ, and {min(twice)!r} stands twice")
+        if whose := [name for name, count in Counter(a.name for a in self.advertisers).items() if count > 1]:
+            raise ValueError(f"names of advertisers must differ, and {min(whose)!r} stands twice")
         if len(names) > MOST_CAMPAIGNS:
             raise ValueError(f"there may be at most {MOST_CAMPAIGNS:,} campaigns, not {len(names):,}")
         return self

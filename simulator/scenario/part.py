@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic._internal._model_construction import ModelMetaclass
 
 from ..core.errors import ScenarioError
+from ..core.numeric import amount
 from .complaints import sentence
 
 # Bounds that no market needs to pass keep every product of settings finite.
@@ -42,12 +43,25 @@ class Part(BaseModel, metaclass=_Sentences):
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse_booleans_for_numbers(cls, values: Any) -> Any:
-        """pydantic would take true for 1."""
-        for name, value in values.items() if isinstance(values, dict) else ():
+    def _read_numbers(cls, values: Any) -> Any:
+        """Of a number 10k or 2M may be given; true and false are none, which pydantic would take for 1 and 0."""
+        if not isinstance(values, dict):
+            return values
+        values = dict(values)
+        for name, value in values.items():
+            kinds = _kinds(cls.model_fields[name].annotation) if name in cls.model_fields else set()
+            if isinstance(value, str) and kinds & {int, float} and str not in kinds:
+                number = amount(value)
+                values[name] = value if number is None else number
             held = value if isinstance(value, list | tuple) else (value,)
             if name in cls.model_fields and any(isinstance(one, bool) for one in held):
                 annotation = cls.model_fields[name].annotation
                 if annotation is not bool and bool not in get_args(annotation):
                     raise ValueError(f"{name} cannot be {value!r}: true and false are no numbers")
         return values
+
+
+def _kinds(annotation: Any) -> set[type]:
+    """The plain types among what a field may hold."""
+    own = {annotation} if isinstance(annotation, type) else set()
+    return own.union(*map(_kinds, get_args(annotation)))

@@ -89,7 +89,7 @@ class Scenario(Whole):
         try:
             return cls.model_validate(tree)
         except ValidationError as error:
-            raise ScenarioError(sentence(cls, error)) from None
+            raise ScenarioError(sentence(cls, error, tree)) from None
 
     def save(self, path: str | Path) -> None:
         """Writes a YAML file that `load` turns into an equal scenario. Raises `ScenarioError` if it cannot be written."""

@@ -114,7 +114,8 @@ def campaign(**fields: Any) -> dict[str, Any]:
         (campaign(ads=[]), ("ad",)),
         (campaign(flights=[{"first_day": 0, "end_day": 3}, {"first_day": 2, "end_day": 5}]), ("overlap", "day 2", "day 3")),
         (campaign(flights=[{"first_day": 4, "end_day": 4}]), ("end_day", "after", "4")),
-        (campaign(color="red"), ("demand.advertisers.0.campaigns.0", "'color'")),
+        (campaign(ads=[{"name": "a"}, {"name": "a"}]), ("names of a campaign's ads must differ", "'a' stands twice")),
+        (campaign(color="red"), ("campaigns.c has no field", "'color'")),
     ],
 )
 def test_settings_that_are_wrong(change: dict[str, Any], words: tuple[str, ...]) -> None:

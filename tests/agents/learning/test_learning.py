@@ -199,8 +199,10 @@ def test_what_is_trained_must_be_said_right(tmp_path: Path) -> None:
             learn(tmp_path / "peek", env={"days": days})
     with pytest.raises(PolicyError, match="are numbers, text and lists of them"):
         learn(tmp_path / "object", env={"scenario": TINY})
-    with pytest.raises(PolicyError, match="cannot be made with"):
+    with pytest.raises(PolicyError, match="AdArena/Bidding-v0 has no argument 'colour'; known are"):
         learn(tmp_path / "argument", env={"colour": "red"})
+    with pytest.raises(PolicyError, match="there is no environment 'bidding': did you mean 'AdArena/Bidding-v0'"):
+        train("bidding", SMALL["ppo"], 10, 0, tmp_path / "short")
 
 
 def test_a_folder_holds_one_run(agent: Path, tmp_path: Path) -> None:

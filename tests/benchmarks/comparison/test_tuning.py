@@ -147,7 +147,9 @@ def test_labels_stand_for_one_policy_each(tmp_path, monkeypatch):
         "ppo": "agent:out/ppo", "dual:step=0.1": "dual:step=0.1", "d": "dual:step=0.1", "fixed": "fixed",
     }  # fmt: skip
     assert labelled(("@1.yaml", "pid"), "dual") == {**tuned, "pid": "pid", "dual": "dual"}
-    with pytest.raises(PolicyError, match=r"'pid \(tuned\)' is named twice, as pid:kp=1 and as pid:kp=2"):
+    with pytest.raises(
+        PolicyError, match=r"'pid \(tuned\)' stands for both pid:kp=1 and pid:kp=2: give one of them another label"
+    ):
         labelled(("@1.yaml", "@2.yaml"), "fixed")
 
 
