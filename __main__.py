@@ -17,6 +17,7 @@ from .benchmarks.cli.overview import overview
 from .benchmarks.cli.playing import quotas, replay, scale, simulate
 from .benchmarks.cli.ranking import rank
 from .benchmarks.cli.telling import list_, scenario
+from .benchmarks.cli.terminal import console
 from .benchmarks.cli.training import evaluate, train
 from .benchmarks.cli.words import flowing, understood
 from .simulator.core.errors import AdArenaError
@@ -32,10 +33,20 @@ def demo(out: Path = Path("out/demo")) -> None:
     """
     from .benchmarks.suites import suite as named
 
-    agent = out / "agent"
+    agent, policies = out / "agent", named("bidding").compared
+    _say(f"1 of 3: an agent learns to bid for a campaign of bidding-small, in {DEMO_STEPS:,} decisions. Its mean return is")
+    _say("1 where a day brings the campaign as much value as an expected day does.")
     train(timesteps=DEMO_STEPS, out=agent, resume=(agent / "checkpoint.pt").exists())
-    bench("bidding", policies=(*named("bidding").compared, f"ppo=agent:{agent}"), jobs=2, out=out)
+    _say(f"\n2 of 3: the agent and {len(policies)} bidders that need no training each play the same 20 days for one campaign.")
+    bench("bidding", policies=(*policies, f"ppo=agent:{agent}"), jobs=2, out=out)
+    _say("\n3 of 3: a day of the larger market bidding, where PID controllers bid for all campaigns.")
     simulate(out=out)
+    _say(f"\nOpen {out / 'report.html'} and {out / 'day.png'}.")
+    _say("What the numbers mean: docs/seats/bidding.md#what-make-demo-prints")
+
+
+def _say(text: str) -> None:
+    console.print(text, soft_wrap=True, markup=False, highlight=False)
 
 
 LEARNING = {"torch", "stable_baselines3", "sklearn"}  # what the extra `rl` brings; simulating needs none of it

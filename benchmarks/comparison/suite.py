@@ -265,8 +265,8 @@ def against_hindsight(
     first = Metric(
         "share_of_static_hindsight", "mean", "score", HINDSIGHT,
         Shown("of hindsight", interval=True), Shown("of static hindsight", interval=True),
-        f"of hindsight: {meaning} over that of the day's best constant {constant}{', rivals reacting' * rivals} (adaptive "
-        "policies may exceed it).",
+        f"of hindsight: mean of the days' shares, {meaning} over that of the day's best constant {constant}"
+        f"{', rivals reacting' * rivals} (adaptive policies may exceed it).",
         "Static hindsight", says,
         Panel(
             f"{word.capitalize()} as a share of static hindsight", f"share of the day's best constant {constant} (red)", True

@@ -29,7 +29,7 @@ from ..comparison.suite import Case, Curve, Detail, Metric, Panel, Results, Show
 SCORES = "value, less of it above a target CPA or below a target ROAS; value less spend where utility is wanted"
 ASIDE = ", which is the value unless a campaign wants something else"
 BOUNDS = ("clairvoyant", "frontier")  # numbers that only a record of the campaign's requests gives
-BOUND = "bound: the sum over the {} bound's, given the rivals' bids of the policy's own run."
+BOUND = "bound: the sum of all days over the sum of {} bounds, given the rivals' bids of the policy's own run."
 PLAIN = against_hindsight("multiplier", "value", "value", ASIDE)  # where score is value
 SCORED = against_hindsight("multiplier", "score", f"score ({SCORES})", ASIDE)  # where a campaign wants anything else
 
