@@ -1,12 +1,13 @@
 """The steps of the results, those that take seconds first.
 
 Command lines of comparisons are read from the pages that show what came of them, so that what a page says made its tables is
-what is run. Their tables are worded by hand from the `summary.json` that a step writes.
+what is run. The first table of a comparison is made of its `summary.json` (`comparisons`), others are worded by hand from theirs.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from ... import ENVIRONMENTS
@@ -14,12 +15,14 @@ from ...simulator.scenario.tree import PRESETS
 from ..theory import COLUMNS
 from ..theory.check import allowed
 from . import gallery
+from .comparisons import COMPARISONS
 from .episodes import short
 from .pages import table
-from .step import Step
+from .step import Maker, Step
 
 MODULE = "python -m adarena.benchmarks.results"
 TABLES = "its tables, from summary.json"
+OTHERS = "its tables but the first comparison's, from summary.json"
 
 
 def _theory(folder: Path) -> str:
@@ -46,7 +49,16 @@ def _pictured(name: str, cost: str, command: str, picture: str, made: str, makes
 def _compared(name: str, cost: str, page: str, *commands: str, pictures: tuple[str, ...] = ()) -> Step:
     """A step whose command lines stand on a page, beside what came of them; pictures are named as in docs/."""
     made = dict(picture.split(" ") for picture in pictures)
-    return Step(name, f"trained agents and comparisons of {page}", cost, commands, page=page, pictures=made, by_hand=TABLES)
+    makes, by_hand = f"trained agents and comparisons of {page}", OTHERS if name in COMPARISONS else TABLES
+    return Step(name, makes, cost, commands, page=page, pictures=made, parts=_table(name), by_hand=by_hand)
+
+
+def _table(name: str) -> Mapping[str, tuple[str, Maker]]:
+    """The table of a comparison that a step makes, if it does."""
+    if name not in COMPARISONS:
+        return {}
+    page, made = COMPARISONS[name]
+    return {f"{name}-comparison": (page, made)}
 
 
 STEPS = (
@@ -101,7 +113,7 @@ STEPS = (
         "3 min",
         ("adarena demo --out out/demo",),
         pictures={"demo/policies.png": "policies.png"},
-        by_hand="the table of the demo in seats/bidding.md, from summary.json",
+        parts=_table("demo"),
         small=("adarena bench bidding --scenario tiny --seeds 2 --policies pid --out out/demo",),
         small_makes=("demo/policies.png", "demo/summary.json", "demo/report.html"),
     ),

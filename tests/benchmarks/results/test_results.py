@@ -17,11 +17,13 @@ from rich.console import Console
 
 from adarena.__main__ import COMMANDS
 from adarena.benchmarks.results import episodes, running
+from adarena.benchmarks.results.comparisons import COMPARISONS, Column, Comparison
 from adarena.benchmarks.results.gallery import thumbnail
 from adarena.benchmarks.results.pages import part, put, table
 from adarena.benchmarks.results.running import DONE, make
 from adarena.benchmarks.results.step import Step, lines, words
 from adarena.benchmarks.results.steps import STEPS
+from adarena.benchmarks.suites import suite
 from adarena.simulator import MarketError
 
 DOCS = ROOT / "docs"
@@ -178,3 +180,41 @@ def test_the_small_form_works(tmp_path: Path) -> None:
         assert step.small_makes
         assert all((tmp_path / "small" / step.name / file).stat().st_size for file in step.small_makes)
     assert {path: path.stat().st_mtime_ns for path in DOCS.rglob("*") if "_build" not in path.parts} == before
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_tables_of_comparisons_have_the_columns_of_their_pages(name: str) -> None:
+    """Of metrics that the suite has; each page's rows are written as the step would write them."""
+    page, made = COMPARISONS[name]
+    assert {column.metric for column in made.columns} <= {metric.name for metric in suite(made.suite).metrics}
+    head, rule, *rows = part((DOCS / page).read_text(), f"{name}-comparison").strip().splitlines()
+    assert head == table([made.what, *(column.head for column in made.columns)], []).splitlines()[0]
+    assert set(rule) <= set("| -")
+    cells = [row.strip("| ").split(" | ") for row in rows]
+    assert all(len(line) in (len(made.columns), len(made.columns) + 1) for line in cells)
+    named = {line[0] for line in cells}
+    assert {f"{label}{words}" if words.startswith(":") else words for label, words in made.words.items()} <= named
+
+
+def test_a_table_of_a_comparison_is_what_its_summary_says(tmp_path: Path) -> None:
+    def row(policy: str, metric: str, mean: float, low: float | None, high: float | None) -> dict[str, Any]:
+        return {"policy": policy, "metric": metric, "mean": mean, "ci_low": low, "ci_high": high}
+
+    rows = [
+        row("a", "share_of_static_hindsight", 0.5, 0.4, 0.612), row("b", "share_of_static_hindsight", 1.0366, -0.0004, 1.1),
+        row("a", "difference_to_reference", -0.5366, -0.6, -0.5), row("b", "difference_to_reference", 0.0, 0.0, 0.0),
+        row("a", "spend", 1449.6, 1.0, 2.0), row("b", "spend", 44_650.0, None, None), row("a", "lost", 0.155, None, None),
+        row("b", "lost", 0.0, None, None),
+    ]  # fmt: skip
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "summary.json").write_text(json.dumps({"reference": "b", "rows": rows}))
+    columns = (
+        Column("share", "share_of_static_hindsight", interval=True), Column("minus", "difference_to_reference", sign=True),
+        Column("spent", "spend", ",.0f", whole=100), Column("lost", "lost", ".0%"),
+    )  # fmt: skip
+    assert Comparison("bidding", "x", columns, {"a": ": the first", "b": "B"})(tmp_path).splitlines() == [
+        "| policy | share | minus | spent | lost |",
+        "| --- | --- | --- | --- | --- |",
+        "| B | 1.037 [-.000, 1.100] |  | 44,600 | 0% |",
+        "| a: the first | .500 [.400, .612] | -.537 | 1,400 | 16% |",
+    ]
