@@ -82,17 +82,20 @@ class RankingEnv(SeatEnv):
     day: the seed of the world, else drawn from `days`.
 
     ## Arguments
-    scenario: a `Scenario`, the name of one, or a mapping of its fields; of users who come in sessions, or not.
-    base: the policy that actions are relative to, as the catalogue names it.
-    every: "day" or "tick", how long a decision holds.
-    days: seeds that episodes are drawn from.
-    engine: "compiled" or "events".
-    render_mode: None, "human", "rgb_array" or "ansi".
+    - `scenario`: a `Scenario`, the name of one, or a mapping of its fields; of users who come in sessions, or not.
+    - `base`: the policy that actions are relative to, as the catalogue names it.
+    - `every`: "day" or "tick", how long a decision holds.
+    - `days`: seeds that episodes are drawn from.
+    - `engine`: "compiled" or "events".
+    - `render_mode`: None, "human", "rgb_array" or "ansi".
 
     >>> import gymnasium, adarena
     >>> env = gymnasium.make("AdArena/Ranking-v0")
     >>> env.reset(seed=1)[0].shape
     (10,)
+
+    ## Version History
+    - v0: first version.
     """
 
     seat = "ranking"

@@ -30,7 +30,7 @@ class Comparison(NamedTuple):
     words: Mapping[str, str] = {}  # what a policy is called, or is said to be after a colon, by label
     what: str = "policy"
 
-    def __call__(self, folder: Path) -> str:
+    def written(self, folder: Path) -> str:
         """The table in Markdown, from the folder that the step's commands have written to."""
         found = json.loads((folder / self.folder / "summary.json").read_text())
         rows: dict[str, dict[str, Any]] = {}

@@ -1,7 +1,7 @@
 """The steps of the results, those that take seconds first.
 
 Command lines of comparisons are read from the pages that show what came of them, so that what a page says made its tables is
-what is run. The first table of a comparison is made of its `summary.json` (`comparisons`), others are worded by hand from theirs.
+what is run. The first table of a comparison is made of its `summary.json` (see `comparisons`), others are worded by hand.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def _table(name: str) -> Mapping[str, tuple[str, Maker]]:
     """The table of a comparison that a step makes, if it does."""
     if name not in COMPARISONS:
         return {}
-    page, made = COMPARISONS[name]
-    return {f"{name}-comparison": (page, made)}
+    page, comparison = COMPARISONS[name]
+    return {f"{name}-comparison": (page, comparison.written)}
 
 
 STEPS = (

@@ -52,7 +52,10 @@ class Campaign(Part):
     """One campaign: what it wants, what it can spend, and when it runs."""
 
     name: str = Field(description="differs from those of all other campaigns")
-    objective: Objective = Field("max_value", description="what it wants within its budget; 'utility': value less spend")
+    objective: Objective = Field(
+        "max_value",
+        description="what it wants within its budget; 'utility': value less spend; 'target_cpa' with billing cpm is oCPM",
+    )
     value_per_conversion: Money = Field(1.0, description="currency, to the advertiser")
     target_cpa: Money | None = Field(None, description="most it wants to pay a conversion on average")
     target_roas: Positive | None = Field(None, description="least value it wants for a unit of spend")

@@ -212,7 +212,7 @@ def test_a_table_of_a_comparison_is_what_its_summary_says(tmp_path: Path) -> Non
         Column("share", "share_of_static_hindsight", interval=True), Column("minus", "difference_to_reference", sign=True),
         Column("spent", "spend", ",.0f", whole=100), Column("lost", "lost", ".0%"),
     )  # fmt: skip
-    assert Comparison("bidding", "x", columns, {"a": ": the first", "b": "B"})(tmp_path).splitlines() == [
+    assert Comparison("bidding", "x", columns, {"a": ": the first", "b": "B"}).written(tmp_path).splitlines() == [
         "| policy | share | minus | spent | lost |",
         "| --- | --- | --- | --- | --- |",
         "| B | 1.037 [-.000, 1.100] |  | 44,600 | 0% |",
