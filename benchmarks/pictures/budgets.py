@@ -9,9 +9,6 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
-from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
 from ...simulator.core.arrays import Floats
@@ -20,6 +17,8 @@ from ...simulator.core.money import MICRO
 from .times import day_axis, is_folded
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from ...simulator.world import World
 
 CROWD = 100  # campaigns: of more, bands are drawn and no single curves
@@ -57,6 +56,9 @@ def spent_shares(world: World) -> list[Floats]:
 
 def spend(axis: Axes, world: World, edges: Floats) -> None:
     """Cumulative spend of each day over the daily budget, campaigns with a budget only."""
+    from matplotlib.lines import Line2D
+    from matplotlib.ticker import PercentFormatter
+
     days, names = spent_shares(world), [world.campaigns.names[k] for k in np.flatnonzero(limited(world))]
     ideal, named = np.concatenate([[0.0], np.cumsum(world.forecast)]), len(names) <= NAMED
     axis.set_title("Spend against the ideal")
@@ -136,6 +138,8 @@ def left_shares(world: World) -> tuple[Floats, Floats]:
 
 def budgets(axis: Axes, world: World, edges: Floats) -> None:
     """How many campaigns can no longer pay the price of a slot, and how much of all budgets is left."""
+    from matplotlib.ticker import PercentFormatter
+
     broke, total = left_shares(world)
     axis.set_title("Budgets running out")
     per_day = world.scenario.ticks_per_day

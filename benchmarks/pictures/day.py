@@ -5,20 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import StrMethodFormatter
 
 from ...simulator.core.arrays import Floats
 from ...simulator.core.clock import HOUR_US
 from ...simulator.core.errors import MarketError
 from ...simulator.core.look import IDEAL, INK, style
-from ..output.figures import Picture, course
 from .budgets import budgets, limited, spend
 from .tables import counted, requests_of
 from .times import draw_marks, is_folded, time_axis
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
     from ...simulator.world import World
 
 
@@ -35,6 +34,8 @@ def day(world: World) -> Figure:
     Raises:
         MarketError: if no tick has been played to its end.
     """
+    from ..output.figures import Picture
+
     scenario, ledger = world.scenario, world.ledger
     if ledger.closed == 0:
         raise MarketError("there is nothing to draw yet: a world must have run for a tick at least")
@@ -89,7 +90,7 @@ def _worth(axis: Axes, world: World, edges: Floats) -> None:
                       label=None if first else name, clip_on=False, zorder=3)  # fmt: skip
     axis.set_ylabel("currency, since midnight")
     axis.set_ylim(0, axis.get_ylim()[1] * 1.22)
-    axis.yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+    axis.yaxis.set_major_formatter("{x:,g}")
     axis.legend(loc="upper left", ncols=2, frameon=False)
 
 
@@ -112,13 +113,15 @@ def _shown(axis: Axes, world: World) -> None:
     axis.set_yticks(range(len(names)), names, parse_math=False)
     axis.set_ylim(max(len(names), 3) - 0.5, -0.5)
     axis.set_xlim(0, max(numbers) * 1.18)
-    axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+    axis.xaxis.set_major_formatter("{x:,g}")
     axis.set_xlabel("impressions")
     axis.grid(axis="y", visible=False)
 
 
 def _prices(axis: Axes, world: World, edges: Floats) -> None:
     """Mean price of an impression over all campaigns, and the spread of campaigns' means around it."""
+    from ..output.figures import course
+
     ledger = world.ledger
     impressions = ledger.impressions()
     with np.errstate(invalid="ignore", divide="ignore"):
