@@ -7,6 +7,7 @@
 | `<!-- seats -->` | a table of all seats |
 | `<!-- environments -->` | a table of all environments |
 | `<!-- preset: NAME -->` | what a preset says of itself |
+| `<!-- zoo -->` | a table of the agents that come with the package, from their cards |
 
 What stands between other marks, such as tables that `adarena results` writes, stays.
 """
@@ -22,7 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import adarena
+from adarena.agents import zoo
 from adarena.agents.catalogue import policies
+from adarena.agents.learning.saved import card_of
 from adarena.agents.parameters import LogUniform, Uniform
 from adarena.benchmarks.results.episodes import short
 from adarena.benchmarks.results.pages import table
@@ -128,7 +131,23 @@ def _preset(name: str) -> str:
     return prose(inspect.getdoc(PRESETS[name]) or "")
 
 
+def _zoo() -> str:
+    rows = []
+    for name in zoo.names():
+        card, judged = card_of(zoo.PREFIX + name), zoo.score_of(name)
+        assert judged is not None
+        classic, beside = next(iter(judged["beside"].items()))
+        low, high = beside["agent_over_it"]["interval"]
+        share = f"{beside['agent_over_it']['mean']:.3f} [{low:.3f}, {high:.3f}]"
+        days = judged["command"].partition("--days ")[2].partition(" ")[0]
+        mean = judged["score"]["mean"]
+        score, verdict = f"{mean:,.0f}" if mean > 100 else f"{mean:.3f}", judged["verdict"].split()[0].replace("not", "tied")
+        rows.append((f"`{name}`", f"{card.timesteps:,}", days, score, classic, share, verdict))
+    return table(("agent", "steps", "test days", "score", "best classic", "agent over it [95%]", "verdict"), rows)
+
+
 MAKERS = {
+    "zoo": _zoo,
     "policies": _policies,
     "environment": _environment,
     "environments": _environments,

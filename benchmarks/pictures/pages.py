@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ADS, CONTENT, LOAD = "#d1495b", "#2f7d4f", "#4c72b0"
+ADS, CONTENT, LOAD = "#dd8452", "#4c72b0", "#404040"
 GROUPS = 10  # of users, from the most patient to the least
 
 

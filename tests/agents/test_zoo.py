@@ -14,7 +14,7 @@ from adarena.agents.learning.learned import environment_class
 from adarena.agents.learning.settings import make_settings, parsed
 from adarena.simulator import PolicyError
 
-MOST = 400_000  # bytes of all agents together
+MOST = 700_000  # bytes of all agents together
 
 
 def test_there_is_a_recipe_for_each_environment() -> None:
