@@ -60,8 +60,9 @@ def page(results: Results, found: Found, reference: str, command: str) -> str:
 def _lead(results: Results, found: Found, reference: str) -> str:
     suite, best = results.suite, ranked(found)[0]
     units = len({case.unit for case in results.cases})
+    played = results.played.replace(" days", " test days")
     said = (
-        f"{len(results.runs)} policies, {len(results.cases)} test days, the seats of {units} {suite.eligible}. "
+        f"{len(results.runs)} policies, {played}, the seats of {units} {suite.eligible}. "
         f"<strong>{escape(best)}</strong> has the largest mean share of {suite.yardstick}, {first(found[best]).mean:.1%}, "
         f"{escape(standing(results))}"
     )

@@ -48,7 +48,7 @@ def comparison(results: Results, narrow: bool = False) -> Figure:
     axes[0].set_xlim(right=max(1.02, axes[0].get_xlim()[1]))
     told = "mean, ringed" if len(results.cases) < statistics.FEWEST else "mean and 95% interval, black"
     figure.suptitle(
-        f"{results.scenario.name}: {len(results.cases)} days, dots; {told}",
+        f"{results.scenario.name}: {results.played}, dots; {told}",
         x=0.01,
         ha="left",
         fontsize=10 if narrow else 12,
@@ -87,7 +87,8 @@ def curves(results: Results, curve: Curve, most: int = 4, narrow: bool = False) 
         for name in names:
             axis.plot(hours, results.runs[name][number].curve, color=palette[name], linewidth=1.5, label=name)
         label = suite.label(scenario, results.cases[number].unit)
-        axis.set_title(f"day {number + 1}, {suite.unit} {label}" if label else f"day {number + 1}")
+        title = f"{'day' if scenario.days == 1 else 'run'} {number + 1}"
+        axis.set_title(f"{title}, {suite.unit} {label}" if label else title)
         axis.set_xlim(0, hours[-1])
         if hours[-1] == 24:
             axis.set_xticks(range(0, 25, 6))
@@ -120,7 +121,7 @@ def frontier(results: Results, found: Found, drawn: Frontier, narrow: bool = Fal
     axis.margins(0.14, 0.1)
     for metric, tell in ((across, axis.set_xlabel), (up, axis.set_ylabel)):
         tell((metric.page or metric.table or Shown(metric.name)).head)
-    axis.set_title(f"{results.scenario.name}: {len(results.cases)} days", loc="left")
+    axis.set_title(f"{results.scenario.name}: {results.played}", loc="left")
     _label(figure, axis, texts)
     return figure
 

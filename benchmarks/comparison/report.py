@@ -73,7 +73,7 @@ def head(metric: Metric, shown: Shown, reference: str) -> str:
 def comparison_table(results: Results, found: Found, reference: str) -> Table:
     """Policies, best first, in the suite's metrics, and the time a day took; never a single score."""
     metrics = [(metric, metric.table) for metric in results.suite.shown(results) if metric.table is not None]
-    title = f"{results.suite.name} on {results.scenario.name}: {len(results.cases)} days, mean"
+    title = f"{results.suite.name} on {results.scenario.name}: {results.played}, mean"
     notes = [metric.note for metric, _ in metrics if metric.note]
     if lacking := results.suite.lacking(results.scenario):
         notes.append(lacking)
@@ -121,7 +121,7 @@ def standing(results: Results) -> str:
         return "alone in this comparison."
     found = contenders(pairs(shares(results), strata(results)))
     if found is None:
-        return f"but {len(results.cases)} days are too few to tell policies apart, or for intervals: it takes {FEWEST}."
+        return f"but {results.played} are too few to tell policies apart, or for intervals: it takes {FEWEST}."
     if len(found) > 1:
         return f"but on these days cannot be told apart from {listed(found[1:])}."
     return "and every paired difference from it is beyond chance, at 95% together."

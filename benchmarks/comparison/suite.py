@@ -233,6 +233,12 @@ class Results(NamedTuple):
     runs: dict[str, list[Run]]
     yardsticks: list[Yardstick]
 
+    @property
+    def played(self) -> str:
+        """How much was played, in words: 20 days, 8 runs of 14 days."""
+        count, days = len(self.cases), self.scenario.days
+        return f"{count} days" if days == 1 else f"{count} runs of {days} days"
+
     def numbers(self, label: str, name: str) -> Floats:
         """One number of each case, (cases,): of a policy's runs, or `HINDSIGHT`."""
         if name == HINDSIGHT:

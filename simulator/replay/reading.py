@@ -50,7 +50,8 @@ def _head(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(HEAD)
     except OSError as error:
-        raise LogError(f"cannot read {str(path)!r}: {error.strerror}") from None
+        hint = f"; did you mean {str(path / 'journal')!r}?" if (path / "journal").is_dir() else ""
+        raise LogError(f"cannot read {str(path)!r}: {error.strerror}{hint}") from None
 
 
 def _columns(path: Path, wanted: Mapping[str, str]) -> dict[str, pa.ChunkedArray]:
