@@ -185,6 +185,11 @@ class LaneEnv(Shell[NDArray[np.float32], Any]):
         self.show()
         return observation, float(self._rules.worth(turn)[0]), over, False, info
 
+    @property
+    def is_under_way(self) -> bool:
+        """See `Shell.is_under_way`."""
+        return self._lanes is not None
+
     def action_masks(self) -> NDArray[np.bool_]:
         """Which actions may be taken, or there is a point in, as MaskablePPO of `sb3_contrib` asks."""
         if self._lanes is None:

@@ -93,12 +93,19 @@ class Shell(gym.Env[ObsType, ActType]):
             self._window = Window(self.metadata["render_fps"])
         self._window.show(frame)
 
+    @property
+    @abstractmethod
+    def is_under_way(self) -> bool:
+        """Whether there is an episode to look at."""
+
     def __getstate__(self) -> Any:
-        """Raises `MarketError`: a day under way is made of processes, which cannot be copied or pickled."""
-        raise MarketError(
-            "an environment is neither copied nor pickled: gymnasium.make(env.spec) makes another, which the same seed and "
-            "actions bring to the same place"
-        )
+        """Raises `MarketError` within an episode: a day under way is made of processes, which cannot be copied or pickled."""
+        if self.is_under_way:
+            raise MarketError(
+                "an environment is neither copied nor pickled within an episode: gymnasium.make(env.spec) makes another, which "
+                "the same seed and actions bring to the same place"
+            )
+        return self.__dict__
 
     @property
     def spec(self) -> EnvSpec | None:

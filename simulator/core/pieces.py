@@ -19,10 +19,16 @@ from numba.core.typed_passes import NativeLowering
 
 
 def same_flags(one: Any, other: Any) -> Any:
-    """Whether two sets of Numba's flags are equal; of those that have been set to the same this is seen at a glance."""
-    if isinstance(other, TargetConfig):
-        return one is other or one._values == other._values or one.values() == other.values()
-    return NotImplemented
+    """Whether two sets of Numba's flags are equal; an option that neither has set is as by default in both."""
+    if not isinstance(other, TargetConfig):
+        return NotImplemented
+    if one is other or one._values == other._values:
+        return True
+    if type(one) is not type(other):
+        return one.values() == other.values()
+    defaults = {name: option.default for name, option in one.options.items()}
+    set_in_either = one._values.keys() | other._values.keys()
+    return all(one._values.get(name, defaults[name]) == other._values.get(name, defaults[name]) for name in set_in_either)
 
 
 # Each operator is looked up, several times, in tables whose keys hold the flags. To hash and to compare them Numba reads two

@@ -197,8 +197,6 @@ def find_ad(table: Campaigns, campaign: int, ad: int | str) -> int:
         places = [int(ad)] if whole and 0 <= ad < len(ads) else []
     if not places:
         raise MarketError(f"campaign {name!r} has no ad {ad!r}: its ads are {', '.join(one.name for one in ads)}")
-    if len(places) > 1:
-        raise MarketError(f"campaign {name!r} has {len(places)} ads of the name {ad!r}: say which by its place, from 0 on")
     return int(table.first_ad[campaign]) + places[0]
 
 

@@ -132,5 +132,7 @@ def test_a_tanh_of_anything_is_an_action() -> None:
 def test_an_environment_says_that_it_cannot_be_copied(copied: Any) -> None:
     env = gym.make(ID, scenario="tiny")
     env.reset(seed=0)
-    with pytest.raises(MarketError, match=r"neither copied nor pickled: gymnasium\.make\(env\.spec\) makes another"):
+    with pytest.raises(
+        MarketError, match=r"neither copied nor pickled within an episode: gymnasium\.make\(env\.spec\) makes another"
+    ):
         copied(env)

@@ -177,12 +177,13 @@ def test_off_a_terminal_a_line_tells_how_far_it_is_and_what_comes_next(
     main()
     printed = capsys.readouterr()
     learned = r"(, mean return (-?\d+\.\d{3}), spend [\d,.]+)?"
-    pattern = rf"ppo: ([\d,]+) of 200 steps{learned}, [\d,]+ steps/s, (\d+:\d\d:\d\d|unknown time) left"
+    pattern = rf"ppo: ([\d,]+) of 200 steps{learned}(, [\d,]+ steps/s, \d+:\d\d:\d\d left)?"
     lines = [re.fullmatch(pattern, line) for line in besides_compiling(printed.err).splitlines()]
     assert all(lines)
     assert [int(line[1]) for line in lines if line] == list(range(2, 202, 2))
     returns = [line[3] for line in lines if line]
     assert returns[0] is None  # no day is over yet
+    assert [line[4] is None for line in lines if line] == [True] + [False] * 99  # no time has gone by at first
     csv = (tmp_path / "run/progress-0.csv").read_text().splitlines()
     last = float(dict(zip(csv[0].split(","), csv[-1].split(","), strict=True))["rollout/ep_rew_mean"])
     assert float(returns[-1]) == pytest.approx(last, abs=6e-4)

@@ -1,5 +1,6 @@
 """The live page as a reader meets it: in a real browser, at a desk's width and a phone's, while the market runs."""
 
+import contextlib
 import json
 import time
 
@@ -56,6 +57,18 @@ def until(opened, holds):
         time.sleep(0.03)
 
 
+def again(opened):
+    """Has the day begin again, and waits for the page that then takes the place of this one."""
+    opened.evaluate("window.old = true, setTimeout(() => document.getElementById('again').click(), 50), 0")
+    end = time.monotonic() + SOON_S
+    while time.monotonic() < end:
+        with contextlib.suppress(AssertionError):  # between the two there is none to ask
+            if opened.evaluate("window.old === undefined && window.adarena !== undefined"):
+                return
+        time.sleep(0.03)
+    raise AssertionError("the page has not begun again")
+
+
 def fits(opened, width):
     wide = "[...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1"
     seen = f"{wide} && !e.classList.contains('unseen')).map(e => e.tagName + e.id + e.className)"
@@ -103,8 +116,8 @@ def test_the_page_drives_a_market(page, width, scheme):
     opened.errors.clear()
     fits(opened, width)
     assert opened.evaluate("[...document.querySelectorAll('form[data-form] button')].every(b => b.disabled)")
-    opened.evaluate("document.getElementById('again').click()")
-    until(opened, "document.querySelectorAll('#done li').length === 0")
+    again(opened)
+    assert opened.evaluate("document.querySelectorAll('#done li').length") == 0
     until(opened, "document.getElementById('status').textContent === 'over'")
     assert opened.evaluate("document.querySelectorAll('#totals .apart').length") == 0
 

@@ -217,7 +217,7 @@ def test_the_journal_has_creatives_and_changes_of_shares(tmp_path: Path) -> None
 
 
 def test_wrong_shares_get_a_sentence() -> None:
-    world = World(listed(Ad(name="a", creatives=(Creative(name="x"), Creative(name="y"))), Ad(name="b"), Ad(name="b")))
+    world = World(listed(Ad(name="a", creatives=(Creative(name="x"), Creative(name="y"))), Ad(name="b")))
     share = world._exchange.state.rotation.share.copy()
     wrong: list[Any] = [
         [1.0],
@@ -238,10 +238,8 @@ def test_wrong_shares_get_a_sentence() -> None:
         world.set_creative_shares("c9", [1.0])
     unknown: list[Any] = ["z", 3, -1, True, 0.0, None]
     for ad in unknown:
-        with pytest.raises(MarketError, match=r"campaign 'c0' has no ad .*its ads are a, b, b"):
+        with pytest.raises(MarketError, match=r"campaign 'c0' has no ad .*its ads are a, b"):
             world.set_creative_shares("c0", [0.5, 0.5], ad)
-    with pytest.raises(MarketError, match=r"2 ads of the name 'b': say which by its place"):
-        world.set_creative_shares("c0", [0.5, 0.5], "b")
     np.testing.assert_array_equal(world._exchange.state.rotation.share, share)
     with pytest.raises(MarketError, match="set_creative_shares needs a market with creatives, and scenario 'tiny' has none"):
         World(Scenario.preset("tiny")).set_creative_shares(0, [1.0])
