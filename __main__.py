@@ -34,8 +34,10 @@ def demo(out: Path = Path("out/demo")) -> None:
     from .benchmarks.suites import suite as named
 
     agent, policies = out / "agent", named("bidding").compared
-    _say(f"1 of 3: an agent learns to bid for a campaign of bidding-small, in {DEMO_STEPS:,} decisions. Its mean return is")
-    _say("1 where a day brings the campaign as much value as an expected day does.")
+    _say(
+        f"1 of 3: an agent learns to bid for a campaign of bidding-small, in {DEMO_STEPS:,} decisions. Its mean return is 1 "
+        "where a day brings the campaign as much value as an expected day does."
+    )
     train(timesteps=DEMO_STEPS, out=agent, resume=(agent / "checkpoint.pt").exists())
     _say(f"\n2 of 3: the agent and {len(policies)} bidders that need no training each play the same 20 days for one campaign.")
     bench("bidding", policies=(*policies, f"ppo=agent:{agent}"), jobs=2, out=out)
