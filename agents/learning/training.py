@@ -10,7 +10,7 @@ import dataclasses
 import importlib.util
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -208,11 +208,20 @@ def _learn(model: Any, timesteps: int, out: Path, callbacks: list[Any], fresh: b
         model.logger.close()
 
 
+class _InOrder(list[str]):
+    """Names of columns: those that join do so by their names, and not in the order of a set, which differs by process."""
+
+    def extend(self, names: Iterable[str]) -> None:
+        super().extend(sorted(names))
+
+
 def _log(model: Any, out: Path) -> None:
     """Curves: a CSV for each start, since one that is resumed must not wipe what was written; TensorBoard if installed."""
     from stable_baselines3.common.logger import CSVOutputFormat, KVWriter, Logger, TensorBoardOutputFormat
 
-    writers: list[KVWriter] = [CSVOutputFormat(str(out / f"progress-{model.num_timesteps}.csv"))]
+    table = CSVOutputFormat(str(out / f"progress-{model.num_timesteps}.csv"))
+    table.keys = _InOrder()
+    writers: list[KVWriter] = [table]
     if has_tensorboard():
         writers.append(TensorBoardOutputFormat(str(out / "tensorboard")))
     model.set_logger(Logger(str(out), writers))

@@ -185,6 +185,7 @@ def test_off_a_terminal_a_line_tells_how_far_it_is_and_what_comes_next(
     assert returns[0] is None  # no day is over yet
     assert [line[4] is None for line in lines if line] == [True] + [False] * 99  # no time has gone by at first
     csv = (tmp_path / "run/progress-0.csv").read_text().splitlines()
+    assert csv[0].split(",") == sorted(csv[0].split(","))  # in each process alike
     last = float(dict(zip(csv[0].split(","), csv[-1].split(","), strict=True))["rollout/ep_rew_mean"])
     assert float(returns[-1]) == pytest.approx(last, abs=6e-4)
     assert "compare it: adarena bench bidding --policies pid agent:run --scenario tiny" in printed.out
