@@ -6,7 +6,7 @@ import importlib
 import inspect
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +85,17 @@ def _agents() -> dict[str, str]:
     found = {}
     for name in zoo.names():
         card, score = card_of(zoo.PREFIX + name), zoo.score_of(name)
-        judged = "not judged yet" if score is None else f"{score['verdict']} ({score['command']})"
+        judged = "not judged yet" if score is None else _judged(score)
         found[zoo.PREFIX + name] = f"{card.algorithm} on {card.environment}, {card.timesteps:,} steps: {judged}"
     return found
+
+
+def _judged(score: Mapping[str, Any]) -> str:
+    """What `adarena evaluate` said of an agent beside the best classic of its suite."""
+    classic, beside = next(iter(score["beside"].items()))
+    share, (low, high) = beside["agent_over_it"]["mean"], beside["agent_over_it"]["interval"]
+    days = score["command"].partition("--days ")[2].partition(" ")[0]
+    return f"{share:.3f} [{low:.3f}, {high:.3f}] of the score of {classic}, on {days} test days"
 
 
 def _sentence(thing: Any) -> str:
