@@ -20,6 +20,7 @@ from ..simulator.core.arrays import Floats
 from ..simulator.core.disk import write_together
 from ..simulator.core.errors import MarketError, ScenarioError, suggest
 from ..simulator.core.money import MICRO, UNLIMITED
+from ..simulator.core.numeric import amount
 from ..simulator.engine.state import Count
 from ..simulator.market.market import build
 from ..simulator.scenario.paths import held, settings_of
@@ -114,8 +115,10 @@ def drawn_budget(scenario: Scenario, name: str) -> float | None:
 
 def _set(path: str, was: Any, value: Any) -> Any:
     """What a field would hold."""
-    share = PER_CENT.fullmatch(value) if isinstance(value, str) else None
-    return value if share is None else _grown(path, was, 1 + float(share[1]) / 100)
+    if not isinstance(value, str):
+        return value
+    share, number = PER_CENT.fullmatch(value), None if isinstance(was, str) else amount(value)
+    return _grown(path, was, 1 + float(share[1]) / 100) if share is not None else value if number is None else number
 
 
 def _grown(path: str, value: Any, factor: float) -> Any:

@@ -53,6 +53,7 @@ def test_the_budget_of_a_drawn_campaign_is_that_of_a_world_that_sets_it() -> Non
     assert np.array_equal(found.would_be[0, :, 0], world.ledger.spend().sum(axis=0))
     assert found.was[0, 2, 0] < found.would_be[0, 2, 0]
     assert list(found.groups()) == ["c2", "all others", "market"]
+    assert whatif.asked(tiny, ["campaigns.c2.budget_per_day=1k"]).budgets == (("c2", 1_000),)
     with pytest.raises(ScenarioError, match="there is no campaign 'c22'"):
         whatif.asked(tiny, ["campaigns.c22.budget_per_day=5"])
     with pytest.raises(MarketError, match="nothing is changed"):
