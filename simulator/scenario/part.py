@@ -47,18 +47,29 @@ class Part(BaseModel, metaclass=_Sentences):
         """Of a number 10k or 2M may be given; true and false are none, which pydantic would take for 1 and 0."""
         if not isinstance(values, dict):
             return values
-        values = dict(values)
+        found, fields = dict(values), cls.model_fields
         for name, value in values.items():
-            kinds = _kinds(cls.model_fields[name].annotation) if name in cls.model_fields else set()
-            if isinstance(value, str) and kinds & {int, float} and str not in kinds:
-                number = amount(value)
-                values[name] = value if number is None else number
-            held = value if isinstance(value, list | tuple) else (value,)
-            if name in cls.model_fields and any(isinstance(one, bool) for one in held):
-                annotation = cls.model_fields[name].annotation
-                if annotation is not bool and bool not in get_args(annotation):
-                    raise ValueError(f"{name} cannot be {value!r}: true and false are no numbers")
-        return values
+            kinds = {type(one) for one in value} if isinstance(value, list | tuple) else {type(value)}
+            if name not in fields or not kinds & {str, bool}:
+                continue
+            annotation = fields[name].annotation
+            if str in kinds and _is_of_numbers(annotation):
+                found[name] = _number(value) if isinstance(value, str) else [_number(one) for one in value]
+            if bool in kinds and annotation is not bool and bool not in get_args(annotation):
+                raise ValueError(f"{name} cannot be {value!r}: true and false are no numbers")
+        return found
+
+
+def _number(given: Any) -> Any:
+    """The number that a text stands for, if it does for one; else what is given."""
+    number = amount(given) if isinstance(given, str) else None
+    return given if number is None else number
+
+
+def _is_of_numbers(annotation: Any) -> bool:
+    """Whether a field holds numbers and no texts."""
+    kinds = _kinds(annotation)
+    return bool(kinds & {int, float}) and str not in kinds
 
 
 def _kinds(annotation: Any) -> set[type]:

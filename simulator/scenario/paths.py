@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..core.errors import ScenarioError, suggest
-from ..core.numeric import amount
 from ..core.yaml_text import read_settings
 
 Place = tuple[Any, Any]  # a dictionary or list, and the key or number of one of its items
@@ -27,13 +26,10 @@ def settings_of(texts: Iterable[str]) -> dict[str, Any]:
 def put(tree: dict[str, Any], path: str, value: Any) -> None:
     """Sets a field of a tree of dictionaries and lists, such as auction.slots, surfaces.0.share or campaigns.bread.billing.
 
-    A part that is None begins with its defaults; of a number 10k or 2M may be given. Raises `ScenarioError`, one sentence, if
-    there is no such field.
+    A part that is None begins with its defaults. Raises `ScenarioError`, one sentence, if there is no such field.
     """
     holder, key = _place(tree, path)
-    of_text = isinstance(holder, dict) and isinstance(holder.get(key), str)
-    number = amount(value) if isinstance(value, str) and not of_text else None
-    holder[key] = value if number is None else number
+    holder[key] = value
 
 
 def held(tree: dict[str, Any], path: str) -> Any:
