@@ -12,8 +12,7 @@ from pathlib import Path
 
 from ... import ENVIRONMENTS
 from ...simulator.scenario.tree import PRESETS
-from ..theory import COLUMNS
-from ..theory.check import allowed
+from ..theory import COLUMNS, Check, to_rows
 from . import gallery
 from .comparisons import COMPARISONS
 from .episodes import short
@@ -26,15 +25,9 @@ OTHERS = "its tables but the first comparison's, from summary.json"
 
 
 def _theory(folder: Path) -> str:
-    checks = json.loads((folder / "theory.txt").read_text())
-    rows = []
-    for check in checks:
-        error = allowed(*(check[name] for name in ("standard_error", "exact", "tolerance", "expected")))
-        sigmas = "" if check["sigmas"] is None else f"{check['sigmas']:+.2f}"
-        numbers = f"{check['expected']:.5g}", f"{check['measured']:.5g}"
-        source = check["source"].replace("*", "\\*").replace("_", "\\_")
-        rows.append((check["name"], *numbers, error, sigmas, "ok" if check["passed"] else "FAILED", source))
-    return table(COLUMNS, rows)
+    found = json.loads((folder / "theory.txt").read_text())
+    rows = to_rows([Check(**{name: check[name] for name in Check._fields}) for check in found])
+    return table(COLUMNS, [(*row, source.replace("*", "\\*").replace("_", "\\_")) for *row, source in rows])
 
 
 def _presets(folder: Path) -> str:

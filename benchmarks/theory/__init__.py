@@ -11,6 +11,7 @@ import importlib
 import json
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...agents.learning.extras import missing
@@ -30,24 +31,26 @@ from . import (
     queues,
     sampling,
 )
-from .check import LIMIT, Check, allowed
+from .check import LIMIT, Check
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+__all__ = ["CHECKS", "COLUMNS", "LIMIT", "Check", "command", "run", "table", "to_json", "to_rows"]
 
-def of_rankers(name: str, module: str = "rankers") -> Callable[[float], list[Check]]:
+
+@dataclass(frozen=True)
+class OnModels:
     """A function of checks on models in PyTorch, which is imported when they are made."""
 
-    def made(effort: float) -> list[Check]:
-        checks: list[Check] = getattr(importlib.import_module(f".{module}", __package__), name)(effort)
+    module: str
+    name: str
+
+    def __call__(self, effort: float) -> list[Check]:
+        checks: list[Check] = getattr(importlib.import_module(f".{self.module}", __package__), self.name)(effort)
         return checks
 
-    return made
-
-
-__all__ = ["CHECKS", "COLUMNS", "LIMIT", "Check", "command", "run", "table", "to_json", "to_rows"]
 
 CHECKS: dict[str, Callable[[float], list[Check]]] = {
     "1 truthfulness": auctions.truthfulness,
@@ -72,16 +75,16 @@ CHECKS: dict[str, Callable[[float], list[Check]]] = {
     "11 Eisenberg and Gale": pacing.convex_programme,
     "11 growing revenue": pacing.growing,
     "12 delayed feedback": delays.delayed_feedback,
-    "12 delay modelled": of_rankers("delay_modelled"),
+    "12 delay modelled": OnModels("rankers", "delay_modelled"),
     "14 compute": compute.allocation,
     "14 seat": compute.seat,
     "14 one price": compute.bounded,
-    "15 recalibration": of_rankers("thinned"),
+    "15 recalibration": OnModels("rankers", "thinned"),
     "16 winner's curse": sampling.winners_curse,
     "17 cascade": cascade.survivors,
     "19 interference": sampling.interference,
     "20 frequency cap": people.capped,
-    "21 factorisation machine": of_rankers("factorised"),
+    "21 factorisation machine": OnModels("rankers", "factorised"),
     "22 fatigue": people.fatigue,
     "23 sessions": people.session_length,
     "24 visits": people.visits,
@@ -92,11 +95,10 @@ CHECKS: dict[str, Callable[[float], list[Check]]] = {
     "29 loads of ads": pages.loads,
     "29 best loads": pages.best_loads,
     "30 places": pages.cascade,
-    "31 ceilings": of_rankers("ceilings"),
+    "31 ceilings": OnModels("rankers", "ceilings"),
     "32 creatives": creatives.arms,
-    "33 memorisation": of_rankers("memorisation", "memorisation"),
+    "33 memorisation": OnModels("memorisation", "memorisation"),
 }
-LEARNED = {name for name, check in CHECKS.items() if check.__qualname__.startswith(of_rankers.__name__)}  # need PyTorch
 COLUMNS = ("check", "expected", "measured", "std error", "sigmas", "verdict", "source")
 
 
@@ -106,17 +108,19 @@ def run(advance: Callable[[], None] | None = None, effort: float = 1.0) -> list[
     `effort` scales the requests or days played; standard errors grow as its inverse square root.
     """
     done: list[Check] = []
-    for check in made().values():
+    absent = left_out()
+    for name, check in CHECKS.items():
+        if name in absent:
+            continue
         done += check(effort)
         if advance is not None:
             advance()
     return done
 
 
-def made() -> dict[str, Callable[[float], list[Check]]]:
-    """The functions of checks that can be made here."""
-    absent = LEARNED if missing(("torch",)) else set()
-    return {name: check for name, check in CHECKS.items() if name not in absent}
+def left_out() -> list[str]:
+    """The functions of checks that cannot be made here, for want of PyTorch."""
+    return [name for name, check in CHECKS.items() if isinstance(check, OnModels)] if missing(("torch",)) else []
 
 
 def to_rows(checks: list[Check]) -> list[tuple[str, ...]]:
@@ -126,7 +130,7 @@ def to_rows(checks: list[Check]) -> list[tuple[str, ...]]:
             check.name,
             f"{check.expected:.5g}",
             f"{check.measured:.5g}",
-            allowed(check.standard_error, check.exact, check.tolerance, check.expected),
+            check.allows,
             "" if check.exact else f"{check.sigmas:+.2f}",
             "ok" if check.passed else "FAILED",
             check.source,
@@ -159,13 +163,13 @@ def table(checks: list[Check]) -> Table:
 
 def command(console: Console, as_json: bool) -> int:
     """`adarena theory`: prints the table, or JSON; 0 if all checks pass, else 1."""
-    with progress("checking", len(made())) as advance:
+    absent = left_out()
+    with progress("checking", len(CHECKS) - len(absent)) as advance:
         checks = run(advance)
     if as_json:
         print(json.dumps(to_json(checks), indent=2, allow_nan=False))
     else:
         console.print(table(checks))
-        if left_out := CHECKS.keys() - made().keys():
-            named = ", ".join(sorted(left_out))
-            console.print(f"left out for want of PyTorch (pip install 'adarena[rl]'): {named}", markup=False)
+        if absent:
+            console.print(f"left out for want of PyTorch (pip install 'adarena[rl]'): {', '.join(absent)}")
     return int(not all(check.passed for check in checks))

@@ -35,6 +35,13 @@ class Check(NamedTuple):
         return 0.0 if abs(error) <= self.tolerance else math.copysign(math.inf, error)
 
     @property
+    def allows(self) -> str:
+        """What it allows for, in words: its standard error, so much, or nothing that five digits could show."""
+        if not self.exact:
+            return f"{self.standard_error:.2g}"
+        return f"within {self.tolerance:.2g}" if self.tolerance > SHOWN * max(abs(self.expected), 1.0) else "exact"
+
+    @property
     def passed(self) -> bool:
         """Whether market and theory agree."""
         if self.exact:
@@ -63,10 +70,3 @@ def ratio(name: str, source: str, expected: float, above: ArrayLike, below: Arra
 def equal(name: str, source: str, expected: float, measured: float, tolerance: float = 0.0) -> Check:
     """An exact check."""
     return Check(name, source, expected, float(measured), 0.0, exact=True, tolerance=tolerance)
-
-
-def allowed(standard_error: float, exact: bool, tolerance: float, expected: float) -> str:
-    """What a check allows for, in words: its standard error, so much, or nothing that five digits could show."""
-    if not exact:
-        return f"{standard_error:.2g}"
-    return f"within {tolerance:.2g}" if tolerance > SHOWN * max(abs(expected), 1.0) else "exact"
