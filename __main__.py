@@ -48,18 +48,18 @@ def demo(out: Path = Path("out/demo")) -> None:
 
 
 def _say(text: str) -> None:
-    console.print(text, soft_wrap=True, markup=False, highlight=False)
+    console.print(text, soft_wrap=True, highlight=False)
 
 
 LEARNING = {"torch", "stable_baselines3", "sklearn"}  # what the extra `rl` brings; simulating needs none of it
 MACHINE = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # what becomes of a write when the machine fails
 GROUPS = {  # of commands, in the order in which one meets them
-    "to begin with": {"demo": demo, "list": list_, "scenario": scenario},
-    "play a market": {"simulate": simulate, "live": live, "whatif": whatif, "abtest": abtest, "replay": replay},
-    "compare policies": {"bench": bench, "tune": tune, "mixes": mixes, "servers": servers},
-    "learn": {"train": train, "evaluate": evaluate, "rank": rank},
-    "size a market": {"quotas": quotas, "scale": scale},
-    "check": {"theory": theory, "realism": realism, "speed": speed, "results": results, "warm": warm},
+    "To begin with": {"demo": demo, "list": list_, "scenario": scenario},
+    "Play a market": {"simulate": simulate, "live": live, "whatif": whatif, "abtest": abtest, "replay": replay},
+    "Compare policies": {"bench": bench, "tune": tune, "mixes": mixes, "servers": servers},
+    "Learn": {"train": train, "evaluate": evaluate, "rank": rank},
+    "Size a market": {"quotas": quotas, "scale": scale},
+    "Check": {"theory": theory, "realism": realism, "speed": speed, "results": results, "warm": warm},
 }
 COMMANDS = {name: flowing(command) for group in GROUPS.values() for name, command in group.items()}
 

@@ -49,7 +49,7 @@ def kept(console: Console, path: Path, fresh: bool) -> Iterator[Store]:
             raise type(stop)(kept) from None
     if store.reused:
         told = f"reused {store.reused} of {store.asked} rows from {path}; --fresh measures them anew"
-        console.print(told, soft_wrap=True, markup=False, highlight=False)
+        console.print(told, soft_wrap=True, highlight=False)
 
 
 def labelled(seat: str, policies: tuple[str, ...], reference: str) -> dict[str, str]:

@@ -149,7 +149,7 @@ def command(
             *(told(held[label], sign) if label in held else "" for held, sign in ((found.minus, "+"), (found.over, ""))),
         )
     console.print(table)
-    console.print(f"return of an episode: {told(found.returns)}; the agent is {found.verdict}", markup=False, highlight=False)
+    console.print(f"return of an episode: {told(found.returns)}; the agent is {found.verdict}", highlight=False)
     if out is not None:
         write(out, json.dumps(as_json(found, words), indent=2) + "\n")
         console.print(f"written: {out}", soft_wrap=True)

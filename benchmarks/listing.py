@@ -6,7 +6,7 @@ import importlib
 import inspect
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ def command(console: Console, what: str, seat: str | None) -> None:
         raise MarketError(f"{what} are not listed by seat: --seat is for policies")
     if what == "policies":
         for each in SEATS if seat is None else (seat,):
-            _print(console, f"Policies of the seat {each}", {name: _sentence(its) for name, its in policies(each).items()})
+            _print(console, f"Policies of the seat {each}", {name: sentence(its) for name, its in policies(each).items()})
     else:
         _print(console, what[0].upper() + what[1:], LISTS[what]())
 
@@ -72,41 +72,33 @@ def _print(console: Console, title: str, found: dict[str, str]) -> None:
 
 def _environments() -> dict[str, str]:
     places = {name: entry.partition(":") for name, entry in ENVIRONMENTS.items()}
-    return {name: _sentence(getattr(importlib.import_module(module), kind)) for name, (module, _, kind) in places.items()}
+    return {name: sentence(getattr(importlib.import_module(module), kind)) for name, (module, _, kind) in places.items()}
 
 
 def _models() -> dict[str, str]:
     from ..agents.rankers.models.registry import MODELS  # PyTorch takes a second
 
-    return {name: _sentence(model) for name, model in MODELS.items()}
+    return {name: sentence(model) for name, model in MODELS.items()}
 
 
 def _agents() -> dict[str, str]:
     found = {}
     for name in zoo.names():
-        card, score = card_of(zoo.PREFIX + name), zoo.score_of(name)
-        judged = "not judged yet" if score is None else _judged(score)
+        card, one = card_of(zoo.PREFIX + name), zoo.standing_of(name)
+        judged = "not judged yet" if one is None else f"{one.told} of the score of {one.classic}, on {one.days} test days"
         found[zoo.PREFIX + name] = f"{card.algorithm} on {card.environment}, {card.timesteps:,} steps: {judged}"
     return found
 
 
-def _judged(score: Mapping[str, Any]) -> str:
-    """What `adarena evaluate` said of an agent beside the best classic of its suite."""
-    classic, beside = next(iter(score["beside"].items()))
-    share, (low, high) = beside["agent_over_it"]["mean"], beside["agent_over_it"]["interval"]
-    days = score["command"].partition("--days ")[2].partition(" ")[0]
-    return f"{share:.3f} [{low:.3f}, {high:.3f}] of the score of {classic}, on {days} test days"
-
-
-def _sentence(thing: Any) -> str:
+def sentence(thing: Any) -> str:
     """The first paragraph of what a thing says of itself."""
     return " ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split())
 
 
 LISTS: dict[str, Callable[[], dict[str, str]]] = {
-    "presets": lambda: {name: _sentence(preset) for name, preset in PRESETS.items()},
+    "presets": lambda: {name: sentence(preset) for name, preset in PRESETS.items()},
     "environments": _environments,
-    "suites": lambda: {name: _sentence(suite(name)) for name in SUITES},
+    "suites": lambda: {name: sentence(suite(name)) for name in SUITES},
     "models": _models,
     "agents": _agents,
 }

@@ -73,11 +73,11 @@ def command(console: Console, plan: Training, again: str) -> None:
         console.print(table(plan.out, plan.environment, plan.environment_settings))
     if judged := read(plan.out):
         best = max(judged, key=lambda one: one.mean_return)
-        told = f"{plan.out / BEST}, the best of {len(judged)} looks on the way at those episodes, "
         last = judged[-1]
         there = f"has {best.mean_return:,.3f} after {best.steps:,} steps, the last agent {last.mean_return:,.3f}"
-        told += "is the last agent" if best.steps == last.steps else there
-        console.print(told, soft_wrap=True, markup=False, highlight=False)
+        what = "is the last agent" if best.steps == last.steps else there
+        told = f"{plan.out / BEST}, the best of {len(judged)} looks on the way at those episodes, {what}"
+        console.print(told, soft_wrap=True, highlight=False)
     _compare(console, plan, str(plan.out), f"agent:{plan.out}")
 
 
@@ -132,6 +132,6 @@ def _compare(console: Console, plan: Training, folder: str, policy: str) -> None
     name = kind.suite or kind.seat
     market = ("--scenario", str(given["scenario"])) if "scenario" in given else ()
     judged = shlex.join(["adarena", "evaluate", folder])
-    console.print(f"judge it beside the best classic: {judged}", soft_wrap=True, markup=False, highlight=False)
+    console.print(f"judge it beside the best classic: {judged}", soft_wrap=True, highlight=False)
     told = shlex.join(["adarena", "bench", name, "--policies", suite(name).tuned[0], policy, *market])
-    console.print(f"compare it: {told}", soft_wrap=True, markup=False, highlight=False)
+    console.print(f"compare it: {told}", soft_wrap=True, highlight=False)

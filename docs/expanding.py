@@ -27,6 +27,7 @@ from adarena.agents import zoo
 from adarena.agents.catalogue import policies
 from adarena.agents.learning.saved import card_of
 from adarena.agents.parameters import LogUniform, Uniform
+from adarena.benchmarks.listing import LISTS, sentence
 from adarena.benchmarks.results.episodes import short
 from adarena.benchmarks.results.pages import table
 from adarena.benchmarks.suites import SUITES, suite
@@ -114,7 +115,7 @@ def _environment(name: str) -> str:
 
 
 def _environments() -> str:
-    said = {name: cell(_environment(name).partition("\n\n")[0]) for name in adarena.ENVIRONMENTS}
+    said = LISTS["environments"]()
     return table(("environment", "what it is"), [(f"[`{name}`]({short(name)}.md)", what) for name, what in said.items()])
 
 
@@ -122,8 +123,7 @@ def _seats() -> str:
     rows = []
     for name, seat in SEATS.items():
         suites = ", ".join(f"`adarena bench {each}`" for each in SUITES if suite(each).seat == name)
-        what = cell((inspect.getdoc(seat) or "").partition("\n\n")[0])
-        rows.append((f"[{name}]({name}.md)", what, seat.unit, str(len(policies(name))), suites))
+        rows.append((f"[{name}]({name}.md)", sentence(seat), seat.unit, str(len(policies(name))), suites))
     return table(("seat", "what is decided", "by", "policies", "compared by"), rows)
 
 
@@ -134,15 +134,13 @@ def _preset(name: str) -> str:
 def _zoo() -> str:
     rows = []
     for name in zoo.names():
-        card, judged = card_of(zoo.PREFIX + name), zoo.score_of(name)
-        assert judged is not None
-        classic, beside = next(iter(judged["beside"].items()))
-        low, high = beside["agent_over_it"]["interval"]
-        share = f"{beside['agent_over_it']['mean']:.3f} [{low:.3f}, {high:.3f}]"
-        days = judged["command"].partition("--days ")[2].partition(" ")[0]
-        mean = judged["score"]["mean"]
-        score, verdict = f"{mean:,.0f}" if mean > 100 else f"{mean:.3f}", judged["verdict"].split()[0].replace("not", "tied")
-        rows.append((f"`{name}`", f"{card.timesteps:,}", days, score, classic, share, verdict))
+        card, one = card_of(zoo.PREFIX + name), zoo.standing_of(name)
+        assert one is not None
+        score, verdict = (
+            f"{one.score:,.0f}" if one.score > 100 else f"{one.score:.3f}",
+            one.verdict.split()[0].replace("not", "tied"),
+        )
+        rows.append((f"`{name}`", f"{card.timesteps:,}", str(one.days), score, one.classic, one.told, verdict))
     return table(("agent", "steps", "test days", "score", "best classic", "agent over it [95%]", "verdict"), rows)
 
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...simulator.core.errors import PolicyError, suggest
 from ...simulator.core.yaml_text import read_yaml
@@ -52,3 +52,30 @@ def score_of(name: str) -> Mapping[str, Any] | None:
     """What `adarena evaluate` said of an agent, by its name with its seed; None of one that it has not judged yet."""
     file = FOLDER / f"{name}.json"
     return json.loads(file.read_text()) if file.exists() else None
+
+
+class Standing(NamedTuple):
+    """How an agent stands beside the best classic of its suite, on test days; intervals are at 95%."""
+
+    days: int
+    score: float
+    classic: str
+    share: float  # of the classic's score
+    low: float
+    high: float
+    verdict: str  # better, worse, or not to be told apart
+
+    @property
+    def told(self) -> str:
+        """The share and its interval, in words."""
+        return f"{self.share:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def standing_of(name: str) -> Standing | None:
+    """The same of what `score_of` holds; None of an agent that has not been judged yet."""
+    if (judged := score_of(name)) is None:
+        return None
+    classic, beside = next(iter(judged["beside"].items()))
+    days = int(judged["command"].partition("--days ")[2].partition(" ")[0])
+    share, (low, high) = beside["agent_over_it"]["mean"], beside["agent_over_it"]["interval"]
+    return Standing(days, judged["score"]["mean"], classic, share, low, high, judged["verdict"])
