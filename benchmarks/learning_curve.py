@@ -12,9 +12,8 @@ import gymnasium as gym
 import numpy as np
 from rich.table import Table
 
-from ..agents.learning.learned import environment_class
 from ..agents.learning.saved import load_agent
-from ..agents.learning.validating import acting, episodes
+from ..agents.learning.validating import acting, episodes, episodes_of
 from ..agents.splits import SPLITS
 from .comparison import statistics
 from .evaluating import told
@@ -88,12 +87,6 @@ def validated(folder: Path, environment: str, settings: Mapping[str, Any]) -> di
         "actions of 0": statistics.mean(of_none, groups),
         "agent minus that": statistics.mean(of_agent - of_none, groups),
     }
-
-
-def episodes_of(environment: str) -> int:
-    """How many episodes it takes to judge an agent there, as in the validations on the way."""
-    count: int = environment_class(environment, environment).episodes_to_judge
-    return count
 
 
 def _nothing(env: gym.Env[Any, Any], observation: Any) -> Any:

@@ -136,10 +136,8 @@ def _zoo() -> str:
     for name in zoo.names():
         card, one = card_of(zoo.PREFIX + name), zoo.standing_of(name)
         assert one is not None
-        score, verdict = (
-            f"{one.score:,.0f}" if one.score > 100 else f"{one.score:.3f}",
-            one.verdict.split()[0].replace("not", "tied"),
-        )
+        score = f"{one.score:,.0f}" if one.score > 100 else f"{one.score:.3f}"
+        verdict = one.verdict.split()[0].replace("not", "tied")
         rows.append((f"`{name}`", f"{card.timesteps:,}", str(one.days), score, one.classic, one.told, verdict))
     return table(("agent", "steps", "test days", "score", "best classic", "agent over it [95%]", "verdict"), rows)
 

@@ -23,17 +23,17 @@ def new_model(settings: Settings, make: Callable[[], gym.Env[Any, Any]], units: 
     """
     from .groups import GroupedEnvs
 
-    if isinstance(settings, PPOSettings | PISettings):
-        first = make()
-        if hasattr(first.unwrapped, "side_by_side"):
-            from .lanes import SideBySide
+    first = make()
+    has_lanes = hasattr(first.unwrapped, "side_by_side")
+    if has_lanes and isinstance(settings, PPOSettings | PISettings):
+        from .lanes import SideBySide
 
-            if isinstance(settings, PPOSettings):
-                return _ppo(settings, SideBySide(first, settings.envs, settings.group), units, seed)
-            return _policy_iteration(settings, SideBySide(first, settings.envs, 1), seed)
-        first.close()
-        if isinstance(settings, PISettings):
-            raise PolicyError("pi learns what pages cost later, which only an environment of pages tells")
+        if isinstance(settings, PPOSettings):
+            return _ppo(settings, SideBySide(first, settings.envs, settings.group), units, seed)
+        return _policy_iteration(settings, SideBySide(first, settings.envs, 1), seed)
+    first.close()
+    if isinstance(settings, PISettings):
+        raise PolicyError("pi learns what pages cost later, which only an environment of pages tells")
     makers = [make] * settings.envs
     if isinstance(settings, PPOSettings):
         envs: Any = GroupedEnvs(makers, settings.group)
@@ -48,7 +48,7 @@ def new_model(settings: Settings, make: Callable[[], gym.Env[Any, Any]], units: 
 
         own = _own(settings, "envs", "width")
         return SAC("MlpPolicy", GroupedEnvs(makers, 1), seed=seed, device="cpu", policy_kwargs=_shape(settings), **own)
-    if hasattr(make().unwrapped, "side_by_side"):
+    if has_lanes:
         raise PolicyError("policies evolve side by side only if all episodes have one length, and here each ends when it ends")
     from .evolution import Evolution
 

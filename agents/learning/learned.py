@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from ...simulator.core.errors import PolicyError
 from ...simulator.seats.seat import Policy
 from .saved import Actor, Card, agent_file, card_of, check_sees, load_agent
+from .shapes import class_of
 
 
 class Acting(Policy[Any, Any]):
@@ -71,13 +71,9 @@ def environment_class(environment: str, path: str) -> Any:
         PolicyError: if there is no such environment, or it leaves no seat of a market open.
     """
     try:
-        entry = gym.spec(environment).entry_point
+        kind = class_of(environment)
     except gym.error.Error:
         raise PolicyError(f"the agent in {path!r} was trained for {environment}, which is not known here") from None
-    kind: Any = entry
-    if isinstance(entry, str):
-        module, _, name = entry.partition(":")
-        kind = getattr(importlib.import_module(module), name)
     if not hasattr(kind, "vectors_for"):
         raise PolicyError(f"the agent in {path!r} was trained for {environment}, which leaves no seat of a market open")
     return kind

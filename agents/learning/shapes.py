@@ -11,9 +11,8 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.registration import load_env_creator
 
+from ... import ENVIRONMENTS
 from ...simulator.core.errors import PolicyError, suggest
-
-OURS = "AdArena/"
 
 
 def size_of(env: gym.Env[Any, Any]) -> int:
@@ -27,17 +26,22 @@ def features_of(env: gym.Env[Any, Any]) -> tuple[str, ...]:
     return tuple(names or (f"observation_{i}" for i in range(size_of(env))))
 
 
+def class_of(environment: str) -> Any:
+    """What makes a registered environment, as a rule its class. Raises `gymnasium.error.Error` if there is none."""
+    entry: Any = gym.spec(environment).entry_point
+    return entry if callable(entry) else load_env_creator(entry)
+
+
 def made(environment: str, arguments: Mapping[str, Any]) -> gym.Env[Any, Any]:
     """An environment. Raises `PolicyError` if there is none of that name, or it has other spaces."""
     try:
         env = gym.make(environment, **arguments)
     except gym.error.Error as error:
-        meant = next((name for name in gym.registry if name.startswith(OURS) and environment.lower() in name.lower()), None)
+        meant = next((name for name in ENVIRONMENTS if environment.lower() in name.lower()), None)
         hint = f"did you mean {meant!r}?" if meant else str(error)
         raise PolicyError(f"there is no environment {environment!r}: {hint}") from None
     except TypeError as error:
-        entry: Any = gym.spec(environment).entry_point
-        known = inspect.signature(entry if callable(entry) else load_env_creator(entry)).parameters
+        known = inspect.signature(class_of(environment)).parameters
         unknown = [name for name in arguments if name not in known]
         if not unknown:
             raise

@@ -35,6 +35,12 @@ class Judged(NamedTuple):
     mean_return: float  # of validation episodes, without exploration
 
 
+def episodes_of(environment: str) -> int:
+    """How many episodes it takes to judge an agent in an environment."""
+    count: int = environment_class(environment, environment).episodes_to_judge
+    return count
+
+
 def episodes(environment: str, settings: Mapping[str, Any], act: Acts, first: int, count: int) -> Floats:
     """The returns of episodes, (count,), on days drawn from `count` of them, from `first` on; whoever acts meets the same."""
     env: gym.Env[Any, Any] = gym.make(environment, **{**settings, "days": [first, first + count]})
@@ -76,7 +82,7 @@ class Validation:
         if not card.environment.startswith("AdArena/"):
             raise PolicyError(f"{card.environment} has no validation days: only environments of this package have")
         self._out, self._card, self._times, self._timesteps = out, card, times, timesteps
-        self._episodes: int = environment_class(card.environment, str(out)).episodes_to_judge
+        self._episodes = episodes_of(card.environment)
         self.judged = [one for one in read(out) if one.steps <= trained]
 
     @property
