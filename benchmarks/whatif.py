@@ -96,7 +96,8 @@ def asked(scenario: Scenario, changes: Iterable[str]) -> Asked:
     for path, value in list(settings.items()):
         if scenario.demand.kind == "drawn" and (of := BUDGET.fullmatch(path)) is not None:
             was = drawn_budget(scenario, of[1])
-            then = budgets[of[1]] = _set(path, was, settings.pop(path))
+            if (then := _set(path, was, settings.pop(path))) != was:
+                budgets[of[1]] = then
         else:
             was = held(tree, path)
             then = settings[path] = _set(path, was, value)
@@ -145,7 +146,7 @@ def measure(what: Asked, bidder: str, seats: tuple[str, ...], seeds: int, skip: 
         MarketError: if nothing is changed, or other campaigns are there afterwards.
     """
     before, after, budgets, _ = what
-    if before.digest == after.digest and all(drawn_budget(before, name) == budget for name, budget in budgets):
+    if before.digest == after.digest and not budgets:
         raise MarketError("nothing is changed: name a field and another value of it, as in --change auction.slots=2")
     days = seeds_of("test", skip + seeds)[skip:]
     seated(bidder, seats)  # what is wrong with them is said before any day is played

@@ -14,15 +14,15 @@ from ...agents.learning.learned import Learned
 from ...agents.learning.saved import card_of
 from ...agents.provenance.watching import digest
 from .markup import folded, number, section, table
-from .pairs import Pair, pairs, verdicts
-from .report import shares, strata
+from .pairs import Pair, verdicts
+from .report import compared, shares
 from .store import code_version
 from .suite import Detail, Results
 
 
 def pair_by_pair(results: Results) -> str:
     """Who is ahead of whom beyond chance and who is tied, and behind a click every difference with its interval."""
-    found = pairs(shares(results), strata(results))
+    found = compared(results)
     if not found:
         return ""
     rows = [

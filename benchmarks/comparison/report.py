@@ -115,11 +115,16 @@ def few(results: Results) -> bool:
     return len(results.cases) < FEWEST
 
 
+def compared(results: Results) -> list[Pair]:
+    """All pairs of policies, by the first metric."""
+    return pairs(shares(results), strata(results))
+
+
 def standing(results: Results) -> str:
     """How far the days tell the policy with the largest mean from the others: the end of a sentence about it."""
     if len(results.runs) == 1:
         return "alone in this comparison."
-    found = contenders(pairs(shares(results), strata(results)))
+    found = contenders(compared(results))
     if found is None:
         return f"but {results.played} are too few to tell policies apart, or for intervals: it takes {FEWEST}."
     if len(found) > 1:
@@ -159,13 +164,13 @@ def summary(results: Results, found: Found, reference: str) -> dict[str, Any]:
         {**results.suite.named(case), "hindsight_score": best.score, f"hindsight_{results.suite.constant}": best.constant}
         for case, best in zip(results.cases, results.yardsticks, strict=True)
     ]
-    compared = pairs(shares(results), strata(results))
+    held = compared(results)
     return {
         "scenario": {"name": results.scenario.name, "digest": results.scenario.digest},
         "rivals": results.rivals,
         "reference": reference,
-        "contenders": contenders(compared) if compared else ranked(found),
-        "pairs": [_pair(pair) for pair in compared],
+        "contenders": contenders(held) if held else ranked(found),
+        "pairs": [_pair(pair) for pair in held],
         "missing": results.suite.lacking(results.scenario) or None,
         "policies": results.policies,
         "cases": cases,

@@ -24,7 +24,6 @@ class Column(NamedTuple):
 class Comparison(NamedTuple):
     """A table of a page: a row for each policy, the best of the first column first."""
 
-    suite: str
     folder: str  # of a step, in which summary.json is
     columns: tuple[Column, ...]
     words: Mapping[str, str] = {}  # what a policy is called, or is said to be after a colon, by label
@@ -73,7 +72,6 @@ def _against(share: str, other: str) -> tuple[Column, Column]:
 
 
 DEMO = Comparison(
-    "bidding",
     "demo",
     (
         *_against("share of static hindsight", "`fixed`"),
@@ -84,7 +82,6 @@ DEMO = Comparison(
     {"ppo": "ppo, trained by the demo"},
 )
 ALLOCATION = Comparison(
-    "allocation",
     "allocation-bench",
     (
         *_against("share of the best fixed pattern", "shadow (tuned)"),
@@ -103,7 +100,6 @@ ALLOCATION = Comparison(
     },
 )  # fmt: skip
 RANKING = Comparison(
-    "ranking",
     "ranking-bench",
     (
         *_against("share of the run's best constant pair", "the tuned constant"),
@@ -120,7 +116,6 @@ RANKING = Comparison(
     "ranker",
 )  # fmt: skip
 COMPUTE = Comparison(
-    "compute",
     "compute-bench",
     (
         *_against("share of the day's best constant depth", "PPO"),
@@ -130,7 +125,6 @@ COMPUTE = Comparison(
     {"ppo": "PPO", "planned": ": full quotas, the scenario's ladder"},
 )
 AUCTION = Comparison(
-    "auction",
     "auction-bench",
     (
         *_against("share of the day's best constant pair", "`constant`"),
@@ -147,7 +141,6 @@ AUCTION = Comparison(
     },
 )  # fmt: skip
 PACING = Comparison(
-    "pacing",
     "pacing-bench",
     (
         Column("score [95%]", "score", interval=True),
