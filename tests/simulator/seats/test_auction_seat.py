@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 import simpy
 from by_hand import sold
 from players import arrays_of
+from seat_markets import ENGINES, MARKETS, TINY, InTurn, books
 from tapes import Tape, give_tape
 
 from adarena.simulator import BidPolicy, BidView, ChunkBids, MarketError, Open, PolicyError, Scenario, World
@@ -20,35 +20,11 @@ from adarena.simulator.engine.state import Count
 from adarena.simulator.seats.auction.decisions import AuctionPolicy, Sale
 from adarena.simulator.seats.auction.view import AuctionView
 
-# Without budgets, sessions and caps, so that an auction depends on what came before it in nothing but the rules. Half of the
-# winners bid more than .4 currency an impression, behind the funnel .2.
-TINY = Scenario.preset("tiny").override({"demand.budget_share": None})
-WITH_SERVERS = TINY.override({"serving": {"servers": 1, "service_s": 40.0, "deadline_s": 300.0}})
-FEED = Scenario.preset("feed").override(
-    {
-        "traffic.requests_per_day": 1500, "users.count": 1500, "demand.campaigns": 40, "demand.ads_per_campaign": 5,
-        "funnel.levels": [{"recall": 60, "rough": 20, "fine": 8}], "serving.servers": 2, "serving.service_s": 20.0,
-        "serving.deadline_s": 60.0, "rates.click_rate": 0.02, "demand.budget_share": None, "demand.frequency_cap": None,
-        "sessions": None, "fatigue": None,
-    }
-)  # fmt: skip
-MARKETS = {"at once": TINY, "with servers": WITH_SERVERS, "funnel": FEED}
-ENGINES = ("compiled", "events")
 HAPPENED = [Count.WINS, Count.IMPRESSIONS, Count.CLICKS, Count.SPEND, Count.CONVERSIONS]  # in a tick, because of it alone
 
 
-class Sells(AuctionPolicy):
+class Sells(InTurn, AuctionPolicy):
     """Decides the same whenever it is asked, or from tick to tick what a list says; what was seen is kept."""
-
-    def __init__(self, *decisions: Any) -> None:
-        self.decisions = decisions
-
-    def start(self, view: AuctionView, dice: np.random.Generator) -> None:
-        self.seen: list[AuctionView] = []
-
-    def decide(self, view: AuctionView) -> Any:
-        self.seen.append(view)
-        return self.decisions[view.told.tick % len(self.decisions)]
 
 
 def played(scenario: Scenario, *decisions: Any, engine: Any = "compiled", **policies: Any) -> World:
@@ -65,13 +41,6 @@ def taped(scenario: Scenario, act: Callable[[World], Any] | None = None, engine:
         world.process(act(world))
     world.run()
     return read()
-
-
-def books(world: World) -> str:
-    """A digest of all that is kept."""
-    ledger = world.ledger
-    arrays = (ledger.counts, ledger.sums, ledger.left, ledger.multiplier, ledger.market_price)
-    return blake2b(b"".join(a.tobytes() for a in arrays)).hexdigest()
 
 
 # As scenarios have it.

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
-from ranking_markets import COLD, ENGINES, FEED, MARKETS, TINY, Ranks, played, taped
+from ranking_markets import COLD, Ranks, played, taped
+from seat_markets import ENGINES, FEED, MARKETS, TINY
 
 from adarena.agents.hindsight.ranking import Truth
 from adarena.simulator import Logs, PolicyError, Scenario, World

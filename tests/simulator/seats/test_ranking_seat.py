@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from ranking_markets import COLD, ENGINES, FEED, MARKETS, ONE_AD, TINY, Ranks, books, played, taped
+from ranking_markets import COLD, ONE_AD, Ranks, played, taped
+from seat_markets import ENGINES, FEED, MARKETS, TINY, books
 
 from adarena.simulator import MarketError, Open, PolicyError, Scenario, World
 from adarena.simulator.engine.new_state import at_least
