@@ -7,18 +7,29 @@ from typing import Any
 import numpy as np
 
 from ..core.compiled import inlined
+from ..core.lanes import LANES, above, count, largest, lowest, pack, pack_places, smallest
 
 NOBODY = np.float32(-1e30)  # the log worth of an ad that takes no part
 REACH = np.float32(40.0)  # log worth so far below the best is as good as nothing
-BINS = 1024  # of the histograms by which the best are found
+BINS = 1024  # into which scores are put to find the best
 SAMPLED = 1024  # scores from which a first threshold is guessed
+
+
+def room_for(size: int) -> int:
+    """How much room to work in the best of so many scores are found with, `place`, `value` and `bins` of `best_of`."""
+    return 2 * size + 3 * LANES
 
 
 @inlined
 def compact(score: Any, size: Any, least: Any, place: Any, value: Any) -> Any:
-    """Writes the places and values of all scores above `least`, without a branch; returns how many."""
-    found = np.int64(0)
-    for i in range(size):
+    """Writes the places and values of all scores above `least`; returns how many."""
+    found, lanes = np.int64(0), size - size % LANES
+    for i in range(0, lanes, LANES):
+        bits = above(score, i, least)
+        pack_places(i, bits, place, found)
+        pack(score, i, bits, value, found)
+        found += count(bits)
+    for i in range(lanes, size):
         place[found], value[found] = i, score[i]
         found += np.int64(score[i] > least)
     return found
@@ -26,71 +37,104 @@ def compact(score: Any, size: Any, least: Any, place: Any, value: Any) -> Any:
 
 @inlined
 def bin_of(x: Any, low: Any, scale: Any) -> Any:
-    """The bin of a histogram; all that lies below it counts to its first."""
+    """The bin of a score; all that lies below `low` counts to the first."""
     return np.int32((max(x, low) - low) * scale)
 
 
 @inlined
-def guess(score: Any, size: Any, wanted: Any, count: Any) -> Any:
+def count_above(bins: Any, size: Any, limit: Any) -> Any:
+    """How many lie in bins above a limit; there is nothing in the lanes behind them."""
+    found = np.int64(0)
+    for i in range(0, size, LANES):
+        found += count(above(bins, i, np.int32(limit)))
+    return found
+
+
+@inlined
+def bin_of_last(bins: Any, size: Any, wanted: Any) -> Any:
+    """The highest bin that has `wanted` in it and above, 0 if there is none."""
+    low, high = 0, BINS
+    while high - low > 1:
+        middle = (low + high) // 2
+        if count_above(bins, size, middle - 1) >= wanted:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+@inlined
+def put_into_bins(value: Any, size: Any, low: Any, scale: Any, bins: Any) -> None:
+    """Writes the bin of each value, and none into the lanes behind them."""
+    for i in range(size):
+        bins[i] = bin_of(value[i], low, scale)
+    for i in range(size, size + LANES):
+        bins[i] = -1
+
+
+@inlined
+def spread(value: Any, size: Any) -> Any:
+    """The smallest and the largest value; the lanes behind them are written over."""
+    for i in range(size, size + LANES):
+        value[i] = value[0]
+    low, high = value[0], value[0]
+    for i in range(0, size, LANES):
+        low, high = min(low, smallest(value, i)), max(high, largest(value, i))
+    return low, high
+
+
+@inlined
+def guess(score: Any, size: Any, wanted: Any, value: Any, bins: Any) -> Any:
     """A score that a few more than `wanted` exceed, from a sample of them."""
     stride = max(1, size // SAMPLED)
-    high = NOBODY
-    for i in range(0, size, stride):
-        high = max(high, score[i])
-    low, sampled = high - REACH, 0
+    sampled = (size + stride - 1) // stride
+    for n in range(sampled):
+        value[n] = score[n * stride]
+    low, high = spread(value, sampled)
+    low = high - REACH
     scale = np.float32(BINS - 1) / REACH
-    count[:] = 0
-    for i in range(0, size, stride):
-        count[bin_of(min(score[i], high), low, scale)] += 1
-        sampled += 1
-    enough = np.int64(1.3 * sampled * wanted / size) + 4
-    place, met = BINS - 1, np.int64(count[BINS - 1])
-    while met < enough and place > 0:
-        place -= 1
-        met += count[place]
+    put_into_bins(value, sampled, low, scale, bins)
+    place = bin_of_last(bins, sampled, np.int64(1.3 * sampled * wanted / size) + 4)
     return low + np.float32(place) / scale if place > 0 else NOBODY
 
 
 @inlined
-def best_of(score: Any, size: Any, wanted: Any, place: Any, value: Any, count: Any) -> Any:
+def best_of(score: Any, size: Any, wanted: Any, place: Any, value: Any, bins: Any) -> Any:
     """Finds the `wanted` largest of the first `size` scores that are above `NOBODY`: their places and values, in no order.
 
-    Returns how many there are. `place` and `value` need room for 2 x `size`. A threshold guessed from a sample leaves few to
-    look at; a histogram of those finds the bin in which the last place lies, and only that bin is sorted.
+    Returns how many there are. `place`, `value` and `bins` need room as `room_for` says. A threshold guessed from a sample
+    leaves few to look at; of the bins into which those are put one has the last place in it, and only that one is sorted.
     """
-    least = guess(score, size, wanted, count) if size > 4 * wanted or size > SAMPLED else NOBODY
+    least = guess(score, size, wanted, value, bins) if size > 4 * wanted or size > SAMPLED else NOBODY
     found = compact(score, size, least, place, value)
     if found < wanted and least > NOBODY:
         found = compact(score, size, NOBODY, place, value)
     if found <= wanted:
         return found
-    low, high = value[0], value[0]
-    for i in range(found):
-        low, high = min(low, value[i]), max(high, value[i])
+    low, high = spread(value, found)
     low = max(low, high - REACH)
-    scale = np.float32(BINS - 1) / max(high - low, np.float32(1e-6))
-    count[:] = 0
-    for i in range(found):
-        count[bin_of(value[i], low, scale)] += 1
-    edge, above = BINS - 1, np.int64(0)
-    while above + count[edge] < wanted:
-        above += count[edge]
-        edge -= 1
-    missing, kept, last = wanted - above, np.int64(0), found  # behind `found` the best of the edge's bin, sorted
-    for i in range(found):
-        x, whose = value[i], place[i]
-        its = bin_of(x, low, scale)
-        if its == edge:
-            j = last
-            while j > found and value[j - 1] < x:
+    put_into_bins(value, found, low, np.float32(BINS - 1) / max(high - low, np.float32(1e-6)), bins)
+    edge = bin_of_last(bins, found, wanted)
+    missing = wanted - count_above(bins, found, edge)
+    kept, tail = np.int64(0), found + LANES  # from there on the best of the edge's bin, sorted
+    last = tail
+    for i in range(0, found, LANES):
+        higher = above(bins, i, np.int32(edge))
+        edging = above(bins, i, np.int32(edge - 1)) & ~higher
+        while edging:
+            n = i + lowest(edging)
+            edging &= edging - 1
+            x, whose, j = value[n], place[n], last
+            while j > tail and value[j - 1] < x:
                 value[j], place[j] = value[j - 1], place[j - 1]
                 j -= 1
             value[j], place[j] = x, whose
-            last = min(last + 1, found + missing)
-        value[kept], place[kept] = x, whose
-        kept += np.int64(its > edge)
+            last = min(last + 1, tail + missing)
+        pack(value, i, higher, value, kept)
+        pack(place, i, higher, place, kept)
+        kept += count(higher)
     for i in range(missing):
-        value[kept + i], place[kept + i] = value[found + i], place[found + i]
+        value[kept + i], place[kept + i] = value[tail + i], place[tail + i]
     return wanted
 
 

@@ -27,7 +27,7 @@ from ..population.users import People
 from ..requests.matching import Matches
 from ..response.memory import Memory, no_memory
 from ..scenario.delivery import Funnel
-from .best import BINS, NOBODY
+from .best import NOBODY, room_for
 from .index import Lists
 from .models import STAGES, Batch, Correction, RateModel, asked, log_odds
 from .quotas import Ladders
@@ -79,10 +79,10 @@ class Winnow:
         most = np.minimum(self.quotas[:, 0, 0], count)
         shared = np.array([channels(settings, int(full)) for full in most], np.int64)
         self._lists = None if settings.index is None else Lists(settings.index, recall.ads, users.interests[:, :d])
-        full, room, segments, cached = int(most.max()), 2 * count + 8, len(users.segment_start) - 1, ladders.cached
+        full, room, segments, cached = int(most.max()), room_for(count), len(users.segment_start) - 1, ladders.cached
         matches = Matches(np.zeros(1, np.int64), none, none) if matches is None else matches
         scratch = Scratch(
-            place=np.empty(room, np.int32), value=np.empty(room, np.float32), bins=np.zeros(BINS, np.int32),
+            place=np.empty(room, np.int32), value=np.empty(room, np.float32), bins=np.empty(room, np.int32),
             ad=np.empty(full + 8, np.int64), recall=np.empty(full + 8, np.float32), rough=np.empty(full + 8, np.float32),
             chosen=np.empty(full + 8, np.int64), score=np.empty(full + 8, np.float32), click=np.empty(full + 8, np.float32),
             matched=np.empty(int(np.diff(matches.first).max(initial=0)) + 8, np.float32),

@@ -18,7 +18,7 @@ from adarena.simulator import Scenario, World
 from adarena.simulator.core.chance import stream_keys
 from adarena.simulator.core.compiled import OPTIONS
 from adarena.simulator.core.errors import AdArenaError
-from adarena.simulator.delivery.best import BINS, NOBODY, best_of
+from adarena.simulator.delivery.best import NOBODY, best_of, room_for
 from adarena.simulator.delivery.funnel import Winnow
 from adarena.simulator.delivery.queue import Served
 from adarena.simulator.delivery.stages import channels
@@ -28,8 +28,8 @@ from adarena.simulator.population.campaigns import demand_weather
 
 
 @numba.njit(**OPTIONS)
-def _best(score: Any, size: Any, wanted: Any, place: Any, value: Any, count: Any) -> Any:
-    return best_of(score, size, wanted, place, value, count)
+def _best(score: Any, size: Any, wanted: Any, place: Any, value: Any, bins: Any) -> Any:
+    return best_of(score, size, wanted, place, value, bins)
 
 
 @settings(max_examples=300)
@@ -49,8 +49,11 @@ def test_the_best_of_many_are_the_best(size: int, share: float, spread: float, g
         score = (np.round(score / grid) * grid).astype(np.float32)
     score[dice.random(size) < out] = NOBODY
     wanted = max(1, int(share * size))
-    place, value = np.zeros(2 * size + 8, np.int32), np.zeros(2 * size + 8, np.float32)
-    found = _best(score, size, wanted, place, value, np.zeros(BINS, np.int32))
+    room = room_for(size)
+    scratch = [np.full(room + 64, 7, kind) for kind in (np.int32, np.float32, np.int32)]
+    place, value, bins = (array[:room] for array in scratch)
+    found = _best(score, size, wanted, place, value, bins)
+    assert all((array[room:] == 7).all() for array in scratch)
     live = np.sort(score[score > NOBODY])[::-1]
     assert found == min(wanted, live.size)
     assert len(set(place[:found].tolist())) == found

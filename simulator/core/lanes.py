@@ -1,0 +1,135 @@
+"""Sixteen numbers at once: which of them exceed a limit, those packed together, and the extremes among them.
+
+A loop that branches, or writes to where its last turn left off, LLVM does not vectorise: it takes one number after the other.
+What is here are a few instructions on processors that can do it (AVX-512), and more of them on others.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.errors import TypingError
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
+
+LANES = 16
+NAMES = {types.float32: "f32", types.int32: "i32"}  # LLVM's, of what lanes may hold
+
+
+@intrinsic
+def above(typing: Any, array: Any, first: Any, limit: Any) -> Any:
+    """Which of array[first], array[first + 1], ... exceed a limit: a bit for each lane, the lowest for the first."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        numbers = _load(context, builder, array, *values[:2])
+        compare = builder.fcmp_ordered if isinstance(array.dtype, types.Float) else builder.icmp_signed
+        found = compare(">", numbers, _everywhere(builder, values[2]))
+        return builder.zext(builder.bitcast(found, ir.IntType(LANES)), ir.IntType(64))
+
+    return types.int64(_checked(array), types.int64, array.dtype), generate
+
+
+@intrinsic
+def pack(typing: Any, array: Any, first: Any, bits: Any, target: Any, place: Any) -> Any:
+    """Writes those of array[first], array[first + 1], ... whose bits are set to target[place], target[place + 1], ...
+
+    It needs room for all lanes there, and leaves whatever it likes behind those written.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        _store_packed(context, builder, _load(context, builder, array, *values[:2]), values[2], target, *values[3:])
+        return context.get_dummy_value()
+
+    return types.none(_checked(array), types.int64, types.int64, _checked(target), types.int64), generate
+
+
+@intrinsic
+def pack_places(typing: Any, first: Any, bits: Any, target: Any, place: Any) -> Any:
+    """Writes those of the numbers first, first + 1, ... whose bits are set, as `pack` does."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        start = _everywhere(builder, builder.trunc(values[0], ir.IntType(32)))
+        numbers = builder.add(start, ir.Constant(start.type, list(range(LANES))))
+        _store_packed(context, builder, numbers, values[1], target, *values[2:])
+        return context.get_dummy_value()
+
+    return types.none(types.int64, types.int64, _checked(target), types.int64), generate
+
+
+@intrinsic
+def smallest(typing: Any, array: Any, first: Any) -> Any:
+    """The smallest of array[first], array[first + 1], ..., none of which is NaN."""
+    return _extreme("min", array)
+
+
+@intrinsic
+def largest(typing: Any, array: Any, first: Any) -> Any:
+    """The largest of array[first], array[first + 1], ..., none of which is NaN."""
+    return _extreme("max", array)
+
+
+@intrinsic
+def count(typing: Any, bits: Any) -> Any:
+    """How many bits are set."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.ctpop(values[0])
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def lowest(typing: Any, bits: Any) -> Any:
+    """The place of the lowest bit that is set; one must be."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.cttz(values[0], ir.IntType(1)(1))
+
+    return types.int64(types.int64), generate
+
+
+def _checked(array: Any) -> Any:
+    if not isinstance(array, types.Array) or array.ndim != 1 or array.layout != "C" or array.dtype not in NAMES:
+        raise TypingError(f"lanes are of float32 or int32 in one piece, not {array}")
+    return array
+
+
+def _extreme(which: str, array: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        numbers = _load(context, builder, array, *values)
+        kind, flags = ("f", ("nnan",)) if isinstance(array.dtype, types.Float) else ("s", ())
+        reduce = ir.FunctionType(numbers.type.element, [numbers.type])
+        name = f"llvm.vector.reduce.{kind}{which}.v{LANES}{NAMES[array.dtype]}"
+        return builder.call(cgutils.get_or_insert_function(builder.module, reduce, name), [numbers], fastmath=flags)
+
+    return array.dtype(_checked(array), types.int64), generate
+
+
+def _pointer(context: Any, builder: Any, array: Any, value: Any, place: Any) -> Any:
+    """Where the lanes of an array from a place on are in memory."""
+    item = builder.gep(make_array(array)(context, builder, value).data, [place])
+    return builder.bitcast(item, ir.VectorType(context.get_value_type(array.dtype), LANES).as_pointer())
+
+
+def _load(context: Any, builder: Any, array: Any, value: Any, place: Any) -> Any:
+    return builder.load(_pointer(context, builder, array, value, place), align=array.dtype.bitwidth // 8)
+
+
+def _everywhere(builder: Any, number: Any) -> Any:
+    """A number in all lanes."""
+    lanes = ir.VectorType(number.type, LANES)
+    one = builder.insert_element(ir.Constant(lanes, ir.Undefined), number, ir.IntType(32)(0))
+    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
+
+
+def _store_packed(context: Any, builder: Any, numbers: Any, bits: Any, target: Any, array: Any, place: Any) -> None:
+    kind = numbers.type
+    chosen = builder.bitcast(builder.trunc(bits, ir.IntType(LANES)), ir.VectorType(ir.IntType(1), LANES))
+    compress = ir.FunctionType(kind, [kind, chosen.type, kind])
+    name = f"llvm.experimental.vector.compress.v{LANES}{NAMES[target.dtype]}"
+    function = cgutils.get_or_insert_function(builder.module, compress, name)
+    packed = builder.call(function, [numbers, chosen, ir.Constant(kind, ir.Undefined)])
+    builder.store(packed, _pointer(context, builder, target, array, place), align=target.dtype.bitwidth // 8)
