@@ -48,18 +48,19 @@ def call_kernel(typing: Any, address: Any, arguments: Any) -> Any:
 
 
 @intrinsic
-def fetch(typing: Any, array: Any, row: Any, column: Any) -> Any:
-    """Asks the processor to bring array[row, column] into its cache, and does not wait for it. Changes nothing."""
+def fetch(typing: Any, array: Any, *place: Any) -> Any:
+    """Asks the processor to bring array[place] into its cache, and does not wait for it. Changes nothing."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         kinds = signature.args
-        place = [context.cast(builder, value, kind, types.intp) for value, kind in zip(values[1:], kinds[1:], strict=True)]
+        indices = cgutils.unpack_tuple(builder, values[1], len(kinds[1]))
+        where = [context.cast(builder, value, kind, types.intp) for value, kind in zip(indices, kinds[1], strict=True)]
         whole = make_array(kinds[0])(context, builder, values[0])
-        item = cgutils.get_item_pointer(context, builder, kinds[0], whole, place)
+        item = cgutils.get_item_pointer(context, builder, kinds[0], whole, where)
         pointer, number = builder.bitcast(item, ir.IntType(8).as_pointer()), ir.IntType(32)
         prefetch = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
         function = cgutils.get_or_insert_function(builder.module, prefetch, "llvm.prefetch.p0i8")
         builder.call(function, [pointer, number(0), number(3), number(1)])  # to be read, kept in all caches, data
         return context.get_dummy_value()
 
-    return types.none(array, row, column), generate
+    return types.none(array, types.StarArgTuple([types.unliteral(kind) for kind in place])), generate

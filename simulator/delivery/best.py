@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core.compiled import inlined
-from ..core.lanes import LANES, above, count, largest, lowest, pack, pack_places, smallest
+from ..core.compiled import apart, inlined
+from ..core.intrinsics import stay_apart
+from ..core.simd import WIDTH, above, count, largest, lowest, pack, pack_places, smallest
 
 NOBODY = np.float32(-1e30)  # the log worth of an ad that takes no part
 REACH = np.float32(40.0)  # log worth so far below the best is as good as nothing
@@ -17,19 +18,19 @@ SAMPLED = 1024  # scores from which a first threshold is guessed
 
 def room_for(size: int) -> int:
     """How much room to work in the best of so many scores are found with, `place`, `value` and `bins` of `best_of`."""
-    return 2 * size + 3 * LANES
+    return 2 * size + 3 * WIDTH
 
 
 @inlined
 def compact(score: Any, size: Any, least: Any, place: Any, value: Any) -> Any:
     """Writes the places and values of all scores above `least`; returns how many."""
-    found, lanes = np.int64(0), size - size % LANES
-    for i in range(0, lanes, LANES):
+    found, whole = np.int64(0), size - size % WIDTH
+    for i in range(0, whole, WIDTH):
         bits = above(score, i, least)
         pack_places(i, bits, place, found)
         pack(score, i, bits, value, found)
         found += count(bits)
-    for i in range(lanes, size):
+    for i in range(whole, size):
         place[found], value[found] = i, score[i]
         found += np.int64(score[i] > least)
     return found
@@ -43,9 +44,9 @@ def bin_of(x: Any, low: Any, scale: Any) -> Any:
 
 @inlined
 def count_above(bins: Any, size: Any, limit: Any) -> Any:
-    """How many lie in bins above a limit; there is nothing in the lanes behind them."""
+    """How many lie in bins above a limit; behind them is room of none; see `put_into_bins`."""
     found = np.int64(0)
-    for i in range(0, size, LANES):
+    for i in range(0, size, WIDTH):
         found += count(above(bins, i, np.int32(limit)))
     return found
 
@@ -65,20 +66,20 @@ def bin_of_last(bins: Any, size: Any, wanted: Any) -> Any:
 
 @inlined
 def put_into_bins(value: Any, size: Any, low: Any, scale: Any, bins: Any) -> None:
-    """Writes the bin of each value, and none into the lanes behind them."""
+    """Writes the bin of each value, and none behind them."""
     for i in range(size):
         bins[i] = bin_of(value[i], low, scale)
-    for i in range(size, size + LANES):
+    for i in range(size, size + WIDTH):
         bins[i] = -1
 
 
 @inlined
 def spread(value: Any, size: Any) -> Any:
-    """The smallest and the largest value; the lanes behind them are written over."""
-    for i in range(size, size + LANES):
+    """The smallest and the largest value; what is right behind them is written over."""
+    for i in range(size, size + WIDTH):
         value[i] = value[0]
     low, high = value[0], value[0]
-    for i in range(0, size, LANES):
+    for i in range(0, size, WIDTH):
         low, high = min(low, smallest(value, i)), max(high, largest(value, i))
     return low, high
 
@@ -98,13 +99,14 @@ def guess(score: Any, size: Any, wanted: Any, value: Any, bins: Any) -> Any:
     return low + np.float32(place) / scale if place > 0 else NOBODY
 
 
-@inlined
+@apart
 def best_of(score: Any, size: Any, wanted: Any, place: Any, value: Any, bins: Any) -> Any:
     """Finds the `wanted` largest of the first `size` scores that are above `NOBODY`: their places and values, in no order.
 
     Returns how many there are. `place`, `value` and `bins` need room as `room_for` says. A threshold guessed from a sample
     leaves few to look at; of the bins into which those are put one has the last place in it, and only that one is sorted.
     """
+    stay_apart()
     least = guess(score, size, wanted, value, bins) if size > 4 * wanted or size > SAMPLED else NOBODY
     found = compact(score, size, least, place, value)
     if found < wanted and least > NOBODY:
@@ -116,9 +118,9 @@ def best_of(score: Any, size: Any, wanted: Any, place: Any, value: Any, bins: An
     put_into_bins(value, found, low, np.float32(BINS - 1) / max(high - low, np.float32(1e-6)), bins)
     edge = bin_of_last(bins, found, wanted)
     missing = wanted - count_above(bins, found, edge)
-    kept, tail = np.int64(0), found + LANES  # from there on the best of the edge's bin, sorted
+    kept, tail = np.int64(0), found + WIDTH  # from there on the best of the edge's bin, sorted
     last = tail
-    for i in range(0, found, LANES):
+    for i in range(0, found, WIDTH):
         higher = above(bins, i, np.int32(edge))
         edging = above(bins, i, np.int32(edge - 1)) & ~higher
         while edging:

@@ -10,9 +10,11 @@ import numpy as np
 from ..core.chance import Stream, uniform
 from ..core.compiled import inlined, kernel, spelt_out
 from ..population.rates import sigmoid
-from ..response.memory import has_seen_enough
+from ..response.memory import fetch_exposures, has_seen_enough
 from .best import NOBODY, best_of, product
 from .stages import Channel
+
+AHEAD = 8  # candidates for which is fetched what the fine sort will look up
 
 
 @spelt_out
@@ -220,6 +222,8 @@ def fine_sort(
     scratch.serial[0] += 1
     serial, campaigns = scratch.serial[0], scratch.owner_stamp.size
     for i in range(kept):
+        if i + AHEAD < kept:
+            fetch_exposures(user, desk.owner[scratch.chosen[i + AHEAD]], campaigns, seen.memory)
         a = scratch.chosen[i]
         if said.fine.size > 0:
             click = said.fine[level, j, i]

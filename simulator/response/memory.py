@@ -18,6 +18,7 @@ from ..core.arrays import Floats, Integers
 from ..core.books import Books
 from ..core.chance import mix
 from ..core.compiled import inlined, kernel, spelt_out
+from ..core.intrinsics import fetch
 from ..population.campaigns import Campaigns
 from ..scenario.tree import Scenario
 
@@ -117,13 +118,17 @@ def with_room_for_exposures(memory: Memory, more: int, now: int) -> Memory:
 
 
 @inlined
+def home_of(whose: Any, memory: Any) -> Any:
+    """Where an entry would be if no other were in its way."""
+    return np.int64(mix(np.uint64(whose)) & np.uint64(memory.whose.size - 1))
+
+
+@inlined
 def place_of(whose: Any, memory: Any) -> Any:
     """Where an entry is, or the free place where it would be."""
-    known = memory.whose
-    mask = known.size - 1
-    place = np.int64(mix(np.uint64(whose)) & np.uint64(mask))
+    known, place = memory.whose, home_of(whose, memory)
     while known[place] != whose and known[place] != FREE:
-        place = (place + 1) & mask
+        place = (place + 1) & (known.size - 1)
     return place
 
 
@@ -148,6 +153,13 @@ def has_seen_enough(user: Any, k: Any, campaigns: Any, now: Any, memory: Any) ->
     if memory.cap.size == 0 or memory.cap[k] == 0:
         return False
     return shown_today(user, k, campaigns + memory.tire_of, now, memory) >= memory.cap[k]
+
+
+@inlined
+def fetch_exposures(user: Any, k: Any, campaigns: Any, memory: Any) -> None:
+    """Has what `has_seen_enough` will look up brought into the processor's cache: waiting for it took longer than the rest."""
+    if memory.cap.size > 0:
+        fetch(memory.whose, home_of(user * (campaigns + memory.tire_of) + k, memory))
 
 
 @inlined

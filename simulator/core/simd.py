@@ -15,19 +15,19 @@ from numba.core.errors import TypingError
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-LANES = 16
-NAMES = {types.float32: "f32", types.int32: "i32"}  # LLVM's, of what lanes may hold
+WIDTH = 16
+NAMES = {types.float32: "f32", types.int32: "i32"}  # LLVM's, of the kinds of numbers
 
 
 @intrinsic
 def above(typing: Any, array: Any, first: Any, limit: Any) -> Any:
-    """Which of array[first], array[first + 1], ... exceed a limit: a bit for each lane, the lowest for the first."""
+    """Which of array[first], array[first + 1], ... exceed a limit: a bit for each of WIDTH, the lowest for the first."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         numbers = _load(context, builder, array, *values[:2])
         compare = builder.fcmp_ordered if isinstance(array.dtype, types.Float) else builder.icmp_signed
         found = compare(">", numbers, _everywhere(builder, values[2]))
-        return builder.zext(builder.bitcast(found, ir.IntType(LANES)), ir.IntType(64))
+        return builder.zext(builder.bitcast(found, ir.IntType(WIDTH)), ir.IntType(64))
 
     return types.int64(_checked(array), types.int64, array.dtype), generate
 
@@ -36,7 +36,7 @@ def above(typing: Any, array: Any, first: Any, limit: Any) -> Any:
 def pack(typing: Any, array: Any, first: Any, bits: Any, target: Any, place: Any) -> Any:
     """Writes those of array[first], array[first + 1], ... whose bits are set to target[place], target[place + 1], ...
 
-    It needs room for all lanes there, and leaves whatever it likes behind those written.
+    It needs room for WIDTH there, and leaves whatever it likes behind those written.
     """
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
@@ -52,7 +52,7 @@ def pack_places(typing: Any, first: Any, bits: Any, target: Any, place: Any) -> 
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         start = _everywhere(builder, builder.trunc(values[0], ir.IntType(32)))
-        numbers = builder.add(start, ir.Constant(start.type, list(range(LANES))))
+        numbers = builder.add(start, ir.Constant(start.type, list(range(WIDTH))))
         _store_packed(context, builder, numbers, values[1], target, *values[2:])
         return context.get_dummy_value()
 
@@ -93,7 +93,7 @@ def lowest(typing: Any, bits: Any) -> Any:
 
 def _checked(array: Any) -> Any:
     if not isinstance(array, types.Array) or array.ndim != 1 or array.layout != "C" or array.dtype not in NAMES:
-        raise TypingError(f"lanes are of float32 or int32 in one piece, not {array}")
+        raise TypingError(f"numbers are taken sixteen at once from float32 or int32 in one piece, not from {array}")
     return array
 
 
@@ -102,16 +102,16 @@ def _extreme(which: str, array: Any) -> Any:
         numbers = _load(context, builder, array, *values)
         kind, flags = ("f", ("nnan",)) if isinstance(array.dtype, types.Float) else ("s", ())
         reduce = ir.FunctionType(numbers.type.element, [numbers.type])
-        name = f"llvm.vector.reduce.{kind}{which}.v{LANES}{NAMES[array.dtype]}"
+        name = f"llvm.vector.reduce.{kind}{which}.v{WIDTH}{NAMES[array.dtype]}"
         return builder.call(cgutils.get_or_insert_function(builder.module, reduce, name), [numbers], fastmath=flags)
 
     return array.dtype(_checked(array), types.int64), generate
 
 
 def _pointer(context: Any, builder: Any, array: Any, value: Any, place: Any) -> Any:
-    """Where the lanes of an array from a place on are in memory."""
+    """Where WIDTH numbers of an array are in memory, from a place on."""
     item = builder.gep(make_array(array)(context, builder, value).data, [place])
-    return builder.bitcast(item, ir.VectorType(context.get_value_type(array.dtype), LANES).as_pointer())
+    return builder.bitcast(item, ir.VectorType(context.get_value_type(array.dtype), WIDTH).as_pointer())
 
 
 def _load(context: Any, builder: Any, array: Any, value: Any, place: Any) -> Any:
@@ -119,17 +119,17 @@ def _load(context: Any, builder: Any, array: Any, value: Any, place: Any) -> Any
 
 
 def _everywhere(builder: Any, number: Any) -> Any:
-    """A number in all lanes."""
-    lanes = ir.VectorType(number.type, LANES)
-    one = builder.insert_element(ir.Constant(lanes, ir.Undefined), number, ir.IntType(32)(0))
-    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
+    """A number WIDTH times."""
+    vector = ir.VectorType(number.type, WIDTH)
+    one = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.IntType(32)(0))
+    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH))
 
 
 def _store_packed(context: Any, builder: Any, numbers: Any, bits: Any, target: Any, array: Any, place: Any) -> None:
     kind = numbers.type
-    chosen = builder.bitcast(builder.trunc(bits, ir.IntType(LANES)), ir.VectorType(ir.IntType(1), LANES))
+    chosen = builder.bitcast(builder.trunc(bits, ir.IntType(WIDTH)), ir.VectorType(ir.IntType(1), WIDTH))
     compress = ir.FunctionType(kind, [kind, chosen.type, kind])
-    name = f"llvm.experimental.vector.compress.v{LANES}{NAMES[target.dtype]}"
+    name = f"llvm.experimental.vector.compress.v{WIDTH}{NAMES[target.dtype]}"
     function = cgutils.get_or_insert_function(builder.module, compress, name)
     packed = builder.call(function, [numbers, chosen, ir.Constant(kind, ir.Undefined)])
     builder.store(packed, _pointer(context, builder, target, array, place), align=target.dtype.bitwidth // 8)
