@@ -6,7 +6,6 @@ What comes of it is what each environment by itself would bring, to the last bit
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, Protocol
@@ -17,7 +16,7 @@ from ..simulator.core.arrays import Floats
 from ..simulator.core.errors import MarketError
 from ..simulator.core.interrupts import held_interrupts
 from ..simulator.core.numeric import whole
-from ..simulator.core.threads import one_blas_thread
+from ..simulator.core.threads import one_blas_thread, processors
 from ..simulator.seats.roster import OpenRound
 from ..simulator.seats.seat import Elsewhere, Joint, Moment, Open
 from ..simulator.seats.vectors import Vectors
@@ -164,8 +163,7 @@ class Together:
     """
 
     def __init__(self, envs: Sequence[Moves], threads: int | None = None) -> None:
-        available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        count = available if threads is None else whole(threads)
+        count = processors() if threads is None else whole(threads)
         if count is None or count < 1:
             raise MarketError(f"threads are a whole number from 1 up, not {threads!r}")
         self._envs = envs

@@ -23,6 +23,7 @@ class Fixed(BidPolicy):
     """
 
     by_unit: ClassVar[bool] = True
+    by_day: ClassVar[bool] = True
     SPACE: ClassVar[Mapping[str, Range]] = {"multiplier": LogUniform(0.25, 4.0)}
 
     multiplier: float = 1.0  # from 0 up

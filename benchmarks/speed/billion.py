@@ -72,11 +72,6 @@ class Run(NamedTuple):
         return {process: sorted(peaks) for process, peaks in found.items()}
 
 
-def cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def days_for(scenario: Scenario, auctions: int) -> list[Task]:
     """As many days, by their seeds from 0 up, as it takes for so many auctions, whatever chance makes of their weather.
 

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from ...agents.learning.extras import missing
 from ...simulator.core.errors import MarketError
+from ...simulator.core.threads import processors
 from ...simulator.scenario.tree import Scenario
 from ..output.progress import progress
 
@@ -60,7 +61,7 @@ def _billion(console: Console, as_json: bool, out: Path, ray: str | None) -> Non
 
     days = billion.days_for(Scenario.preset("bidding"), billion.AUCTIONS)
     again = billion.tasks_to_check(days)
-    jobs = billion.cores() if ray is None else 1  # Ray has its own number
+    jobs = processors() if ray is None else 1  # Ray has its own number
     with hired(jobs, ray) as crew, progress("days, then some of them again", len(days) + len(again)) as advance:
         found = billion.measured(days, again, crew, advance)
     if as_json:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rich.table import Table
 
+from ...simulator.core.threads import processors
 from ...simulator.scenario.tree import Scenario
 from ..output.tables import plain_table
-from .billion import cores
 from .footprint import calm
 from .roofline import roofline
 from .throughput import loop_seconds
@@ -119,13 +119,13 @@ def curves(advance: Callable[[], None] | None = None) -> Curves:
     return Curves(
         curve("campaigns", CAMPAIGNS, advance=advance),
         curve("slots", SLOTS, advance=advance),
-        over_cores(cores(), advance=advance),
+        over_cores(processors(), advance=advance),
     )
 
 
 def steps() -> int:
     """How often `curves` advances."""
-    return REPEATS * (len(CAMPAIGNS) + len(SLOTS) + cores())
+    return REPEATS * (len(CAMPAIGNS) + len(SLOTS) + processors())
 
 
 def tables(found: Curves) -> list[Table]:

@@ -229,13 +229,18 @@ def entry(function: Any, *arguments: Any) -> Callable[..., Any]:
 
 def address(function: Any, *arguments: Any) -> int:
     """Where other compiled code may call a kernel, as C would, with arguments of these types."""
-    kinds = tuple(numba.typeof(a) for a in arguments)
-    function.compile(kinds)
-    result = function.overloads[kinds]
-    return int(result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name))
+    key = function, kind(arguments)
+    if key not in _addresses:
+        kinds = tuple(numba.typeof(a) for a in arguments)
+        function.compile(kinds)
+        result = function.overloads[kinds]
+        _addresses[key] = int(result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name))
+    return _addresses[key]
 
 
-_entries: dict[Any, Callable[..., Any]] = {}  # Numba takes a millisecond to see that it has compiled a function before
+# Numba takes a millisecond to see that it has compiled a function before.
+_entries: dict[Any, Callable[..., Any]] = {}
+_addresses: dict[Any, int] = {}
 
 
 def kind(x: Any) -> Any:

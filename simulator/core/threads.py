@@ -1,7 +1,11 @@
-"""One thread for NumPy's BLAS while a market is built or runs: products split over threads differ in the last bit."""
+"""How many processors there are, and one thread for NumPy's BLAS while a market is built or runs.
+
+Products that are split over threads differ in the last bit.
+"""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +13,11 @@ from functools import cache
 from typing import Any
 
 from threadpoolctl import ThreadpoolController
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache

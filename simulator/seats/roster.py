@@ -90,16 +90,19 @@ class Roster:
         if not self.has_begun and isinstance(self.seat, RequestSeat):
             for holding in self.open_by_request:
                 self.seat.leave_open(holding)
-        views = self.seat.views(self.holdings, moment)
-        decisions: list[Any] = [None] * len(views)
+        due = [number for number, holding in enumerate(self.holdings) if _is_due(holding, moment)]
+        views = dict(zip(due, self.seat.views([self.holdings[number] for number in due], moment), strict=True))
+        decisions: list[Any] = [None] * len(self.holdings)
         for number in self._seated:
+            if number not in views:
+                continue
             holding, view = self.holdings[number], views[number]
             self._greet(holding, number, view)
             decision = holding.policy.decide(view)
             decisions[number] = None if decision is None else self.seat.check(holding, decision)
-        if due := [number for number in self._left_open if _is_due(self.holdings[number], moment)]:
-            answers = yield from leave_open(self, moment, [views[number] for number in due])
-            for number, decision in zip(due, answers, strict=True):
+        if waiting := [number for number in self._left_open if number in views]:
+            answers = yield from leave_open(self, moment, [views[number] for number in waiting])
+            for number, decision in zip(waiting, answers, strict=True):
                 decisions[number] = decision
         self.has_begun, changed = True, False
         for holding, decision in zip(self.holdings, decisions, strict=True):
@@ -140,7 +143,7 @@ class Roster:
 
 
 def _is_due(holding: Holding, moment: Moment) -> bool:
-    """Whether whoever left a holding open is asked at a moment."""
+    """Whether a holding is decided for at a moment."""
     return not holding.by_day or moment.tick == 0
 
 

@@ -51,6 +51,8 @@ class Policy(Generic[V, D]):
     # hold units of several worlds of one scenario as if they were one world's, which saves what asking costs (`Joint`). Each
     # class says so of itself: what is derived from it may not.
     by_unit: ClassVar[bool] = False
+    # Whether it is asked at the first tick of a day alone, for all of it, in a seat that is asked at each. Likewise.
+    by_day: ClassVar[bool] = False
     _sits_in = 0  # the number of the roster that started it last
 
     def start(self, view: V, dice: np.random.Generator) -> None:
@@ -92,7 +94,7 @@ class Holding:
         self.policy, self.held = policy, np.array(held)
         self.name = type(policy.policy if isinstance(policy, Elsewhere) else policy).__name__
         self.by_request = isinstance(policy, Open) and policy.each == "request"  # left open for each
-        self.by_day = isinstance(policy, Open) and policy.each == "day"
+        self.by_day = policy.each == "day" if isinstance(policy, Open) else bool(vars(type(policy)).get("by_day"))
         self.is_open, self.is_elsewhere = isinstance(policy, Open) and not self.by_request, isinstance(policy, Elsewhere)
         # Whether whoever runs the world decides, or several worlds together.
         self.waits_for_learner = isinstance(policy.policy if isinstance(policy, Elsewhere) else policy, Open)

@@ -63,7 +63,7 @@ class Teller:
         return np.concatenate(told)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=256)
 def known(scenario: Scenario, held: tuple[int, ...]) -> Known:
     """What never changes of held campaigns; worlds of one market share it."""
     market = build(scenario)

@@ -30,7 +30,7 @@ def test_a_billion_of_a_few(
 ) -> None:
     tiny = Scenario.preset("tiny")
     monkeypatch.setattr(billion, "AUCTIONS", 5_000)
-    monkeypatch.setattr(billion, "cores", lambda: 1)
+    monkeypatch.setattr(commands, "processors", lambda: 1)
     monkeypatch.setattr(Scenario, "preset", lambda name: tiny)
     commands.command(console, {**NONE, "billion": True}, True, tmp_path, None)
     found = {m["name"]: m for m in json.loads(capsys.readouterr().out)}
