@@ -23,8 +23,6 @@ from .output.progress import progress, training
 from .output.stopping import Terminated
 from .suites import suite
 
-LONG = 100_000  # steps from which on it pays to start processes for the environments
-
 
 class Terms(NamedTuple):
     """How a run begins, and how it is kept."""
@@ -33,7 +31,6 @@ class Terms(NamedTuple):
     fresh: bool
     checkpoint_every: int | None  # steps
     validations: int = 0
-    processes: int = 1
 
 
 class Training(NamedTuple):
@@ -49,7 +46,6 @@ class Training(NamedTuple):
     fresh: bool
     checkpoint_every: int | None
     validations: int
-    processes: int
 
 
 def planned(
@@ -59,8 +55,7 @@ def planned(
     """The training that a command line asks for."""
     chosen, given = make_settings(algorithm, parsed(settings), environment), parsed(arguments)
     times = terms.validations if environment in ENVIRONMENTS else 0
-    how = terms.resume, terms.fresh, terms.checkpoint_every, times, terms.processes
-    return Training(environment, chosen, timesteps, seed, out, given, *how)
+    return Training(environment, chosen, timesteps, seed, out, given, terms.resume, terms.fresh, terms.checkpoint_every, times)
 
 
 def command(console: Console, plan: Training, again: str) -> None:

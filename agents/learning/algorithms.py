@@ -16,12 +16,13 @@ GROUPED = ("envs", "group", "relative")  # settings of PPO that are about groups
 Makers = Sequence[Callable[[], gym.Env[Any, Any]]]
 
 
-def new_model(settings: Settings, make: Callable[[], gym.Env[Any, Any]], units: int, seed: int, processes: int = 1) -> Any:
-    """A model in Stable-Baselines3's sense, over as many environments as its settings say, networks on one processor.
+def new_model(settings: Settings, make: Callable[[], gym.Env[Any, Any]], units: int, seed: int) -> Any:
+    """A model in Stable-Baselines3's sense, over as many environments as its settings say, on one processor.
 
-    `units` is of how many units an environment shows a row each; `processes` play the environments, where they are more than
-    one and do not live in lanes.
+    `units` is of how many units an environment shows a row each.
     """
+    from .groups import GroupedEnvs
+
     first = make()
     has_lanes = hasattr(first.unwrapped, "side_by_side")
     if has_lanes and isinstance(settings, PPOSettings | PISettings):
@@ -35,7 +36,7 @@ def new_model(settings: Settings, make: Callable[[], gym.Env[Any, Any]], units: 
         raise PolicyError("pi learns what pages cost later, which only an environment of pages tells")
     makers = [make] * settings.envs
     if isinstance(settings, PPOSettings):
-        envs = _played(makers, settings.group, processes)
+        envs: Any = GroupedEnvs(makers, settings.group)
         if settings.each:
             from .units import UnitEnvs
 
@@ -46,26 +47,15 @@ def new_model(settings: Settings, make: Callable[[], gym.Env[Any, Any]], units: 
         from stable_baselines3 import SAC
 
         own = _own(settings, "envs", "width")
-        return SAC("MlpPolicy", _played(makers, 1, processes), seed=seed, device="cpu", policy_kwargs=_shape(settings), **own)
+        return SAC("MlpPolicy", GroupedEnvs(makers, 1), seed=seed, device="cpu", policy_kwargs=_shape(settings), **own)
     if has_lanes:
         raise PolicyError("policies evolve side by side only if all episodes have one length, and here each ends when it ends")
     from .evolution import Evolution
 
     return Evolution(
-        _played(makers, settings.envs, processes), seed, _falling(settings.learning_rate), settings.sigma, settings.episodes,
+        GroupedEnvs(makers, settings.envs), seed, _falling(settings.learning_rate), settings.sigma, settings.episodes,
         policy_kwargs={"units": units, "widths": _widths(settings)},
     )  # fmt: skip
-
-
-def _played(makers: Makers, group: int, processes: int) -> Any:
-    """Environments in groups, in this process or in several."""
-    if (parts := min(processes, len(makers))) > 1:
-        from .parts import EnvsInParts
-
-        return EnvsInParts(makers, group, parts)
-    from .groups import GroupedEnvs
-
-    return GroupedEnvs(makers, group)
 
 
 def networks(settings: Settings, seen: spaces.Box, done: spaces.Box, units: int) -> Any:

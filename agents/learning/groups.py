@@ -8,7 +8,6 @@ day gave to all. It is taken off: a baseline from the group, as in GRPO (Shao et
 from __future__ import annotations
 
 import json
-from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, cast
@@ -20,7 +19,7 @@ from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 from numpy.typing import NDArray
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from ...simulator.core.arrays import Floats32
@@ -29,52 +28,18 @@ from .checkpoint import Retraced
 
 MOVED = "the environment does not come back to where the checkpoint was written: has it changed since?"
 
-Maker = Callable[[], Env[Any, Any]]
 
+class GroupedEnvs(DummyVecEnv):
+    """Environments of which each `group` in a row are seeded alike. Where they can, they move on together."""
 
-class InGroups(VecEnv):
-    """Environments of which each group in a row are seeded alike."""
-
-    _group: int
-
-    @abstractmethod
-    def place(self) -> dict[str, Any]:
-        """Where its environments are, as a checkpoint can hold it."""
-
-    @abstractmethod
-    def go_to(self, place: Mapping[str, Any], observations: NDArray[Any]) -> None:
-        """Brings fresh environments there, where these are observed, (n, any).
-
-        Raises:
-            PolicyError: if an environment does not repeat itself.
-        """
-
-    def seed(self, seed: int | None = None) -> Sequence[int | None]:
-        """Seeds group g with seed + g; see `VecEnv.seed`."""
-        seeds = super().seed(seed)
-        self._seeds = [seeds[place // self._group] for place in range(self.num_envs)]
-        return self._seeds
-
-
-class GroupedEnvs(InGroups, DummyVecEnv):
-    """Environments of which each `group` in a row are seeded alike. Where they can, they move on together.
-
-    `threads` play them; None: as many as there are processors.
-    """
-
-    def __init__(self, makers: Sequence[Maker], group: int, threads: int | None = None) -> None:
+    def __init__(self, makers: Sequence[Callable[[], Env[Any, Any]]], group: int) -> None:
         super().__init__(list(makers))
         self._group = group
         inner: list[Any] = [env.unwrapped for env in self.envs]
         # As environments of this package can, where nothing around them changes actions; see `envs.base`, which this folder
         # does not import.
         can = hasattr(inner[0], "together") and all(_passes_on(env) for env in self.envs)
-        self._together = inner[0].together(inner, threads) if can else None
-
-    def begin(self, seeds: Sequence[int | None], options: Sequence[Any]) -> tuple[Any, list[dict[str, Any]]]:
-        """Resets each environment with a seed and options of its own; the observations, and what else there is to say."""
-        self._seeds, self._options = list(seeds), list(options)
-        return self.reset(), self.reset_infos
+        self._together = inner[0].together(inner) if can else None
 
     def step_wait(self) -> VecEnvStepReturn:
         """See `VecEnv.step_wait`. Infos are those of the environments, of which `DummyVecEnv` makes deep copies."""
@@ -91,11 +56,15 @@ class GroupedEnvs(InGroups, DummyVecEnv):
         return self._obs_from_buf(), self.buf_rews.copy(), self.buf_dones.copy(), list(self.buf_infos)
 
     def place(self) -> dict[str, Any]:
-        """See `InGroups`."""
+        """Where its environments are, as a checkpoint can hold it."""
         return {"traces": json.dumps([cast(Retraced, env).trace() for env in self.envs])}
 
     def go_to(self, place: Mapping[str, Any], observations: NDArray[Any]) -> None:
-        """See `InGroups`."""
+        """Brings fresh environments there, where these are observed, (n, any).
+
+        Raises:
+            PolicyError: if an environment does not repeat itself.
+        """
         for env, trace, seen in zip(self.envs, json.loads(place["traces"]), observations, strict=True):
             if not np.array_equal(cast(Retraced, env).retrace(trace), seen):
                 raise PolicyError(MOVED)
@@ -105,6 +74,12 @@ class GroupedEnvs(InGroups, DummyVecEnv):
         super().close()
         if self._together is not None:
             self._together.close()
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Seeds group g with seed + g; see `VecEnv.seed`."""
+        seeds = super().seed(seed)
+        self._seeds = [seeds[place // self._group] for place in range(self.num_envs)]
+        return self._seeds
 
 
 def _passes_on(env: Env[Any, Any]) -> bool:

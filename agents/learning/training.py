@@ -11,8 +11,7 @@ import importlib.util
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from functools import partial
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,6 @@ def train(
     fresh: bool = False,
     checkpoint_every: int | None = None,
     validations: int = 0,
-    processes: int = 1,
     advance: Callable[[int, float | None], None] = lambda steps, mean_return: None,
     ended: Callable[[Mapping[str, Any]], None] = lambda info: None,
 ) -> Actor:
@@ -66,8 +64,6 @@ def train(
         fresh: begin anew where `out` holds a run, which is deleted.
         checkpoint_every: steps between two checkpoints, at least; None: about a minute.
         validations: how often the agent is judged on the way, on validation days and without exploration; see `validating`.
-        processes: how many play the environments, each a part of them (see `parts`); the agent is the same. More than one need
-            a program that may be imported without its running (`if __name__ == "__main__"`).
         advance: called with the steps trained so far and the mean return of the latest 100 episodes (None before the first),
             often.
         ended: called with the last info of each episode, such as what was spent in it.
@@ -78,7 +74,7 @@ def train(
             at the end of the rollout, from which a run that is resumed ends with the same agent; a second ends at once.
     """
     needed("training")
-    _check(timesteps, seed, checkpoint_every, validations, processes)
+    _check(timesteps, seed, checkpoint_every, validations)
     arguments = dict(environment_settings or {})
     check_training_days(arguments)
     run = {
@@ -88,31 +84,30 @@ def train(
     run = _as_json(run)
     held = _held(out, run, resume, fresh)
     with _one_thread():
-        model, names = _model(settings, environment, arguments, seed, processes)
-        with closing(model.get_env()):
-            card = _card(run, model, names)
-            if held is not None:
-                restore(held, model)
-            judge = Validation(out, card, validations, timesteps, model.num_timesteps) if validations else None
-            if model.num_timesteps < timesteps:
-                if fresh:
-                    _clear(out)
-                with postponed() as signals:
-                    callbacks = _callbacks(settings, out, run, card, checkpoint_every, judge, advance, ended, signals)
-                    _learn(model, timesteps, out, callbacks, fresh=held is None)
-                    if judge is not None and not signals:
-                        judge.judge(model)
-                    _keep(out, run, card, model)
-                if signals:
-                    deliver(signals[0], model.num_timesteps, timesteps)
+        model = _model(settings, environment, arguments, seed)
+        card = _card(run, model)
+        if held is not None:
+            restore(held, model)
+        judge = Validation(out, card, validations, timesteps, model.num_timesteps) if validations else None
+        if model.num_timesteps < timesteps:
+            if fresh:
+                _clear(out)
+            with postponed() as signals:
+                callbacks = _callbacks(settings, out, run, card, checkpoint_every, judge, advance, ended, signals)
+                _learn(model, timesteps, out, callbacks, fresh=held is None)
+                if judge is not None and not signals:
+                    judge.judge(model)
+                _keep(out, run, card, model)
+            if signals:
+                deliver(signals[0], model.num_timesteps, timesteps)
+        model.get_env().close()
     return load_agent(out)
 
 
-def _check(timesteps: int, seed: int, checkpoint_every: int | None, validations: int, processes: int) -> None:
+def _check(timesteps: int, seed: int, checkpoint_every: int | None, validations: int) -> None:
     every = 1 if checkpoint_every is None else checkpoint_every
     for name, value, least in (
         ("timesteps", timesteps, 1), ("seed", seed, 0), ("checkpoint_every", every, 1), ("validations", validations, 0),
-        ("processes", processes, 1),
     ):  # fmt: skip
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 2**31:
             raise PolicyError(f"training needs a whole number from {least} up as {name}, not {value!r}")
@@ -175,28 +170,23 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _model(
-    settings: Settings, environment: str, arguments: Mapping[str, Any], seed: int, processes: int
-) -> tuple[Any, tuple[str, ...]]:  # fmt: skip
-    """A model over such environments, and the names of what they show of a unit."""
-    from .algorithms import new_model
-
-    first = made(environment, arguments)
-    names = features_of(first)
-    units = size_of(first) // len(names)
-    first.close()
-    return new_model(settings, partial(_watched, environment, arguments), units, seed, processes), names
-
-
-def _watched(environment: str, arguments: Mapping[str, Any]) -> gym.Env[Any, Any]:
-    """An environment that tells its episodes' returns, and how it came to where it is."""
+def _model(settings: Settings, environment: str, arguments: Mapping[str, Any], seed: int) -> Any:
     from stable_baselines3.common.monitor import Monitor
 
-    return Retraced(Monitor(made(environment, arguments)))
+    from .algorithms import new_model
+
+    def one() -> gym.Env[Any, Any]:
+        return Retraced(Monitor(made(environment, arguments)))
+
+    first = made(environment, arguments)
+    units = size_of(first) // len(features_of(first))
+    first.close()
+    return new_model(settings, one, units, seed)
 
 
-def _card(run: Mapping[str, Any], model: Any, names: tuple[str, ...]) -> Card:
-    seen = model.observation_space
+def _card(run: Mapping[str, Any], model: Any) -> Card:
+    env, seen = model.get_env().envs[0], model.observation_space
+    names = features_of(env)
     return Card(
         **run,
         features=names,

@@ -18,7 +18,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from ...simulator.core.errors import PolicyError
-from .groups import InGroups
+from .groups import GroupedEnvs
 
 REWARDS = "unit_rewards"  # (units,) in the infos of a step
 
@@ -30,7 +30,7 @@ class UnitEnvs(VecEnv):
     `GroupedRollouts` takes members of a group.
     """
 
-    def __init__(self, inner: InGroups, units: int, group: int) -> None:
+    def __init__(self, inner: GroupedEnvs, units: int, group: int) -> None:
         seen, done = inner.observation_space, inner.action_space
         assert isinstance(seen, spaces.Box)
         assert isinstance(done, spaces.Box)
@@ -40,17 +40,22 @@ class UnitEnvs(VecEnv):
         super().__init__(inner.num_envs * units, own, spaces.Box(done.low[:actions], done.high[:actions], dtype=np.float32))
         self._infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]  # of a step in which no day ends
 
+    @property
+    def envs(self) -> list[Any]:
+        """The environments that are taken apart."""
+        return self._inner.envs
+
     def _apart(self, whole: NDArray[Any]) -> NDArray[Any]:
         """What environments have side by side, (n, units x any), as rows of units in their order, (n x units, any)."""
         parts = whole.reshape(*self._shape, -1)
         return parts.swapaxes(1, 2).reshape(self.num_envs, -1)
 
     def place(self) -> dict[str, Any]:
-        """See `InGroups`."""
+        """See `GroupedEnvs.place`."""
         return self._inner.place()
 
     def go_to(self, place: Mapping[str, Any], observations: NDArray[Any]) -> None:
-        """See `InGroups`."""
+        """See `GroupedEnvs.go_to`."""
         self._inner.go_to(place, self.joined(observations))
 
     def joined(self, rows: NDArray[Any]) -> NDArray[Any]:

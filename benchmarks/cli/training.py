@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 import tyro
 
 from ...simulator.core.errors import MarketError
-from ...simulator.core.threads import processors
 from . import terminal
 
 
@@ -19,7 +18,6 @@ def train(
     seed: int = 0,
     seeds: tuple[int, ...] = (),
     out: Path = Path("out/train"),
-    processes: int | None = None,
     jobs: int = 1,
     ray: terminal.Ray = None,
     resume: bool = False,
@@ -41,8 +39,6 @@ def train(
         seed: of networks, exploration and the days that are met; the same seed gives the same agent.
         seeds: several of them instead: an agent for each, in OUT-SEED.
         out: folder for the files.
-        processes: how many play the environments of a seed; the agent is the same. By default one for each processor where a
-            single seed is trained for 100,000 steps or more, else one.
         jobs: processes that share several seeds.
         ray: share them on a Ray cluster instead, at HOST:PORT, or "local" on this machine.
         resume: go on from the last checkpoint in that folder.
@@ -55,9 +51,7 @@ def train(
     from .. import training
     from ..comparison.workers import hired
 
-    if processes is None:
-        processes = processors() if not seeds and timesteps >= training.LONG else 1
-    terms = training.Terms(resume, fresh, checkpoint_every, validations, processes)
+    terms = training.Terms(resume, fresh, checkpoint_every, validations)
     plan = training.planned(environment, algo, timesteps, seed, out, env, settings, terms)
     if not seeds:
         if jobs != 1 or ray is not None:

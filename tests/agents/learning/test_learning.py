@@ -99,7 +99,7 @@ def test_a_run_that_was_killed_resumes_to_the_last_bit(algorithm: str, tmp_path:
 def test_groups_meet_the_same_days_and_learn_what_one_gained_over_the_others() -> None:
     """Members differ by their actions alone, and the advantages of a group sum to nothing at each step."""
     settings = make_settings("ppo", {"envs": 4, "group": 2, "n_steps": 48, "batch_size": 96, "n_epochs": 1})
-    model, _ = _model(settings, ID, {"scenario": "tiny"}, seed=3, processes=1)
+    model = _model(settings, ID, {"scenario": "tiny"}, seed=3)
     met: list[tuple[int, int]] = []
 
     class Noted(BaseCallback):

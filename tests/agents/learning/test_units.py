@@ -85,7 +85,7 @@ def test_rows_and_environments_are_the_same_numbers() -> None:
     assert envs.get_attr("number") == [0, 1, 0, 1, 0, 1, 2, 3, 2, 3, 2, 3]
     assert envs.get_attr("number", [1, 6]) == [1, 2]
     envs.set_attr("number", 7, 3)
-    assert envs.get_attr("number") == [0, 7, 0, 7, 0, 7, 2, 3, 2, 3, 2, 3]
+    assert [env.number for env in envs.envs] == [0, 7, 2, 3]
     assert envs.env_is_wrapped(Counting, [0]) == [False]
 
 
