@@ -5,7 +5,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -23,9 +22,10 @@ from adarena.simulator.core.disk import write
 SMALL = ("traffic.requests_per_day=3000", "demand.campaigns=12")
 LABELS = {"pid": "pid", "dual": "dual", "fixed": "fixed"}
 ROWS = 6 * 4
-# The heart of `adarena bench`, without its figures.
+FEW = 5
+# The heart of `adarena bench`, without its figures; killed once it has stored so many rows.
 COMPARE = f"""
-import sys
+import os, signal, sys
 from pathlib import Path
 from adarena.benchmarks.comparison import measuring, report
 from adarena.benchmarks.comparison.store import Store
@@ -34,10 +34,16 @@ from adarena.simulator.core.disk import write
 from adarena.benchmarks.suites.bidding import BIDDING
 from adarena.simulator import Scenario
 
+class Mortal(Store):
+    def add(self, *row):
+        super().add(*row)
+        if self.added == int(sys.argv[3]):
+            os.kill(os.getpid(), signal.SIGKILL)
+
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     scenario = Scenario.preset("bidding-small").override({SMALL})
-    with Store(folder / "results.sqlite") as store:
+    with Mortal(folder / "results.sqlite") as store:
         found = measuring.run(BIDDING, scenario, {LABELS}, 6, crew=Processes(int(sys.argv[2])), store=store)
     write(folder / "summary.json", report.as_json(report.summary(found, report.estimates(found, "fixed"), "fixed")))
 """
@@ -48,41 +54,31 @@ def scenario():
     return Scenario.preset("bidding-small").override(SMALL)
 
 
-def begin(folder: Path, jobs: int) -> subprocess.Popen:
+def compare(folder: Path, jobs: int, killed_after: int = 0) -> subprocess.CompletedProcess:
     folder.mkdir(exist_ok=True)
     script = folder / "compare.py"
     script.write_text(COMPARE)
     environment = {**os.environ, "PYTHONPATH": str(ROOT / ".typings")}
-    return subprocess.Popen([sys.executable, str(script), str(folder), str(jobs)], env=environment, stderr=subprocess.PIPE)
+    command = [sys.executable, str(script), str(folder), str(jobs), str(killed_after)]
+    return subprocess.run(command, env=environment, stderr=subprocess.PIPE, timeout=120)
 
 
 def finish(folder: Path, jobs: int) -> bytes:
-    _, errors = (process := begin(folder, jobs)).communicate(timeout=120)
-    assert process.returncode == 0, errors.decode()
+    process = compare(folder, jobs)
+    assert process.returncode == 0, process.stderr.decode()
     assert rows(folder / "results.sqlite") == ROWS
     return (folder / "summary.json").read_bytes()
 
 
 def rows(path: Path) -> int:
-    if not path.exists():
-        return 0
-    try:
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
-            return db.execute("SELECT COUNT(*) FROM rows").fetchone()[0]
-    except sqlite3.OperationalError:  # the table is not there yet
-        return 0
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
+        return db.execute("SELECT COUNT(*) FROM rows").fetchone()[0]
 
 
 def kill_midway(folder: Path, jobs: int) -> None:
-    """Begins a comparison and kills it once it has stored a few rows."""
-    process = begin(folder, jobs)
-    deadline = time.monotonic() + 120
-    while rows(folder / "results.sqlite") < 5 and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    assert 5 <= rows(folder / "results.sqlite") < ROWS
+    """Begins a comparison that is killed once it has stored a few rows."""
+    assert compare(folder, jobs, killed_after=FEW).returncode == -signal.SIGKILL
+    assert rows(folder / "results.sqlite") == FEW
     assert not (folder / "summary.json").exists()
 
 
