@@ -71,8 +71,14 @@ def finish(folder: Path, jobs: int) -> bytes:
 
 
 def rows(path: Path) -> int:
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
-        return db.execute("SELECT COUNT(*) FROM rows").fetchone()[0]
+    """How many a store holds, while somebody may be making it."""
+    if not path.exists():
+        return 0
+    try:
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
+            return db.execute("SELECT COUNT(*) FROM rows").fetchone()[0]
+    except sqlite3.OperationalError:  # the table is not there yet
+        return 0
 
 
 def kill_midway(folder: Path, jobs: int) -> None:
