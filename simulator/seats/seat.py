@@ -87,6 +87,11 @@ class Elsewhere(Open):
         self.policy = policy
 
 
+def _says(policy: Policy[Any, Any], what: str) -> bool:
+    """Whether the class of a policy says that of itself; what it is derived from does not speak for it."""
+    return bool(vars(type(policy)).get(what))
+
+
 class Holding:
     """A policy's place in a seat: the units it holds, and whatever the seat keeps of them for it."""
 
@@ -94,7 +99,7 @@ class Holding:
         self.policy, self.held = policy, np.array(held)
         self.name = type(policy.policy if isinstance(policy, Elsewhere) else policy).__name__
         self.by_request = isinstance(policy, Open) and policy.each == "request"  # left open for each
-        self.by_day = policy.each == "day" if isinstance(policy, Open) else bool(vars(type(policy)).get("by_day"))
+        self.by_day = policy.each == "day" if isinstance(policy, Open) else _says(policy, "by_day")
         self.is_open, self.is_elsewhere = isinstance(policy, Open) and not self.by_request, isinstance(policy, Elsewhere)
         # Whether whoever runs the world decides, or several worlds together.
         self.waits_for_learner = isinstance(policy.policy if isinstance(policy, Elsewhere) else policy, Open)
@@ -214,6 +219,5 @@ def elsewhere(given: Policies) -> Policies:
 
 
 def _left(policy: Policy[Any, Any]) -> Policy[Any, Any]:
-    return (
-        Elsewhere(policy) if (type(policy) is Open and policy.each == "call") or vars(type(policy)).get("by_unit") else policy
-    )
+    can = policy.each == "call" if type(policy) is Open else _says(policy, "by_unit")
+    return Elsewhere(policy) if can else policy
