@@ -91,7 +91,7 @@ def guess(score: Any, size: Any, wanted: Any, value: Any, bins: Any) -> Any:
     sampled = (size + stride - 1) // stride
     for n in range(sampled):
         value[n] = score[n * stride]
-    low, high = spread(value, sampled)
+    _, high = spread(value, sampled)
     low = high - REACH
     scale = np.float32(BINS - 1) / REACH
     put_into_bins(value, sampled, low, scale, bins)
