@@ -23,7 +23,8 @@ from ...simulator.engine.engines import Compiled
 from ...simulator.engine.state import State
 from ...simulator.engine.walk import ALL, walk
 from ...simulator.population.campaigns import Billing
-from ...simulator.population.rates import InterestRates, add_bias_and_squash
+from ...simulator.population.rates import NOTHING, InterestRates
+from ...simulator.population.scoring import rate_all
 from ...simulator.requests.traffic import NEVER
 from ...simulator.scenario.tree import Scenario
 from ...simulator.world import World
@@ -174,15 +175,12 @@ def walked(state: State) -> float:
 
 
 def scoring_steps(rates: InterestRates, users: Any) -> dict[str, Callable[[], Any]]:
-    """The steps of `InterestRates.fill`, for these users, into other arrays."""
-    rows, columns = np.empty_like(rates._rows), np.empty_like(rates._columns)
+    """What `InterestRates.fill` does where there is no ad, and all of it, for these users, into another array."""
     out = np.empty((len(rates._bias), CHUNK), np.float32)
-    return {
-        "gather": lambda: np.take(rates._users, users, axis=0, out=rows, mode="clip"),
-        "transposition": lambda: np.copyto(columns, rows.T),
-        "product": lambda: np.matmul(rates._ads, columns, out=out),
-        "bias and sigmoid": lambda: add_bias_and_squash(out, rates._bias),
-    }
+    arrays = rates._ads, rates._bias, *NOTHING, rates._columns, out
+    none = rates._ads[:0], rates._bias[:0], *NOTHING, rates._columns, out[:0]
+    rate = entry(rate_all, users, rates._users, *arrays)
+    return {"gather": partial(rate, users, rates._users, *none), "scoring": partial(rate, users, rates._users, *arrays)}
 
 
 # Together
@@ -217,11 +215,10 @@ def _best(of_many: Sequence[dict[str, float]]) -> dict[str, float]:
 
 def listed(day: dict[str, float], parts: dict[str, float], line: dict[str, float]) -> list[Stage]:
     """The stages in the order in which an auction goes through them, and what is left of a call beside its parts."""
+    product = line["product"] + line["bias"] + line["sigmoid"]
     steps = [
-        Stage("scoring: gather", parts["gather"], line["gather"]),
-        Stage("scoring: transposition", parts["transposition"]),
-        Stage("scoring: product", parts["product"], line["product"]),
-        Stage("scoring: bias and sigmoid", parts["bias and sigmoid"], line["bias"] + line["sigmoid"]),
+        Stage("scoring: gather, transposition", parts["gather"], line["gather"]),
+        Stage("scoring: product, bias, sigmoid", parts["scoring"] - parts["gather"], product),
     ]
     reached = [parts[name] for name, _ in LADDER]
     rungs = [

@@ -26,7 +26,7 @@ def above(typing: Any, array: Any, first: Any, limit: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         numbers = _load(context, builder, array, *values[:2])
         compare = builder.fcmp_ordered if isinstance(array.dtype, types.Float) else builder.icmp_signed
-        found = compare(">", numbers, _everywhere(builder, values[2]))
+        found = compare(">", numbers, everywhere(builder, values[2]))
         return builder.zext(builder.bitcast(found, ir.IntType(WIDTH)), ir.IntType(64))
 
     return types.int64(_checked(array), types.int64, array.dtype), generate
@@ -51,7 +51,7 @@ def pack_places(typing: Any, first: Any, bits: Any, target: Any, place: Any) -> 
     """Writes those of the numbers first, first + 1, ... whose bits are set, as `pack` does."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        start = _everywhere(builder, builder.trunc(values[0], ir.IntType(32)))
+        start = everywhere(builder, builder.trunc(values[0], ir.IntType(32)))
         numbers = builder.add(start, ir.Constant(start.type, list(range(WIDTH))))
         _store_packed(context, builder, numbers, values[1], target, *values[2:])
         return context.get_dummy_value()
@@ -108,17 +108,17 @@ def _extreme(which: str, array: Any) -> Any:
     return array.dtype(_checked(array), types.int64), generate
 
 
-def _pointer(context: Any, builder: Any, array: Any, value: Any, place: Any) -> Any:
+def pointer_to(context: Any, builder: Any, array: Any, value: Any, place: Any) -> Any:
     """Where WIDTH numbers of an array are in memory, from a place on."""
     item = builder.gep(make_array(array)(context, builder, value).data, [place])
     return builder.bitcast(item, ir.VectorType(context.get_value_type(array.dtype), WIDTH).as_pointer())
 
 
 def _load(context: Any, builder: Any, array: Any, value: Any, place: Any) -> Any:
-    return builder.load(_pointer(context, builder, array, value, place), align=array.dtype.bitwidth // 8)
+    return builder.load(pointer_to(context, builder, array, value, place), align=array.dtype.bitwidth // 8)
 
 
-def _everywhere(builder: Any, number: Any) -> Any:
+def everywhere(builder: Any, number: Any) -> Any:
     """A number WIDTH times."""
     vector = ir.VectorType(number.type, WIDTH)
     one = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.IntType(32)(0))
@@ -132,4 +132,4 @@ def _store_packed(context: Any, builder: Any, numbers: Any, bits: Any, target: A
     name = f"llvm.experimental.vector.compress.v{WIDTH}{NAMES[target.dtype]}"
     function = cgutils.get_or_insert_function(builder.module, compress, name)
     packed = builder.call(function, [numbers, chosen, ir.Constant(kind, ir.Undefined)])
-    builder.store(packed, _pointer(context, builder, target, array, place), align=target.dtype.bitwidth // 8)
+    builder.store(packed, pointer_to(context, builder, target, array, place), align=target.dtype.bitwidth // 8)

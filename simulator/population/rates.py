@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from ..core.arrays import Floats, Floats32, Integers, Keys
 from ..core.chance import Stream, normal_draw, uniform
-from ..core.compiled import inlined, kernel
+from ..core.compiled import entry, inlined, kernel
 from ..core.errors import MarketError
 from ..core.intrinsics import fetch
+from ..core.simd import WIDTH
 from ..scenario.response import Interests, Normal, Uniform
 from .ads import AdVectors
+from .scoring import rate_all
 from .users import People
 
 
@@ -54,6 +57,9 @@ class Context(NamedTuple):
         return Context(self.query[block], self.vectors[block], self.odds[block], self.lift[block])
 
 
+NOTHING = np.empty((0, 0), np.float32), np.empty(0, np.float32), np.empty(0, np.float32)  # brought beside users
+
+
 class Rates(Protocol):
     """Fills blocks of believed click rates."""
 
@@ -73,7 +79,7 @@ def new_rates(
     """The rate model that the scenario asks for, for `count` ads and blocks of `chunk` requests, under a world's keys."""
     if isinstance(settings, Interests):
         assert ads is not None
-        return InterestRates(people, ads, chunk)
+        return InterestRates(people, ads)
     return DrawnRates(settings, count, chunk, keys)
 
 
@@ -82,13 +88,12 @@ class InterestRates:
 
     bound = 1.0
 
-    def __init__(self, people: People, ads: AdVectors, chunk: int) -> None:
-        dimensions = people.interests.shape[1]
+    def __init__(self, people: People, ads: AdVectors) -> None:
         self.truth = ClickTruth(people.interests, ads.vectors, ads.bias, np.empty((0, 0), np.float32))
         self._users, self._ads, self._bias = people.interests, ads.believed_vectors, ads.believed_bias
         self._first_bias = ads.believed_bias
-        self._rows = np.empty((chunk, dimensions), np.float32)
-        self._columns = np.empty((dimensions, chunk), np.float32)
+        self._columns = np.empty(people.interests.shape[1] * WIDTH, np.float32)
+        self._rate_all: Callable[..., None] | None = None  # compiled for arrays that are in memory as those of the first call
 
     def correct(self, odds: Floats) -> None:
         """Takes over factors on the odds of a click as first believed, (ads,)."""
@@ -96,17 +101,14 @@ class InterestRates:
         self._bias.flags.writeable = False  # as the market's is: a kernel is compiled for one of both
 
     def fill(self, first: int, users: Integers, context: Context | None, out: Floats32) -> None:
-        """See `Rates.fill`. The height of the product is fixed: other heights differ in the last bit."""
-        np.take(self._users, users, axis=0, out=self._rows, mode="clip")
-        if context is not None:
-            self._rows += context.vectors
-        np.copyto(self._columns, self._rows.T)
-        np.matmul(self._ads, self._columns, out=out)
-        if context is not None:
-            out += context.odds
-        add_bias_and_squash(out, self._bias)
-        if context is not None:
-            out *= context.lift
+        """See `Rates.fill`. Raises `MarketError` if requests are no multiple of WIDTH."""
+        if users.size % WIDTH:
+            raise MarketError(f"requests are rated {WIDTH} at a time, not {users.size}")
+        brings = NOTHING if context is None else context[1:]
+        arguments = users, self._users, self._ads, self._bias, *brings, self._columns, out
+        if self._rate_all is None:
+            self._rate_all = entry(rate_all, *arguments)
+        self._rate_all(*arguments)
 
 
 class DrawnRates:
@@ -137,34 +139,6 @@ class DrawnRates:
 def sigmoid(x: Any) -> Any:
     """1 / (1 + exp(-x)) in float64, for the truth of one ad."""
     return 1.0 / (1.0 + math.exp(-x))
-
-
-@inlined
-def exponential(x: Any) -> Any:
-    """exp(x) in float32 by Cephes' expf: range reduction and a polynomial of degree 5, which compilers vectorise."""
-    one = np.float32(1)
-    x = min(max(x, np.float32(-87)), np.float32(87))
-    n = np.floor(x * np.float32(1.44269504088896341) + np.float32(0.5))
-    x -= n * np.float32(0.693359375)
-    x -= n * np.float32(-2.12194440e-4)
-    y = np.float32(1.9875691500e-4)
-    y = y * x + np.float32(1.3981999507e-3)
-    y = y * x + np.float32(8.3334519073e-3)
-    y = y * x + np.float32(4.1665795894e-2)
-    y = y * x + np.float32(1.6666665459e-1)
-    y = y * x + np.float32(5.0000001201e-1)
-    y = y * x * x + x + one
-    return y * np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
-
-
-@kernel(nogil=True, fastmath={"contract"})
-def add_bias_and_squash(odds: Any, bias: Any) -> None:
-    """odds[k, j] becomes sigmoid(odds[k, j] + bias[k]), in place, float32."""
-    one = np.float32(1)
-    for k in range(odds.shape[0]):
-        row, b = odds[k], bias[k]
-        for j in range(row.size):
-            row[j] = one / (one + exponential(-(row[j] + b)))
 
 
 @kernel(nogil=True)
