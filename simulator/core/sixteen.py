@@ -140,6 +140,32 @@ def power_of_two(typing: Any, exponents: Any) -> Any:
     return sixteen(sixteen), generate
 
 
+@intrinsic
+def turn(typing: Any, array: Any, first: Any) -> Any:
+    """Turns a square round, in place: sixteen rows of sixteen numbers, one after the other, from array[first] on."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        places = [builder.add(values[1], ir.IntType(64)(row * WIDTH)) for row in range(WIDTH)]
+        pointers = [pointer_to(context, builder, array, values[0], place) for place in places]
+        rows = [builder.load(pointer, align=4) for pointer in pointers]
+        half = WIDTH // 2
+        while half:  # each square of 2 half x 2 half numbers exchanges two of its four quarters
+            own, other = ([n ^ half * side for n in range(WIDTH)] for side in (0, 1))
+            upper = [other[n] + WIDTH if n & half else own[n] for n in range(WIDTH)]
+            lower = [own[n] + WIDTH if n & half else other[n] for n in range(WIDTH)]
+            for row in (row for row in range(WIDTH) if not row & half):
+                pair = rows[row], rows[row + half]
+                rows[row], rows[row + half] = (
+                    builder.shuffle_vector(*pair, ir.Constant(INTEGERS, mask)) for mask in (upper, lower)
+                )
+            half //= 2
+        for row, pointer in zip(rows, pointers, strict=True):
+            builder.store(row, pointer, align=4)
+        return context.get_dummy_value()
+
+    return types.none(_of_floats(array), types.int64), generate
+
+
 def _of_floats(array: Any) -> Any:
     if not isinstance(array, types.Array) or array.ndim != 1 or array.layout != "C" or array.dtype != types.float32:
         raise TypingError(f"sixteen numbers are of float32 in one piece, not of {array}")

@@ -12,7 +12,7 @@ import numpy as np
 from ..core.compiled import inlined, kernel
 from ..core.intrinsics import fetch
 from ..core.simd import WIDTH
-from ..core.sixteen import floor, fused, load, power_of_two, repeat, spread, store, within
+from ..core.sixteen import floor, fused, load, power_of_two, repeat, spread, store, turn, within
 
 ABREAST = 6  # ads whose products are summed side by side: as many as the registers of a processor with AVX2 hold
 
@@ -36,14 +36,18 @@ def exponential(x: Any) -> Any:
 def turn_round(users: Any, first: Any, people: Any, asked: Any, columns: Any) -> None:
     """Writes the vectors of sixteen requests from `first` on, a dimension after the other; those after are brought near."""
     dimensions = people.shape[1]
-    for n in range(WIDTH):
-        row = people[users[first + n]]
-        if asked.size > 0:
-            for d in range(dimensions):
-                columns[d * WIDTH + n] = row[d] + asked[first + n, d]
-        else:
-            for d in range(dimensions):
-                columns[d * WIDTH + n] = row[d]
+    squares = dimensions - dimensions % WIDTH
+    for start in range(0, squares, WIDTH):
+        for n in range(WIDTH):
+            x = load(people[users[first + n]], start)
+            if asked.size > 0:
+                x = x + load(asked[first + n], start)
+            store(columns, (start + n) * WIDTH, x)
+        turn(columns, start * WIDTH)
+    for n in range(WIDTH if squares < dimensions else 0):
+        for d in range(squares, dimensions):
+            x = people[users[first + n], d]
+            columns[d * WIDTH + n] = x + asked[first + n, d] if asked.size > 0 else x
     if first + 2 * WIDTH <= users.size:
         for n in range(WIDTH):
             fetch(people, users[first + WIDTH + n], 0)

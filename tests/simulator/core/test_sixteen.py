@@ -72,6 +72,18 @@ def test_a_sum_that_two_roundings_would_lose_is_kept() -> None:
     np.testing.assert_array_equal(z, np.float32(2**-24))
 
 
+def test_a_square_is_turned_round_in_its_place() -> None:
+    @numba.njit(**OPTIONS)
+    def turned(numbers: Any) -> None:
+        sixteen.turn(numbers, 3)
+
+    numbers = np.arange(WIDTH * WIDTH + 8, dtype=np.float32)
+    expected = numbers.copy()
+    expected[3:-5] = numbers[3:-5].reshape(WIDTH, WIDTH).T.ravel()
+    turned(numbers)
+    np.testing.assert_array_equal(numbers, expected)
+
+
 @pytest.mark.parametrize("array", [np.zeros(WIDTH), np.zeros((2, WIDTH), np.float32), np.zeros(WIDTH * 2, np.float32)[::2]])
 def test_other_arrays_are_refused(array: Any) -> None:
     @numba.njit(**OPTIONS)
