@@ -12,7 +12,7 @@ import numpy as np
 from ...simulator.core.arrays import CHUNK, LANES
 from ...simulator.core.compiled import OPTIONS
 from ...simulator.core.threads import one_blas_thread
-from ...simulator.delivery.auction import select
+from ...simulator.delivery.auction import select_group
 from .stopwatch import REPEATS, processor_seconds
 
 
@@ -70,6 +70,6 @@ def _select_block(slots: int) -> Any:
     @numba.njit(**OPTIONS)
     def select_block(scores: Any, none: Any, no_row: Any, live: Any, endless: Any, floor: Any, all_in: Any, top: Any) -> None:
         for start in range(0, scores.shape[1], LANES):
-            select(start, LANES, scores, none, none, no_row, live, endless, endless, floor, all_in, none, places, top)
+            select_group(start, scores, none, none, no_row, live, endless, endless, floor, all_in, none, places, top)
 
     return select_block

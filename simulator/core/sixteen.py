@@ -118,15 +118,43 @@ def floor(typing: Any, numbers: Any) -> Any:
 
 
 @intrinsic
-def within(typing: Any, numbers: Any, low: Any, high: Any) -> Any:
-    """The numbers, but no less than `low` and no more than `high`."""
+def smaller(typing: Any, numbers: Any, others: Any) -> Any:
+    """The smaller of each two."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        numbers, low, high = values
-        above = builder.select(builder.fcmp_ordered("<", numbers, low), low, numbers)
-        return builder.select(builder.fcmp_ordered(">", above, high), high, above)
+        return builder.select(builder.fcmp_ordered("<", *values), *values)
 
-    return sixteen(sixteen, sixteen, sixteen), generate
+    return sixteen(sixteen, sixteen), generate
+
+
+@intrinsic
+def larger(typing: Any, numbers: Any, others: Any) -> Any:
+    """The larger of each two."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.select(builder.fcmp_ordered(">", *values), *values)
+
+    return sixteen(sixteen, sixteen), generate
+
+
+@intrinsic
+def where_below(typing: Any, numbers: Any, limits: Any, yes: Any, no: Any) -> Any:
+    """Those of `yes` where numbers are below their limits, and else, also where one is NaN, those of `no`."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.select(builder.fcmp_ordered("<", *values[:2]), *values[2:])
+
+    return sixteen(sixteen, sixteen, sixteen, sixteen), generate
+
+
+@intrinsic
+def where_at_least(typing: Any, numbers: Any, limits: Any, yes: Any, no: Any) -> Any:
+    """Those of `yes` where numbers reach their limits, and else, also where one is NaN, those of `no`."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.select(builder.fcmp_ordered(">=", *values[:2]), *values[2:])
+
+    return sixteen(sixteen, sixteen, sixteen, sixteen), generate
 
 
 @intrinsic

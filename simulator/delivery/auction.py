@@ -11,8 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from ..core.arrays import LANES
 from ..core.compiled import inlined
+from ..core.ladder import NONE, entered, nobody, write_words
+from ..core.simd import WIDTH
+from ..core.sixteen import load, smaller, spread, where_at_least, where_below
 
+LAST = 0xFFFF  # the largest number of a campaign that a word has room for
 FIRST, SECOND, GSP, VCG = range(4)
 ENDLESS = np.float32(np.inf)
 PRICING = {"first": FIRST, "second": SECOND, "gsp": GSP, "vcg": VCG}
@@ -21,7 +26,7 @@ PRICING = {"first": FIRST, "second": SECOND, "gsp": GSP, "vcg": VCG}
 @inlined
 def word(rank: Any, campaign: Any) -> Any:
     """A rank (positive float32) and its campaign as one integer; larger is better, 0 is nobody."""
-    return (np.int64(np.float32(rank).view(np.int32)) << np.int64(32)) | np.int64(0xFFFF - campaign)
+    return (np.int64(np.float32(rank).view(np.int32)) << np.int64(32)) | np.int64(LAST - campaign)
 
 
 @inlined
@@ -33,7 +38,7 @@ def rank_of(word: Any) -> Any:
 @inlined
 def campaign_of(word: Any) -> Any:
     """The campaign in a word."""
-    return np.int64(0xFFFF) - (word & np.int64(0xFFFF))
+    return np.int64(LAST) - (word & np.int64(LAST))
 
 
 @inlined
@@ -46,44 +51,49 @@ def insert(top: Any, lane: Any, word: Any) -> None:
 
 
 @inlined
-def select(
-    start: Any, lanes: Any, rate: Any, weight: Any, offer: Any, offer_row: Any,
-    live: Any, cap: Any, click_cap: Any, floor: Any, taking: Any, draw: Any, places: Any, top: Any,
+def select_alone(
+    j: Any, rate: Any, weight: Any, offer: Any, offer_row: Any, live: Any, cap: Any, click_cap: Any, floor: Any, taking: Any,
+    draw: Any, top: Any, lane: Any,
 ) -> None:  # fmt: skip
-    """Finds the best `places` campaigns of `lanes` requests from `start` on, branch-free over the lanes.
+    """Finds the best campaigns for the request in column j: top[place, lane] receives their words, best first.
 
-    top[place, lane] receives their words, best first. A campaign bids rate x live (or its offer), at most its cap; below its
-    `floor`, or where it is drawn to sit out, it does not take part. Where it is called, `places` should be a constant, so that
-    the inner loop is unrolled, and `lanes`, so that the loop over them becomes vector instructions.
+    A campaign bids rate x live (or its offer), at most its caps; below its `floor`, or where it is drawn to sit out, it does
+    not take part.
     """
-    top[:] = 0
-    nobody = np.int64(0)
+    top[:, lane] = 0
     for k in range(rate.shape[0]):
-        scale, most, least = live[k], cap[k], floor[k]
-        if scale <= 0:
+        if live[k] <= 0:
             continue
-        r = rate[k, start : start + lanes]
-        row, throttled = offer_row[k], taking[k] < 1
-        if row >= 0 or weight.size > 0 or throttled:
-            asked = offer[max(row, 0), start : start + lanes] if row >= 0 else r
-            w = weight[k, start : start + lanes] if weight.size > 0 else r
-            drawn = draw[k, start : start + lanes] if throttled else r
-            per_click = click_cap[k]
-            for lane in range(lanes):
-                bid = min(asked[lane] if row >= 0 else r[lane] * scale, most)
-                if per_click < ENDLESS:  # else 0 x infinity, where a believed rate is 0
-                    bid = min(bid, per_click * r[lane])
-                comes = bid >= least and (not throttled or drawn[lane] < taking[k])
-                x = word(bid * w[lane] if weight.size > 0 else bid, k) if comes else nobody
-                insert(top, lane, x)
-            continue
-        for lane in range(lanes):
-            bid = min(r[lane] * scale, most)
-            x = word(bid, k) if bid >= least else nobody
-            for place in range(places):
-                other = top[place, lane]
-                top[place, lane] = max(other, x)
-                x = min(other, x)
+        r, row = rate[k, j], offer_row[k]
+        bid = min(offer[row, j] if row >= 0 else r * live[k], cap[k])
+        if click_cap[k] < ENDLESS:  # else 0 x infinity, where a believed rate is 0
+            bid = min(bid, click_cap[k] * r)
+        if bid >= floor[k] and (taking[k] >= 1 or draw[k, j] < taking[k]):
+            insert(top, lane, word(bid * weight[k, j] if weight.size > 0 else bid, k))
+
+
+@inlined
+def select_group(
+    start: Any, rate: Any, weight: Any, offer: Any, offer_row: Any, live: Any, cap: Any, click_cap: Any, floor: Any,
+    taking: Any, draw: Any, places: Any, top: Any,
+) -> None:  # fmt: skip
+    """What `select_alone` does, for all LANES requests from column `start` on; `places` is a constant where it is called."""
+    none = spread(np.float32(NONE))
+    for lane in range(0, LANES, WIDTH):
+        j, ladder = start + lane, nobody(places)
+        for k in range(rate.shape[0]):
+            if live[k] <= 0:
+                continue
+            bid = load(offer[offer_row[k]], j) if offer_row[k] >= 0 else load(rate[k], j) * spread(live[k])
+            bid = smaller(bid, spread(cap[k]))
+            if click_cap[k] < ENDLESS:
+                bid = smaller(bid, spread(click_cap[k]) * load(rate[k], j))
+            rank = bid * load(weight[k], j) if weight.size > 0 else bid
+            rank = where_at_least(bid, spread(floor[k]), rank, none)
+            if taking[k] < 1:
+                rank = where_below(load(draw[k], j), spread(taking[k]), rank, none)
+            ladder = entered(ladder, rank, LAST - k)
+        write_words(ladder, top, lane)
 
 
 @inlined

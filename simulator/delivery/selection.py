@@ -11,7 +11,7 @@ from ..core.addressed import Addressed
 from ..core.arrays import LANES, Floats, Floats32, Integers
 from ..core.chance import uniform
 from ..core.compiled import address, inlined, kernel
-from .auction import select
+from .auction import select_alone, select_group
 
 
 class Bids(NamedTuple):
@@ -56,20 +56,19 @@ def draw_participation(key: Any, request: Any, first: Any, end: Any, who: Any, d
 
 @cache
 def selector(slots: int) -> Any:
-    """The kernel that finds the best `slots` + 1 bids; the number is frozen into it, so that LLVM unrolls its inner loop."""
+    """The kernel that finds the best `slots` + 1 bids; the number is frozen into it, and so many registers hold them."""
     places = slots + 1
 
     @kernel()
     def select_best(j: Any, alone: Any, bids: Any) -> Any:
-        """Fills `top` for the request in column j, for it `alone` or for its group at once; see `auction.select`."""
+        """Fills `top` for the request in column j, for it `alone` or for its group at once; see `auction`."""
         lane = j % LANES
         rate, weight, offer, offer_row, top = bids.rate, bids.weight, bids.offer, bids.offer_row, bids.top
         live, cap, click_cap, floor, taking, draw = bids.live, bids.cap, bids.click_cap, bids.floor, bids.taking, bids.draw
         if alone:
-            one = top[:, lane : lane + 1]
-            select(j, 1, rate, weight, offer, offer_row, live, cap, click_cap, floor, taking, draw, places, one)
+            select_alone(j, rate, weight, offer, offer_row, live, cap, click_cap, floor, taking, draw, top, lane)
         else:
-            select(j - lane, LANES, rate, weight, offer, offer_row, live, cap, click_cap, floor, taking, draw, places, top)
+            select_group(j - lane, rate, weight, offer, offer_row, live, cap, click_cap, floor, taking, draw, places, top)
         return 0
 
     return select_best

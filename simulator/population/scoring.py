@@ -12,7 +12,7 @@ import numpy as np
 from ..core.compiled import inlined, kernel
 from ..core.intrinsics import fetch
 from ..core.simd import WIDTH
-from ..core.sixteen import floor, fused, load, power_of_two, repeat, spread, store, turn, within
+from ..core.sixteen import floor, fused, larger, load, power_of_two, repeat, smaller, spread, store, turn
 
 ABREAST = 6  # ads whose products are summed side by side: as many as the registers of a processor with AVX2 hold
 
@@ -20,7 +20,7 @@ ABREAST = 6  # ads whose products are summed side by side: as many as the regist
 @inlined
 def exponential(x: Any) -> Any:
     """exp of sixteen numbers by Cephes' expf: range reduction and a polynomial of degree 5."""
-    x = within(x, spread(np.float32(-87)), spread(np.float32(87)))
+    x = smaller(larger(x, spread(np.float32(-87))), spread(np.float32(87)))
     n = floor(fused(x, spread(np.float32(1.44269504088896341)), spread(np.float32(0.5))))
     x = fused(n, spread(np.float32(-0.693359375)), x)
     x = fused(n, spread(np.float32(2.12194440e-4)), x)

@@ -21,7 +21,7 @@ NUMBERS = st.lists(st.integers(-(2**20), 2**20).map(lambda n: n / 64), min_size=
 
 @numba.njit(**OPTIONS)
 def _all_of_them(a: Any, b: Any, first: Any, out: Any) -> None:
-    """Rows of what each operation makes of sixteen numbers from `first` on; the last number of b bounds, and is added."""
+    """Rows of what each operation makes of sixteen numbers from `first` on, with the last number of b."""
     x, y, z = sixteen.load(a, first), sixteen.load(b, first), sixteen.repeat(b, b.size - 1)
     sixteen.store(out[0], first, x + y)
     sixteen.store(out[1], first, x - y)
@@ -29,20 +29,22 @@ def _all_of_them(a: Any, b: Any, first: Any, out: Any) -> None:
     sixteen.store(out[3], first, x / y)
     sixteen.store(out[4], first, sixteen.fused(x, y, z))
     sixteen.store(out[5], first, sixteen.floor(x))
-    low = sixteen.spread(np.float32(-100))
-    sixteen.store(out[6], first, sixteen.within(x, low, z))
+    sixteen.store(out[6], first, sixteen.smaller(x, y))
+    sixteen.store(out[7], first, sixteen.larger(x, y))
+    sixteen.store(out[8], first, sixteen.where_below(x, y, z, y))
+    sixteen.store(out[9], first, sixteen.where_at_least(x, y, z, y))
 
 
 @given(a=NUMBERS, b=NUMBERS, first=st.integers(0, 3))
 def test_sixteen_numbers_are_as_numpy_has_them(a: list[float], b: list[float], first: int) -> None:
     x, y = np.array(a, np.float32), np.array(b, np.float32)
-    y[-1] = abs(y[-1])
-    out, part = np.full((7, WIDTH + 3), 7, np.float32), slice(first, first + WIDTH)
+    out, part = np.full((10, WIDTH + 3), 7, np.float32), slice(first, first + WIDTH)
     _all_of_them(x, y, first, out)
     p, q, last = x[part], y[part], y[-1]
     once = (p.astype(np.float64) * q + np.float64(last)).astype(np.float32)
     with np.errstate(divide="ignore", invalid="ignore"):
-        expected = [p + q, p - q, p * q, p / q, once, np.floor(p), np.minimum(np.maximum(p, np.float32(-100)), last)]
+        expected = [p + q, p - q, p * q, p / q, once, np.floor(p), np.minimum(p, q), np.maximum(p, q)]
+    expected += [np.where(p < q, last, q), np.where(p >= q, last, q)]
     for row, wanted in enumerate(expected):
         np.testing.assert_array_equal(out[row, part], wanted)
     out[:, part] = 7
