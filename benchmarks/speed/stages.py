@@ -118,7 +118,8 @@ def nobody_reaches_the_reserve(state: State) -> State:
 
 def nothing_is_seen(state: State) -> State:
     """Slots are won that nobody sees."""
-    return state._replace(seen=np.zeros_like(state.seen))
+    state.block.slots_seen[:] = 0
+    return state
 
 
 def clicks_are_charged(state: State) -> State:

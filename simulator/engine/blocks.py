@@ -28,7 +28,7 @@ from .state import Control, State, Sum
 
 # What `State` keeps of a request in its column, for as long as it is under way.
 COLUMNS = {
-    "block": ("times", "users", "session", "page", "surface", "query", "lift", "content"),
+    "block": ("times", "users", "session", "page", "surface", "query", "lift", "content", "slots_seen"),
     "bids": ("rate", "platform", "ad", "who", "weight", "draw", "offer"),
     "truth": ("block",),
 }  # fmt: skip

@@ -17,7 +17,7 @@ from ..delivery.queue import Queue
 from ..market.market import Market
 from ..population.rates import Context
 from ..requests.sessions import Planner, ticks_before
-from ..requests.surfaces import Contexts
+from ..requests.surfaces import Contexts, draw_slots_seen
 from ..requests.traffic import Intensity, Share, arrive, place_anew
 from ..requests.worth import Lifts, differs
 from ..response.visits import Visits, new_visits, with_evening_before, with_room_for_sessions
@@ -75,6 +75,9 @@ class Coming:
         self._contexts: Contexts | None = None  # what requests bring beside their users
         if scenario.asks:
             self._contexts = Contexts(addressed.value.surfaces, market.language, market.users.interests.shape[1], keys)
+        state, block = addressed.value, addressed.value.block
+        self._keys, self._seen = state.keys, state.seen[None] if self._contexts is None else state.surfaces.seen
+        self._draw_slots_seen = entry(draw_slots_seen, self._keys, 0, self._seen, block.surface, block.slots_seen)
         self._lifts = Lifts(scenario, market.users, keys, seed) if differs(scenario) else None
         self._epochs, self._draws = np.zeros(CHUNK), np.zeros((3, CHUNK))
         self._draw: Callable[..., float] | None = None  # `arrive`, compiled
@@ -126,10 +129,11 @@ class Coming:
         self._sum = self._draw(*arguments)
 
     def ask(self, first: int) -> None:
-        """Draws where the requests of the block are made, and what they ask."""
+        """Draws where the requests of the block are made, what they ask, and how many slots are seen."""
         block = self._addressed.value.block
         if self._contexts is not None:
             self._contexts.draw(first, block.surface[:CHUNK], block.query[:CHUNK])
+        self._draw_slots_seen(self._keys, first, self._seen, block.surface[:CHUNK], block.slots_seen[:CHUNK])
 
     def context(self, first: int, start: int) -> Context | None:
         """What the requests of the block that starts with request `first` bring beside their users; None: nothing.

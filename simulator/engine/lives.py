@@ -20,6 +20,7 @@ from ..core.money import UNLIMITED
 from ..core.threads import one_blas_thread
 from ..market.market import build
 from ..population.rates import Context, new_rates
+from ..requests.surfaces import slots_seen_by
 from ..response.pages import PageSum
 from ..response.visits import user_is_there, with_room_for_sessions
 from ..scenario.tree import Scenario
@@ -285,6 +286,7 @@ def step_lives(patterns: Any, lanes: Any, plan: Any, course: Any, rates: Any, fi
         i, now = load_page(lane, lanes, plan, course, rates, first_ad, state)
         for place in range(lanes.top.shape[1]):
             state.bids.top[place, 0] = lanes.top[lane, place]
+        state.block.slots_seen[0] = slots_seen_by(state.keys, i, state.seen)
         state.asking.shown[Column.PAYS] = lanes.shown[lane, Column.PAYS]  # of which the mean level is taken
         sums = state.pages.users[user]
         revenue, content, charged = sums[PageSum.REVENUE], sums[PageSum.CONTENT], sums[PageSum.CHARGED]

@@ -137,6 +137,7 @@ def _block(scenario: Scenario) -> Block:
         present=np.zeros(in_session, np.float32),
         lift=np.zeros(CHUNK if differs(scenario) else 0),
         content=np.zeros(0 if scenario.pages is None else CHUNK),
+        slots_seen=np.zeros(CHUNK, np.int64),
     )
 
 

@@ -24,23 +24,20 @@ RIVALS = len(RECORD_FLOATS)  # from here on a row of floats holds the rivals' ra
 @kernel()
 def record(i: Any, j: Any, lane: Any, now: Any, state: Any) -> Any:
     """Notes for one campaign what a clairvoyant would want to know of this request: its rivals' ranks and the luck."""
-    k, row, seen, top = state.control[Control.RECORD_OF], state.control[Control.RECORDED], state.seen, state.bids.top
+    k, row, top = state.control[Control.RECORD_OF], state.control[Control.RECORDED], state.bids.top
     state.control[Control.RECORDED] = row + 1
     ints, floats = state.logs.record_ints[row], state.logs.record_floats[row]
     a = ad_in_row(k, k, j, state)
     true_rate = click_rate_of(a, creative_of(i, a, now, state.keys, state.rotation), j, state)
-    depth = 0
-    while depth < len(seen) and (seen[depth] >= 1.0 or uniform(state.keys[Stream.EXPOSURE], i, depth) < seen[depth]):
-        depth += 1
     ints[0] = i
-    ints[1] = depth
+    ints[1] = state.block.slots_seen[j]
     ints[2] = uniform(state.keys[Stream.CLICK], i, a) < true_rate
     floats[0] = state.bids.rate[k, j]
     floats[1] = true_rate * state.truth.conversion[k] * state.terms.value[k] * state.terms.attributed[k]
     w = np.float64(state.bids.weight[k, j]) if is_weighted(state) else 1.0
     floats[2] = w
     place = 0
-    for rival in range(len(seen)):
+    for rival in range(len(state.seen)):
         if campaign_of(top[place, lane]) == k and top[place, lane] != 0:
             place += 1
         floats[RIVALS + rival] = rank_of(top[place, lane]) / w

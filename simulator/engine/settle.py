@@ -79,13 +79,6 @@ def click_rate_of(a: Any, c: Any, j: Any, state: Any) -> Any:
 
 
 @spelt_out
-def is_seen(i: Any, slot: Any, place: Any, state: Any) -> Any:
-    """Whether the user of request i sees a slot of a surface, having seen the one before."""
-    likely = state.surfaces.seen[place, slot] if has_surfaces(state) else state.seen[slot]
-    return likely >= 1.0 or uniform(state.keys[Stream.EXPOSURE], i, slot) < likely
-
-
-@spelt_out
 def sell(
     j: Any, slot: Any, rank: Any, row: Any, k: Any, a: Any, c: Any, propensity: Any, depth: Any, marginal: Any, state: Any
 ) -> Any:
@@ -239,7 +232,7 @@ def settle(i: Any, j: Any, now: Any, pattern: Any, state: Any) -> Any:
     place = state.block.surface[j] if has_surfaces(state) else 0
     lift = (lift_of(j, state) if has_surfaces(state) else 1.0) * tier_lift_of(j, state)
     depth, marginal = state.surfaces.slots[place] if has_surfaces(state) else len(state.seen), state.surfaces.marginal[place]
-    paged, user, pages = has_pages(state), state.block.users[j], state.pages
+    paged, user, pages, slots_seen = has_pages(state), state.block.users[j], state.pages, state.block.slots_seen[j]
     places, bits, wear, rank, last, item, content, ads = depth, 0, 1.0, -1, -1, 0, 0.0, 0
     if paged:
         depth, marginal, bits, wear = pages.depth[pattern], pages.marginal[pattern], pages.bits[pattern], worn(j, state)
@@ -256,7 +249,7 @@ def settle(i: Any, j: Any, now: Any, pattern: Any, state: Any) -> Any:
         state.tally.threshold[0] += to_win
     for slot in range(start, places):
         if paged and not ((bits >> slot) & 1 and top[rank + 1, lane] != 0):
-            exposed = exposed and is_seen(i, slot, place, state)
+            exposed = exposed and slot < slots_seen
             content += pages.relevance[item] if exposed else 0.0
             item += 1
             continue
@@ -271,7 +264,7 @@ def settle(i: Any, j: Any, now: Any, pattern: Any, state: Any) -> Any:
         if not answered_for:
             state.tally.counts[Count.WINS, k] += 1
             state.tally.sums[Sum.DISCOUNT, k] += to_win - to_win_again
-            exposed = exposed and is_seen(i, slot, place, state)
+            exposed = exposed and slot < slots_seen
             if not exposed:
                 continue
         a = ad_in_row(row, k, j, state)

@@ -118,6 +118,7 @@ class Block(NamedTuple):
     present: Floats32  # (CHUNK,) 1: made, 0: its user had left; or (0,)
     lift: Floats  # (n,) what it is worth, over the most there is; (0,) where all are worth the same
     content: Floats  # (n,) worth of its organic items, once it is made; (0,) where requests are no pages
+    slots_seen: Integers  # (n,) how many slots its user sees, one after the other
 
 
 class Terms(NamedTuple):

@@ -158,6 +158,35 @@ def draw_asks(
         query[j] = drawn_query(keys, first + j, alias_share, alias_query) if asks[place] else -1
 
 
+@kernel(nogil=True)
+def draw_slots_seen(keys: Any, first: Any, seen: Any, surface: Any, slots_seen: Any) -> None:
+    """How many slots the users of requests first, first + 1, ... see, (n,), as many as there is room for.
+
+    `seen` (P, S) is how likely a slot is seen, given the one before was; `surface` (n,), or (0,) where there is but one. It is
+    drawn slot by slot for all requests, and without a branch, which would be mispredicted for every other request.
+    """
+    key = keys[Stream.EXPOSURE]
+    slots_seen[:] = 0
+    for slot in range(seen.shape[1]):
+        if surface.size > 0:
+            for j in range(slots_seen.size):
+                sees = uniform(key, first + j, slot) < seen[surface[j], slot]
+                slots_seen[j] += np.int64((slots_seen[j] == slot) & sees)
+        else:
+            likely = seen[0, slot]
+            for j in range(slots_seen.size):
+                slots_seen[j] += np.int64((slots_seen[j] == slot) & (uniform(key, first + j, slot) < likely))
+
+
+@inlined
+def slots_seen_by(keys: Any, request: Any, seen: Any) -> Any:
+    """The same for one request, where slots are seen as `seen` (S,) says."""
+    slot = 0
+    while slot < seen.size and uniform(keys[Stream.EXPOSURE], request, slot) < seen[slot]:
+        slot += 1
+    return slot
+
+
 @spelt_out
 def has_surfaces(state: Any) -> Any:
     """Whether a market has surfaces or queries, so that requests differ by them."""
