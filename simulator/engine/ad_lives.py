@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.arrays import Floats, Integers
+from ..core.chance import Stream, uniform
 from ..core.compiled import entry, inlined, kernel
 from ..core.errors import MarketError, reason
 from ..core.money import UNLIMITED
@@ -223,7 +224,8 @@ def step_ads(chosen: Any, lanes: Any, plan: Any, state: Any) -> None:
         state.truth.conversion[k], state.terms.value[k] = plan.conversion[at], plan.value[at]
         c = state.rotation.first[ad] + chosen[lane]
         sale = Sale(0, k, ad, c, 1.0, plan.believed[at], 0.0, plan.cost[at], plan.believed[at])
-        answered = answer(i, np.int64(0), now, sale, 1.0, 1.0, state)
+        draw = uniform(state.keys[Stream.CLICK], i, ad)
+        answered = answer(i, np.int64(0), now, sale, draw, 1.0, 1.0, state)
         billed = bill(i, now, sale, answered, 1.0, state)
         if billed.report_us >= 0:
             expect_report(ad, c, now, billed.report_us, state)

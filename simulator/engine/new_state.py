@@ -26,6 +26,7 @@ from ..response.organic import new_baseline
 from ..response.pages import new_pages
 from ..response.visits import Visits
 from ..scenario.tree import Scenario
+from .ahead import new_ahead
 from .state import (
     JOURNAL_FLOATS,
     JOURNAL_INTS,
@@ -96,6 +97,7 @@ def new_state(scenario: Scenario, market: Market, keys: Keys, truth: ClickTruth,
         asking=nobody_asked(scenario),
         casting=nobody_casts(scenario),
         beliefs=new_beliefs(len(table.appeal) if scenario.learns else 0),
+        ahead=new_ahead(scenario.ad_places),
     )
 
 

@@ -24,6 +24,7 @@ from ..response.memory import count_shown, counts_fatigue, fatigue_factor, remem
 from ..response.organic import count_increment, has_organic
 from ..response.pages import PageSum, count_page, gap_factor, has_pages
 from ..response.visits import annoy, displace, has_sessions, worn
+from .ahead import click_draw
 from .answers import LEFT_OPEN
 from .asking import remember_page, remembers_pages
 from .bids import set_caps
@@ -89,15 +90,18 @@ def sell(
 
 
 @inlined
-def answer(i: Any, j: Any, now: Any, sale: Any, lift: Any, willing: Any, state: Any) -> Any:
-    """What the user of request i, in column j, does on seeing an ad, `willing` times as ready to click; counts it."""
+def answer(i: Any, j: Any, now: Any, sale: Any, draw: Any, lift: Any, willing: Any, state: Any) -> Any:
+    """What the user of request i, in column j, does on seeing an ad, `willing` times as ready to click; counts it.
+
+    `draw` is what is drawn for the click.
+    """
     k, a, c, user, tally = sale.campaign, sale.ad, sale.creative, state.block.users[j], state.tally
     fresh, exposures = click_rate_of(a, c, j, state), 0.0
     if remembers(state):
         exposures = remember(k, a if c < 0 else c, user, now, state)
     worn_by = fatigue_factor(exposures, state.memory) if exposures > 0 else 1.0
     rate = fresh * worn_by * willing
-    clicked = uniform(state.keys[Stream.CLICK], i, a) < rate
+    clicked = draw < rate
     if counts_fatigue(state):
         count_shown(exposures, fresh, rate, clicked, state.memory)
     conversion = state.truth.conversion[k] * lift
@@ -281,7 +285,8 @@ def settle(i: Any, j: Any, now: Any, pattern: Any, state: Any) -> Any:
         if answered_for:
             answered_for, state.control[Control.CASTING] = False, 0
         sale = sell(j, slot, rank, row, k, a, c, propensity, depth, marginal, state)
-        answered = answer(i, j, now, sale, lift, willing, state)
+        draw = click_draw(i, rank, lane, winner, a, state)
+        answered = answer(i, j, now, sale, draw, lift, willing, state)
         boring += not answered.clicked
         billed = bill(i, now, sale, answered, lift, state)
         if has_surfaces(state):

@@ -24,6 +24,7 @@ from ..response.memory import Memory
 from ..response.organic import Baseline
 from ..response.pages import Pages
 from ..response.visits import Visits
+from .ahead import Ahead
 
 
 class Control(IntEnum):
@@ -237,6 +238,7 @@ class State(NamedTuple):
     asking: Asking
     casting: Casting
     beliefs: Beliefs
+    ahead: Ahead
 
 
 @spelt_out

@@ -17,6 +17,7 @@ from ..population.rates import fetch_click_rate
 from ..requests.surfaces import SurfaceCount, count_request
 from ..response.memory import has_caps, has_seen_enough
 from ..response.visits import has_sessions, user_is_there
+from .ahead import draw_clicks
 from .answers import LEFT_OPEN
 from .asking import remembers_pages
 from .bids import below, set_caps
@@ -81,6 +82,7 @@ def select_best(j: Any, alone: Any, low: Any, high: Any, state: Any) -> None:
     elif not together:
         control[Control.GROUP], control[Control.STALE] = j // LANES, 0
         call_kernel(bids.selector, (j, False, bids))
+        draw_clicks(control[Control.BASE] + j - lane, j - lane, state)
         for other in range(AHEAD):
             fetch_ahead(j // LANES * LANES + other, state)
 
