@@ -169,6 +169,20 @@ def power_of_two(typing: Any, exponents: Any) -> Any:
 
 
 @intrinsic
+def quarters(typing: Any, numbers: Any) -> Any:
+    """(first quarter + second) + (third + fourth), four numbers, in the first quarter; what is in the others means nothing."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        total = values[0]
+        for apart in (WIDTH // 4, WIDTH // 2):
+            mask = ir.Constant(INTEGERS, [n ^ apart for n in range(WIDTH)])
+            total = builder.fadd(total, builder.shuffle_vector(total, total, mask))
+        return total
+
+    return sixteen(sixteen), generate
+
+
+@intrinsic
 def turn(typing: Any, array: Any, first: Any) -> Any:
     """Turns a square round, in place: sixteen rows of sixteen numbers, one after the other, from array[first] on."""
 

@@ -13,8 +13,10 @@ import numpy as np
 from ..core.addressed import Addressed
 from ..core.arrays import CHUNK, Integers
 from ..core.chance import stream_keys
+from ..core.compiled import entry
 from ..core.errors import MarketError
 from ..core.numeric import real
+from ..core.simd import WIDTH
 from ..delivery.queue import Demands, Queue, moved, new_queue, price, widened, with_columns
 from ..market.market import Market
 from ..population.rates import Context, new_rates
@@ -23,8 +25,9 @@ from ..response.memory import with_room_for_exposures
 from ..scenario.tree import Scenario
 from .coming import Coming, Traffic
 from .new_state import new_state
+from .offered import add_offered
 from .rating import Rating, new_winnow
-from .state import Control, State, Sum
+from .state import Control, State
 
 # What `State` keeps of a request in its column, for as long as it is under way.
 COLUMNS = {
@@ -69,6 +72,8 @@ class Blocks:
         self.on_block: list[Callable[[], None]] = []
         self.on_fill: list[Callable[[int, int, int], None]] = []
         self._drawn = share.first  # the end of the block under way
+        self._room = np.zeros(WIDTH, np.float32)
+        self._add_offered = entry(add_offered, 0, 0, self._room, self.addressed)
 
     @property
     def state(self) -> State:
@@ -207,19 +212,9 @@ class Blocks:
         """
         if self.line is not None:
             return
-        state = self.addressed.value
-        played = int(state.control[NEXT])
-        if played == self._counted:
-            return
-        base, bids, conversion = int(state.control[BASE]), state.bids, state.terms.believed_conversion
-        columns = slice(self._counted - base, played - base)
-        self._counted = played
-        rate, offered = bids.rate[:, columns], state.tally.sums[Sum.OFFERED]
-        if state.block.present.size:
-            rate = rate * state.block.present[columns]
-        if bids.who.size:
-            who = bids.who[:, columns]
-            np.add.at(offered, who, rate * conversion[who])
-            return
-        # Not a product with ones: OpenBLAS then multiplies what lies on its stack, and NumPy warns of an invalid value.
-        offered += np.einsum("ij->i", rate) * conversion
+        control = self.addressed.value.control
+        played = int(control[NEXT])
+        if played > self._counted:
+            base = int(control[BASE])
+            self._add_offered(self._counted - base, played - base, self._room, self.addressed)
+            self._counted = played

@@ -158,7 +158,7 @@ def draw_asks(
         query[j] = drawn_query(keys, first + j, alias_share, alias_query) if asks[place] else -1
 
 
-@kernel(nogil=True)
+@kernel()
 def draw_slots_seen(keys: Any, first: Any, seen: Any, surface: Any, slots_seen: Any) -> None:
     """How many slots the users of requests first, first + 1, ... see, (n,), as many as there is room for.
 
