@@ -85,7 +85,7 @@ def test_stages_add_up_to_the_whole() -> None:
     measure = partial(stages.stages, SMALL, repeats=3)
     found = undoubted(measure, partial(doubts, left={stages.SCORING: 0.125, stages.WALK: 0.125}, least=-0.05))
     assert {stage.name for stage in found.stages if stage.roofline} == {
-        "scoring: gather", "scoring: product", "scoring: bias and sigmoid", "walk: selection",
+        "scoring: gather, transposition", "scoring: product, bias, sigmoid", "walk: selection",
     }  # fmt: skip
     assert stages.to_json(found)["total"] == found.total
 
@@ -104,8 +104,7 @@ def test_stopwatches_change_nothing() -> None:
 
 def test_each_rung_does_what_the_one_before_leaves_out() -> None:
     world = World(SMALL, seed=1)
-    world.run(world.scenario.tick_us // 2)
-    world._exchange.score()
+    world.run(1)  # a block is drawn, and nobody has come yet
     before = copied(world._exchange.state)
     counts = {}
     for name, change in stages.LADDER:
