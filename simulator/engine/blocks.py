@@ -208,7 +208,7 @@ class Blocks:
     def count_offered(self) -> None:
         """Adds up the believed conversions of all requests played since the last call, won or lost: what bidders saw.
 
-        With servers the kernel does it, since requests are then not auctioned as they come. Whoever lets shards play draws none.
+        With servers the kernel does it, as requests are then not auctioned as they come. Whoever lets shards play draws none.
         """
         if self.line is not None or not self.drawn:
             return
