@@ -5,6 +5,8 @@ They stand apart from the single ones, which make do with an older Gymnasium, as
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,12 +14,14 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from ..simulator.core.errors import MarketError, PolicyError
 from ..simulator.core.numeric import whole
+from ..simulator.core.threads import processors
 from .auction import AuctionEnv
 from .base import SeatEnv
 from .bidding import BiddingEnv
 from .compute import ComputeEnv
 from .market import MarketEnv
 from .pacing import PacingEnv
+from .parts import VectorInParts
 from .ranking import RankingEnv
 
 
@@ -29,15 +33,27 @@ class SeatVectorEnv(SyncVectorEnv):
     Args:
         num_envs: how many, from 1 up.
         autoreset_mode: "NextStep", "SameStep" or "Disabled", or the `AutoresetMode`.
-        threads: how many play the worlds; None: as many as there are processors.
+        threads: how many play the worlds, of each process; None: as many as there are processors for one.
+        processes: how many have a part of the environments each; more than one are a `VectorInParts`.
         settings: arguments of each environment.
     """
 
     single: ClassVar[type[SeatEnv]]
 
+    def __new__(cls, num_envs: int = 1, *arguments: Any, processes: int = 1, **named: Any) -> Any:
+        """Itself, or, in several processes, what has one of these in each."""
+        count, parts = whole(num_envs), whole(processes)
+        if parts is None or not 1 <= parts <= max(count or 1, 1):
+            raise MarketError(f"processes are a whole number from 1 to that of environments, not {processes!r}")
+        if parts == 1 or count is None:
+            return super().__new__(cls)
+        if len(arguments) < 2 and named.get("threads") is None:
+            named["threads"] = max(processors() // parts, 1)
+        return VectorInParts(partial(_of, cls, arguments, named), count, parts)
+
     def __init__(
-        self, num_envs: int = 1, autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP, threads: int | None = None,
-        **settings: Any,
+        self, num_envs: int = 1, autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP, threads: int | None = None, *,
+        processes: int = 1, **settings: Any,
     ) -> None:  # fmt: skip
         count = whole(num_envs)
         if count is None or count < 1:
@@ -79,6 +95,11 @@ class SeatVectorEnv(SyncVectorEnv):
         super().close_extras(**more)
         if hasattr(self, "_together"):
             self._together.close()
+
+
+def _of(kind: type[SeatVectorEnv], arguments: Sequence[Any], named: Mapping[str, Any], count: int) -> SeatVectorEnv:
+    """A vector of so many environments, in one process."""
+    return kind(count, *arguments, **named)
 
 
 class ComputeVectorEnv(SeatVectorEnv):

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import platform
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -106,3 +111,21 @@ def test_requests_come_sixteen_at_a_time() -> None:
     assert market.ads is not None
     with pytest.raises(MarketError, match="16 at a time, not 17"):
         InterestRates(market.users, market.ads).fill(0, np.arange(17), None, np.empty((48, 17), np.float32))
+
+
+def block() -> str:
+    """The digest of some rates, with and without what requests bring."""
+    dice = np.random.default_rng(2)
+    users, people, vectors, bias = dice.integers(0, 50, 256), drawn(dice, 50, 20), drawn(dice, 15, 20), drawn(dice, 15)
+    context = drawn(dice, 256, 20), drawn(dice, 256), np.abs(drawn(dice, 256))
+    rates = [rated(users, people, vectors, bias, *brings) for brings in (NOTHING, context)]
+    return hashlib.blake2b(b"".join(rate.tobytes() for rate in rates)).hexdigest()
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="it names processors of that kind")
+def test_rates_are_the_same_on_a_processor_with_smaller_registers(tmp_path: Any) -> None:
+    folder = os.path.dirname(__file__)
+    haswell = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma,+bmi,+bmi2", "NUMBA_CACHE_DIR": str(tmp_path)}
+    program = f"import sys; sys.path.insert(0, {folder!r}); from test_scoring import block; sys.stdout.write(block())"
+    told = subprocess.run([sys.executable, "-c", program], env=os.environ | haswell, capture_output=True, text=True, check=True)
+    assert told.stdout == block()
