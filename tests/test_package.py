@@ -24,8 +24,9 @@ FLOORS = {
         "creative", "ranking", "hindsight", "zoo", "learning", "rankers", "catalogue", "crowds",
     ),
     "envs": (
-        "frames", "figure", "window", "shell", "given", "together", "base", "lanes", "lane_env", "allocation", "auction",
-        "bid_frame", "bidding", "compute", "creative", "pacing", "ranking", "side_by_side", "parallel", "market", "vector",
+        "frames", "figure", "window", "shell", "given", "parts", "together", "base", "lanes", "lane_env", "allocation",
+        "auction", "bid_frame", "bidding", "compute", "creative", "pacing", "ranking", "side_by_side", "parallel", "market",
+        "vector",
     ),
     "benchmarks": (
         "output", "audits", "pictures", "rankers", "comparison", "scaling", "suites", "feedback", "speed", "theory", "results",
