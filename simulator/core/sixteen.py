@@ -138,16 +138,6 @@ def larger(typing: Any, numbers: Any, others: Any) -> Any:
 
 
 @intrinsic
-def where_below(typing: Any, numbers: Any, limits: Any, yes: Any, no: Any) -> Any:
-    """Those of `yes` where numbers are below their limits, and else, also where one is NaN, those of `no`."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return builder.select(builder.fcmp_ordered("<", *values[:2]), *values[2:])
-
-    return sixteen(sixteen, sixteen, sixteen, sixteen), generate
-
-
-@intrinsic
 def where_at_least(typing: Any, numbers: Any, limits: Any, yes: Any, no: Any) -> Any:
     """Those of `yes` where numbers reach their limits, and else, also where one is NaN, those of `no`."""
 

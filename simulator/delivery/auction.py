@@ -15,7 +15,7 @@ from ..core.arrays import LANES
 from ..core.compiled import inlined
 from ..core.ladder import NONE, entered, nobody, write_words
 from ..core.simd import WIDTH
-from ..core.sixteen import load, smaller, spread, where_at_least, where_below
+from ..core.sixteen import load, smaller, spread, where_at_least
 
 LAST = 0xFFFF  # the largest number of a campaign that a word has room for
 FIRST, SECOND, GSP, VCG = range(4)
@@ -51,25 +51,23 @@ def insert(top: Any, lane: Any, word: Any) -> None:
 
 
 @inlined
-def select_alone(
-    j: Any, rate: Any, weight: Any, offer: Any, offer_row: Any, live: Any, cap: Any, click_cap: Any, floor: Any, taking: Any,
-    draw: Any, top: Any, lane: Any,
-) -> None:  # fmt: skip
-    """Finds the best campaigns for the request in column j: top[place, lane] receives their words, best first.
+def select_alone(j: Any, low: Any, high: Any, lane: Any, bids: Any) -> None:
+    """Finds the best of the rows from `low` up to `high` of the `Bids` for the request in column j.
 
-    A campaign bids rate x live (or its offer), at most its caps; below its `floor`, or where it is drawn to sit out, it does
-    not take part.
+    top[place, lane] receives their words, best first; these name rows, which are campaigns, or candidates behind a funnel. A
+    campaign bids rate x live (or its offer), at most its caps; below its `floor`, or where it is drawn to sit out, it does not
+    take part.
     """
-    top[:, lane] = 0
-    for k in range(rate.shape[0]):
-        if live[k] <= 0:
+    bids.top[:, lane] = 0
+    for row in range(low, high):
+        k, r = bids.who[row, j] if bids.who.size > 0 else row, bids.rate[row, j]
+        if bids.live[k] <= 0:
             continue
-        r, row = rate[k, j], offer_row[k]
-        bid = min(offer[row, j] if row >= 0 else r * live[k], cap[k])
-        if click_cap[k] < ENDLESS:  # else 0 x infinity, where a believed rate is 0
-            bid = min(bid, click_cap[k] * r)
-        if bid >= floor[k] and (taking[k] >= 1 or draw[k, j] < taking[k]):
-            insert(top, lane, word(bid * weight[k, j] if weight.size > 0 else bid, k))
+        bid = min(bids.offer[bids.offer_row[k], j] if bids.offer_row[k] >= 0 else r * bids.live[k], bids.cap[k])
+        if bids.click_cap[k] < ENDLESS:  # else 0 x infinity, where a believed rate is 0
+            bid = min(bid, bids.click_cap[k] * r)
+        if bid >= bids.floor[k] and (bids.taking[k] >= 1 or bids.draw[row, j] < bids.taking[k]):
+            insert(bids.top, lane, word(bid * bids.weight[row, j] if bids.weight.size > 0 else bid, row))
 
 
 @inlined
@@ -77,7 +75,10 @@ def select_group(
     start: Any, rate: Any, weight: Any, offer: Any, offer_row: Any, live: Any, cap: Any, click_cap: Any, floor: Any,
     taking: Any, draw: Any, places: Any, top: Any,
 ) -> None:  # fmt: skip
-    """What `select_alone` does, for all LANES requests from column `start` on; `places` is a constant where it is called."""
+    """What `select_alone` does among all campaigns, for LANES requests from column `start` on.
+
+    `places` is a constant where it is called, and so many registers hold the best.
+    """
     none = spread(np.float32(NONE))
     for lane in range(0, LANES, WIDTH):
         j, ladder = start + lane, nobody(places)
@@ -91,27 +92,9 @@ def select_group(
             rank = bid * load(weight[k], j) if weight.size > 0 else bid
             rank = where_at_least(bid, spread(floor[k]), rank, none)
             if taking[k] < 1:
-                rank = where_below(load(draw[k], j), spread(taking[k]), rank, none)
+                rank = where_at_least(load(draw[k], j), spread(taking[k]), none, rank)
             ladder = entered(ladder, rank, LAST - k)
         write_words(ladder, top, lane)
-
-
-@inlined
-def select_among(
-    j: Any, low: Any, high: Any, rate: Any, who: Any, weight: Any, live: Any, cap: Any, click_cap: Any, floor: Any,
-    taking: Any, draw: Any, top: Any, lane: Any,
-) -> None:  # fmt: skip
-    """Finds the best candidates of one request, rows `low` up to `high` of column j; words name rows, not campaigns."""
-    top[:, lane] = 0
-    for row in range(low, high):
-        k, r = who[row, j], rate[row, j]
-        if live[k] <= 0:
-            continue
-        bid = min(r * live[k], cap[k])
-        if click_cap[k] < ENDLESS:
-            bid = min(bid, click_cap[k] * r)
-        if bid >= floor[k] and (taking[k] >= 1 or draw[row, j] < taking[k]):
-            insert(top, lane, word(bid * weight[row, j] if weight.size > 0 else bid, row))
 
 
 @inlined

@@ -56,7 +56,7 @@ def draw_participation(key: Any, request: Any, first: Any, end: Any, who: Any, d
 
 @cache
 def selector(slots: int) -> Any:
-    """The kernel that finds the best `slots` + 1 bids; the number is frozen into it, and so many registers hold them."""
+    """The kernel that finds the best `slots` + 1 bids; the number is frozen into it, see `auction.select_group`."""
     places = slots + 1
 
     @kernel()
@@ -66,7 +66,7 @@ def selector(slots: int) -> Any:
         rate, weight, offer, offer_row, top = bids.rate, bids.weight, bids.offer, bids.offer_row, bids.top
         live, cap, click_cap, floor, taking, draw = bids.live, bids.cap, bids.click_cap, bids.floor, bids.taking, bids.draw
         if alone:
-            select_alone(j, rate, weight, offer, offer_row, live, cap, click_cap, floor, taking, draw, top, lane)
+            select_alone(j, 0, rate.shape[0], lane, bids)
         else:
             select_group(j - lane, rate, weight, offer, offer_row, live, cap, click_cap, floor, taking, draw, places, top)
         return 0

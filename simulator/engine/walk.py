@@ -10,7 +10,7 @@ from ..core.arrays import LANES
 from ..core.compiled import inlined, kernel
 from ..core.intrinsics import call_kernel, fetch
 from ..core.rules import call_rule, pointer_to
-from ..delivery.auction import ENDLESS, campaign_of, insert, select_among, word
+from ..delivery.auction import ENDLESS, campaign_of, insert, select_alone, word
 from ..delivery.selection import sits_out
 from ..delivery.winnow import campaign_in_row, is_behind_a_funnel
 from ..population.rates import fetch_click_rate
@@ -73,10 +73,7 @@ def select_best(j: Any, alone: Any, low: Any, high: Any, state: Any) -> None:
     lane, control, bids = j % LANES, state.control, state.bids
     together = control[Control.GROUP] == j // LANES
     if is_behind_a_funnel(state):
-        select_among(
-            j, low, high, bids.rate, bids.who, bids.weight, bids.live, bids.cap, bids.click_cap, bids.floor, bids.taking,
-            bids.draw, bids.top, lane,
-        )  # fmt: skip
+        select_alone(j, low, high, lane, bids)
     elif alone or (together and (control[Control.STALE] >> lane) & 1):
         call_kernel(bids.selector, (j, True, bids))
     elif not together:

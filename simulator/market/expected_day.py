@@ -9,7 +9,7 @@ import numpy as np
 from ..core.arrays import LANES
 from ..core.compiled import kernel
 from ..core.intrinsics import call_kernel
-from ..delivery.auction import campaign_of, price_rank, rank_of, select_among
+from ..delivery.auction import campaign_of, price_rank, rank_of, select_alone
 
 
 @kernel(nogil=True)
@@ -22,10 +22,7 @@ def expected_day(bids: Any, click: Any, surface: Any, surfaces: Any, pricing: An
     for start in range(0, rate.shape[1], LANES):
         if who.size > 0:
             for lane in range(LANES):
-                live, cap, click_cap, floor, taking = bids.live, bids.cap, bids.click_cap, bids.floor, bids.taking
-                select_among(
-                    start + lane, 0, rate.shape[0], rate, who, weight, live, cap, click_cap, floor, taking, bids.draw, top, lane
-                )
+                select_alone(start + lane, 0, rate.shape[0], lane, bids)
         else:
             call_kernel(bids.selector, (start, False, bids))
         for lane in range(LANES):
