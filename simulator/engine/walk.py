@@ -23,7 +23,7 @@ from .asking import remembers_pages
 from .bids import below, set_caps
 from .casting import Kept, waits_for_creative
 from .settle import settle
-from .state import Control, Sum, ad_in_row, has_rules, is_weighted, pass_over
+from .state import Control, Sum, has_rules, is_weighted, pass_over
 
 # What walk returns.
 REACHED, HUNGRY, FAULTY, ASKING = range(4)
@@ -61,10 +61,10 @@ def bid_by_rules(j: Any, lane: Any, requests_left: Any, state: Any) -> None:
 @inlined
 def fetch_ahead(j: Any, state: Any) -> None:
     """Has the true click rates of those who win the request in column j, of the group under way, brought near."""
-    for place in range(state.bids.top.shape[0] - 1):
-        k = campaign_of(state.bids.top[place, j % LANES])
-        if k < state.bids.live.size:
-            fetch_click_rate(ad_in_row(k, k, j, state), state.block.users[j], state.truth)
+    ahead, lane = state.ahead, j % LANES
+    for rank in range(ahead.word.shape[0]):
+        if ahead.word[rank, lane] != 0:
+            fetch_click_rate(ahead.ad[rank, lane], state.block.users[j], state.truth)
 
 
 @inlined
@@ -81,7 +81,7 @@ def select_best(j: Any, alone: Any, low: Any, high: Any, state: Any) -> None:
         call_kernel(bids.selector, (j, False, bids))
         draw_clicks(control[Control.BASE] + j - lane, j - lane, state)
         for other in range(AHEAD):
-            fetch_ahead(j // LANES * LANES + other, state)
+            fetch_ahead(j - lane + other, state)
 
 
 @inlined
