@@ -21,9 +21,9 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from ..simulator.core.errors import MarketError, PolicyError
+from ..simulator.core.errors import MarketError
 from ..simulator.core.interrupts import held_interrupts
-from .shell import bounded
+from .shell import bounded, counted
 
 Makes = Callable[[int], SyncVectorEnv]  # of so many environments; picklable
 
@@ -158,9 +158,7 @@ class VectorInParts(VectorEnv[Any, Any, Any]):
 
     def step(self, actions: Any) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], Any]:
         """See `SyncVectorEnv.step`. Raises `PolicyError`, before anything is played, for what is no action of one of them."""
-        if (given := np.shape(actions)[:1]) != (self.num_envs,):
-            told = f"{given[0]} of them" if given else repr(actions)
-            raise PolicyError(f"actions are one for each of {self.num_envs} environments, not {told}")
+        counted(actions, self.num_envs)
         for action, over in zip(actions, self._over, strict=True):
             if not over:
                 bounded(action, self.single_action_space.shape or ())

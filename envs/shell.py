@@ -144,6 +144,13 @@ def scenario_of(given: Any) -> Scenario:
     raise MarketError(f"a scenario is a Scenario, the name of one, or a mapping of its fields, not {given!r}")
 
 
+def counted(actions: Any, environments: int) -> None:
+    """Raises `PolicyError` unless there is an action for each of so many environments."""
+    if (given := np.shape(actions)[:1]) != (environments,):
+        told = f"{given[0]} of them" if given else repr(actions)
+        raise PolicyError(f"actions are one for each of {environments} environments, not {told}")
+
+
 def bounded(action: Any, shape: tuple[int, ...]) -> Floats:
     """An action from -1 to 1 as float64; what lies outside by no more than a step of float32, as a tanh may end, is the bound.
 

@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
-import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from ..simulator.core.errors import MarketError, PolicyError
+from ..simulator.core.errors import MarketError
 from ..simulator.core.numeric import whole
 from ..simulator.core.threads import processors
 from .auction import AuctionEnv
@@ -23,6 +22,7 @@ from .market import MarketEnv
 from .pacing import PacingEnv
 from .parts import VectorInParts
 from .ranking import RankingEnv
+from .shell import counted
 
 
 class SeatVectorEnv(SyncVectorEnv):
@@ -74,9 +74,7 @@ class SeatVectorEnv(SyncVectorEnv):
 
     def step(self, actions: Any) -> Any:
         """See `SyncVectorEnv.step`. Raises `PolicyError`, before anything is played, if there are more or fewer actions."""
-        if (given := np.shape(actions)[:1]) != (self.num_envs,):
-            told = f"{given[0]} of them" if given else repr(actions)
-            raise PolicyError(f"actions are one for each of {self.num_envs} environments, not {told}")
+        counted(actions, self.num_envs)
         resetting = self._autoreset_envs if self.autoreset_mode is AutoresetMode.NEXT_STEP else [False] * self.num_envs
         self._together.advance(actions, [n for n in range(self.num_envs) if not resetting[n]])
         return super().step(actions)

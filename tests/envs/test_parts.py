@@ -13,7 +13,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.vector import SyncVectorEnv
-from test_vector import MODES, TINY, same
+from test_vector import MODES, TINY, play_alike, same
 
 from adarena.envs.bidding import BiddingEnv
 from adarena.envs.parts import VectorInParts, joined
@@ -40,14 +40,7 @@ def two() -> Any:
 def test_it_is_the_environments_one_by_one(mode: str) -> None:
     vectors = pair(5, mode, 3, scenario=TINY, rivals=("mixed", "dual"))
     assert isinstance(vectors[0], VectorInParts)
-    dice = np.random.default_rng(0)
-    same(*(vector.reset(seed=4) for vector in vectors))
-    for _ in range(55):  # days of 24 ticks
-        actions = dice.uniform(-1, 1, (5, 1)).astype(np.float32)
-        one, other = (vector.step(actions) for vector in vectors)
-        same(one, other)
-        if mode == "Disabled" and one[2].any():
-            same(*(vector.reset(options={"reset_mask": one[2].copy()}) for vector in vectors))
+    play_alike(vectors, mode, 55)
     same(*(vector.get_attr("np_random_seed") for vector in vectors))
     for vector in vectors:
         vector.close()

@@ -60,19 +60,24 @@ def pair(num: int, mode: str, threads: int | None, **settings: Any) -> tuple[Any
     return together, SyncVectorEnv([lambda: BiddingEnv(**settings)] * num, autoreset_mode=mode)
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("threads", [1, 2, 3])
-def test_it_is_the_environments_one_by_one(mode: str, threads: int) -> None:
-    vectors = pair(5, mode, threads, scenario=TINY, rivals=("mixed", "dual"))
+def play_alike(vectors: tuple[Any, SyncVectorEnv], mode: str, steps: int) -> None:
+    """Takes both of five environments through days of 24 ticks, and holds all that they bring to each other."""
     dice = np.random.default_rng(0)
     same(*(vector.reset(seed=4) for vector in vectors))
-    for _ in range(60):  # days of 24 ticks
+    for _ in range(steps):
         actions = dice.uniform(-1, 1, (5, 1)).astype(np.float32)
         one, other = (vector.step(actions) for vector in vectors)
         same(one, other)
         if mode == "Disabled" and one[2].any():
             mask = one[2].copy()
             same(*(vector.reset(options={"reset_mask": mask.copy()}) for vector in vectors))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_it_is_the_environments_one_by_one(mode: str, threads: int) -> None:
+    vectors = pair(5, mode, threads, scenario=TINY, rivals=("mixed", "dual"))
+    play_alike(vectors, mode, 60)
     for vector in vectors:
         vector.close()
 
