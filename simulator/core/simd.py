@@ -24,7 +24,7 @@ def above(typing: Any, array: Any, first: Any, limit: Any) -> Any:
     """Which of array[first], array[first + 1], ... exceed a limit: a bit for each of WIDTH, the lowest for the first."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        numbers = _load(context, builder, array, *values[:2])
+        numbers = loaded(context, builder, array, *values[:2])
         compare = builder.fcmp_ordered if isinstance(array.dtype, types.Float) else builder.icmp_signed
         found = compare(">", numbers, everywhere(builder, values[2]))
         return builder.zext(builder.bitcast(found, ir.IntType(WIDTH)), ir.IntType(64))
@@ -40,7 +40,7 @@ def pack(typing: Any, array: Any, first: Any, bits: Any, target: Any, place: Any
     """
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        _store_packed(context, builder, _load(context, builder, array, *values[:2]), values[2], target, *values[3:])
+        _store_packed(context, builder, loaded(context, builder, array, *values[:2]), values[2], target, *values[3:])
         return context.get_dummy_value()
 
     return types.none(_checked(array), types.int64, types.int64, _checked(target), types.int64), generate
@@ -99,7 +99,7 @@ def _checked(array: Any) -> Any:
 
 def _extreme(which: str, array: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        numbers = _load(context, builder, array, *values)
+        numbers = loaded(context, builder, array, *values)
         kind, flags = ("f", ("nnan",)) if isinstance(array.dtype, types.Float) else ("s", ())
         reduce = ir.FunctionType(numbers.type.element, [numbers.type])
         name = f"llvm.vector.reduce.{kind}{which}.v{WIDTH}{NAMES[array.dtype]}"
@@ -114,7 +114,8 @@ def pointer_to(context: Any, builder: Any, array: Any, value: Any, place: Any) -
     return builder.bitcast(item, ir.VectorType(context.get_value_type(array.dtype), WIDTH).as_pointer())
 
 
-def _load(context: Any, builder: Any, array: Any, value: Any, place: Any) -> Any:
+def loaded(context: Any, builder: Any, array: Any, value: Any, place: Any) -> Any:
+    """Those WIDTH numbers."""
     return builder.load(pointer_to(context, builder, array, value, place), align=array.dtype.bitwidth // 8)
 
 

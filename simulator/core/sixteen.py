@@ -18,7 +18,7 @@ from numba.core.typing.templates import ConcreteTemplate, infer_global, signatur
 from numba.extending import intrinsic, models, register_model
 from numba.np.arrayobj import make_array
 
-from .simd import WIDTH, everywhere, pointer_to
+from .simd import WIDTH, everywhere, loaded, pointer_to
 
 VECTOR, INTEGERS = ir.VectorType(ir.FloatType(), WIDTH), ir.VectorType(ir.IntType(32), WIDTH)
 
@@ -60,7 +60,7 @@ def load(typing: Any, array: Any, first: Any) -> Any:
     """The numbers array[first], array[first + 1], ..."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return builder.load(pointer_to(context, builder, array, *values), align=4)
+        return loaded(context, builder, array, *values)
 
     return sixteen(_of_floats(array), types.int64), generate
 
@@ -88,7 +88,7 @@ def spread(typing: Any, number: Any) -> Any:
 
 @intrinsic
 def repeat(typing: Any, array: Any, place: Any) -> Any:
-    """The number array[place] sixteen times."""
+    """The number array[place] sixteen times; a place is from 0 up, so that there is nothing to check in a loop over places."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         item = builder.gep(make_array(array)(context, builder, values[0]).data, [values[1]])
@@ -179,7 +179,7 @@ def turn(typing: Any, array: Any, first: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         places = [builder.add(values[1], ir.IntType(64)(row * WIDTH)) for row in range(WIDTH)]
         pointers = [pointer_to(context, builder, array, values[0], place) for place in places]
-        rows = [builder.load(pointer, align=4) for pointer in pointers]
+        rows = [loaded(context, builder, array, values[0], place) for place in places]
         half = WIDTH // 2
         while half:  # each square of 2 half x 2 half numbers exchanges two of its four quarters
             own, other = ([n ^ half * side for n in range(WIDTH)] for side in (0, 1))

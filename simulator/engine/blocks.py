@@ -73,7 +73,7 @@ class Blocks:
         self.on_fill: list[Callable[[int, int, int], None]] = []
         self._drawn = share.first  # the end of the block under way
         self._room = np.zeros(WIDTH, np.float32)
-        self._add_offered = entry(add_offered, 0, 0, self._room, self.addressed)
+        self._add_offered = entry(add_offered, 0, 0, self._room, self.addressed) if self.line is None else None
 
     @property
     def state(self) -> State:
@@ -210,7 +210,7 @@ class Blocks:
 
         With servers the kernel does it, as requests are then not auctioned as they come. Whoever lets shards play draws none.
         """
-        if self.line is not None or not self.drawn:
+        if self._add_offered is None or not self.drawn:
             return
         control = self.addressed.value.control
         played = int(control[NEXT])
