@@ -19,9 +19,9 @@ from .books.ledger import Ledger
 from .controls import Controls
 from .core import garbage
 from .core.books import Books, Tick
-from .core.clock import END, HOUR_US, TICK, Clock, Own
+from .core.clock import ARRIVAL, END, HOUR_US, TICK, Clock, Own
 from .core.errors import MarketError, PolicyError
-from .core.interrupts import held_interrupts
+from .core.interrupts import Interrupts, held_interrupts
 from .core.numeric import real, whole
 from .core.threads import one_blas_thread
 from .delivery.fleet import Fleet, drawn_outages
@@ -178,12 +178,30 @@ class World(Controls):
 
     def until_round(self) -> OpenRound | None:
         """Runs as `until_asked` does, and tells nobody yet: for whoever runs several worlds together."""
+        over = self._end()
+        self._step_until(lambda: self._round is not None or over.callbacks is None)
+        return self._round
+
+    def until_traffic(self) -> bool:
+        """Runs as `until_round` does, but no further than to where requests come next; says whether they do.
+
+        Whoever runs several worlds together may so play the requests of all in a row, with `play_traffic`, and then run each
+        on; interrupts are to be held, and BLAS at one thread, meanwhile.
+        """
+        over, env = self._end(), self.env
+        self._steps(lambda: self._round is not None or over.callbacks is None or env.has_next(ARRIVAL))
+        return self._round is None and over.callbacks is not None
+
+    def play_traffic(self) -> None:
+        """Plays requests for as long as they come next; see `until_traffic`."""
+        self._steps(lambda: not self.env.has_next(ARRIVAL))
+
+    def _end(self) -> simpy.Event:
+        """The end of the last day, for a world that can go on."""
         self._check_whole()
         if self._over is None:
             self._over = self.env.at(self.scenario.horizon_us, END)
-        over = self._over
-        self._step_until(lambda: self._round is not None or over.callbacks is None)
-        return self._round
+        return self._over
 
     def answer(self, decision: Any) -> None:
         """Decides for the open seat that `until_asked` told of; None keeps its last decision. `until_asked` then goes on.
@@ -238,18 +256,22 @@ class World(Controls):
         return Moment(self.scenario.days - 1, ticks, ticks, self.now)
 
     def _step_until(self, done: Callable[[], bool]) -> None:
-        """Lets events take place, one by one, until that is so; closes the journal at the end of the last day."""
+        """Lets events take place, one by one, until that is so, and Ctrl-C between two of them."""
         with one_blas_thread(), held_interrupts() as interrupts:
-            try:
-                while not done():
-                    self._in_event = True
-                    self.env.step()
-                    self._in_event = False
-                    if interrupts.pressed:
-                        interrupts.deliver()
-            except BaseException as error:
-                self._stop(error)
-                raise
+            self._steps(done, interrupts)
+
+    def _steps(self, done: Callable[[], bool], interrupts: Interrupts | None = None) -> None:
+        """Lets events take place until that is so; closes the journal at the end of the last day."""
+        try:
+            while not done():
+                self._in_event = True
+                self.env.step()
+                self._in_event = False
+                if interrupts is not None and interrupts.pressed:
+                    interrupts.deliver()
+        except BaseException as error:
+            self._stop(error)
+            raise
         if self.now == self.scenario.horizon_us and self.journal is not None:
             self.journal.close()
 

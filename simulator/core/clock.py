@@ -59,3 +59,7 @@ class Clock(simpy.Environment):
         """When the next event is due; None if there is none."""
         until = self.peek()
         return None if until == float("inf") else cast(int, until)
+
+    def has_next(self, priority: int) -> bool:
+        """Whether the next event is of that priority."""
+        return bool(self._queue) and self._queue[0][1] == priority

@@ -241,3 +241,23 @@ def test_a_seat_may_be_left_open_by_the_day(engine: Any) -> None:
     assert moments == [(0, 0), (1, 0), (2, 0)]
     np.testing.assert_array_equal(world.ledger.counts, policy.ledger.counts)
     assert world.look("auction").told.tick == scenario.ticks_per_day
+
+
+@pytest.mark.parametrize("engine", ["compiled", "events"])
+def test_a_tick_may_be_played_in_three_parts(engine: Any) -> None:
+    """What comes before its requests, these, in one piece or several, and what comes after: as in one."""
+    world, other = (World(TINY, {"bidding": Open()}, seed=3, engine=engine) for _ in range(2))
+    while (asked := world.until_asked()) is not None:
+        other.until_asked()
+        for each in (world, other):
+            each.answer(react(asked.view))
+        before, closed, pieces = other.played, other.ledger.closed, 0
+        while other.until_traffic():
+            assert other.ledger.closed == closed
+            other.play_traffic()
+            pieces += 1
+        assert other.played > before
+        assert other.ledger.closed == closed + 1
+        assert pieces == 1 or engine == "events"
+        assert (other.open_round is None) == (other.now == TINY.horizon_us)
+    assert books(world) == books(other)
