@@ -116,7 +116,8 @@ class SeatEnv(Shell[Observation, Observation]):
     def step(self, action: Observation) -> tuple[Observation, float, bool, bool, Info]:
         """Decides, and plays until the seat must be decided again. Raises `PolicyError` for an action outside the space."""
         if self.company is None:
-            world = self.act(self.ready(action))
+            self.check_ready()
+            world = self.act(bounded(action, self.action_space.shape or ()))
             observation = self.see(world)
         else:
             if not self._moved:
@@ -128,18 +129,17 @@ class SeatEnv(Shell[Observation, Observation]):
         self.show()
         return observation, reward, self._over(world), False, info
 
-    def ready(self, action: Any) -> Floats:
-        """An action as `act` takes it. Raises what `step` raises where there is nothing to decide, or not so."""
+    def check_ready(self) -> None:
+        """Raises `MarketError` unless there is something to decide."""
         if self._world is None or self._over(self._world) or self._moved:
             raise MarketError("no day is under way: it is over, has not begun, or was interrupted; call reset")
-        return bounded(action, self.action_space.shape or ()).reshape(-1, self.vectors.actions)
 
-    def act(self, actions: Floats) -> World:
+    def act(self, action: Floats) -> World:
         """The first half of a step: decides. The second is to let the world move on, here or together with others."""
         world, self._world = self.world, None  # a step that is interrupted cannot be taken up again
         if self.company is not None:
             world.until_asked()
-        world.answer(self._vectors.decide(self._view, actions))
+        world.answer(self._vectors.decide(self._view, action.reshape(-1, self.vectors.actions)))
         return world
 
     def see(self, world: World) -> Observation:

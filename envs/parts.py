@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from copy import copy
 from itertools import pairwise
 from multiprocessing.connection import Connection
 from multiprocessing.util import Finalize
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 
 from ..simulator.core.errors import MarketError
 from ..simulator.core.interrupts import held_interrupts
-from .shell import bounded, counted
+from .shell import all_bounded, counted
 
 Makes = Callable[[int], SyncVectorEnv]  # of so many environments; picklable
 
@@ -71,6 +72,39 @@ def _unknown_program() -> Iterator[None]:
         vars(program).update(kept)
 
 
+class Packed:
+    """What a step brings, for the way between processes.
+
+    Infos of one kind are one array: each takes as long to pickle, and to join to others.
+    """
+
+    def __init__(self, *brought: Any) -> None:
+        *self.columns, infos = brought
+        alike: dict[Any, list[str]] = {}
+        for name, values in infos.items():
+            plain = isinstance(values, np.ndarray) and values.dtype != object
+            alike.setdefault((values.dtype, values.shape[1:]) if plain else None, []).append(name)
+        self.order = list(infos)
+        self.others = {name: infos[name] for name in alike.pop(None, [])}
+        self.names = list(alike.values())
+        self.rows = [np.array([infos[name] for name in names]) for names in self.names]
+
+    def infos(self) -> dict[str, Any]:
+        """As they were."""
+        found = self.others | dict(pair for both in zip(self.names, self.rows, strict=True) for pair in zip(*both, strict=True))
+        return {name: found[name] for name in self.order}
+
+    @staticmethod
+    def joined(parts: Sequence[Packed]) -> dict[str, Any]:
+        """Infos of all parts as one vector has them."""
+        first = parts[0]
+        if first.others or any((part.names, part.others) != (first.names, {}) for part in parts):
+            return joined([part.infos() for part in parts], [len(part.columns[0]) for part in parts])
+        whole = copy(first)
+        whole.rows = [np.concatenate(rows, axis=1) for rows in zip(*(part.rows for part in parts), strict=True)]
+        return whole.infos()
+
+
 def _end(pipe: Connection, process: Any) -> None:
     pipe.close()  # at which the other end goes
     process.join()
@@ -89,6 +123,8 @@ def _serve(pipe: Connection, make: Makes, count: int) -> None:
         try:
             vector = vector or make(count)
             answer = getattr(vector, name)(*arguments, **named)
+            if name == "step":
+                answer = Packed(*answer)
         except Exception as error:
             answer = error
         try:
@@ -159,15 +195,14 @@ class VectorInParts(VectorEnv[Any, Any, Any]):
     def step(self, actions: Any) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], Any]:
         """See `SyncVectorEnv.step`. Raises `PolicyError`, before anything is played, for what is no action of one of them."""
         counted(actions, self.num_envs)
-        for action, over in zip(actions, self._over, strict=True):
-            if not over:
-                bounded(action, self.single_action_space.shape or ())
+        all_bounded(actions, np.flatnonzero(~self._over).tolist(), self.single_action_space.shape or ())
         answers = self._each("step", {number: ((actions[cut],), {}) for number, cut in enumerate(self._cuts)})
-        self._seen, *columns, infos = map(list, zip(*answers.values(), strict=True))
+        parts = [answer if isinstance(answer, Packed) else Packed(*answer) for answer in answers.values()]
+        self._seen, *columns = map(list, zip(*(part.columns for part in parts), strict=True))
         rewards, terminated, truncated = map(np.concatenate, columns)
         if self.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP:
             self._over = terminated | truncated
-        return np.concatenate(self._seen), rewards, terminated, truncated, self._told(dict(enumerate(infos)))
+        return np.concatenate(self._seen), rewards, terminated, truncated, Packed.joined(parts)
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """See `SyncVectorEnv.call`; what it brings must be picklable."""
@@ -226,11 +261,13 @@ def joined(infos: Sequence[Mapping[str, Any]], counts: Sequence[int]) -> dict[st
     """Infos of vectors of so many environments as those of one vector: arrays by name, and which of their entries are told."""
     whole: dict[str, Any] = {}
     for key in dict.fromkeys(key for info in infos for key in info):
-        like = next(info[key] for info in infos if key in info)
+        each = [info.get(key) for info in infos]
+        like = next(one for one in each if one is not None)
         if isinstance(like, dict):
-            whole[key] = joined([info.get(key, {}) for info in infos], counts)
+            whole[key] = joined([one or {} for one in each], counts)
             continue
         nothing = None if like.dtype == object else 0
-        untold = (np.full((count, *like.shape[1:]), nothing, like.dtype) for count in counts)
-        whole[key] = np.concatenate([info.get(key, empty) for info, empty in zip(infos, untold, strict=True)])
+        untold = ((count, *like.shape[1:]) for count in counts)
+        told = [np.full(shape, nothing, like.dtype) if one is None else one for one, shape in zip(each, untold, strict=True)]
+        whole[key] = np.concatenate(told)
     return whole

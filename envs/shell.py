@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import gymnasium as gym
@@ -168,3 +168,10 @@ def bounded(action: Any, shape: tuple[int, ...]) -> Floats:
         raise PolicyError(f"an action lies from -1 to 1, not at {a[~(np.abs(a) <= ROUNDED)][0]}")
     kept: Floats = np.minimum(np.maximum(a, -1.0), 1.0)
     return kept
+
+
+def all_bounded(actions: Any, places: Sequence[int], shape: tuple[int, ...]) -> Iterable[Floats]:
+    """Those of several actions that stand in such places, each as `bounded` has it. Raises `PolicyError` as that does."""
+    if isinstance(actions, np.ndarray) and actions.shape[1:] == shape and len(places):  # in one go
+        return bounded(actions[places], (len(places), *shape))
+    return [bounded(actions[place], shape) for place in places]

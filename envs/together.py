@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, Protocol
 
 import numpy as np
+from gymnasium import spaces
 
 from ..simulator.core.arrays import Floats
 from ..simulator.core.errors import MarketError
@@ -21,6 +22,7 @@ from ..simulator.seats.roster import OpenRound
 from ..simulator.seats.seat import Elsewhere, Joint, Moment, Open
 from ..simulator.seats.vectors import Vectors
 from ..simulator.world import World
+from .shell import all_bounded
 
 Places = Sequence[tuple[int, int]]  # of holdings: the environment, and the place among those that are open in its world
 
@@ -34,9 +36,12 @@ class Moves(Protocol):
     @property
     def world(self) -> World: ...
 
-    def ready(self, action: Any) -> Floats: ...
+    @property
+    def action_space(self) -> spaces.Space[Any]: ...
 
-    def act(self, actions: Floats) -> World: ...
+    def check_ready(self) -> None: ...
+
+    def act(self, action: Floats) -> World: ...
 
     def see(self, world: World) -> Any: ...
 
@@ -78,7 +83,7 @@ class SharedLook:
         """Decides what the actions stand for, in the worlds that are to move on, by their environment."""
         for env, rows in self._rows.items():
             if env in worlds:
-                self._actions[rows] = actions[env]
+                self._actions[rows] = actions[env].reshape(-1, self._actions.shape[1])
         _answer(worlds, self._places, self._joint.checked(self._vectors.decide(self._view, self._actions)))
 
     def observe(self, moment: Moment) -> dict[int, Any]:
@@ -190,7 +195,9 @@ class Together:
             MarketError: if an environment has no day under way, or does not move while others do that began with it; likewise.
         """
         with held_interrupts(), one_blas_thread():
-            ready = {n: self._envs[n].ready(actions[n]) for n in moving}
+            for n in moving:
+                self._envs[n].check_ready()
+            ready = dict(zip(moving, all_bounded(actions, moving, self._envs[0].action_space.shape or ()), strict=True))
             worlds = {n: self._envs[n].world for n in moving}
             rounds = {n: world.open_round for n, world in worlds.items() if world.open_round is not None}
             cohorts = self._joined(worlds, rounds)
