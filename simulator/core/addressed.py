@@ -8,8 +8,8 @@ reads a part where it is asked for: a hundred arrays as arguments of each piece 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from typing import Any, Generic, TypeVar, cast
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import numba
 import numpy as np
@@ -20,6 +20,7 @@ from numba.core.typing.templates import AttributeTemplate
 from numba.extending import (
     NativeValue,
     infer_getattr,
+    intrinsic,
     lower_getattr_generic,
     models,
     register_model,
@@ -27,9 +28,12 @@ from numba.extending import (
     unbox,
 )
 
-from .compiled import kind
+from .arrays import Integers
+from .compiled import entry, kernel, kind
 
 T = TypeVar("T", bound=tuple[Any, ...])
+
+HEAD = object.__basicsize__  # bytes with which an object of Python begins
 
 
 class Addressed(Generic[T]):
@@ -40,17 +44,19 @@ class Addressed(Generic[T]):
 
     def __init__(self, value: T) -> None:
         self.value, self.numba_kind = value, (Addressed, kind(value))  # see `kind`, which takes a while for a hundred arrays
-        if (places := _layouts.get(self.numba_kind)) is None:
-            places = _layouts[self.numba_kind] = _layout(value)
-        self._places = places
-        self._room = np.array([word for item in _leaves(value) for word in _words(item)], np.int64)
+        layout, leaves = _layouts.get(self.numba_kind), list(_leaves(value))
+        arrays = [item for item in leaves if isinstance(item, np.ndarray)]
+        if layout is None or layout.shapes != [(array.shape, array.strides) for array in arrays]:
+            layout = _layouts[self.numba_kind] = _layout(value, leaves)
+        self._places, self._room, self._size = layout.places, layout.words.copy(), layout.size
+        self._room[layout.numbers] = [_number(item) for item in leaves if not isinstance(item, np.ndarray)]
+        layout.put_data(np.fromiter(map(id, arrays), np.int64, len(arrays)), layout.data, self._room)
         self.address = self._room.ctypes.data
 
     @property
     def size(self) -> int:
-        """Bytes of its arrays, but for those that nobody may write to, which others share."""
-        arrays = (item for item in _leaves(self.value) if isinstance(item, np.ndarray))
-        return sum(array.nbytes for array in arrays if array.flags.writeable)
+        """Bytes of its arrays, as it was made, but for those that nobody may write to, which others share."""
+        return self._size
 
     def replace(self, part: str = "", /, **items: Any) -> None:
         """Puts other values into the tuple, or into one that is a `part` of it, of the types of those that they replace.
@@ -72,23 +78,49 @@ class Addressed(Generic[T]):
                 self._room[place : place + len(words)] = words
 
 
-_layouts: dict[Any, dict[str, int]] = {}  # by kind: where each array or number begins, in words
+class Layout(NamedTuple):
+    """How tuples of one kind lie in memory, and all of the last one that the next is likely to have in common with it."""
+
+    places: dict[str, int]  # where each array or number begins, in words
+    words: Integers
+    numbers: Integers  # places of numbers
+    data: Integers  # places of the addresses of arrays' data
+    shapes: list[tuple[tuple[int, ...], tuple[int, ...]]]  # and strides, of each array
+    size: int
+    put_data: Callable[..., None]
 
 
-def _layout(value: Any) -> dict[str, int]:
-    """Where the arrays and numbers of a nest of tuples begin, by their names.
+_layouts: dict[Any, Layout] = {}  # by kind
+
+
+def _layout(value: Any, leaves: list[Any]) -> Layout:
+    """The layout of a nest of tuples, which has such leaves.
 
     Raises:
         TypeError: if compiled functions would look for them elsewhere.
     """
-    places, words = {}, 0
-    for path, item in _items(value):
-        places[path] = words
-        words += len(_words(item))
+    words = [_words(item) for item in leaves]
+    starts = np.cumsum([0, *map(len, words)])
     context = cpu_target.target_context
-    if 8 * words != context.get_abi_sizeof(context.get_value_type(numba.typeof(value))):
+    if 8 * starts[-1] != context.get_abi_sizeof(context.get_value_type(numba.typeof(value))):
         raise TypeError("a tuple with something that is no array and no number of 64 bits has no address")
-    return places
+    is_array = np.array([isinstance(item, np.ndarray) for item in leaves])
+    arrays = [item for item in leaves if isinstance(item, np.ndarray)]
+    room = np.array([word for item in words for word in item], np.int64)
+    layout = Layout(
+        places={path: int(start) for (path, _), start in zip(_items(value), starts[:-1], strict=True)},
+        words=room,
+        numbers=starts[:-1][~is_array],
+        data=starts[:-1][is_array] + DATA,
+        shapes=[(array.shape, array.strides) for array in arrays],
+        size=sum(array.nbytes for array in arrays if array.flags.writeable),
+        put_data=entry(put_data, room, room, room),
+    )
+    found = np.zeros_like(room)
+    layout.put_data(np.fromiter(map(id, arrays), np.int64, len(arrays)), layout.data, found)
+    if (found[layout.data] != room[layout.data]).any():
+        raise TypeError("arrays of this NumPy do not have the address of their data where it is looked for")
+    return layout
 
 
 def _items(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -113,7 +145,35 @@ def _words(item: Any) -> list[int]:
     """An array or a number as compiled functions have it, in words of 64 bits; nobody counts who holds an array."""
     if isinstance(item, np.ndarray):
         return [0, 0, item.size, item.itemsize, item.__array_interface__["data"][0], *item.shape, *item.strides]
-    return [int(np.float64(item).view(np.int64)) if isinstance(item, float) else int(item)]
+    return [_number(item)]
+
+
+DATA = 4  # the place among an array's words at which stands where its data are
+
+
+def _number(item: Any) -> int:
+    return int(np.float64(item).view(np.int64)) if isinstance(item, float) else int(item)
+
+
+@intrinsic
+def _word_at(typing: Any, address: Any) -> Any:
+    """The word of 64 bits at an address."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.load(builder.inttoptr(values[0], ir.IntType(64).as_pointer()))
+
+    return types.int64(types.int64), generate
+
+
+@kernel()
+def put_data(arrays: Any, places: Any, words: Any) -> None:
+    """Puts where the data of arrays are, each an object at an address, into such places of words.
+
+    Their objects say so right after what all objects of Python begin with. To ask each for its `__array_interface__` takes a
+    microsecond, and a market has a hundred and fifty.
+    """
+    for n in range(arrays.size):
+        words[places[n]] = _word_at(arrays[n] + HEAD)
 
 
 class AddressedType(types.Type):  # type: ignore[misc]

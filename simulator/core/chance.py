@@ -73,10 +73,17 @@ class Stream(IntEnum):
     TURN = 48  # which of its ads a campaign shows, whatever is believed of them
 
 
+_NAMES = [str(int(stream)).encode() for stream in Stream]
+
+
 def stream_keys(seed: int) -> NDArray[np.uint64]:
     """One 64-bit key for each stream, shape (streams,), by BLAKE2b of seed and stream."""
-    digests = (hashlib.blake2b(f"{seed}/{int(s)}".encode(), digest_size=8).digest() for s in Stream)
-    return np.array([int.from_bytes(d, "little") for d in digests], np.uint64)
+    begun, digests = hashlib.blake2b(f"{seed}/".encode(), digest_size=8), []
+    for name in _NAMES:
+        whole = begun.copy()
+        whole.update(name)
+        digests.append(whole.digest())
+    return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
 
 
 def generator(seed: int, stream: Stream, *whose: int) -> np.random.Generator:

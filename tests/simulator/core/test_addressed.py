@@ -96,3 +96,26 @@ def test_a_part_of_a_part_of_another_type_is_refused() -> None:
     with pytest.raises(TypeError, match="spent is of another type"):
         addressed.replace("terms", spent=np.zeros(9))
     assert entry(spent_by, 0, addressed)(0, addressed) == 0
+
+
+def test_words_are_those_of_numba() -> None:
+    """Also where the layout of an earlier tuple is taken, of which all is the same but numbers and places, or shapes, too."""
+    for value in (memory(), memory(), memory(9), memory()):
+        words = Addressed(value)._room
+        expected = [
+            word
+            for item in value
+            for word in (
+                [0, 0, item.size, item.itemsize, item.ctypes.data, *item.shape, *item.strides]
+                if isinstance(item, np.ndarray)
+                else [np.array(item, np.float64 if isinstance(item, float) else np.int64).view(np.int64).item()]
+            )
+        ]
+        assert words.tolist() == expected
+
+
+def test_its_size_is_that_of_what_may_be_written_to() -> None:
+    value = memory(5)
+    arrays = [item for item in value if isinstance(item, np.ndarray) and item.flags.writeable]
+    assert Addressed(value).size == sum(array.nbytes for array in arrays) > 40
+    assert Addressed(value._replace(shown=np.zeros(7))).size == Addressed(value).size + 16
