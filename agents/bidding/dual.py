@@ -47,6 +47,7 @@ class DualMirrorDescent(BidPolicy):
 
     def decide(self, view: BidView) -> Decision:
         self._mu *= np.exp(-self.step * np.maximum(shortfall(self._wanted, view), -self.surprise))
-        np.clip(self._mu, 1 / (view.prior * self.reach), self.reach / view.prior, out=self._mu)
+        np.maximum(self._mu, 1 / (view.prior * self.reach), out=self._mu)
+        np.minimum(self._mu, self.reach / view.prior, out=self._mu)
         self._wanted = budget_of_tick(view)
         return Multiplier(1 / self._mu)

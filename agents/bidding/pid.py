@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...simulator.core.compiled import inlined, kernel
 from ...simulator.seats.bidding.decisions import BidPolicy, Decision, Multiplier
-from ...simulator.seats.bidding.view import BidView
+from ...simulator.seats.bidding.view import BidView, due_of
 from ..parameters import LogUniform, Range, Uniform, check_number
 
 
@@ -51,17 +52,29 @@ class PID(BidPolicy):
     def decide(self, view: BidView) -> Decision:
         if view.tick == 0:
             self._sum, self._before = np.zeros_like(view.prior), np.zeros_like(view.prior)
-        error = np.where(view.budget < np.inf, view.due - view.spent_share, 0.0)
-        bound = math.log(self.reach)
-        push = self.kp * error
-        if self.ki > 0:
-            self._sum = _within(self._sum + np.where(view.could_bid, error, 0.0), bound / self.ki)
-            push += self.ki * self._sum
-        if self.kd > 0:
-            push += self.kd * (error - self._before)
-        self._before = error
-        return Multiplier(view.prior * np.exp(_within(push, bound)))
+        push, gains = np.empty_like(view.prior), (float(self.kp), float(self.ki), float(self.kd), math.log(self.reach))
+        steer(view.elapsed, view.reach, view.spent_share, view.budget, view.could_bid, *gains, self._sum, self._before, push)
+        return Multiplier(view.prior * np.exp(push))
 
 
-def _within(x: NDArray[np.float64], bound: float) -> NDArray[np.float64]:
-    return np.minimum(np.maximum(x, -bound), bound)
+@kernel()
+def steer(
+    elapsed: Any, reach: Any, spent_share: Any, budget: Any, could_bid: Any, kp: Any, ki: Any, kd: Any, bound: Any, summed: Any,
+    before: Any, push: Any,
+) -> None:  # fmt: skip
+    """The law, campaign by campaign: `push` is the exponent, `summed` and `before` are the errors of the day so far."""
+    for n in range(push.size):
+        error = due_of(elapsed, reach[n]) - spent_share[n] if budget[n] < np.inf else 0.0
+        exponent = kp * error
+        if ki > 0.0:
+            summed[n] = within(summed[n] + (error if could_bid[n] else 0.0), bound / ki)
+            exponent += ki * summed[n]
+        if kd > 0.0:
+            exponent += kd * (error - before[n])
+        before[n], push[n] = error, within(exponent, bound)
+
+
+@inlined
+def within(x: Any, bound: Any) -> Any:
+    """x, from -bound to bound."""
+    return min(max(x, -bound), bound)

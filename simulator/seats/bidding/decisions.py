@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...core.arrays import Floats, Integers
+from ...core.compiled import kernel
 from ...core.errors import PolicyError
 from ...core.money import LARGEST
 from ...core.rules import PythonRule, Rule
@@ -100,10 +101,19 @@ def _checked_multipliers(who: str, decision: Multiplier, held: int) -> Floats:
             values = np.broadcast_to(values, (held,))
     except (TypeError, ValueError, OverflowError):
         raise PolicyError(f"{who} must decide a number for each of its {held} campaigns, not {decision.values!r}") from None
-    if held and not 0 <= np.minimum.reduce(values) <= np.maximum.reduce(values) <= LARGEST:
+    if not are_allowed(values):
         bad = values[~((values >= 0) & (values <= LARGEST))][0]
         raise PolicyError(f"{who} decided the multiplier {bad}: numbers from 0 to {LARGEST:g} are allowed")
     return values
+
+
+@kernel()
+def are_allowed(multipliers: Any) -> Any:
+    """Whether all of them are numbers from 0 to the largest."""
+    allowed = True
+    for n in range(multipliers.size):
+        allowed &= 0.0 <= multipliers[n] <= LARGEST
+    return allowed
 
 
 def _check_form(who: str, decision: Any, held: int) -> None:

@@ -92,8 +92,22 @@ class BidView(NamedTuple):
 
         `elapsed` for a campaign that has been active all day; what came while it was not is no reason to hurry.
         """
-        met = self.elapsed - (1 - self.reach)
-        return np.divide(met, self.reach, out=np.zeros_like(self.reach), where=self.reach > 0)
+        due = np.empty_like(self.reach)
+        all_due(self.elapsed, self.reach, due)
+        return due
+
+
+@inlined
+def due_of(elapsed: Any, reach: Any) -> Any:
+    """See `BidView.due`, for one campaign."""
+    return (elapsed - (1.0 - reach)) / reach if reach > 0.0 else 0.0
+
+
+@kernel()
+def all_due(elapsed: Any, reach: Any, due: Any) -> None:
+    """Fills `due` (held,)."""
+    for n in range(due.size):
+        due[n] = due_of(elapsed, reach[n])
 
 
 class Known(NamedTuple):
@@ -178,10 +192,8 @@ class Views:
     def _view(
         self, known: Known, moment: Moment, ints: Integers, floats: Floats, flags: NDArray[np.bool_], leads: Integers | None
     ) -> BidView:
-        last_counts, today_counts = ints[:COUNTS_SEEN], ints[COUNTS_SEEN:]
-        last_sums, today_sums, standing = floats[:SUMS_SEEN], floats[SUMS_SEEN : 2 * SUMS_SEEN], floats[2 * SUMS_SEEN :]
-        target, value, multiplier, budget, left, price, spent_share, reach = standing
-        active, could_bid = flags
+        counts, sums, (active, could_bid) = list(ints), list(floats), flags  # rows of arrays, the quickest way to have each
+        target, value, multiplier, budget, left, price, spent_share, reach = sums[2 * SUMS_SEEN :]
         return BidView(
             day=moment.day,
             tick=moment.tick,
@@ -201,8 +213,8 @@ class Views:
             forecast=self._forecast,
             elapsed=self._elapsed[moment.tick],
             forecast_requests=self._expected,
-            last=Told(*last_counts, *last_sums),
-            today=Told(*today_counts, *today_sums),
+            last=Told._make(counts[:COUNTS_SEEN] + sums[:SUMS_SEEN]),
+            today=Told._make(counts[COUNTS_SEEN:] + sums[SUMS_SEEN : 2 * SUMS_SEEN]),
             market_price=price,
             history=known.history,
             last_leads=None if leads is None else ToldLeads(*leads[:LEADS_TOLD]),
