@@ -115,7 +115,8 @@ class Blocks:
         now = int(state.block.times[CHUNK - 1]) if self.drawn else 0
         self.coming.next_block(first, now)
         room = state.block.times.size * len(state.seen) * 2  # each slot adds an ad and a campaign at most
-        self.addressed.replace(memory=with_room_for_exposures(state.memory, room, now))
+        if (memory := with_room_for_exposures(state.memory, room, now)) is not state.memory:
+            self.addressed.replace(memory=memory)
         end = self._rate(first, 0)
         self._drawn = first + CHUNK
         control[BASE], control[SCORED], control[GROUP] = first, first + end, -1

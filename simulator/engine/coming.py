@@ -79,6 +79,9 @@ class Coming:
         self._keys, self._seen = state.keys, state.seen[None] if self._contexts is None else state.surfaces.seen
         self._draw_slots_seen = entry(draw_slots_seen, self._keys, 0, self._seen, block.surface, block.slots_seen)
         self._lifts = Lifts(scenario, market.users, keys, seed) if differs(scenario) else None
+        users = market.users
+        self._even, self._tick_us = scenario.traffic.arrivals == "even", scenario.tick_us
+        self._users = users.segment_share, users.segment_start, users.alias_share, users.alias_user
         self._epochs, self._draws = np.zeros(CHUNK), np.zeros((3, CHUNK))
         self._draw: Callable[..., float] | None = None  # `arrive`, compiled
         self._sum = 0.0
@@ -118,11 +121,10 @@ class Coming:
 
     def arrive(self, first: int, now: int) -> None:
         """Draws the requests of a block that come by themselves."""
-        state, users = self._addressed.value, self._market.users
+        block = self._addressed.value.block
         arguments = (
-            state.keys, first, self._scenario.traffic.arrivals == "even", self._sum, now, self._scenario.tick_us,
-            *self._intensity, users.segment_share, users.segment_start, users.alias_share, users.alias_user,
-            self._draws, self._epochs, state.block.times, state.block.users,
+            self._keys, first, self._even, self._sum, now, self._tick_us, *self._intensity, *self._users, self._draws,
+            self._epochs, block.times, block.users,
         )  # fmt: skip
         if self._draw is None:
             self._draw = entry(arrive, *arguments)

@@ -83,7 +83,7 @@ class Rating:
     def _fill_all(self, first: int, start: int, context: Context | None) -> None:
         """Believed rates of all campaigns' best ads for requests from place `start` on; the others keep theirs."""
         bids, users = self._addressed.value.bids, self._addressed.value.block.users[:CHUNK]
-        before = bids.rate[:, :start].copy(), bids.ad[:, :start].copy()
+        before = (bids.rate[:, :start].copy(), bids.ad[:, :start].copy()) if start else None
         believed, rest = self._block if self.model is None else self._own, slice(start, CHUNK)
         self._rates.fill(first, users, context, believed)
         if self.model is not None:
@@ -96,13 +96,13 @@ class Rating:
             if self._even is not None:
                 key = self._addressed.value.keys[Stream.TURN]
                 rotate_ads(self._block, first_ad, self._even, key, first, bids.rate, bids.ad)
-            bids.ad[:, :start] = before[1]
         elif bids.rate is not self._block:
             bids.rate[:, :CHUNK] = self._block
         if bids.platform.size:
             shown = np.take_along_axis(believed, bids.ad[:, :CHUNK], axis=0) if bids.ad.size else believed
             bids.platform[:, rest] = shown[:, rest]
-        bids.rate[:, :start] = before[0]
+        if before is not None:
+            bids.rate[:, :start], bids.ad[:, :start] = before
 
     def keep_truth(self) -> None:
         """Takes over the true rates of the block's requests, where they are kept while requests wait."""
