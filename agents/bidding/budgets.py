@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...simulator.core.arrays import Floats
-from ...simulator.core.compiled import kernel
 from ...simulator.core.errors import PolicyError
 from ...simulator.seats.bidding.decisions import BidPolicy
 from ...simulator.seats.bidding.view import BidView, History
+from .laws import DEPLETED, all_budgets, all_short
 
-DEPLETED = 0.01  # with less than this share of its budget left, a campaign's spend says nothing about its bid
 HALVINGS = 50  # of a search's interval
 
 
@@ -33,15 +31,6 @@ def budget_of_tick(view: BidView) -> Floats:
     found = np.empty_like(view.reach)
     all_budgets(view.forecast[view.tick], view.reach, view.budget, view.budget_left, found)
     return found
-
-
-@kernel()
-def all_budgets(coming: Any, reach: Any, budget: Any, left: Any, found: Any) -> None:
-    """Fills `found` (held,) with budgets of a tick in which so large a share of the forecast is `coming`."""
-    for n in range(found.size):
-        share = coming / reach[n] if reach[n] > 0.0 else 0.0
-        limited = budget[n] < np.inf and left[n] > DEPLETED * budget[n]
-        found[n] = min(budget[n] * share, left[n]) if limited else 0.0
 
 
 def spend_of_tick(view: BidView) -> Floats:
@@ -64,13 +53,6 @@ def shortfall(wanted: Floats, view: BidView, where: NDArray[np.bool_] | bool = T
     short = np.empty_like(wanted)
     all_short(wanted, view.last.spend, view.could_bid if where is True else view.could_bid & where, short)
     return short
-
-
-@kernel()
-def all_short(wanted: Any, spend: Any, learns: Any, short: Any) -> None:
-    """Fills `short` (held,), of those who learn from it."""
-    for n in range(short.size):
-        short[n] = (wanted[n] - spend[n]) / wanted[n] if wanted[n] > 0.0 and learns[n] else 0.0
 
 
 def pays_for_itself(view: BidView) -> NDArray[np.bool_]:

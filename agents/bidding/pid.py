@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...simulator.core.compiled import inlined, kernel
 from ...simulator.seats.bidding.decisions import BidPolicy, Decision, Multiplier
-from ...simulator.seats.bidding.view import BidView, due_of
+from ...simulator.seats.bidding.view import BidView
 from ..parameters import LogUniform, Range, Uniform, check_number
+from .laws import steer
 
 
 @dataclass
@@ -55,26 +55,3 @@ class PID(BidPolicy):
         push, gains = np.empty_like(view.prior), (float(self.kp), float(self.ki), float(self.kd), math.log(self.reach))
         steer(view.elapsed, view.reach, view.spent_share, view.budget, view.could_bid, *gains, self._sum, self._before, push)
         return Multiplier(view.prior * np.exp(push))
-
-
-@kernel()
-def steer(
-    elapsed: Any, reach: Any, spent_share: Any, budget: Any, could_bid: Any, kp: Any, ki: Any, kd: Any, bound: Any, summed: Any,
-    before: Any, push: Any,
-) -> None:  # fmt: skip
-    """The law, campaign by campaign: `push` is the exponent, `summed` and `before` are the errors of the day so far."""
-    for n in range(push.size):
-        error = due_of(elapsed, reach[n]) - spent_share[n] if budget[n] < np.inf else 0.0
-        exponent = kp * error
-        if ki > 0.0:
-            summed[n] = within(summed[n] + (error if could_bid[n] else 0.0), bound / ki)
-            exponent += ki * summed[n]
-        if kd > 0.0:
-            exponent += kd * (error - before[n])
-        before[n], push[n] = error, within(exponent, bound)
-
-
-@inlined
-def within(x: Any, bound: Any) -> Any:
-    """x, from -bound to bound."""
-    return min(max(x, -bound), bound)

@@ -20,7 +20,7 @@ from ...simulator.core.addressed import Addressed
 from ...simulator.core.arrays import CHUNK
 from ...simulator.core.compiled import entry
 from ...simulator.engine.engines import Compiled
-from ...simulator.engine.state import State
+from ...simulator.engine.state import Control, State
 from ...simulator.engine.walk import ALL, walk
 from ...simulator.population.campaigns import Billing
 from ...simulator.population.rates import NOTHING, InterestRates
@@ -67,9 +67,10 @@ class Stages(NamedTuple):
 def watched(scenario: Scenario, seed: int) -> tuple[dict[str, float], float]:
     """Nanoseconds a request by stage, and of the same day without stopwatches.
 
-    The two days are played by turns, a few hours each: a machine that is slow for a while is slow for both.
+    The two days are played by turns, a few hours each: a machine that is slow for a while is slow for both. Blocks of both are
+    drawn step by step, as they are where somebody looks at them, since no stopwatch fits into what compiled code does alone.
     """
-    world, alone = (World(scenario, {"bidding": PID()}, seed=seed) for _ in range(2))
+    world, alone = (step_by_step(scenario, seed) for _ in range(2))
     account, whole, turns = Account(), 0.0, np.linspace(0, scenario.ticks_per_day, TURNS + 1).astype(int)[1:]
     watch_ticks(account, world)
     blocks, engine = world._exchange.blocks, world._engine
@@ -85,6 +86,13 @@ def watched(scenario: Scenario, seed: int) -> tuple[dict[str, float], float]:
             world.run(tick * scenario.tick_us)
         whole += processor_seconds(partial(alone.run, tick * scenario.tick_us))
     return {name: took * 1e9 / world.played for name, took in account.seconds.items()}, whole * 1e9 / alone.played
+
+
+def step_by_step(scenario: Scenario, seed: int) -> World:
+    """A world whose blocks are drawn step by step, since somebody looks at them."""
+    world = World(scenario, {"bidding": PID()}, seed=seed)
+    world._exchange.blocks.on_block.append(lambda: None)
+    return world
 
 
 def watch_ticks(account: Account, world: World) -> None:
@@ -148,7 +156,7 @@ def taken_apart(scenario: Scenario, seed: int) -> dict[str, float]:
 
     A block is given to one rung only: whoever came second would find its click rates in the processor's cache.
     """
-    world = World(scenario, {"bidding": PID()}, seed=seed)
+    world = step_by_step(scenario, seed)
     rates, found = world._exchange.blocks.rating._rates, defaultdict[str, list[float]](list)
     score, before = world._exchange.score, np.zeros(CHUNK, np.int64)
 
@@ -170,6 +178,7 @@ def taken_apart(scenario: Scenario, seed: int) -> dict[str, float]:
 
 def walked(state: State) -> float:
     """Processor seconds in which a block is walked to its end."""
+    state.control[Control.DRAWER] = 0
     addressed = Addressed(state)
     walk_on = entry(walk, 0, 0, addressed)
     return processor_seconds(partial(walk_on, int(NEVER), ALL, addressed))

@@ -25,18 +25,18 @@ def stay_apart(typing: Any) -> Any:
     return types.none(), generate
 
 
-PASSED = (types.int64, types.float64, types.boolean)  # beside addresses of tuples
+PASSED = (types.int64, types.float64, types.boolean)  # beside arrays and addresses of tuples
 
 
 @intrinsic
 def call_kernel(typing: Any, address: Any, arguments: Any) -> Any:
-    """Calls the kernel at an address, see `compiled.address`, with a tuple of arguments; it returns a whole number.
+    """Calls the kernel at an address, see `compiled.address`, with a tuple of arguments; it returns a whole number, or nothing.
 
     What few markets have is not compiled into the kernels of all.
     """
     kinds = types.Tuple([types.unliteral(kind) for kind in arguments])
     for kind in kinds:
-        if kind not in PASSED and not isinstance(kind, AddressedType):
+        if kind not in PASSED and not isinstance(kind, AddressedType | types.Array):
             raise TypingError(f"a kernel that is called by its address takes no {kind}")
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:

@@ -16,7 +16,6 @@ from ..core.chance import stream_keys
 from ..core.compiled import entry
 from ..core.errors import MarketError
 from ..core.numeric import real
-from ..core.simd import WIDTH
 from ..delivery.queue import Demands, Queue, moved, new_queue, price, widened, with_columns
 from ..market.market import Market
 from ..population.rates import Context, new_rates
@@ -24,6 +23,7 @@ from ..requests.traffic import WHOLE, Share
 from ..response.memory import with_room_for_exposures
 from ..scenario.tree import Scenario
 from .coming import Coming, Traffic
+from .drawing import drawer_of, new_source
 from .new_state import new_state
 from .offered import add_offered
 from .rating import Rating, new_winnow
@@ -38,6 +38,7 @@ COLUMNS = {
 
 # Plain numbers, for what is read at each request or block: by a member of an enumeration NumPy finds a place half as fast.
 NEXT, BASE, SCORED, GROUP = (int(place) for place in (Control.NEXT, Control.BASE, Control.SCORED, Control.GROUP))
+DRAWER, COUNTED = int(Control.DRAWER), int(Control.COUNTED)
 
 
 class Blocks:
@@ -57,7 +58,8 @@ class Blocks:
         )
         rows = np.array([0, campaigns]) if winnow is None else winnow.first_row
         visits = traffic.visits(scenario, market)
-        self.addressed = Addressed(new_state(scenario, market, keys, rates.truth, int(rows[-1]), visits))
+        source = new_source(scenario, market, traffic.intensity, np.array(scenario.auction.seen)[None], rates)
+        self.addressed = Addressed(new_state(scenario, market, keys, rates.truth, int(rows[-1]), visits, source))
         self.line: Addressed[Queue] | None = None  # the queue, where there are servers
         self._demands: Demands | None = None
         if scenario.serving is not None:
@@ -67,13 +69,13 @@ class Blocks:
         self.coming = Coming(scenario, market, keys, seed, traffic, self.addressed, self.line)
         self.rating = Rating(scenario, market, rates, winnow, self.addressed, self.line, self.coming)
         self._context: Context | None = None  # what requests of the block bring beside their users
-        self._first = self._counted = share.first  # requests whose rates are added up
-        self.state.control[[NEXT, BASE, SCORED]] = share.first
+        self._first = share.first
+        self.state.control[[NEXT, BASE, SCORED, COUNTED]] = share.first
         self.on_block: list[Callable[[], None]] = []
         self.on_fill: list[Callable[[int, int, int], None]] = []
-        self._drawn = share.first  # the end of the block under way
-        self._room = np.zeros(WIDTH, np.float32)
-        self._add_offered = entry(add_offered, 0, 0, self._room, self.addressed) if self.line is None else None
+        self._add_offered = entry(add_offered, 0, 0, source.room, self.addressed) if self.line is None else None
+        plain = self.coming.is_plain and self.rating.is_plain and self.line is None and not self.state.memory.whose.size
+        self._drawer = drawer_of(self.addressed, self.rating.room) if plain else 0
 
     @property
     def state(self) -> State:
@@ -88,7 +90,17 @@ class Blocks:
     @property
     def drawn(self) -> bool:
         """Whether there has been a block."""
-        return self._drawn > self._first
+        return bool(self.state.control[SCORED] > self._first)
+
+    @property
+    def _drawn(self) -> int:
+        """The end of the block under way."""
+        return int(self.state.control[BASE]) + CHUNK if self.drawn else self._first
+
+    def let_draw(self) -> None:
+        """Has compiled code draw further blocks by itself, where nobody but it has to do with them; see `drawing`."""
+        alone = self._drawer and not (self.on_block or self.on_fill or self.state.bids.offer.size) and self.rating.is_plain
+        self.state.control[DRAWER] = self._drawer if alone else 0
 
     def rate_next(self) -> None:
         """Rates more requests, those of the next block when this one is rated; called when the last rated one is played."""
@@ -118,7 +130,6 @@ class Blocks:
         if (memory := with_room_for_exposures(state.memory, room, now)) is not state.memory:
             self.addressed.replace(memory=memory)
         end = self._rate(first, 0)
-        self._drawn = first + CHUNK
         control[BASE], control[SCORED], control[GROUP] = first, first + end, -1
 
     def _rate(self, first: int, start: int) -> int:
@@ -215,7 +226,7 @@ class Blocks:
             return
         control = self.addressed.value.control
         played = int(control[NEXT])
-        if played > self._counted:
+        if played > (counted := int(control[COUNTED])):
             base = int(control[BASE])
-            self._add_offered(self._counted - base, played - base, self._room, self.addressed)
-            self._counted = played
+            self._add_offered(counted - base, played - base, self.state.source.room, self.addressed)
+            control[COUNTED] = played

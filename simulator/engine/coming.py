@@ -76,15 +76,16 @@ class Coming:
         if scenario.asks:
             self._contexts = Contexts(addressed.value.surfaces, market.language, market.users.interests.shape[1], keys)
         state, block = addressed.value, addressed.value.block
-        self._keys, self._seen = state.keys, state.seen[None] if self._contexts is None else state.surfaces.seen
+        self._keys, self._seen = state.keys, state.source.seen if self._contexts is None else state.surfaces.seen
         self._draw_slots_seen = entry(draw_slots_seen, self._keys, 0, self._seen, block.surface, block.slots_seen)
         self._lifts = Lifts(scenario, market.users, keys, seed) if differs(scenario) else None
-        users = market.users
         self._even, self._tick_us = scenario.traffic.arrivals == "even", scenario.tick_us
-        self._users = users.segment_share, users.segment_start, users.alias_share, users.alias_user
-        self._epochs, self._draws = np.zeros(CHUNK), np.zeros((3, CHUNK))
-        self._draw: Callable[..., float] | None = None  # `arrive`, compiled
-        self._sum = 0.0
+        self._draw: Callable[..., None] | None = None  # `arrive`, compiled
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether all that there is to draw of a request is when it comes, who makes it and how many slots are seen."""
+        return self.planner is None and self._contexts is None and self._lifts is None
 
     @property
     def lifted(self) -> bool:
@@ -121,14 +122,15 @@ class Coming:
 
     def arrive(self, first: int, now: int) -> None:
         """Draws the requests of a block that come by themselves."""
-        block = self._addressed.value.block
+        source, block = self._addressed.value.source, self._addressed.value.block
         arguments = (
-            self._keys, first, self._even, self._sum, now, self._tick_us, *self._intensity, *self._users, self._draws,
-            self._epochs, block.times, block.users,
+            self._keys, first, self._even, source.partial, now, self._tick_us, source.time, source.before, source.intensity,
+            source.segment_share, source.segment_start, source.alias_share, source.alias_user, source.draws, source.epochs,
+            block.times, block.users,
         )  # fmt: skip
         if self._draw is None:
             self._draw = entry(arrive, *arguments)
-        self._sum = self._draw(*arguments)
+        self._draw(*arguments)
 
     def ask(self, first: int) -> None:
         """Draws where the requests of the block are made, what they ask, and how many slots are seen."""
@@ -168,12 +170,14 @@ class Coming:
     def scale(self, now: int, factor: float) -> None:
         """Multiplies all traffic from now on; those drawn already are placed `again`."""
         self._intensity = self._intensity.scaled(now, factor)
+        time, before, rate = self._intensity
+        self._addressed.replace("source", time=time, before=before, intensity=rate)
 
     def again(self, start: int, now: int) -> None:
         """Places requests of the block anew, from place `start` on; where there are sessions, others come in their stead."""
         block = self._addressed.value.block
         if self.planner is None:
-            place_anew(now, self._epochs[start:], block.times[start:CHUNK], *self._intensity)
+            place_anew(now, self._addressed.value.source.epochs[start:], block.times[start:CHUNK], *self._intensity)
             return
         oldest = min(self._oldest_session(self.planner), int(block.session[:CHUNK].min()))
         self.planner.again(self._intensity, start, now, *self._plan())  # sessions start at other times, so others are next

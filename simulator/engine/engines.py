@@ -71,6 +71,7 @@ class Compiled:
         """It looks at the servers whenever it goes on."""
 
     def _play_all(self, until: int) -> int | None:
+        self._exchange.blocks.let_draw()
         while (status := self._play(until)) != REACHED:
             if status == FAULTY:
                 blame(self._exchange)

@@ -39,6 +39,7 @@ from .state import (
     Count,
     Logs,
     Rules,
+    Source,
     State,
     Sum,
     Taking,
@@ -49,7 +50,9 @@ from .state import (
 )
 
 
-def new_state(scenario: Scenario, market: Market, keys: Keys, truth: ClickTruth, rows: int, visits: Visits) -> State:
+def new_state(
+    scenario: Scenario, market: Market, keys: Keys, truth: ClickTruth, rows: int, visits: Visits, source: Source
+) -> State:  # fmt: skip
     """The state of a world whose `keys` are these, with campaigns that do not bid yet.
 
     `truth` is what is true of clicks, `rows` how many rows of bids there are: campaigns, or candidates of a funnel.
@@ -98,6 +101,7 @@ def new_state(scenario: Scenario, market: Market, keys: Keys, truth: ClickTruth,
         casting=nobody_casts(scenario),
         beliefs=new_beliefs(len(table.appeal) if scenario.learns else 0),
         ahead=new_ahead(scenario.ad_places),
+        source=source,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.addressed import Addressed
-from ..core.arrays import CHUNK, Floats, Integers, Keys
+from ..core.arrays import CHUNK, Floats, Floats32, Integers, Keys
 from ..core.chance import Stream
 from ..delivery.funnel import BATCH, Seen, Trace, Winnow
 from ..delivery.models import Correction, RateModel, asked
@@ -46,7 +46,19 @@ class Rating:
         # Believed rates of all ads: the very bids, where each campaign has one ad and nobody waits in other columns.
         ready = winnow is None and line is None and ads == campaigns
         self._block = addressed.value.bids.rate if ready else np.zeros((0 if winnow else ads, CHUNK), np.float32)
+        self._plain = winnow is None and line is None and self._even is None and not scenario.learns
         self._own = self._block  # what the platform itself believes of them, where a model says otherwise
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether rates are as first believed, of each campaign's best ad, ranks are bids, and all take part."""
+        bids = self._addressed.value.bids
+        return self.model is None and self._plain and not (bids.weight.size or bids.draw.size or bids.platform.size)
+
+    @property
+    def room(self) -> Floats32:
+        """For the believed rates of all ads, (ads, CHUNK)."""
+        return self._block
 
     @property
     def funnelled(self) -> bool:

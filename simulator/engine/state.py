@@ -52,6 +52,8 @@ class Control(IntEnum):
     CHOOSER = 19  # address of the kernel that asks for the pattern of a page; 0: nobody is asked
     CASTER = 20  # of the kernel that asks for the creative of an ad
     RECORDER = 21  # of the kernel that keeps a record of a campaign
+    DRAWER = 22  # of the kernel that draws the next block; 0: Python is to do it
+    COUNTED = 23  # the request before which what was offered has been added up
 
 
 CAST_BY = -(1 << 32)  # of Control.FAULT: less the ad whose rule cast a creative that is not allowed
@@ -120,6 +122,43 @@ class Block(NamedTuple):
     lift: Floats  # (n,) what it is worth, over the most there is; (0,) where all are worth the same
     content: Floats  # (n,) worth of its organic items, once it is made; (0,) where requests are no pages
     slots_seen: Integers  # (n,) how many slots its user sees, one after the other
+
+
+class Source(NamedTuple):
+    """Where requests come from, for compiled code that draws a block by itself; see `drawing`. U users, A ads, D dimensions."""
+
+    even: int  # whether they come evenly
+    partial: Floats  # (1,) of their gaps, the sum so far
+    time: Integers  # (knots,) of the traffic, what is expected `before` them, and the rate from there on: `traffic.Intensity`
+    before: Floats
+    intensity: Floats
+    segment_share: Floats  # (ticks, segments) cumulative
+    segment_start: Integers  # (segments + 1,)
+    alias_share: Floats  # (U,)
+    alias_user: Integers  # (U,)
+    draws: Floats  # (3, CHUNK) room
+    epochs: Floats  # (CHUNK,) when they come, by expected requests
+    seen: Floats  # (surfaces, S) probability that a slot is seen, given the one before was
+    users: Floats32  # (U, D), or nothing where rates are not of vectors, as are the others
+    ads: Floats32  # (A, D) as they are believed to be
+    bias: Floats32  # (A,)
+    nothing: Floats32  # (0, 0) is what requests bring beside their users
+    none: Floats32  # (0,)
+    first_ad: Integers  # (K + 1,)
+    block: Floats32  # (A, CHUNK) room for the rates of all ads; (0, 0) where those are the bids' own
+    columns: Floats32  # (D x WIDTH,) room
+    room: Floats32  # (WIDTH,)
+    normal: int  # with the next three the law of rates that are drawn; see `rates.Law`
+    location: float
+    scale: float
+    noise: float
+    arrive: int  # addresses of the kernels that draw and rate
+    see: int
+    rate: int
+    draw: int
+    choose: int
+    offered: int
+    caps: int
 
 
 class Terms(NamedTuple):
@@ -239,6 +278,7 @@ class State(NamedTuple):
     casting: Casting
     beliefs: Beliefs
     ahead: Ahead
+    source: Source
 
 
 @spelt_out

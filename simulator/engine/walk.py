@@ -167,7 +167,9 @@ def walk(until: Any, most: Any, state: Any) -> Any:
         if i >= end:
             return REACHED
         if i >= state.control[Control.SCORED]:
-            return HUNGRY
+            if state.control[Control.DRAWER] == 0:
+                return HUNGRY
+            call_kernel(state.control[Control.DRAWER], (state,))
         now = state.block.times[i - state.control[Control.BASE]]
         if now >= until:
             return REACHED

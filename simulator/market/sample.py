@@ -131,5 +131,5 @@ def requests_of_even_day(
     even = Intensity(time, total, rate)
     epochs, times, users = np.empty(count), np.empty(count, np.int64), np.empty(count, np.int64)
     who = (people.segment_share, people.segment_start, people.alias_share, people.alias_user)
-    arrive(keys, 0, True, 0.0, 0, tick_us, *even, *who, np.empty((3, count)), epochs, times, users)
+    arrive(keys, 0, True, np.zeros(1), 0, tick_us, *even, *who, np.empty((3, count)), epochs, times, users)
     return users, times // tick_us % ticks

@@ -95,6 +95,11 @@ class InterestRates:
         self._columns = np.empty(people.interests.shape[1] * WIDTH, np.float32)
         self._rate_all: Callable[..., None] | None = None  # compiled for arrays that are in memory as those of the first call
 
+    @property
+    def vectors(self) -> tuple[Floats32, Floats32, Floats32]:
+        """Those of users, and those of ads and their biases as they are believed to be."""
+        return self._users, self._ads, self._bias
+
     def correct(self, odds: Floats) -> None:
         """Takes over factors on the odds of a click as first believed, (ads,)."""
         self._bias = (self._first_bias + np.log(odds)).astype(np.float32)
@@ -111,16 +116,24 @@ class InterestRates:
         self._rate_all(*arguments)
 
 
+class Law(NamedTuple):
+    """By which rates are drawn: location + scale x draw, and what is believed of one by how much noise."""
+
+    normal: int  # 1: draws are normal, 0: uniform
+    location: float
+    scale: float
+    noise: float
+
+
 class DrawnRates:
     """Rates drawn anew for every request and ad, from a uniform or normal distribution; beliefs add normal noise."""
 
     def __init__(self, settings: Uniform | Normal, ads: int, chunk: int, keys: Keys) -> None:
-        self._keys, self._noise = keys, settings.belief_noise
-        self._normal = isinstance(settings, Normal)
+        self._keys = keys
         if isinstance(settings, Normal):
-            self._location, self._scale, self.bound = settings.mean, settings.sigma, 1.0
+            self.law, self.bound = Law(1, settings.mean, settings.sigma, settings.belief_noise), 1.0
         else:
-            self._location, self._scale = settings.low, settings.high - settings.low
+            self.law = Law(0, settings.low, settings.high - settings.low, settings.belief_noise)
             self.bound = settings.high + 9 * settings.belief_noise  # 52-bit normals stay within 8.6
         none = np.empty((0, 0), np.float32)
         none.setflags(write=False)  # as vectors are: kernels are compiled for one of both
@@ -132,7 +145,7 @@ class DrawnRates:
 
     def fill(self, first: int, users: Integers, context: Context | None, out: Floats32) -> None:
         """See `Rates.fill`; whatever the context, nobody's rates depend on it."""
-        draw_rates(self._keys, first, self._normal, self._location, self._scale, self._noise, self.truth.block, out)
+        draw_rates(self._keys, first, *self.law, self.truth.block, out)
 
 
 @inlined

@@ -138,11 +138,11 @@ def user_of(
 
 @kernel(nogil=True)
 def arrive(
-    keys: Any, first: Any, even: Any, sum_before: Any, now: Any, tick_us: Any,
+    keys: Any, first: Any, even: Any, partial: Any, now: Any, tick_us: Any,
     time: Any, total: Any, rate: Any, segment_share: Any, segment_start: Any, alias_share: Any, alias_user: Any,
     draws: Any, epochs: Any, times: Any, users: Any,
-) -> Any:  # fmt: skip
-    """Draws the next block of requests: fills epochs, times (microseconds) and users; returns the new partial sum.
+) -> None:  # fmt: skip
+    """Draws the next block of requests: fills epochs, times (microseconds) and users; `partial` (1,) is the sum so far.
 
     `segment_share[tick, s]` is cumulative over segments; users are drawn within theirs by Walker's alias method, place and
     coin from one draw. One thing at a time, draws into `draws` (3, block) first: short loops run twice as fast as one of all.
@@ -154,9 +154,11 @@ def arrive(
     gap, segment_draw, user_draw = draws
     for j in range(gap.size):
         gap[j] = 1.0 if even else -math.log(gap[j])
+    reached = partial[0]
     for j in range(epochs.size):
-        sum_before += gap[j]
-        epochs[j] = sum_before - 0.5 if even else sum_before
+        reached += gap[j]
+        epochs[j] = reached - 0.5 if even else reached
+    partial[0] = reached
     knot = 0
     for j in range(epochs.size):
         times[j], knot = place(epochs[j], now, knot, time, total, rate)
@@ -171,7 +173,6 @@ def arrive(
         its = slice(first_of_tick, end)
         pick_all(segment_draw[its], user_draw[its], segment_share[tick], segment_start, alias_share, alias_user, users[its])
         first_of_tick = end
-    return sum_before
 
 
 @kernel()
