@@ -26,6 +26,7 @@ def player(exchange: Exchange) -> Callable[[int], None]:
     play = entry(walk, 0, 0, exchange.addressed)
 
     def play_until(end: int) -> None:
+        exchange.blocks.let_draw()
         while play(end, ALL, exchange.addressed) != REACHED:
             exchange.score()
 
