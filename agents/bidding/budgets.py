@@ -28,7 +28,7 @@ def has_money(view: BidView) -> NDArray[np.bool_]:
 
 def budget_of_tick(view: BidView) -> Floats:
     """The budget times the coming tick's share of the forecast traffic in reach, at most what is left; 0 without either."""
-    found = np.empty_like(view.reach)
+    found = np.empty(view.reach.shape)
     all_budgets(view.forecast[view.tick], view.reach, view.budget, view.budget_left, found)
     return found
 
@@ -50,7 +50,7 @@ def shortfall(wanted: Floats, view: BidView, where: NDArray[np.bool_] | bool = T
 
     0 where nothing was, where a campaign could not bid, or not `where`.
     """
-    short = np.empty_like(wanted)
+    short = np.empty(wanted.shape)
     all_short(wanted, view.last.spend, view.could_bid if where is True else view.could_bid & where, short)
     return short
 

@@ -52,6 +52,6 @@ class PID(BidPolicy):
     def decide(self, view: BidView) -> Decision:
         if view.tick == 0:
             self._sum, self._before = np.zeros_like(view.prior), np.zeros_like(view.prior)
-        push, gains = np.empty_like(view.prior), (float(self.kp), float(self.ki), float(self.kd), math.log(self.reach))
+        push, gains = np.empty(view.prior.shape), (float(self.kp), float(self.ki), float(self.kd), math.log(self.reach))
         steer(view.elapsed, view.reach, view.spent_share, view.budget, view.could_bid, *gains, self._sum, self._before, push)
         return Multiplier(view.prior * np.exp(push))

@@ -92,7 +92,7 @@ class BidView(NamedTuple):
 
         `elapsed` for a campaign that has been active all day; what came while it was not is no reason to hurry.
         """
-        due = np.empty_like(self.reach)
+        due = np.empty(self.reach.shape)
         all_due(self.elapsed, self.reach, due)
         return due
 
