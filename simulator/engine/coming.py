@@ -71,7 +71,7 @@ class Coming:
         line: Addressed[Queue] | None,
     ) -> None:  # fmt: skip
         self._scenario, self._market, self._addressed, self._line = scenario, market, addressed, line
-        self._intensity, self.planner = traffic
+        self.planner = traffic.planner
         self._contexts: Contexts | None = None  # what requests bring beside their users
         if scenario.asks:
             self._contexts = Contexts(addressed.value.surfaces, market.language, market.users.interests.shape[1], keys)
@@ -79,8 +79,13 @@ class Coming:
         self._keys, self._seen = state.keys, state.source.seen if self._contexts is None else state.surfaces.seen
         self._draw_slots_seen = entry(draw_slots_seen, self._keys, 0, self._seen, block.surface, block.slots_seen)
         self._lifts = Lifts(scenario, market.users, keys, seed) if differs(scenario) else None
-        self._even, self._tick_us = scenario.traffic.arrivals == "even", scenario.tick_us
+        self._tick_us = scenario.tick_us
         self._draw: Callable[..., None] | None = None  # `arrive`, compiled
+
+    @property
+    def _intensity(self) -> Intensity:
+        source = self._addressed.value.source
+        return Intensity(source.time, source.before, source.intensity)
 
     @property
     def is_plain(self) -> bool:
@@ -124,9 +129,9 @@ class Coming:
         """Draws the requests of a block that come by themselves."""
         source, block = self._addressed.value.source, self._addressed.value.block
         arguments = (
-            self._keys, first, self._even, source.partial, now, self._tick_us, source.time, source.before, source.intensity,
-            source.segment_share, source.segment_start, source.alias_share, source.alias_user, source.draws, source.epochs,
-            block.times, block.users,
+            self._keys, first, source.even != 0, source.partial, now, self._tick_us, source.time, source.before,
+            source.intensity, source.segment_share, source.segment_start, source.alias_share, source.alias_user, source.draws,
+            source.epochs, block.times, block.users,
         )  # fmt: skip
         if self._draw is None:
             self._draw = entry(arrive, *arguments)
@@ -169,8 +174,7 @@ class Coming:
 
     def scale(self, now: int, factor: float) -> None:
         """Multiplies all traffic from now on; those drawn already are placed `again`."""
-        self._intensity = self._intensity.scaled(now, factor)
-        time, before, rate = self._intensity
+        time, before, rate = self._intensity.scaled(now, factor)
         self._addressed.replace("source", time=time, before=before, intensity=rate)
 
     def again(self, start: int, now: int) -> None:

@@ -16,7 +16,7 @@ from ..core.compiled import address, kernel
 from ..core.intrinsics import call_kernel
 from ..core.simd import WIDTH
 from ..market.market import Market
-from ..population.rates import DrawnRates, InterestRates, Law, Rates, best_ads, draw_rates
+from ..population.rates import NOTHING, Rates, best_ads, draw_rates
 from ..population.scoring import rate_all
 from ..requests.surfaces import draw_slots_seen
 from ..requests.traffic import Intensity, arrive
@@ -26,15 +26,12 @@ from .offered import add_offered
 from .state import Control, Source, State
 
 CALLED = "arrive", "see", "rate", "draw", "choose", "offered", "caps"  # addresses of kernels
-NO_VECTORS = np.zeros((0, 0), np.float32)
-NO_VECTORS.setflags(write=False)  # as those of markets are: kernels are compiled for one of both
 
 
 def new_source(scenario: Scenario, market: Market, intensity: Intensity, seen: Floats, rates: Rates) -> Source:
     """Where the requests of a world come from; `seen` (surfaces, S) is how likely a slot is seen."""
     people = market.users
-    users, ads, bias = rates.vectors if isinstance(rates, InterestRates) else (NO_VECTORS, NO_VECTORS, NO_VECTORS.reshape(-1))
-    law = rates.law if isinstance(rates, DrawnRates) else Law(0, 0.0, 0.0, 0.0)
+    ads, bias, columns = rates.believed
     return Source(
         even=int(scenario.traffic.arrivals == "even"),
         partial=np.zeros(1),
@@ -48,16 +45,15 @@ def new_source(scenario: Scenario, market: Market, intensity: Intensity, seen: F
         draws=np.zeros((3, CHUNK)),
         epochs=np.zeros(CHUNK),
         seen=seen,
-        users=users,
         ads=ads,
         bias=bias,
-        nothing=np.empty((0, 0), np.float32),
-        none=np.empty(0, np.float32),
+        nothing=NOTHING[0],
+        none=NOTHING[1],
         first_ad=market.campaigns.first_ad,
         block=np.empty((0, 0), np.float32),
-        columns=np.empty(users.shape[1] * WIDTH, np.float32),
+        columns=columns,
         room=np.zeros(WIDTH, np.float32),
-        **law._asdict(),
+        **rates.law._asdict(),
         **dict.fromkeys(CALLED, 0),
     )
 
@@ -84,7 +80,7 @@ def draw_next(state: Any) -> Any:
         ))  # fmt: skip
     else:
         call_kernel(source.rate, (
-            block.users, source.users, source.ads, source.bias, source.nothing, source.none, source.none, source.columns,
+            block.users, state.truth.users, source.ads, source.bias, source.nothing, source.none, source.none, source.columns,
             believed,
         ))  # fmt: skip
     if bids.ad.size > 0:
@@ -108,7 +104,7 @@ def drawer_of(addressed: Addressed[State], believed: Floats32) -> int:
         who = source.segment_share, source.segment_start, source.alias_share, source.alias_user
         when = source.time, source.before, source.intensity
         room = source.draws, source.epochs, block.times, block.users
-        vectors, brought = (source.users, source.ads, source.bias), (source.nothing, source.none, source.none)
+        vectors, brought = (state.truth.users, source.ads, source.bias), (source.nothing, source.none, source.none)
         rates, drawn, chosen = state.bids.rate, state.truth.block, state.bids.ad
         kernels = {
             "arrive": address(arrive, state.keys, 0, True, source.partial, 0, 0, *when, *who, *room),

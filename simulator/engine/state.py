@@ -139,8 +139,7 @@ class Source(NamedTuple):
     draws: Floats  # (3, CHUNK) room
     epochs: Floats  # (CHUNK,) when they come, by expected requests
     seen: Floats  # (surfaces, S) probability that a slot is seen, given the one before was
-    users: Floats32  # (U, D), or nothing where rates are not of vectors, as are the others
-    ads: Floats32  # (A, D) as they are believed to be
+    ads: Floats32  # (A, D) as they are believed to be, or nothing where rates are not of vectors
     bias: Floats32  # (A,)
     nothing: Floats32  # (0, 0) is what requests bring beside their users
     none: Floats32  # (0,)

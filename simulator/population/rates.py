@@ -60,11 +60,25 @@ class Context(NamedTuple):
 NOTHING = np.empty((0, 0), np.float32), np.empty(0, np.float32), np.empty(0, np.float32)  # brought beside users
 
 
+class Law(NamedTuple):
+    """By which rates are drawn: location + scale x draw, and what is believed of one by how much noise."""
+
+    normal: int  # 1: draws are normal, 0: uniform
+    location: float
+    scale: float
+    noise: float
+
+
 class Rates(Protocol):
     """Fills blocks of believed click rates."""
 
     truth: ClickTruth
     bound: float  # no believed rate is larger
+    law: Law  # by which they are drawn, where they are
+
+    @property
+    def believed(self) -> tuple[Floats32, Floats32, Floats32]:
+        """Vectors and biases of ads as `rate_all` takes them, and its room; nothing where rates are drawn."""
 
     def correct(self, odds: Floats) -> None:
         """Takes over factors on the odds of a click as first believed, (ads,)."""
@@ -87,6 +101,7 @@ class InterestRates:
     """Click rates sigmoid(bias + user . ad)."""
 
     bound = 1.0
+    law = Law(0, 0.0, 0.0, 0.0)
 
     def __init__(self, people: People, ads: AdVectors) -> None:
         self.truth = ClickTruth(people.interests, ads.vectors, ads.bias, np.empty((0, 0), np.float32))
@@ -96,9 +111,9 @@ class InterestRates:
         self._rate_all: Callable[..., None] | None = None  # compiled for arrays that are in memory as those of the first call
 
     @property
-    def vectors(self) -> tuple[Floats32, Floats32, Floats32]:
-        """Those of users, and those of ads and their biases as they are believed to be."""
-        return self._users, self._ads, self._bias
+    def believed(self) -> tuple[Floats32, Floats32, Floats32]:
+        """See `Rates.believed`."""
+        return self._ads, self._bias, self._columns
 
     def correct(self, odds: Floats) -> None:
         """Takes over factors on the odds of a click as first believed, (ads,)."""
@@ -116,15 +131,6 @@ class InterestRates:
         self._rate_all(*arguments)
 
 
-class Law(NamedTuple):
-    """By which rates are drawn: location + scale x draw, and what is believed of one by how much noise."""
-
-    normal: int  # 1: draws are normal, 0: uniform
-    location: float
-    scale: float
-    noise: float
-
-
 class DrawnRates:
     """Rates drawn anew for every request and ad, from a uniform or normal distribution; beliefs add normal noise."""
 
@@ -138,6 +144,11 @@ class DrawnRates:
         none = np.empty((0, 0), np.float32)
         none.setflags(write=False)  # as vectors are: kernels are compiled for one of both
         self.truth = ClickTruth(none, none, none[0:0].reshape(0), np.empty((ads, chunk), np.float32))
+
+    @property
+    def believed(self) -> tuple[Floats32, Floats32, Floats32]:
+        """See `Rates.believed`."""
+        return self.truth.ads, self.truth.bias, NOTHING[1]
 
     def correct(self, odds: Floats) -> None:
         """See `Rates.correct`. Raises `MarketError`: an ad has no rate of its own that could be learnt."""
