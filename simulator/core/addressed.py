@@ -8,7 +8,7 @@ reads a part where it is asked for: a hundred arrays as arguments of each piece 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import numba
@@ -29,7 +29,7 @@ from numba.extending import (
 )
 
 from .arrays import Integers
-from .compiled import entry, kernel, kind
+from .compiled import kernel, kind
 
 T = TypeVar("T", bound=tuple[Any, ...])
 
@@ -50,7 +50,7 @@ class Addressed(Generic[T]):
             layout = _layouts[self.numba_kind] = _layout(value, leaves)
         self._places, self._room, self._size = layout.places, layout.words.copy(), layout.size
         self._room[layout.numbers] = [_number(item) for item in leaves if not isinstance(item, np.ndarray)]
-        layout.put_data(np.fromiter(map(id, arrays), np.int64, len(arrays)), layout.data, self._room)
+        _put_data(arrays, layout.data, self._room)
         self.address = self._room.ctypes.data
 
     @property
@@ -87,7 +87,6 @@ class Layout(NamedTuple):
     data: Integers  # places of the addresses of arrays' data
     shapes: list[tuple[tuple[int, ...], tuple[int, ...]]]  # and strides, of each array
     size: int
-    put_data: Callable[..., None]
 
 
 _layouts: dict[Any, Layout] = {}  # by kind
@@ -114,10 +113,9 @@ def _layout(value: Any, leaves: list[Any]) -> Layout:
         data=starts[:-1][is_array] + DATA,
         shapes=[(array.shape, array.strides) for array in arrays],
         size=sum(array.nbytes for array in arrays if array.flags.writeable),
-        put_data=entry(put_data, room, room, room),
     )
     found = np.zeros_like(room)
-    layout.put_data(np.fromiter(map(id, arrays), np.int64, len(arrays)), layout.data, found)
+    _put_data(arrays, layout.data, found)
     if (found[layout.data] != room[layout.data]).any():
         raise TypeError("arrays of this NumPy do not have the address of their data where it is looked for")
     return layout
@@ -163,6 +161,10 @@ def _word_at(typing: Any, address: Any) -> Any:
         return builder.load(builder.inttoptr(values[0], ir.IntType(64).as_pointer()))
 
     return types.int64(types.int64), generate
+
+
+def _put_data(arrays: Sequence[Any], places: Integers, words: Integers) -> None:
+    put_data(np.fromiter(map(id, arrays), np.int64, len(arrays)), places, words)
 
 
 @kernel()
