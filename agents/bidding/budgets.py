@@ -11,7 +11,7 @@ from ...simulator.core.arrays import Floats
 from ...simulator.core.errors import PolicyError
 from ...simulator.seats.bidding.decisions import BidPolicy
 from ...simulator.seats.bidding.view import BidView, History
-from .laws import DEPLETED, all_budgets, all_short
+from .laws import DEPLETED, all_budgets, all_shares, all_short
 
 HALVINGS = 50  # of a search's interval
 
@@ -41,7 +41,8 @@ def spend_of_tick(view: BidView) -> Floats:
 
 def share_of_tick(view: BidView) -> Floats:
     """The coming tick's share of the day's forecast traffic that is within reach; 0 where none is."""
-    share: Floats = np.divide(view.forecast[view.tick], view.reach, out=np.zeros_like(view.reach), where=view.reach > 0)
+    share = np.empty(view.reach.shape)
+    all_shares(view.forecast[view.tick], view.reach, share)
     return share
 
 

@@ -38,13 +38,25 @@ def within(x: Any, bound: Any) -> Any:
     return min(max(x, -bound), bound)
 
 
+@inlined
+def share_of(coming: Any, reach: Any) -> Any:
+    """What share of the traffic within reach is `coming`, a share of all; 0 where none is."""
+    return coming / reach if reach > 0.0 else 0.0
+
+
+@kernel()
+def all_shares(coming: Any, reach: Any, found: Any) -> None:
+    """Fills `found` (held,) with such shares."""
+    for n in range(found.size):
+        found[n] = share_of(coming, reach[n])
+
+
 @kernel()
 def all_budgets(coming: Any, reach: Any, budget: Any, left: Any, found: Any) -> None:
     """Fills `found` (held,) with budgets of a tick in which so large a share of the forecast is `coming`."""
     for n in range(found.size):
-        share = coming / reach[n] if reach[n] > 0.0 else 0.0
         limited = budget[n] < np.inf and left[n] > DEPLETED * budget[n]
-        found[n] = min(budget[n] * share, left[n]) if limited else 0.0
+        found[n] = min(budget[n] * share_of(coming, reach[n]), left[n]) if limited else 0.0
 
 
 @kernel()

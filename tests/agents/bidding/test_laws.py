@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adarena.agents.bidding.laws import DEPLETED, all_budgets, all_short, steer
+from adarena.agents.bidding.laws import DEPLETED, all_budgets, all_shares, all_short, steer
 from adarena.simulator.seats.bidding.decisions import are_allowed
 from adarena.simulator.seats.bidding.view import all_due
 
@@ -32,6 +32,11 @@ def filled(kernel: Any, *arguments: Any) -> Any:
 @given(st.floats(0, 1), shares)
 def test_what_is_due(elapsed: float, reach: Any) -> None:
     assert np.array_equal(filled(all_due, elapsed, reach), divided(elapsed - (1 - reach), reach))
+
+
+@given(st.floats(0, 1), shares)
+def test_the_share_within_reach(coming: float, reach: Any) -> None:
+    assert np.array_equal(filled(all_shares, coming, reach), divided(coming, reach))
 
 
 @given(st.floats(0, 1), shares, amounts, shares)
