@@ -70,7 +70,7 @@ class Coming:
         self, scenario: Scenario, market: Market, keys: Keys, seed: int, traffic: Traffic, addressed: Addressed[State],
         line: Addressed[Queue] | None,
     ) -> None:  # fmt: skip
-        self._scenario, self._market, self._addressed, self._line = scenario, market, addressed, line
+        self._market, self._addressed, self._line = market, addressed, line
         self.planner = traffic.planner
         self._contexts: Contexts | None = None  # what requests bring beside their users
         if scenario.asks:
